@@ -1,0 +1,79 @@
+/*
+ * HTTP/1.1 server over libmicrohttpd inside the loop.
+ *
+ *   Flow      A request is handed to its handler once, when its whole body is there. The handler
+ *             answers now or later, exactly once: sf_http_respond(), or sf_http_stream_begin() and
+ *             writes until sf_http_stream_end().
+ *   Threads   Loop thread only.
+ *   Memory    A request is the server's. It lives until answered and sent, or until on_abort ran:
+ *             set on_abort and data before returning from the handler without an answer; after
+ *             on_abort (client gone, server closing) the request must not be touched.
+ *   Limits    Connections, header bytes, body bytes per request (413) and body bytes of all
+ *             requests together (429 with Retry-After) are bounded by the options. A stream holds
+ *             at most stream_bytes_max unsent; sf_http_stream_write() answers SF_BUSY beyond it and
+ *             on_drain runs when half is sent.
+ */
+#pragma once
+
+#include "common/base/error.h"
+#include "common/base/slice.h"
+#include "common/sys/rt.h"
+
+struct sf_http_server;
+struct sf_http_request;
+struct rt_uv;
+
+struct sf_http_options {
+    const char *address; /* numeric; "127.0.0.1" unless TLS is set up */
+    uint16_t port;       /* 0: any free one */
+    size_t connections_max;
+    size_t body_bytes_max;       /* of one request */
+    size_t body_total_bytes_max; /* of all requests being received or handled */
+    size_t stream_bytes_max;     /* unsent bytes of one streamed answer */
+    void (*handler)(struct sf_http_request *r, void *data);
+    void *data;
+};
+
+/* SF_CONFLICT: port in use. SF_UNAVAILABLE: anything else the system refuses. SF_NOMEM. */
+enum sf_code sf_http_server_new(struct rt_uv *rt, const struct sf_http_options *options,
+                                struct sf_http_server **ret, struct sf_error *err) SF_MUST_CHECK;
+uint16_t sf_http_server_port(const struct sf_http_server *s);
+/* Stops listening, aborts what is open (on_abort runs), frees. Synchronous. NULL is fine. */
+void sf_http_server_free(struct sf_http_server *s);
+
+struct sf_http_header {
+    const char *name;
+    const char *value;
+};
+
+/* What was asked; valid as long as the request. Values are percent-decoded. */
+const char *sf_http_method(const struct sf_http_request *r);
+/* The decoded path, and its parts between slashes; part i or NULL. */
+const char *sf_http_path(const struct sf_http_request *r);
+size_t sf_http_part_count(const struct sf_http_request *r);
+const char *sf_http_part(const struct sf_http_request *r, size_t i);
+const char *sf_http_query(const struct sf_http_request *r, const char *name);     /* or NULL */
+const char *sf_http_header_of(const struct sf_http_request *r, const char *name); /* or NULL */
+struct sf_slice sf_http_body(const struct sf_http_request *r);
+/* The body has at least this many zero bytes behind it, for parsers that read ahead. */
+enum { SF_HTTP_BODY_PADDING = 64 };
+
+struct sf_http_hooks {
+    void (*on_abort)(struct sf_http_request *r, void *data);
+    void (*on_drain)(struct sf_http_request *r, void *data); /* streams only; may be NULL */
+    void *data;
+};
+void sf_http_set_hooks(struct sf_http_request *r, const struct sf_http_hooks *hooks);
+
+/* Answers with a whole body, which is copied. Failure inside is answered 500 and logged. */
+void sf_http_respond(struct sf_http_request *r, unsigned status, const char *content_type,
+                     const struct sf_http_header *headers, size_t header_count,
+                     struct sf_slice body);
+
+/* Answers in pieces (chunked). */
+void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char *content_type,
+                          const struct sf_http_header *headers, size_t header_count);
+/* SF_BUSY: nothing taken, wait for on_drain. SF_CLOSED: the client is gone. SF_NOMEM. */
+enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice bytes) SF_MUST_CHECK;
+/* @complete false cuts the connection, so that the client sees the answer is not whole. */
+void sf_http_stream_end(struct sf_http_request *r, bool complete);

@@ -1,0 +1,113 @@
+/*
+ * The one table of errors as users know them: SHEAF-E<number>, on the command line, over HTTP and
+ * over NATS. A number never changes its meaning; new ones are added at the end of their range.
+ * docs/reference/errors.md is compared with it by tests/tidy.
+ *
+ *   01xx product file   02xx records   03xx requests   04xx access   05xx identity
+ *   06xx storage and limits   07xx processes and mesh   08xx command line
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* X(symbol, number, HTTP status, exit code, title, next step) */
+#define SHEAF_ERRORS(X)                                                                            \
+    X(YAML_SYNTAX, 101, 422, 3, "the file is not valid YAML", "mend the marked place")             \
+    X(UNKNOWN_KEY, 102, 422, 3, "unknown key", "use one of the names listed, or remove it")        \
+    X(BAD_VALUE, 103, 422, 3, "value not allowed here", "use one of the values listed")            \
+    X(MISSING_KEY, 104, 422, 3, "a required key is missing", "add it")                             \
+    X(DUPLICATE_KEY, 105, 422, 3, "duplicate key or name", "keep one of the two")                  \
+    X(BAD_NAME, 106, 422, 3, "name not allowed", "use lower-case letters, digits and separators")  \
+    X(BAD_REFERENCE, 107, 422, 3, "refers to something that is not there", "correct the name")     \
+    X(CANNOT_INFER, 108, 422, 3, "no contract can be made from this file", "see the line named")   \
+    X(BREAKING_CHANGE, 110, 409, 6, "breaking change within a major version",                      \
+      "raise the major version, or undo the change")                                               \
+    X(VERSION_NOT_HIGHER, 111, 409, 6, "version is not higher than the one in force",              \
+      "raise the version")                                                                         \
+    X(BAD_FRAMING, 201, 400, 3, "the body cannot be split into records",                           \
+      "send NDJSON (one object per line) or CSV with a header line")                               \
+    X(RECORD_INVALID, 202, 422, 3, "record violates the contract",                                 \
+      "see 'sheaf product quarantine ls'")                                                         \
+    X(UNKNOWN_FIELD, 203, 422, 3, "field is not in the contract",                                  \
+      "remove it, or add it to the contract")                                                      \
+    X(WRONG_TYPE, 204, 422, 3, "value has the wrong type", "send the type the contract names")     \
+    X(OUT_OF_RANGE, 205, 422, 3, "value is out of range", "see the rules of the field")            \
+    X(FIELD_MISSING, 206, 422, 3, "required field is missing", "send it, or give it a default")    \
+    X(BAD_UTF8, 207, 422, 3, "text is not valid UTF-8", "send UTF-8")                              \
+    X(RECORD_TOO_LARGE, 208, 422, 3, "record is too large or too deep",                            \
+      "stay under 256 KiB per row and 1 KiB per key")                                              \
+    X(BAD_ENVELOPE, 209, 422, 3, "operation not allowed",                                          \
+      "use upsert or delete on state tables, plain rows on event tables")                          \
+    X(UNSUPPORTED_MEDIA, 210, 415, 2, "content type is not supported",                             \
+      "send application/x-ndjson or text/csv")                                                     \
+    X(BAD_REQUEST, 301, 400, 2, "the request is malformed", "see the parameter named")             \
+    X(PRODUCT_UNKNOWN, 302, 404, 4, "no such product", "see 'sheaf product ls'")                   \
+    X(TABLE_UNKNOWN, 303, 404, 4, "no such table", "see 'sheaf product show'")                     \
+    X(FIELD_UNKNOWN, 304, 400, 2, "no such field", "see 'sheaf product show'")                     \
+    X(ROW_ABSENT, 305, 404, 4, "no row with this key", "check the key")                            \
+    X(NO_SUCH_PATH, 306, 404, 4, "nothing is served at this path",                                 \
+      "see /openapi.json or the reference")                                                        \
+    X(METHOD_NOT_ALLOWED, 307, 405, 2, "method is not allowed here", "see the reference")          \
+    X(POSITION_GONE, 308, 410, 6, "position is no longer held", "read a snapshot, then follow")    \
+    X(BAD_CURSOR, 309, 400, 2, "cursor is not valid here", "start again without a cursor")         \
+    X(DENIED, 401, 403, 5, "not granted", "ask for it: sheaf access request")                      \
+    X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \
+    X(GRANT_UNKNOWN, 403, 404, 4, "no such grant", "see 'sheaf access ls'")                        \
+    X(WRONG_STATE, 404, 409, 6, "it is already decided or ended", "see 'sheaf access show'")       \
+    X(NOT_OWNER, 405, 403, 5, "only the owning domain may do this", "act as the owner domain")     \
+    X(CLOSED_PRODUCT, 406, 403, 5, "the product is closed to other domains", "talk to its owner")  \
+    X(BAD_SIGNATURE, 407, 403, 5, "signature does not hold", "sign with the domain's own key")     \
+    X(GRANT_EXISTS, 408, 409, 6, "there is an active grant already", "see 'sheaf access ls'")      \
+    X(TOKEN_MISSING, 501, 401, 5, "no token", "send Authorization: Bearer, or choose a context")   \
+    X(TOKEN_INVALID, 502, 401, 5, "token does not verify", "make a new one with the domain's key") \
+    X(TOKEN_EXPIRED, 503, 401, 5, "token has expired", "make a new one; check the clock")          \
+    X(TOKEN_FOREIGN, 504, 403, 5, "token of another domain", "ask your own domain's leaf")         \
+    X(JOIN_REFUSED, 505, 403, 5, "join token is unknown, spent or expired",                        \
+      "ask the platform team for a new one")                                                       \
+    X(DISK_FULL, 601, 507, 7, "the disk is full", "free space; writing resumes by itself")         \
+    X(BUSY, 602, 429, 7, "busy", "try again after the time in Retry-After")                        \
+    X(TOO_LARGE, 603, 413, 2, "the body is too large", "send smaller batches")                     \
+    X(STORE_FAILED, 604, 500, 1, "storage failed; the leaf is read-only",                          \
+      "see the log, then restart")                                                                 \
+    X(STORE_CORRUPT, 605, 500, 1, "stored data failed a check", "restore from a backup")           \
+    X(DATA_DIR_IN_USE, 606, 409, 6, "the data directory is in use", "stop the other process")      \
+    X(DATA_DIR_VERSION, 607, 409, 6, "the data directory was written by another version",          \
+      "use that version, or another directory")                                                    \
+    X(PORT_IN_USE, 701, 409, 6, "the port is in use", "choose another port")                       \
+    X(NATS_MISSING, 702, 503, 7, "nats-server was not found",                                      \
+      "run './dev setup', or give --nats-server")                                                  \
+    X(NATS_TOO_OLD, 703, 503, 7, "nats-server is too old", "install 2.15.1 or newer")              \
+    X(HUB_UNREACHABLE, 704, 503, 7, "the hub cannot be reached",                                   \
+      "start it; the leaf goes on without it")                                                     \
+    X(LEAF_UNREACHABLE, 705, 503, 7, "the leaf of that domain cannot be reached",                  \
+      "see 'sheaf status'")                                                                        \
+    X(NOT_DURABLE, 706, 503, 7, "JetStream does not sync every write",                             \
+      "set sync_interval: always")                                                                 \
+    X(BUNDLE_EXPIRED, 707, 503, 7, "the leaf has no valid bundle", "connect it to the hub")        \
+    X(INTERNAL, 708, 500, 1, "internal error", "see the log")                                      \
+    X(USAGE, 801, 400, 2, "wrong usage", "see --help")                                             \
+    X(NO_CONTEXT, 802, 400, 2, "no identity to act as", "start 'sheaf dev', or give --as")         \
+    X(NEEDS_YES, 803, 400, 2, "this needs a confirmation", "give --yes")                           \
+    X(FILE_UNREADABLE, 804, 400, 1, "the file cannot be read", "check its path and rights")        \
+    X(MESH_RUNNING, 805, 409, 6, "a mesh runs here already",                                       \
+      "see 'sheaf status', or stop it with 'sheaf dev stop'")                                      \
+    X(NO_MESH, 806, 404, 7, "no mesh runs here", "start one with 'sheaf dev'")
+
+enum sheaf_error_number {
+#define X(symbol, number, http, exit_code, title, next) SHEAF_E_##symbol = (number),
+    SHEAF_ERRORS(X)
+#undef X
+};
+
+struct sheaf_error_info {
+    uint16_t number;
+    uint16_t http_status;
+    uint8_t exit_code; /* of the command line: docs/reference/cli.md */
+    const char *title;
+    const char *next;
+};
+
+/* The entry of @number; that of INTERNAL for a number that is not in the table. */
+const struct sheaf_error_info *sheaf_error_info(uint16_t number);
+/* Entries in the order of the table; NULL behind the last. */
+const struct sheaf_error_info *sheaf_error_at(unsigned i);

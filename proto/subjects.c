@@ -1,0 +1,126 @@
+#include "proto/subjects.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void subject_live_source(char ret[SUBJECT_MAX], const struct subject_lane *lane,
+                         const char *audience)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dp.%s.%s.%s.v%u.%u.%s", lane->domain, lane->product,
+                   lane->table, lane->major, lane->partition, audience);
+}
+
+void subject_live(char ret[SUBJECT_MAX], const struct subject_lane *lane)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dp.%s.%s.%s.v%u.%u", lane->domain, lane->product, lane->table,
+                   lane->major, lane->partition);
+}
+
+void subject_live_all(char ret[SUBJECT_MAX], const struct subject_lane *lane)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dp.%s.%s.%s.v%u.>", lane->domain, lane->product, lane->table,
+                   lane->major);
+}
+
+void subject_import_source(char ret[SUBJECT_MAX], const char *domain, const char *product,
+                           uint32_t major, const char *audience)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dp.%s.%s.*.v%u.*.%s", domain, product, major, audience);
+}
+
+void subject_import_local(char ret[SUBJECT_MAX], const char *domain, const char *product,
+                          uint32_t major)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dp.%s.%s.$1.v%u.$2", domain, product, major);
+}
+
+void subject_own(char ret[SUBJECT_MAX], const struct subject_lane *lane)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "own.%s.%s.v%u.%u", lane->product, lane->table, lane->major,
+                   lane->partition);
+}
+
+void subject_request_listen(char ret[SUBJECT_MAX], const char *domain)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dpq.%s.*.>", domain);
+}
+
+void subject_request_source(char ret[SUBJECT_MAX], const char *domain, const char *account)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dpq.%s.%s.>", domain, account);
+}
+
+void subject_request_local(char ret[SUBJECT_MAX], const char *domain)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "q.%s.>", domain);
+}
+
+void subject_request(char ret[SUBJECT_MAX], const char *domain, const char *product, const char *op)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "q.%s.%s.%s", domain, product, op);
+}
+
+/* Copies the token at *at (up to the next dot) and moves behind it; false: empty or too long. */
+static bool take_token(const char **at, char *ret, size_t size)
+{
+    size_t n = strcspn(*at, ".");
+
+    if (n == 0 || n >= size) {
+        return false;
+    }
+    memcpy(ret, *at, n);
+    ret[n] = '\0';
+    *at += n + ((*at)[n] == '.');
+    return true;
+}
+
+bool subject_request_parse(const char *subject, struct subject_request_parts *ret)
+{
+    char root[8];
+    char domain[64];
+
+    *ret = (struct subject_request_parts){0};
+    if (!take_token(&subject, root, sizeof(root)) ||
+        !take_token(&subject, domain, sizeof(domain))) {
+        return false;
+    }
+    if (strcmp(root, "dpq") == 0) {
+        if (!take_token(&subject, ret->account, sizeof(ret->account))) {
+            return false;
+        }
+    } else if (strcmp(root, "q") != 0) {
+        return false;
+    }
+    return take_token(&subject, ret->product, sizeof(ret->product)) &&
+           take_token(&subject, ret->op, sizeof(ret->op)) && *subject == '\0';
+}
+
+void subject_control_listen(char ret[SUBJECT_MAX])
+{
+    (void)snprintf(ret, SUBJECT_MAX, "mesh.ctl.*.>");
+}
+
+void subject_control_source(char ret[SUBJECT_MAX], const char *account)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "mesh.ctl.%s.>", account);
+}
+
+void subject_control(char ret[SUBJECT_MAX], const char *op)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "mesh.%s", op);
+}
+
+bool subject_control_parse(const char *subject, char *ret_account, char *ret_op)
+{
+    static const char root[] = "mesh.ctl.";
+
+    if (strncmp(subject, root, sizeof(root) - 1) != 0) {
+        return false;
+    }
+    subject += sizeof(root) - 1;
+    if (!take_token(&subject, ret_account, 64) || *subject == '\0' || strlen(subject) >= 64) {
+        return false;
+    }
+    memcpy(ret_op, subject, strlen(subject) + 1);
+    return true;
+}

@@ -1,0 +1,87 @@
+/*
+ * The only place where a NATS subject is built or taken apart, and where the contexts of signatures
+ * are named. DESIGN 2 has the table; every builder is named after its row.
+ *
+ * Builders write into a buffer of SUBJECT_MAX bytes. Names have been checked before (DESIGN 1:
+ * letters, digits, '-' and '_'), so a subject always fits; a name that could not be one is a bug.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SUBJECT_MAX = 384 };
+
+/* Signature contexts: signed bytes are context, zero byte, payload. */
+#define SIGN_DECISION   "sheaf.v1.decision"
+#define SIGN_REVOCATION "sheaf.v1.revocation"
+#define SIGN_BUNDLE     "sheaf.v1.bundle"
+#define SIGN_EVENT      "sheaf.v1.event"
+#define SIGN_MESSAGE    "sheaf.v1.message"
+#define SIGN_JOIN       "sheaf.v1.join"
+
+/* Headers of published messages and of answers. */
+#define HEADER_POSITION   "Sheaf-Position" /* EPOCH:FIRST-LAST */
+#define HEADER_PREV       "Sheaf-Prev"     /* last seq of this audience's previous message */
+#define HEADER_CONTRACT   "Sheaf-Contract"
+#define HEADER_VIEW       "Sheaf-View"
+#define HEADER_SIG        "Sheaf-Sig"
+#define HEADER_HEAD       "Sheaf-Head" /* EPOCH:SEQ, on heartbeats */
+#define HEADER_COUNT      "Sheaf-Count"
+#define HEADER_CURSOR     "Sheaf-Cursor"
+#define HEADER_MSG_ID     "Nats-Msg-Id"
+#define HEADER_TYPE       "Content-Type"
+#define HEADER_ERROR      "Nats-Service-Error"      /* ADR-32 */
+#define HEADER_ERROR_CODE "Nats-Service-Error-Code" /* ADR-32: the HTTP status */
+#define HEADER_ERROR_ID   "Sheaf-Error"             /* SHEAF-E0401 */
+
+/* A table's lane as subjects name it. */
+struct subject_lane {
+    const char *domain;
+    const char *product;
+    const char *table;
+    uint32_t major;
+    uint32_t partition;
+};
+
+/* dp.<d>.<product>.<table>.v<major>.<partition>.<audience>, in <d>.serve */
+void subject_live_source(char ret[SUBJECT_MAX], const struct subject_lane *lane,
+                         const char *audience);
+/* dp.<d>.<product>.<table>.v<major>.<partition>: what a granted account sees */
+void subject_live(char ret[SUBJECT_MAX], const struct subject_lane *lane);
+/* dp.<d>.<product>.<table>.v<major>.>: what its consumers subscribe to */
+void subject_live_all(char ret[SUBJECT_MAX], const struct subject_lane *lane);
+/* dp.<d>.<product>.*.v<major>.*.<audience>: what the import of a grant names... */
+void subject_import_source(char ret[SUBJECT_MAX], const char *domain, const char *product,
+                           uint32_t major, const char *audience);
+/* ...and dp.<d>.<product>.$1.v<major>.$2, what it is renamed to */
+void subject_import_local(char ret[SUBJECT_MAX], const char *domain, const char *product,
+                          uint32_t major);
+/* own.<product>.<table>.v<major>.<partition>: the owner's unmasked stream, local to its leaf */
+void subject_own(char ret[SUBJECT_MAX], const struct subject_lane *lane);
+
+/* dpq.<d>.*.>: where <d>.serve listens for requests of other domains */
+void subject_request_listen(char ret[SUBJECT_MAX], const char *domain);
+/* dpq.<d>.<ACCOUNT>.>, imported by <ACCOUNT> as q.<d>.> */
+void subject_request_source(char ret[SUBJECT_MAX], const char *domain, const char *account);
+void subject_request_local(char ret[SUBJECT_MAX], const char *domain);
+/* q.<d>.<product>.<op>: what a consumer asks */
+void subject_request(char ret[SUBJECT_MAX], const char *domain, const char *product,
+                     const char *op);
+
+/* The parts of dpq.<d>.<ACCOUNT>.<product>.<op> or q.<d>.<product>.<op> (account ""). */
+struct subject_request_parts {
+    char account[64];
+    char product[64];
+    char op[64];
+};
+/* false: not a subject of that form. */
+bool subject_request_parse(const char *subject, struct subject_request_parts *ret);
+
+/* mesh.ctl.<ACCOUNT>.<op> in MESH, seen as mesh.<op> in <d>.serve */
+void subject_control_listen(char ret[SUBJECT_MAX]); /* mesh.ctl.*.> */
+void subject_control_source(char ret[SUBJECT_MAX], const char *account);
+void subject_control(char ret[SUBJECT_MAX], const char *op);
+/* false: not of that form. @ret_account 64 bytes, @ret_op 64 bytes. */
+bool subject_control_parse(const char *subject, char *ret_account, char *ret_op);
