@@ -17,6 +17,7 @@
 
 #include "common/base/error.h"
 #include "common/base/slice.h"
+#include "common/sys/http.h"
 #include "common/sys/rt.h"
 
 struct sf_http_server;
@@ -40,11 +41,6 @@ enum sf_code sf_http_server_new(struct rt_uv *rt, const struct sf_http_options *
 uint16_t sf_http_server_port(const struct sf_http_server *s);
 /* Stops listening, aborts what is open (on_abort runs), frees. Synchronous. NULL is fine. */
 void sf_http_server_free(struct sf_http_server *s);
-
-struct sf_http_header {
-    const char *name;
-    const char *value;
-};
 
 /* What was asked; valid as long as the request. Values are percent-decoded. */
 const char *sf_http_method(const struct sf_http_request *r);

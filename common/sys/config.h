@@ -1,0 +1,69 @@
+/*
+ * Settings of a program: one table, read from flags and the environment.
+ *
+ * A setting "data-dir" is --data-dir X or --data-dir=X, and SHEAF_DATA_DIR in the environment; a
+ * flag wins over the environment, the environment over the default. A switch may stand alone
+ * (--verbose). Unknown flags, unknown SHEAF_ variables that are not listed as ignored, repeated
+ * flags, and values out of range are errors. Secrets are never settings: only paths to them are.
+ *
+ *   Memory    The table, argv and the environment are borrowed as long as the configuration.
+ *   Threads   Any, once parsed: it does not change.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/base/attr.h"
+#include "common/base/buf.h"
+#include "common/base/error.h"
+
+enum sf_setting_type {
+    SF_SETTING_TEXT,     /* min and max: bytes */
+    SF_SETTING_SWITCH,   /* true, false */
+    SF_SETTING_NUMBER,   /* an integer */
+    SF_SETTING_DURATION, /* "250ms", "30s", "5m", "1h"; kept in milliseconds */
+    SF_SETTING_SIZE,     /* "512", "64KiB", "64MiB", "2GiB"; kept in bytes */
+};
+
+struct sf_setting {
+    const char *key; /* lower-case words with '-' */
+    enum sf_setting_type type;
+    const char *default_text; /* as the user would write it; NULL: not set */
+    int64_t min;              /* in the unit kept */
+    int64_t max;              /* 0 with min 0: no limits */
+    const char *doc;          /* one sentence */
+};
+
+enum sf_setting_origin {
+    SF_ORIGIN_UNSET,
+    SF_ORIGIN_DEFAULT,
+    SF_ORIGIN_ENVIRONMENT,
+    SF_ORIGIN_FLAG,
+};
+
+struct sf_config;
+
+struct sf_config_source {
+    const struct sf_setting *table;
+    size_t table_count;
+    int argc; /* without the program's name and commands in front */
+    const char *const *argv;
+    const char *const *environment; /* ends with NULL; NULL: none is read */
+    const char *const *ignored;     /* SHEAF_ variables of others, ends with NULL; NULL: none */
+};
+
+/* SF_INVALID: text names flag or variable, and what is allowed. SF_NOMEM. */
+enum sf_code sf_config_parse(const struct sf_config_source *source, struct sf_config **ret,
+                             struct sf_error *err) SF_MUST_CHECK;
+void sf_config_free(struct sf_config *c);
+SF_DEFINE_CLEANUP(struct sf_config, sf_config_free)
+
+/* Asking for a key that is not in the table, or by the wrong type, is a bug. */
+const char *sf_config_text(const struct sf_config *c, const char *key); /* NULL: not set */
+bool sf_config_switch(const struct sf_config *c, const char *key);      /* not set: false */
+/* Number, milliseconds or bytes; 0 when not set. */
+int64_t sf_config_number(const struct sf_config *c, const char *key);
+enum sf_setting_origin sf_config_origin(const struct sf_config *c, const char *key);
+
+/* Appends the part of --help that lists the settings: flag, doc, default, range, variable. */
+void sf_config_help(const struct sf_setting *table, size_t count, struct sf_buf *b);
