@@ -1,0 +1,282 @@
+# Sourced by ./dev: system packages, and the two things Debian 12 has too old or not at all
+# (nats-server >= 2.15.1, yyjson), taken privately into .deps of the checkout.
+#
+# Private means: Debian's own signed packages of a newer suite, read with an apt state of our own and
+# unpacked without installing; the system's package database and sources are never touched. They are
+# kept in $SHEAF_CACHE, so a second checkout only copies them. A component appears in the cache by
+# one rename, and one lock is held meanwhile: stopping it at any moment, or starting it twice, is safe.
+
+readonly NATS_MIN=2.15.1
+readonly PACKAGES_BUILD=(
+    gcc libc6-dev meson ninja-build pkg-config python3
+    libuv1-dev libnats-dev librocksdb-dev libsodium-dev libmicrohttpd-dev libcurl4-openssl-dev
+    libfyaml-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libcmocka-dev
+)
+readonly PACKAGES_LINT=(clang-format clang-tidy)
+readonly PACKAGES_CLANG=(clang libclang-rt-dev)
+
+# --- small helpers -------------------------------------------------------------------------------
+
+say() {
+    printf '==> %s\n' "$*" >&2
+}
+
+die() {
+    printf 'dev: %s\n' "$*" >&2
+    exit 1
+}
+
+# quietly TITLE COMMAND...: says the title; the command's output is shown only when it fails.
+quietly() {
+    local title=$1 log started=$SECONDS
+    shift
+    log=$(mktemp "${TMPDIR:-/tmp}/sheaf-dev.XXXXXX")
+    say "$title"
+    if "$@" >"$log" 2>&1 </dev/null; then
+        rm -f "$log"
+        say "done in $((SECONDS - started)) s"
+        return 0
+    fi
+    printf 'dev: failed: %s\n' "$*" >&2
+    tail -n 80 "$log" >&2
+    rm -f "$log"
+    return 1
+}
+
+version_at_least() { # HAVE WANTED
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+# The cache directory; one inside the checkout when there is no home that can be written to.
+choose_cache() {
+    local dir=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+    if [ -n "${SHEAF_CACHE:-}" ] && mkdir -p "$SHEAF_CACHE" 2>/dev/null; then
+        return
+    fi
+    SHEAF_CACHE=$ROOT/.cache
+    if [ -n "$dir" ] && mkdir -p "$dir/sheaf" 2>/dev/null && [ -w "$dir/sheaf" ]; then
+        SHEAF_CACHE=$dir/sheaf
+    fi
+    mkdir -p "$SHEAF_CACHE"
+}
+
+# --- system packages -----------------------------------------------------------------------------
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    elif command -v sudo >/dev/null && [ -t 0 ]; then
+        sudo "$@"
+    else
+        die "root is needed to install packages; run as root: apt-get update && apt-get install -y ${missing[*]}"
+    fi
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 \
+        -o Acquire::Retries=3 install --no-install-recommends "$@"
+}
+
+# Some foreign source of the machine may be unreachable: what counts is whether the install works.
+apt_update() {
+    as_root apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 update ||
+        echo "apt-get update ended with errors; going on"
+}
+
+# need_packages PACKAGE...: installs those that are missing; 20 ms when none is.
+need_packages() {
+    local missing=() name
+    local installed
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        say "not a Debian system: expecting the libraries listed in tools/setup.sh to be there"
+        return
+    fi
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null || true)
+    for name in "$@"; do
+        grep -qx "ii *$name" <<<"$installed" || missing+=("$name")
+    done
+    if [ "${#missing[@]}" = 0 ]; then
+        return
+    fi
+    as_root true
+    if ! apt-cache --no-all-versions show "${missing[@]}" >/dev/null 2>&1; then
+        quietly "apt-get update" apt_update || true
+    fi
+    if ! quietly "apt-get install ${missing[*]}" apt_install "${missing[@]}"; then
+        say "once more with fresh package lists"
+        quietly "apt-get update" apt_update || true
+        quietly "apt-get install ${missing[*]}" apt_install "${missing[@]}" ||
+            die "packages could not be installed: ${missing[*]}"
+    fi
+}
+
+# --- packages of a newer suite, privately --------------------------------------------------------
+
+# Prints the address of the Debian archive this machine's own apt sources name, security apart.
+debian_mirror() {
+    local codename
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(CREATED_BY)' 2>/dev/null |
+        awk -v codename="$codename" '
+            $4 != "Packages" || $3 != "main" || $1 ~ /^cdrom:/ || $2 ~ /security/ { next }
+            $2 == codename || $2 ~ /^(stable|oldstable|testing|unstable|sid)$/ { print $1; exit }'
+}
+
+# apt_private DIR SUITE: an apt of its own in DIR that knows SUITE only.
+apt_private() {
+    local dir=$1 suite=$2 mirror keyring
+    mirror=$(debian_mirror)
+    if [ -z "$mirror" ]; then
+        echo "no Debian archive among the machine's apt sources"
+        return 1
+    fi
+    for keyring in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+        [ -r "$keyring" ] && break
+    done
+    mkdir -p "$dir"/{lists/partial,archives/partial,preferences.d,sources.list.d,root}
+    : >"$dir/status"
+    echo "deb [signed-by=$keyring] $mirror $suite main" >"$dir/sources.list"
+    # The machine's proxies and passwords stay in force; its hooks and pins do not.
+    apt-config dump 2>/dev/null | grep -E '^Acquire::(http|https|ForceIPv[46])[: ]' >"$dir/apt.conf" || true
+    cat >>"$dir/apt.conf" <<CONF
+Dir::Etc::sourcelist "$dir/sources.list"; Dir::Etc::sourceparts "$dir/sources.list.d";
+Dir::Etc::preferences "$dir/preferences"; Dir::Etc::preferencesparts "$dir/preferences.d";
+Dir::Etc::main "/dev/null"; Dir::Etc::parts "/dev/null";
+Dir::State "$dir"; Dir::State::lists "$dir/lists"; Dir::State::status "$dir/status";
+Dir::Cache "$dir"; Dir::Cache::archives "$dir/archives";
+Acquire::Languages "none"; Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+Acquire::Retries "3"; APT::Sandbox::User "root";
+CONF
+    # A mirror's copy of a newer suite may be past its date; its signature is checked all the same.
+    echo 'Acquire::Check-Valid-Until "false";' >>"$dir/apt.conf"
+}
+
+# fetch_debian DIR SUITE PACKAGE...: unpacks the packages under DIR/root.
+fetch_debian() {
+    local dir=$1 suite=$2 deb
+    shift 2
+    apt_private "$dir" "$suite" || return 1
+    APT_CONFIG=$dir/apt.conf apt-get -q -o APT::Update::Error-Mode=any update || return 1
+    (cd "$dir/archives" && APT_CONFIG=$dir/apt.conf apt-get -q download "$@") || return 1
+    for deb in "$dir"/archives/*.deb; do
+        dpkg-deb -x "$deb" "$dir/root" || return 1
+    done
+}
+
+nats_version() { # BINARY
+    "$1" --version 2>/dev/null | sed -n 's/^nats-server: v//p'
+}
+
+nats_is_good() { # BINARY
+    [ -x "$1" ] && version_at_least "$(nats_version "$1")" "$NATS_MIN"
+}
+
+take_nats_from_debian() { # WORK
+    local suite
+    for suite in forky sid; do
+        rm -rf "$1/apt"
+        if fetch_debian "$1/apt" "$suite" nats-server &&
+            nats_is_good "$1/apt/root/usr/sbin/nats-server"; then
+            install -D "$1/apt/root/usr/sbin/nats-server" "$1/out/bin/nats-server"
+            return
+        fi
+    done
+    return 1
+}
+
+take_nats_from_go() { # WORK
+    command -v go >/dev/null || return 1
+    mkdir -p "$1/out/bin"
+    GOPATH=$1/go GOCACHE=$1/go-build GOBIN=$1/out/bin GOFLAGS=-modcacherw CGO_ENABLED=0 \
+        go install -trimpath "github.com/nats-io/nats-server/v2@v$NATS_MIN" &&
+        nats_is_good "$1/out/bin/nats-server"
+}
+
+take_nats() { # WORK
+    take_nats_from_debian "$1" || take_nats_from_go "$1"
+}
+
+yyjson_is_good() { # PREFIX
+    [ -e "$1/lib/libyyjson.so" ] && [ -e "$1/include/yyjson.h" ]
+}
+
+take_yyjson() { # WORK
+    fetch_debian "$1/apt" trixie libyyjson0 libyyjson-dev || return 1
+    mkdir -p "$1/out/lib" "$1/out/include"
+    cp -a "$1"/apt/root/usr/lib/*/libyyjson.so* "$1/out/lib/" &&
+        cp "$1/apt/root/usr/include/yyjson.h" "$1/out/include/" &&
+        yyjson_is_good "$1/out"
+}
+
+# need_component NAME KEY TITLE TAKE: puts what TAKE leaves in WORK/out into .deps, by way of the cache.
+need_component() {
+    local name=$1 key=$2 title=$3 take=$4 kept work
+    kept=$SHEAF_CACHE/$name-$key-$(uname -m)
+    if [ ! -d "$kept" ]; then
+        exec 9>"$SHEAF_CACHE/lock"
+        flock 9
+        if [ ! -d "$kept" ]; then
+            rm -rf "$SHEAF_CACHE"/work.*
+            work=$(mktemp -d "$SHEAF_CACHE/work.XXXXXX")
+            if ! quietly "$title" "$take" "$work"; then
+                rm -rf "$work"
+                die "$name could not be had: neither a Debian package nor, where Go is installed, a Go module"
+            fi
+            mv "$work/out" "$kept"
+            rm -rf "$work"
+        fi
+        exec 9>&-
+    fi
+    place "$kept"
+}
+
+# place DIR: its files into .deps, each by one rename: never half a file, never a busy one rewritten.
+place() {
+    local staged file
+    mkdir -p "$DEPS"
+    staged=$(mktemp -d "$DEPS/.new.XXXXXX")
+    cp -a "$1/." "$staged/"
+    (cd "$staged" && find . ! -type d -print0) | while IFS= read -r -d '' file; do
+        mkdir -p "$DEPS/$(dirname "$file")"
+        mv -f "$staged/$file" "$DEPS/$file"
+    done
+    rm -rf "$staged"
+}
+
+# --- what the commands ask for -------------------------------------------------------------------
+
+need_deps() {
+    if ! nats_is_good "$DEPS/bin/nats-server"; then
+        need_component nats-server "$NATS_MIN" \
+            "taking nats-server $NATS_MIN or newer from a newer Debian suite, privately" take_nats
+        say "nats-server $(nats_version "$DEPS/bin/nats-server") is in .deps/bin"
+    fi
+    if ! pkg-config --exists yyjson && ! yyjson_is_good "$DEPS"; then
+        need_component yyjson 0.10 "taking yyjson from Debian 13, privately" take_yyjson
+    fi
+}
+
+# Debian 13 has yyjson itself; Debian 12 does not.
+yyjson_package() {
+    local codename
+    codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+    [ "$codename" = bookworm ] || echo libyyjson-dev
+}
+
+# setup [lint] [clang]: everything that building and testing needs, and what is named.
+setup() {
+    local packages=("${PACKAGES_BUILD[@]}") extra
+    mapfile -t -O "${#packages[@]}" packages < <(yyjson_package)
+    for extra in "$@"; do
+        case $extra in
+        lint) packages+=("${PACKAGES_LINT[@]}") ;;
+        clang) packages+=("${PACKAGES_CLANG[@]}") ;;
+        esac
+    done
+    choose_cache
+    need_packages "${packages[@]}"
+    need_deps
+}
