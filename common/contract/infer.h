@@ -1,0 +1,56 @@
+/*
+ * A contract from data: columns are added row by row over the whole file, then asked for a product.
+ *
+ * Types are the narrowest that hold every cell: bool, int32, int64, decimal, double, date,
+ * timestamp, uuid, else string. Digits with leading zeros stay strings. Required is what was never
+ * null. A key is a column that was unique and never null; without one the table is of kind event.
+ *
+ *   Order     sf_infer_new, sf_infer_header, sf_infer_row ..., sf_infer_product, sf_infer_free.
+ *   Threads   One thread.
+ *   Memory    Bounded: per column 16 bytes per row for up to 8 key candidates and 4,000,000 rows;
+ *             beyond that no key is guessed. Cells are not kept, but one sample per column.
+ *   Limits    SF_FIELDS_MAX columns.
+ */
+#pragma once
+
+#include "common/contract/contract.h"
+#include "common/contract/product_print.h"
+
+struct sf_infer;
+
+/* A cell as text. null: empty without quotes in CSV, null or absent in JSON. */
+struct sf_cell {
+    struct sf_slice text;
+    bool null;
+    bool quoted; /* text in quotes in JSON: never a number or bool */
+};
+
+/* What becomes of the rows. */
+struct sf_infer_options {
+    const char *domain;  /* a valid name */
+    const char *product; /* a valid name */
+    const char *table;   /* a valid name, or NULL: the product's with _ for - */
+};
+
+enum sf_code sf_infer_new(struct sf_infer **ret, struct sf_error *err) SF_MUST_CHECK;
+void sf_infer_free(struct sf_infer *i);
+SF_DEFINE_CLEANUP(struct sf_infer, sf_infer_free)
+
+/* The names of the columns as the input has them. SF_INVALID (SHEAF-E0108): empty, doubled or too
+ * many names. SF_NOMEM. */
+enum sf_code sf_infer_header(struct sf_infer *i, const struct sf_slice *names, size_t count,
+                             struct sf_error *err) SF_MUST_CHECK;
+/* One row; fewer cells than columns are null, more are SF_INVALID (SHEAF-E0108). The text is valid
+ * UTF-8. SF_NOMEM. */
+enum sf_code sf_infer_row(struct sf_infer *i, const struct sf_cell *cells, size_t count,
+                          struct sf_error *err) SF_MUST_CHECK;
+/* A column by name, added when it is new (rows before it had null there): for JSON objects. */
+enum sf_code sf_infer_column(struct sf_infer *i, struct sf_slice name, size_t *ret,
+                             struct sf_error *err) SF_MUST_CHECK;
+/*
+ * The product: version 0.1.0, active, one table. *ret_notes (may be NULL) are the
+ * reasons, in the product's arena. SF_INVALID (SHEAF-E0108): no columns or no rows. SF_NOMEM.
+ */
+enum sf_code sf_infer_product(struct sf_infer *i, const struct sf_infer_options *options,
+                              struct sf_product **ret, struct sf_print_notes *ret_notes,
+                              struct sf_error *err) SF_MUST_CHECK;
