@@ -1,0 +1,75 @@
+/*
+ * HTTP tokens: JWT with EdDSA, signed by the key of a domain or of the platform, checked without
+ * asking anyone.
+ *
+ * Header {"alg":"EdDSA","typ":"JWT"}, nothing else: another algorithm, "none" or a key inside the
+ * token is malformed. Claims iss, sub, roles, iat, exp, aud (the mesh id), all required, no member
+ * twice. At most an hour from iat to exp.
+ *
+ *   Threads   Any; the functions have no state.
+ *   Limits    SF_TOKEN_MAX characters, SF_TOKEN_ROLES_MAX roles.
+ */
+#pragma once
+
+#include "common/base/buf.h"
+#include "common/sys/crypto.h"
+
+#define SF_TOKEN_PLATFORM "platform" /* iss of the platform's own tokens */
+
+enum {
+    SF_TOKEN_MAX = 4096,
+    SF_TOKEN_ROLES_MAX = 16,
+    SF_TOKEN_LIFETIME_MAX_S = 3600,
+    SF_TOKEN_SKEW_S = 60, /* how far iat may lie ahead of our clock */
+};
+
+struct sf_token_role {
+    char text[32];
+};
+
+/* Who calls. */
+struct sf_token {
+    char issuer[64];  /* domain, or SF_TOKEN_PLATFORM */
+    char subject[64]; /* user */
+    char mesh[64];
+    struct sf_token_role roles[SF_TOKEN_ROLES_MAX];
+    size_t role_count;
+    int64_t issued_s; /* seconds since 1970 */
+    int64_t expires_s;
+};
+
+/* Appends the token for @claims. SF_INVALID: a claim is empty, or it would live for too long. */
+enum sf_code sf_token_make(const struct sf_token *claims, const struct sf_seed *key,
+                           struct sf_buf *ret, struct sf_error *err) SF_MUST_CHECK;
+
+enum sf_token_verdict {
+    SF_TOKEN_GOOD,
+    SF_TOKEN_MISSING,
+    SF_TOKEN_MALFORMED,
+    SF_TOKEN_FOREIGN, /* an issuer whose tokens are not taken here */
+    SF_TOKEN_BAD_SIGNATURE,
+    SF_TOKEN_WRONG_MESH,
+    SF_TOKEN_TOO_LONG_LIVED, /* more than an hour */
+    SF_TOKEN_NOT_YET,        /* issued in the future: a clock is wrong */
+    SF_TOKEN_EXPIRED,
+};
+
+struct sf_token_check {
+    /* The key of @issuer, or false: its tokens are not taken here. */
+    bool (*find_key)(void *data, const char *issuer, struct sf_public_key *ret);
+    void *data;
+    const char *mesh;
+    int64_t now_s;
+};
+
+/*
+ * @text: the token, without "Bearer". *ret is filled only when GOOD. The verdict is the first that
+ * holds in the order of the enum.
+ */
+enum sf_token_verdict sf_token_verify(const struct sf_token_check *check, struct sf_slice text,
+                                      struct sf_token *ret) SF_MUST_CHECK;
+/* The token of an Authorization header: behind "Bearer ", any case; empty when there is none. */
+struct sf_slice sf_token_of_header(const char *authorization);
+/* SF_DENIED with the number (E0501 to E0504) and the text that belongs to @verdict; not of GOOD. */
+enum sf_code sf_token_raise(enum sf_token_verdict verdict, struct sf_error *err) SF_MUST_CHECK;
+bool sf_token_has_role(const struct sf_token *t, const char *role);
