@@ -1,0 +1,56 @@
+/*
+ * Rows as they are stored and sent: the canonical protobuf encoding of a table's fields.
+ *
+ * One value has one byte string: ascending field numbers, minimal varints, null = absent, zeros
+ * written; int32, int64, date and decimal are zigzag varints, bool a varint, timestamp fixed64,
+ * float fixed32, double fixed64, the rest bytes. (docs/formats: row)
+ *
+ *   Memory    Output goes into the caller's buffer, whose failure is returned; what was written of
+ *             a row that failed is taken back.
+ *   Errors    SF_CORRUPT: the bytes are no canonical row; the text never holds a value.
+ *   Threads   Pure functions.
+ */
+#pragma once
+
+#include "common/base/buf.h"
+#include "common/contract/contract.h"
+#include "leaf/rowcodec/view.h"
+
+/*
+ * Appends the row of field_count @values, which passed validation.
+ * SF_INVALID, number E0208: larger than SF_ROW_BYTES_MAX. Otherwise the failure of @out.
+ */
+enum sf_code row_encode(const struct sf_table *t, const struct sf_value *values, struct sf_buf *out,
+                        struct sf_error *err) SF_MUST_CHECK;
+
+/*
+ * Takes a row apart into field_count @values, which borrow from @row. Strict: SF_CORRUPT for
+ * anything that row_encode() could not have written, unknown fields too.
+ */
+enum sf_code row_decode(const struct sf_table *t, struct sf_slice row, struct sf_value *values,
+                        struct sf_error *err) SF_MUST_CHECK;
+
+/* One field of a row; present is false when it is null. SF_CORRUPT. */
+enum sf_code row_get(const struct sf_table *t, struct sf_slice row, size_t field,
+                     struct sf_value *ret, struct sf_error *err) SF_MUST_CHECK;
+
+/*
+ * One JSON object with the fields of the view, nulls explicit, without a line end. int64 is a
+ * number, decimal a string, bytes base64, timestamp with Z and six decimals. SF_CORRUPT.
+ */
+enum sf_code row_render_json(const struct row_view *view, struct sf_slice row, struct sf_buf *out,
+                             struct sf_error *err) SF_MUST_CHECK;
+/* One CSV line with its LF: null is empty, the empty string is "". SF_CORRUPT. */
+enum sf_code row_render_csv(const struct row_view *view, struct sf_slice row, struct sf_buf *out,
+                            struct sf_error *err) SF_MUST_CHECK;
+/* The header line for row_render_csv(). */
+void row_render_csv_header(const struct row_view *view, struct sf_buf *out);
+
+/*
+ * Appends the row with the fields of the view only; canonical again. SF_CORRUPT.
+ */
+enum sf_code row_project(const struct row_view *view, struct sf_slice row, struct sf_buf *out,
+                         struct sf_error *err) SF_MUST_CHECK;
+
+/* Appends one value as JSON; absent: null. */
+void row_render_value_json(const struct sf_field *f, const struct sf_value *v, struct sf_buf *out);
