@@ -1,0 +1,29 @@
+/*
+ * Verifying and rebuilding what is stored. Both block, and read everything.
+ *
+ *   Threads   store_check() any thread, beside commits: it works on a snapshot.
+ *             store_rebuild_state() only while nothing is submitted.
+ *   Errors    SF_CORRUPT (SHEAF-E0605) names the lane, the seq and what does not hold. SF_IO,
+ *             SF_NOMEM.
+ */
+#pragma once
+
+#include "leaf/store/store.h"
+
+struct store_check_result {
+    uint64_t lanes;
+    uint64_t frames;
+    uint64_t changes;
+    uint64_t rows;
+};
+
+/*
+ * Checks every digest, every chain of frames up to its head, that seqs have no gap and prev_seqs
+ * lead to the change before of the same key, and that the newest rows are what the log says.
+ */
+enum sf_code store_check(struct store *s, struct store_check_result *ret,
+                         struct sf_error *err) SF_MUST_CHECK;
+
+/* Drops the newest rows of all lanes and makes them again from the log; cut off, store_open()
+ * finishes it. */
+enum sf_code store_rebuild_state(struct store *s, struct sf_error *err) SF_MUST_CHECK;

@@ -1,0 +1,24 @@
+/*
+ * kv.h over RocksDB; leaf/store/kv_rocks.c is the only user of <rocksdb/c.h>.
+ *
+ * The write-ahead log is replayed in the mode that tolerates a torn tail only: anything else that
+ * fails its checksum refuses to open (the default mode would cut it off in silence).
+ */
+#pragma once
+
+#include "leaf/store/kv.h"
+
+struct kv_rocks_options {
+    uint64_t cache_bytes;        /* block cache; 0: 64 MiB */
+    uint64_t write_buffer_bytes; /* memtables of all families together; 0: 192 MiB */
+};
+
+/*
+ * Opens the store in directory @path, which is made if its parent exists, and owns it: one process
+ * at a time. Blocks. @options NULL: defaults.
+ *   SF_CONFLICT  SHEAF-E0606: another process has it open; SHEAF-E0607: another format
+ *   SF_CORRUPT   SHEAF-E0605: RocksDB found damage
+ *   SF_IO, SF_DENIED, SF_NOMEM
+ */
+enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *options,
+                           struct kv **ret, struct sf_error *err) SF_MUST_CHECK;

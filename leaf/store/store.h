@@ -1,0 +1,209 @@
+/*
+ * The store of a leaf: ordered change logs (lanes) and their newest rows, written by group commit.
+ *
+ * What is submitted while a commit is in flight joins the next one: one batch, one fdatasync, no
+ * timer. A write is one transaction over any number of lanes.
+ *
+ *   Threads   Everything here runs on the loop thread, callbacks too; what blocks runs on
+ *             SF_POOL_COMMIT. Reading from other threads: leaf/store/read.h.
+ *   Order     Writes become durable, and their callbacks run, in submit order. A callback never
+ *             runs inside store_submit(). Seqs of a lane have no gap; commit time never goes back.
+ *   Memory    A write and all it points to belong to the caller and stay put until its callback.
+ *   Limits    store_options; a full queue is SF_BUSY, and the caller pushes back on its source.
+ *   Errors    After a failed write the store is read-only for good (SF_IO, SHEAF-E0604).
+ */
+#pragma once
+
+#include "common/base/list.h"
+#include "common/sys/rt.h"
+#include "leaf/store/frame.h"
+
+struct kv;
+struct store;
+struct store_lane;
+struct store_write;
+
+enum store_kind {
+    STORE_STATE = 1, /* keyed: upsert and delete; the newest row per key is kept */
+    STORE_EVENT = 2, /* append only, without keys: a change is found by its seq */
+};
+
+#define STORE_ANY UINT64_MAX
+
+enum {
+    STORE_KEY_BYTES_MAX = 1024,
+    STORE_ROW_BYTES_MAX = 256 * 1024,
+    STORE_REJECT_CODES_MAX = 16,
+};
+
+struct store_options {
+    size_t queue_bytes_max;      /* keys, rows and raw bytes waiting plus in flight; 0: 64 MiB */
+    size_t queue_writes_max;     /* 0: 4096 */
+    size_t group_bytes_max;      /* a commit takes no further write beyond this; 0: 16 MiB */
+    uint64_t disk_reserve_bytes; /* 0: the larger of 5 % of the disk and 512 MiB */
+};
+
+/* Names a lane. Strings are copied by store_lane_open(). */
+struct store_lane_name {
+    const char *product; /* "sales/orders" */
+    const char *table;
+    uint32_t major;
+    uint32_t partition;
+    enum store_kind kind;
+};
+
+/* Where a lane stands after a commit. */
+struct store_head {
+    uint32_t epoch;
+    uint64_t seq;    /* of the last change; 0: none yet */
+    uint64_t commit; /* leaf-wide number of the commit that wrote it */
+    int64_t commit_us;
+    uint64_t rows;                 /* live rows (STORE_STATE), changes (STORE_EVENT) */
+    uint64_t quarantined;          /* entries ever put into quarantine = last qseq */
+    uint8_t hash[SF_HASH256_SIZE]; /* of the last frame */
+};
+
+struct store_change {
+    enum store_op op;
+    uint32_t contract_id;
+    struct sf_slice key;             /* 1..STORE_KEY_BYTES_MAX; empty in event lanes */
+    struct sf_slice row;             /* encoded; empty for a delete */
+    uint8_t digest[SF_HASH256_SIZE]; /* store_change_digest(), not on the commit thread */
+    uint64_t expect_seq;             /* seq the row must have now, 0: absent; or STORE_ANY */
+};
+
+/* A record that the contract refused, kept as it came. */
+struct store_reject {
+    const uint16_t *codes; /* numbers of proto/errors.h, at most STORE_REJECT_CODES_MAX */
+    size_t code_count;
+    struct sf_slice field; /* name of the field of the first code; may be empty */
+    uint32_t contract_id;
+    uint64_t position;   /* of the record in its request: line or index, from 1 */
+    struct sf_slice raw; /* the bytes as they came, at most STORE_ROW_BYTES_MAX */
+};
+
+/* What one write does to one lane. A write names each lane at most once. */
+struct store_lane_write {
+    struct store_lane *lane;
+    const struct store_change *changes; /* in order; a key may come more than once */
+    size_t change_count;
+    const struct store_reject *rejects;
+    size_t reject_count;
+    uint64_t expect_seq; /* the head the lane must have, or STORE_ANY */
+    /*
+     * Out, on success. Deleting a key that is absent changes nothing and takes no seq, so there may
+     * be fewer seqs than changes; with none at all first_seq is 0 and last_seq the lane's head.
+     */
+    uint64_t first_seq;
+    uint64_t last_seq;
+    uint64_t first_qseq; /* of the rejects; 0: none */
+};
+
+enum store_space {
+    STORE_IDEM, /* answers by Idempotency-Key; found with the commit time they were put at */
+    STORE_META, /* cursors, contracts, anything small */
+};
+
+/* A small value in the same transaction. */
+struct store_put {
+    enum store_space space;
+    bool remove;
+    struct sf_slice key;
+    struct sf_slice value;
+};
+
+/* @err is NULL on success, else valid during the call only. May submit, close, free @w. */
+typedef void (*store_write_cb)(struct store_write *w, const struct sf_error *err);
+
+struct store_write {
+    void *data; /* the caller's */
+    struct store_lane_write *lanes;
+    size_t lane_count;
+    const struct store_put *puts;
+    size_t put_count;
+    bool unsynced; /* puts only: need not survive a power cut, so costs no fdatasync */
+
+    uint64_t commit; /* out: number of the commit */
+    int64_t commit_us;
+
+    store_write_cb cb;   /* private */
+    size_t bytes;        /* private */
+    enum sf_code code;   /* private */
+    struct sf_list link; /* private */
+};
+
+/* Told on the loop after each commit, once per lane that got changes, after the callbacks. */
+struct store_listener {
+    void (*on_changes)(struct store_listener *l, struct store_lane *lane);
+    struct sf_list link; /* private */
+};
+
+struct store_stats {
+    uint64_t commits; /* group commits that succeeded */
+    uint64_t syncs;   /* of these with fdatasync */
+    uint64_t writes;
+    uint64_t changes;
+    uint64_t rejects;
+    uint64_t absent_deletes;
+    uint64_t log_bytes;   /* frames written */
+    uint64_t reads;       /* old rows looked up */
+    uint64_t failures;    /* writes answered with an error */
+    size_t queued_writes; /* now, waiting plus in flight */
+    size_t queued_bytes;
+    uint64_t group_writes_highest;
+    bool failed; /* read-only */
+};
+
+/*
+ * Opens a store on @kv (taken, also on failure): reads its lanes, finishes a rebuild that was cut
+ * off, and verifies the last frames of every lane. Blocks. @options NULL: defaults.
+ *   SF_CORRUPT   SHEAF-E0605: names the lane and what did not hold
+ *   SF_CONFLICT  SHEAF-E0607: written by another version
+ *   SF_NOMEM, or what the kv says
+ */
+enum sf_code store_open(struct sf_rt *rt, struct kv *kv, const struct store_options *options,
+                        struct store **ret, struct sf_error *err) SF_MUST_CHECK;
+
+typedef void (*store_close_cb)(void *data);
+/* Commits what is queued, then frees @s and all lanes and calls @cb from the loop. Call once, with
+ * every snapshot freed. */
+void store_close(struct store *s, store_close_cb cb, void *data);
+
+/*
+ * Finds a lane or makes it; a new one is recorded by the first commit that touches it, and its id
+ * is not given again. SF_CONFLICT: it exists with another kind. SF_NOMEM. Does not block.
+ */
+enum sf_code store_lane_open(struct store *s, const struct store_lane_name *name,
+                             struct store_lane **ret, struct sf_error *err) SF_MUST_CHECK;
+/* The lane, or NULL. Lanes live as long as the store. */
+struct store_lane *store_lane_find(const struct store *s, const struct store_lane_name *name);
+/* In order of ids; NULL behind the last. */
+struct store_lane *store_lane_at(const struct store *s, size_t i);
+
+/* Fixed for the lane's life; any thread. */
+uint32_t store_lane_id(const struct store_lane *lane);
+const struct store_lane_name *store_lane_name(const struct store_lane *lane);
+/* The head as of the last commit whose callbacks ran. */
+const struct store_head *store_lane_head(const struct store_lane *lane);
+
+/*
+ * Queues @w. On SF_OK @cb runs exactly once, later. Otherwise never, and @w is untouched:
+ *   SF_BUSY    SHEAF-E0602: a limit of the queue
+ *   SF_IO      SHEAF-E0604: the store is read-only
+ *   SF_INVALID SHEAF-E0208: a key, row or raw record over its limit
+ *   SF_CLOSED  store_close() was called
+ * @cb's error, besides those of the kv: SF_CONFLICT (an expect_seq does not hold; nothing of @w is
+ * stored), SF_BUSY SHEAF-E0601 (below the disk reserve; try later), SF_NOMEM.
+ */
+enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb cb,
+                          struct sf_error *err) SF_MUST_CHECK;
+
+/* Leaf-wide epoch that new changes get. */
+uint32_t store_epoch(const struct store *s);
+/* Whether the store has become read-only. */
+bool store_failed(const struct store *s);
+struct store_stats store_stats(const struct store *s);
+
+/* @l must not be linked twice, and is unlinked by store_unlisten() before it dies. */
+void store_listen(struct store *s, struct store_listener *l);
+void store_unlisten(struct store *s, struct store_listener *l);
