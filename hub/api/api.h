@@ -22,8 +22,8 @@
  *                                        new JWTs for the users named. Another leaf_key needs a
  *                                        new token.
  *   GET  /v1/domains                     DomainList: items[Domain]
- *   GET  /v1/domains/{d}                 Domain: name, domain_key, leaf_key, accounts{serve,domain},
- *                                        joined, products, leaf{state: up|down|never,
+ *   GET  /v1/domains/{d}                 Domain: name, domain_key, leaf_key, accounts{serve,
+ *                                        domain}, joined, products, leaf{state: up|down|never,
  *                                        seen_age_us?, version, nats_server}
  *   GET  /v1/products                    ProductList: items[Product without contract, tables]
  *   GET  /v1/products/{d}/{p}[@MAJOR]    Product: product, domain, name, version, major, status,
@@ -35,8 +35,8 @@
  *                                        owner (class pii, secret).
  *   POST /v1/access/requests             {product: "d/p" or "d/p@1", purpose, duration_us,
  *                                        columns?[]} -> 201 AccessRequest
- *   GET  /v1/access                      ?role=owner|consumer &state=pending|approved|denied|active|
- *                                        revoked|expired -> AccessList: requests[], grants[]
+ *   GET  /v1/access                      ?role=owner|consumer &state=pending|approved|denied|
+ *                                        active|revoked|expired -> AccessList: requests[], grants[]
  *   GET  /v1/access/AR-n                 AccessRequest: id, product, major, owner, consumer,
  *                                        purpose, duration_us, columns[], state
  *                                        (pending|approved|denied), auto_approvable, created,
@@ -55,8 +55,8 @@
  *                                        payload, signature, key}]
  *   GET  /v1/status                      Status: mesh, version, events, nats{server, state},
  *                                        leaves[{domain, state, seen_age_us, version, nats_server,
- *                                        bundle, bundle_in_force}], products[{product, major, table,
- *                                        partition, position, rows, quarantined, commit_age_us,
+ *                                        bundle, bundle_in_force}], products[{product, major,
+ *                                        table, partition, position, rows, quarantined, commit_age_us,
  *                                        leaf}]
  *
  * A consumer's request acts under the domain of its token ("iss"). In this release the catalog of
