@@ -54,10 +54,10 @@
  *                                        head, items[{number, time, actor, kind, detail{}, hash,
  *                                        payload, signature, key}]
  *   GET  /v1/status                      Status: mesh, version, events, nats{server, state},
- *                                        leaves[{domain, state, seen_age_us, version, nats_server,
- *                                        bundle, bundle_in_force}], products[{product, major,
- *                                        table, partition, position, rows, quarantined, commit_age_us,
- *                                        leaf}]
+ *                                        leaves[{domain, state, seen_age_us, version,
+ *                                        nats_server, bundle, bundle_in_force}], products[{product,
+ *                                        major, table, partition, position, rows, quarantined,
+ *                                        commit_age_us, leaf}]
  *
  * A consumer's request acts under the domain of its token ("iss"). In this release the catalog of
  * products and the audit log are visible to every joined domain; access requests and grants are

@@ -103,10 +103,12 @@ class Tidy(unittest.TestCase):
         tree = {
             "leaf/store/a.c": "p = malloc(3);\nfree(p);\nrocksdb_free(e);\nops->free(x);\n",
             "common/base/alloc.c": "p = malloc(3);\n",
+            "common/sys/file.c": "p = calloc(3);\nfree(entries);\n",
         }
         self.finds(tidy.check_calls, tree,
                    "leaf/store/a.c:1: malloc(): the heap is used by common/base/alloc.h only",
-                   "leaf/store/a.c:2: free(): the heap is used by common/base/alloc.h only")
+                   "leaf/store/a.c:2: free(): the heap is used by common/base/alloc.h only",
+                   "common/sys/file.c:1: calloc(): the heap is used by common/base/alloc.h only")
 
     def test_a_test_script_does_not_sleep(self):
         tree = {
