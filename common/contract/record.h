@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "common/base/str.h"
 #include "common/contract/contract.h"
 #include "common/wire/csv.h"
 #include "common/wire/json.h"
@@ -85,10 +86,7 @@ enum sf_code sf_record_key_from_json_value(struct sf_record_reader *r, const str
                                            struct sf_error *err) SF_MUST_CHECK;
 
 /*
- * One value from its plain text form as CSV has it, without the field's parse format and without
- * its rules: keys in URLs, literals of filters, values of contracts. Bytes and uuid take memory
- * from @arena. Returns NULL, or what is wrong ("must be a whole number"). NULL-safe for memory:
- * running out says "out of memory".
+ * What a field wants, for values that sf_value_parse() refused: "must be a whole number", "does not
+ * fit int32". Static storage, or @scratch.
  */
-const char *sf_value_from_text(const struct sf_field *f, struct sf_slice text,
-                               struct sf_arena *arena, struct sf_value *ret) SF_MUST_CHECK;
+const char *sf_field_hint(const struct sf_field *f, enum sf_parse why, char scratch[64]);
