@@ -8,8 +8,9 @@
  *
  *   Memory    Issues are copied into the collector's arena; file name and source are borrowed and
  *             stay unchanged until sf_issues_done().
- *   Limits    The first 100 issues are kept, the rest is counted.
- *   Errors    Out of memory is sticky, so that a run of reports is checked once: sf_issues_check().
+ *   Limits    The first 100 issues reported are kept, the rest is counted. Texts are cut at 400
+ * bytes. Control characters of text and source are shown as '?'. Errors    Out of memory is sticky,
+ * so that a run of reports is checked once: sf_issues_check().
  */
 #pragma once
 
@@ -27,7 +28,7 @@ struct sf_place {
 };
 
 struct sf_issue {
-    struct sf_issue *next; /* in the order of reporting */
+    struct sf_issue *next; /* in the order of places; of one place, in that of reporting */
     enum sf_severity severity;
     uint16_t number; /* SHEAF-E<number> of proto/errors.h; 0: none */
     struct sf_place place;
@@ -41,9 +42,9 @@ struct sf_issues {
     const char *file;
     struct sf_slice source;
     struct sf_issue *first;
-    struct sf_issue *last;
-    size_t error_count;   /* including those not kept */
-    size_t warning_count; /* including those not kept */
+    struct sf_issue *latest; /* reported last; NULL when it was not kept */
+    size_t error_count;      /* including those not kept */
+    size_t warning_count;    /* including those not kept */
     size_t kept;
     bool failed; /* out of memory */
 };

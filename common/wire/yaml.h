@@ -35,8 +35,10 @@ struct sf_yaml_node {
 
 /*
  * Reads @text, which is issues->source, into documents linked by next; *ret is NULL when there is
- * none. An empty document is a plain scalar without text.
- * SF_INVALID: issues were reported. SF_NOMEM.
+ * none. An empty document is a plain scalar without text. SF_OK: the text was read to its end; what
+ * was refused on the way (a duplicate key ...) is among the issues and left out, so that the caller
+ * goes on, reports its own, and asks sf_issues_check() at the end. SF_INVALID: reading stopped; the
+ * reason is among the issues and in @err. SF_NOMEM.
  */
 enum sf_code sf_yaml_read(struct sf_arena *arena, struct sf_issues *issues,
                           struct sf_yaml_node **ret, struct sf_error *err) SF_MUST_CHECK;
