@@ -10,7 +10,8 @@
  *             it runs, a timer until it fires or is stopped, a work until its done task runs.
  *             Nothing here allocates, so nothing here can fail.
  *   Order     Tasks run in the order posted, on a later turn, never inside sf_rt_post(). Works of
- *             SF_POOL_COMMIT run one at a time in the order started.
+ *             SF_POOL_COMMIT run one at a time in the order started. Timers fire when due, the
+ *             earliest first.
  */
 #pragma once
 

@@ -14,6 +14,8 @@
 
 #include "common/sys/rt.h"
 
+enum { RT_SIM_THREADS = 3 };
+
 struct rt_sim {
     struct sf_rt rt; /* Hand &sim.rt to everyone else. */
 
@@ -28,7 +30,7 @@ struct rt_sim {
         struct sf_work *work; /* NULL: idle */
         uint64_t runs_ns;     /* when its function runs; 0: it has run */
         uint64_t ends_ns;     /* when its done task is posted */
-    } threads[3];
+    } threads[RT_SIM_THREADS];
 };
 
 void rt_sim_init(struct rt_sim *s, uint64_t seed);
