@@ -1,5 +1,6 @@
-# Sourced by ./dev: system packages, and the two things Debian 12 has too old or not at all
-# (nats-server >= 2.15.1, yyjson), taken privately into .deps of the checkout.
+# Sourced by ./dev: system packages, and what Debian 12 has too old or not at all (nats-server >=
+# 2.15.1, yyjson, and for tests the command line clients of the NATS project), taken privately into
+# .deps of the checkout.
 #
 # Private means: Debian's own signed packages of a newer suite, read with an apt state of our own and
 # unpacked without installing; the system's package database and sources are never touched. They are
@@ -7,11 +8,14 @@
 # one rename, and one lock is held meanwhile: stopping it at any moment, or starting it twice, is safe.
 
 readonly NATS_MIN=2.15.1
+readonly NATS_GO=1.55.0 # the NATS project's client for Go; its examples/ hold nats-sub and nats-req
+readonly GO_MIN=1.25
 readonly PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config python3
     libuv1-dev libnats-dev librocksdb-dev libsodium-dev libmicrohttpd-dev libcurl4-openssl-dev
     libfyaml-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libcmocka-dev
 )
+readonly PACKAGES_TEST=(ca-certificates)
 readonly PACKAGES_LINT=(clang-format clang-tidy)
 readonly PACKAGES_CLANG=(clang libclang-rt-dev)
 
@@ -187,11 +191,28 @@ take_nats_from_debian() { # WORK
     return 1
 }
 
+# go_install WORK MODULE...: into WORK/out/bin, with the machine's Go or, where that is missing or too
+# old, Debian's of a newer suite.
+go_install() {
+    local work=$1 go have root
+    shift
+    go=$(command -v go || true)
+    have=$([ -z "$go" ] || GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null | sed 's/^go//')
+    if ! version_at_least "${have:-0}" "$GO_MIN"; then
+        echo "Go here: ${have:-none}; taking one from a newer Debian suite"
+        fetch_debian "$work/go-apt" forky golang-1.27-go golang-1.27-src || return 1
+        root=$work/go-apt/root/usr/lib/go-1.27
+        go=$root/bin/go
+        export GOROOT=$root
+    fi
+    mkdir -p "$work/out/bin"
+    GOPATH=$work/go GOCACHE=$work/go-build GOBIN=$work/out/bin GOFLAGS=-modcacherw \
+        GOTOOLCHAIN=local CGO_ENABLED=0 "$go" install -trimpath -ldflags '-s -w' "$@"
+}
+
 take_nats_from_go() { # WORK
     command -v go >/dev/null || return 1
-    mkdir -p "$1/out/bin"
-    GOPATH=$1/go GOCACHE=$1/go-build GOBIN=$1/out/bin GOFLAGS=-modcacherw CGO_ENABLED=0 \
-        go install -trimpath "github.com/nats-io/nats-server/v2@v$NATS_MIN" &&
+    go_install "$1" "github.com/nats-io/nats-server/v2@v$NATS_MIN" &&
         nats_is_good "$1/out/bin/nats-server"
 }
 
@@ -211,6 +232,16 @@ take_yyjson() { # WORK
         yyjson_is_good "$1/out"
 }
 
+clients_are_good() { # PREFIX
+    [ -x "$1/bin/nats-sub" ] && [ -x "$1/bin/nats-req" ]
+}
+
+take_clients() { # WORK
+    local module=github.com/nats-io/nats.go/examples
+    go_install "$1" "$module/nats-sub@v$NATS_GO" "$module/nats-req@v$NATS_GO" &&
+        clients_are_good "$1/out"
+}
+
 # need_component NAME KEY TITLE TAKE: puts what TAKE leaves in WORK/out into .deps, by way of the cache.
 need_component() {
     local name=$1 key=$2 title=$3 take=$4 kept work
@@ -223,7 +254,8 @@ need_component() {
             work=$(mktemp -d "$SHEAF_CACHE/work.XXXXXX")
             if ! quietly "$title" "$take" "$work"; then
                 rm -rf "$work"
-                die "$name could not be had: neither a Debian package nor, where Go is installed, a Go module"
+                exec 9>&-
+                return 1
             fi
             mv "$work/out" "$kept"
             rm -rf "$work"
@@ -251,11 +283,22 @@ place() {
 need_deps() {
     if ! nats_is_good "$DEPS/bin/nats-server"; then
         need_component nats-server "$NATS_MIN" \
-            "taking nats-server $NATS_MIN or newer from a newer Debian suite, privately" take_nats
+            "taking nats-server $NATS_MIN or newer from a newer Debian suite, privately" take_nats ||
+            die "no nats-server $NATS_MIN: neither as a Debian package nor, where Go is installed, as a module"
         say "nats-server $(nats_version "$DEPS/bin/nats-server") is in .deps/bin"
     fi
     if ! pkg-config --exists yyjson && ! yyjson_is_good "$DEPS"; then
-        need_component yyjson 0.10 "taking yyjson from Debian 13, privately" take_yyjson
+        need_component yyjson 0.10 "taking yyjson from Debian 13, privately" take_yyjson ||
+            die "no yyjson: the Debian 13 packages libyyjson0 and libyyjson-dev could not be fetched"
+    fi
+}
+
+# Without them the tests that speak to us as strangers fail, and say so.
+need_clients() {
+    if ! clients_are_good "$DEPS"; then
+        need_component nats-clients "$NATS_GO" \
+            "building nats-sub and nats-req of the NATS project, for tests" take_clients ||
+            say "going on without nats-sub and nats-req: tests that need them will fail"
     fi
 }
 
@@ -266,12 +309,13 @@ yyjson_package() {
     [ "$codename" = bookworm ] || echo libyyjson-dev
 }
 
-# setup [lint] [clang]: everything that building and testing needs, and what is named.
+# setup [test] [lint] [clang]: everything that building needs, and what is named.
 setup() {
     local packages=("${PACKAGES_BUILD[@]}") extra
     mapfile -t -O "${#packages[@]}" packages < <(yyjson_package)
     for extra in "$@"; do
         case $extra in
+        test) packages+=("${PACKAGES_TEST[@]}") ;;
         lint) packages+=("${PACKAGES_LINT[@]}") ;;
         clang) packages+=("${PACKAGES_CLANG[@]}") ;;
         esac
@@ -279,4 +323,7 @@ setup() {
     choose_cache
     need_packages "${packages[@]}"
     need_deps
+    if [[ " $* " == *" test "* ]]; then
+        need_clients
+    fi
 }
