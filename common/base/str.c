@@ -176,22 +176,44 @@ enum sf_parse sf_parse_double(struct sf_slice text, double *ret)
     return SF_PARSE_OK;
 }
 
+/* @value with so many digits; returns the length. */
+static size_t put_digits(double value, int digits, char *ret)
+{
+    int size = snprintf(ret, SF_DOUBLE_TEXT_SIZE, "%.*g", digits, value);
+
+    /* The decimal point is the locale's; every other character is the same everywhere. */
+    for (int i = 0; i < size; i++) {
+        if (strchr("0123456789-+e", ret[i]) == NULL) {
+            ret[i] = '.';
+        }
+    }
+    return (size_t)size;
+}
+
 size_t sf_format_double(double value, char *ret)
 {
     sf_assert(isfinite(value));
     for (int digits = 15;; digits++) {
         double back = 0;
-        int size = snprintf(ret, SF_DOUBLE_TEXT_SIZE, "%.*g", digits, value);
-        struct sf_slice text = sf_slice_of(ret, (size_t)size);
+        size_t size = put_digits(value, digits, ret);
 
-        /* The decimal point is the locale's; every other character is the same everywhere. */
-        for (size_t i = 0; i < text.size; i++) {
-            if (strchr("0123456789-+e", ret[i]) == NULL) {
-                ret[i] = '.';
-            }
+        if (digits == 17 ||
+            (sf_parse_double(sf_slice_of(ret, size), &back) == SF_PARSE_OK && back == value)) {
+            return size;
         }
-        if (digits == 17 || (sf_parse_double(text, &back) == SF_PARSE_OK && back == value)) {
-            return text.size;
+    }
+}
+
+size_t sf_format_float(float value, char *ret)
+{
+    sf_assert(isfinite(value));
+    for (int digits = 6;; digits++) {
+        double back = 0;
+        size_t size = put_digits((double)value, digits, ret);
+
+        if (digits == 9 || (sf_parse_double(sf_slice_of(ret, size), &back) == SF_PARSE_OK &&
+                            (float)back == value)) {
+            return size;
         }
     }
 }

@@ -45,6 +45,8 @@ enum sf_parse sf_parse_double(struct sf_slice text, double *ret) SF_MUST_CHECK;
 /* The shortest decimal text that reads back as @value, which is finite: "0.1", "1e+300", "3".
  * Returns its length. @ret has SF_DOUBLE_TEXT_SIZE bytes. */
 size_t sf_format_double(double value, char *ret);
+/* The same for a float: the shortest text whose nearest float is @value. */
+size_t sf_format_float(float value, char *ret);
 
 /*
  * A span of time: one or more [0-9]+ unit, units us, ms, s, m (or min), h, d, w, each smaller than

@@ -151,6 +151,19 @@ static void test_doubles_are_written_shortest(void **state)
     assert_shortest(5e-324, "4.94065645841247e-324");
 }
 
+static void test_floats_are_written_as_floats(void **state)
+{
+    char text[SF_DOUBLE_TEXT_SIZE];
+
+    (void)state;
+    assert_int_equal(sf_format_float(0.1f, text), 3);
+    assert_string_equal(text, "0.1");
+    (void)sf_format_float(FLT_MAX, text);
+    assert_string_equal(text, "3.4028235e+38");
+    (void)sf_format_float(16777216.0f, text);
+    assert_string_equal(text, "16777216");
+}
+
 static void test_spans_of_time_round_trip(void **state)
 {
     static const struct {
@@ -227,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_integers_are_strict_and_bounded),
         cmocka_unit_test(test_doubles_are_strict_and_finite),
         cmocka_unit_test(test_doubles_are_written_shortest),
+        cmocka_unit_test(test_floats_are_written_as_floats),
         cmocka_unit_test(test_spans_of_time_round_trip),
         cmocka_unit_test(test_sizes_have_units_of_both_kinds),
     };

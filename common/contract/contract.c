@@ -1,0 +1,156 @@
+#include "common/contract/contract.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/contract/pattern.h"
+
+void sf_product_free(struct sf_product *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    for (size_t t = 0; t < p->table_count; t++) {
+        for (size_t f = 0; f < p->tables[t].field_count; f++) {
+            /* The one thing that does not live in the arena. */
+            sf_pattern_free((struct sf_pattern *)(uintptr_t)p->tables[t].fields[f].pattern);
+        }
+    }
+    sf_arena_done(&p->arena);
+    sf_free(p);
+}
+
+const struct sf_table *sf_product_table(const struct sf_product *p, const char *name)
+{
+    for (size_t i = 0; i < p->table_count; i++) {
+        if (strcmp(p->tables[i].name, name) == 0) {
+            return &p->tables[i];
+        }
+    }
+    return NULL;
+}
+
+int32_t sf_table_field_index(const struct sf_table *t, struct sf_slice name)
+{
+    for (size_t i = 0; i < t->field_count; i++) {
+        if (sf_slice_equal(sf_slice_text(t->fields[i].name), name)) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
+int32_t sf_table_field_by_number(const struct sf_table *t, uint32_t number)
+{
+    size_t low = 0;
+    size_t high = t->field_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (t->fields[middle].number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < t->field_count && t->fields[low].number == number ? (int32_t)low : -1;
+}
+
+const char *sf_type_name(enum sf_type type)
+{
+    switch (type) {
+    case SF_TYPE_BOOL:
+        return "bool";
+    case SF_TYPE_INT32:
+        return "int32";
+    case SF_TYPE_INT64:
+        return "int64";
+    case SF_TYPE_FLOAT:
+        return "float";
+    case SF_TYPE_DOUBLE:
+        return "double";
+    case SF_TYPE_DECIMAL:
+        return "decimal";
+    case SF_TYPE_STRING:
+        return "string";
+    case SF_TYPE_BYTES:
+        return "bytes";
+    case SF_TYPE_DATE:
+        return "date";
+    case SF_TYPE_TIMESTAMP:
+        return "timestamp";
+    case SF_TYPE_UUID:
+        return "uuid";
+    }
+    return "";
+}
+
+const char *sf_class_name(enum sf_class class)
+{
+    static const char *const names[] = {"",    "public", "internal", "confidential", "pseudonymous",
+                                        "pii", "secret"};
+
+    return names[class];
+}
+
+const char *sf_format_name(enum sf_format format)
+{
+    static const char *const names[] = {"", "email", "uri", "hostname", "ipv4", "ipv6"};
+
+    return names[format];
+}
+
+const char *sf_status_name(enum sf_status status)
+{
+    static const char *const names[] = {"draft", "active", "deprecated", "retired"};
+
+    return names[status];
+}
+
+const char *sf_access_name(enum sf_access access)
+{
+    static const char *const names[] = {"request", "open", "closed"};
+
+    return names[access];
+}
+
+void sf_field_type_text(const struct sf_field *f, char *ret, size_t size)
+{
+    if (f->type == SF_TYPE_DECIMAL) {
+        (void)snprintf(ret, size, "decimal(%u,%u)", f->precision, f->scale);
+    } else {
+        (void)snprintf(ret, size, "%s", sf_type_name(f->type));
+    }
+}
+
+bool sf_class_is_open(enum sf_class class)
+{
+    return class != SF_CLASS_PII && class != SF_CLASS_SECRET;
+}
+
+/* A letter, then letters, digits and @separator, at most @max characters. */
+static bool is_name(struct sf_slice name, uint8_t separator, size_t max)
+{
+    if (name.size == 0 || name.size > max || name.data[0] < 'a' || name.data[0] > 'z') {
+        return false;
+    }
+    for (size_t i = 1; i < name.size; i++) {
+        uint8_t c = name.data[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == separator)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool sf_name_is_product(struct sf_slice name)
+{
+    return is_name(name, '-', 48);
+}
+
+bool sf_name_is_table(struct sf_slice name)
+{
+    return is_name(name, '_', 63);
+}
