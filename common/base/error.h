@@ -58,12 +58,21 @@ bool sf_code_is_transient(enum sf_code code);
  * SF_RAISE_E also gives the number of the error as users know it (proto/errors.h).
  */
 #define SF_RAISE(err, code, ...)                                                                   \
-    sf_error_set((err), (code), 0, __FILE__ ":" SF_TEXT_OF(__LINE__), __VA_ARGS__)
+    sf_error_code((code),                                                                          \
+                  sf_error_set((err), (code), 0, __FILE__ ":" SF_TEXT_OF(__LINE__), __VA_ARGS__))
 #define SF_RAISE_E(err, code, number, ...)                                                         \
-    sf_error_set((err), (code), (number), __FILE__ ":" SF_TEXT_OF(__LINE__), __VA_ARGS__)
+    sf_error_code((code), sf_error_set((err), (code), (number), __FILE__ ":" SF_TEXT_OF(__LINE__), \
+                                       __VA_ARGS__))
 
 enum sf_code sf_error_set(struct sf_error *err, enum sf_code code, uint16_t number,
                           const char *where, const char *fmt, ...) SF_PRINTF(5, 6);
+
+/* @code, which is what @set is too, but here the compiler sees that it is not SF_OK. */
+static inline enum sf_code sf_error_code(enum sf_code code, enum sf_code set)
+{
+    (void)set;
+    return code;
+}
 
 /* Puts context in front of the text while the error travels up. Returns the code. @err not NULL. */
 enum sf_code sf_error_wrap(struct sf_error *err, const char *fmt, ...) SF_PRINTF(2, 3);
