@@ -26,11 +26,13 @@ class Tidy(unittest.TestCase):
     def test_siblings_do_not_include_each_other(self):
         tree = {
             "leaf/ingest/a.c": '\n#include "leaf/publish/p.h"\n#include "leaf/store/store.h"\n',
-            "leaf/publish/p.h": "",
+            "leaf/publish/p.h": '#include "leaf/serving/s.h"\n',
+            "leaf/serving/s.h": '#include "leaf/publish/p.h"\n',
             "leaf/store/store.h": "",
         }
         self.finds(tidy.check_layers, tree,
-                   "leaf/ingest/a.c:2: leaf/ingest may not include leaf/publish/p.h")
+                   "leaf/ingest/a.c:2: leaf/ingest may not include leaf/publish/p.h",
+                   "leaf/serving/s.h:1: leaf/serving may not include leaf/publish/p.h")
 
     def test_leaf_and_hub_are_strangers_and_the_root_object_sees_its_own(self):
         tree = {

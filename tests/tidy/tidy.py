@@ -16,7 +16,8 @@ import sys
 # Directory -> what it may include besides itself. The longest matching directory decides.
 BASE, SYS, WIRE = "common/base", "common/sys", "common/wire"
 CONTRACT, IDENTITY, BUS = "common/contract", "common/identity", "common/bus"
-LEAF_SERVICE = ["common", "proto", "leaf/rowcodec", "leaf/store"]
+LEAF_STORE = ["common", "proto", "leaf/rowcodec", "leaf/store"]
+LEAF_SERVICE = LEAF_STORE + ["leaf/serving"]
 ANYTHING = ["common", "proto", "leaf", "hub", "cli", "tests/lib"]
 LAYERS = {
     "proto": [],
@@ -28,6 +29,7 @@ LAYERS = {
     BUS: [BASE, SYS, WIRE, "proto"],
     "leaf/rowcodec": [BASE, WIRE, CONTRACT, "proto"],
     "leaf/store": [BASE, SYS, "proto", "leaf/rowcodec"],
+    "leaf/serving": LEAF_STORE,
     "leaf/ingest": LEAF_SERVICE,
     "leaf/publish": LEAF_SERVICE,
     "leaf/query": LEAF_SERVICE,
