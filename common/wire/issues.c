@@ -61,6 +61,7 @@ static void insert(struct sf_issues *s, struct sf_issue *issue)
     s->kept++;
 }
 
+SF_PRINTF(3, 0)
 static void add(struct sf_issues *s, const struct sf_issue *what, const char *fmt, va_list args)
 {
     char text[TEXT_BYTES_MAX + 1];

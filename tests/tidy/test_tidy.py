@@ -3,6 +3,7 @@
 import sys
 import unittest
 
+import tap
 import tidy
 
 
@@ -223,33 +224,5 @@ class Tidy(unittest.TestCase):
                    "proto/errors.h:1: number 50 is in no area")
 
 
-class Tap(unittest.TestResult):
-    """One line per test; the traceback of a failure as a comment."""
-
-    def __init__(self, count):
-        super().__init__()
-        print(f"1..{count}")
-
-    def line(self, test, word, details=""):
-        print(f"{word} {self.testsRun} - {test.id().rpartition('.')[2]}")
-        for line in details.splitlines():
-            print(f"# {line}")
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        self.line(test, "ok")
-
-    def addFailure(self, test, err):
-        super().addFailure(test, err)
-        self.line(test, "not ok", self.failures[-1][1])
-
-    def addError(self, test, err):
-        super().addError(test, err)
-        self.line(test, "not ok", self.errors[-1][1])
-
-
 if __name__ == "__main__":
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Tidy)
-    result = Tap(suite.countTestCases())
-    suite.run(result)
-    sys.exit(0 if result.wasSuccessful() else 1)
+    sys.exit(tap.run(Tidy))

@@ -143,8 +143,9 @@ static void test_seed_open_to_others_is_refused(void **state)
 
 static void test_file_that_is_no_seed_is_corrupt(void **state)
 {
-    static const char *const contents[] = {"",           "abc\n",         RFC_SEED,
-                                           RFC_SEED "x", RFC_SEED "\n\n", "Z" RFC_SEED};
+    static const char *const contents[] = {
+        "", "abc\n", RFC_SEED, (RFC_SEED "x"), (RFC_SEED "\n\n"), ("Z" RFC_SEED),
+    };
     struct tmpdir *t = *state;
     char path[PATH_MAX];
     struct sf_seed s = {0};
