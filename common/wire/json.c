@@ -10,7 +10,11 @@
 /* Numbers stay text: yyjson would turn those beyond 64 bits, and all fractions, into doubles. */
 static const yyjson_read_flag READ_FLAGS = YYJSON_READ_NUMBER_AS_RAW;
 
-enum { FIRST_READER_BYTES = 16 * 1024 };
+enum {
+    FIRST_READER_BYTES = 16 * 1024,
+    /* A reader that once read something large does not keep its memory for small texts. */
+    KEPT_READER_BYTES = 1024 * 1024,
+};
 
 /* A struct sf_json_doc is a yyjson_doc, a struct sf_json a yyjson_val; neither is ever written. */
 static yyjson_doc *doc_of(const struct sf_json_doc *doc)
@@ -133,9 +137,11 @@ static bool reader_reserve(struct sf_json_reader *r, size_t text_size)
     size_t wanted = yyjson_read_max_memory_usage(text_size, READ_FLAGS);
     size_t capacity = r->capacity < FIRST_READER_BYTES ? FIRST_READER_BYTES : r->capacity;
 
-    if (wanted <= r->capacity) {
+    if (wanted <= r->capacity &&
+        (r->capacity <= KEPT_READER_BYTES || wanted > KEPT_READER_BYTES / 16)) {
         return true;
     }
+    capacity = wanted <= capacity ? FIRST_READER_BYTES : capacity;
     while (capacity < wanted) {
         if (__builtin_mul_overflow(capacity, (size_t)2, &capacity)) {
             return false;

@@ -12,7 +12,7 @@
 
 struct row_column {
     const struct sf_field *field; /* borrowed from the table */
-    const char *label;            /* "\"name\":", the start of the member in JSON */
+    const char *label;            /* ,"name": as the member begins in JSON; owned by the view */
     uint32_t label_size;
     uint32_t number;
 };
@@ -20,6 +20,7 @@ struct row_column {
 struct row_view {
     const struct sf_table *table; /* borrowed */
     size_t column_count;          /* may be 0 */
+    size_t label_bytes;           /* of all labels */
     bool has_key;                 /* all fields of the table's key are in it; false without one */
     struct row_column columns[];  /* ascending field numbers */
 };

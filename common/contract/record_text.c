@@ -1,0 +1,160 @@
+/* The words of violations: they name fields and rules, never a value. */
+#include "common/contract/record_reader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/contract/validate.h"
+
+/* Suggestions compare with every name: not for wide tables, whose bad records would cost more than
+ * good ones. */
+enum { SUGGEST_FIELDS_MAX = 64 };
+
+void sf_verdict_add(struct sf_verdict *v, enum sheaf_error_number number, int32_t field,
+                    const char *fmt, ...)
+{
+    struct sf_violation *at;
+    va_list args;
+
+    v->found++;
+    if (v->count == SF_VERDICT_LIST_MAX) {
+        return;
+    }
+    at = &v->list[v->count++];
+    at->number = (uint16_t)number;
+    at->field = field;
+    va_start(args, fmt);
+    (void)vsnprintf(at->text, sizeof(at->text), fmt, args);
+    va_end(args);
+}
+
+static const char *hint_syntax(const struct sf_field *f)
+{
+    switch (f->type) {
+    case SF_TYPE_BOOL:
+        return "must be true or false";
+    case SF_TYPE_INT32:
+    case SF_TYPE_INT64:
+        return "must be a whole number";
+    case SF_TYPE_FLOAT:
+    case SF_TYPE_DOUBLE:
+    case SF_TYPE_DECIMAL:
+        return "must be a number";
+    case SF_TYPE_STRING:
+        return "must be a string";
+    case SF_TYPE_BYTES:
+        return "must be base64";
+    case SF_TYPE_DATE:
+        return "must be a date like 2026-11-20";
+    case SF_TYPE_TIMESTAMP:
+        return "must be a time like 2026-11-20T08:01:12Z";
+    case SF_TYPE_UUID:
+        return "must be a UUID";
+    }
+    return "";
+}
+
+const char *sf_field_hint(const struct sf_field *f, enum sf_parse why, char scratch[64])
+{
+    char type[24];
+
+    switch (why) {
+    case SF_PARSE_OK:
+        break;
+    case SF_PARSE_SYNTAX:
+        if (f->parse != NULL) {
+            (void)snprintf(scratch, 64, "must be text like '%s'", f->parse);
+            return scratch;
+        }
+        return hint_syntax(f);
+    case SF_PARSE_RANGE:
+        if (f->type == SF_TYPE_DATE || f->type == SF_TYPE_TIMESTAMP) {
+            return "is not in the calendar";
+        }
+        sf_field_type_text(f, type, sizeof(type));
+        (void)snprintf(scratch, 64, "does not fit %s", type);
+        return scratch;
+    case SF_PARSE_INEXACT:
+        (void)snprintf(scratch, 64, "has more than %u digits behind the point", f->scale);
+        return scratch;
+    }
+    return "";
+}
+
+void sf_record_add_refused(struct sf_record_reader *r, size_t field, enum sf_parse why,
+                           struct sf_verdict *v)
+{
+    const struct sf_field *f = &r->table->fields[field];
+    char scratch[64];
+
+    sf_verdict_add(v, why == SF_PARSE_SYNTAX ? SHEAF_E_WRONG_TYPE : SHEAF_E_OUT_OF_RANGE,
+                   (int32_t)field, "'%s' %s", f->name, sf_field_hint(f, why, scratch));
+}
+
+static const char *rule_text(enum sf_rule rule)
+{
+    switch (rule) {
+    case SF_RULE_NONE:
+        break;
+    case SF_RULE_REQUIRED:
+        return "is missing";
+    case SF_RULE_ENUM:
+        return "is none of the values of its enum";
+    case SF_RULE_MIN:
+        return "is below its min";
+    case SF_RULE_MAX:
+        return "is above its max";
+    case SF_RULE_MIN_LENGTH:
+        return "is shorter than its min_length";
+    case SF_RULE_MAX_LENGTH:
+        return "is longer than its max_length";
+    case SF_RULE_PATTERN:
+        return "does not match its pattern";
+    case SF_RULE_FORMAT:
+        return "is not of its format";
+    }
+    return "";
+}
+
+void sf_record_check_rules(struct sf_record_reader *r, size_t field, const struct sf_value *value,
+                           struct sf_verdict *v)
+{
+    const struct sf_field *f = &r->table->fields[field];
+    enum sf_rule rule = sf_field_check(f, value);
+
+    if (rule != SF_RULE_NONE) {
+        sf_verdict_add(v, (enum sheaf_error_number)sf_rule_number(rule), (int32_t)field, "'%s' %s",
+                       f->name, rule_text(rule));
+    }
+}
+
+/*
+ * A name from the input is shown only when it could be a field's name: keys of objects, and the
+ * first line of a file without a header, may be somebody's data.
+ */
+void sf_record_add_unknown(struct sf_record_reader *r, struct sf_slice name, struct sf_verdict *v)
+{
+    const char *names[SUGGEST_FIELDS_MAX];
+    const char *nearest = NULL;
+    size_t count = r->table->field_count;
+
+    if (v->count == SF_VERDICT_LIST_MAX || name.size > SF_RECORD_NAME_SHOWN_MAX ||
+        !sf_name_is_table(name)) {
+        sf_verdict_add(v, SHEAF_E_UNKNOWN_FIELD, -1, "a field is not in the contract");
+        return;
+    }
+    if (count <= SUGGEST_FIELDS_MAX) {
+        for (size_t i = 0; i < count; i++) {
+            names[i] = r->table->fields[i].name;
+        }
+        nearest = sf_text_nearest(name, names, count);
+    }
+    if (nearest == NULL) {
+        sf_verdict_add(v, SHEAF_E_UNKNOWN_FIELD, -1, "'%.*s' is not in the contract",
+                       SF_SLICE_ARG(name));
+    } else {
+        sf_verdict_add(v, SHEAF_E_UNKNOWN_FIELD, -1,
+                       "'%.*s' is not in the contract; did you mean '%.40s'?", SF_SLICE_ARG(name),
+                       nearest);
+    }
+}

@@ -1,0 +1,80 @@
+/* Text to values, as record.h says. */
+#include "common/contract/record_reader.h"
+
+#include "common/base/decimal.h"
+#include "common/base/time.h"
+#include "common/contract/value.h"
+#include "common/wire/base64.h"
+
+static enum sf_parse convert_bytes(struct sf_record_reader *r, struct sf_slice text,
+                                   struct sf_value *ret)
+{
+    uint8_t *bytes = sf_arena_alloc(&r->arena, text.size / 4 * 3);
+    size_t size;
+
+    if (bytes == NULL) {
+        r->no_memory = true;
+        return SF_PARSE_SYNTAX;
+    }
+    if (!sf_base64_read(text, bytes, &size)) {
+        return SF_PARSE_SYNTAX;
+    }
+    ret->s = sf_slice_of(bytes, size);
+    return SF_PARSE_OK;
+}
+
+static enum sf_parse convert_int(const struct sf_field *f, struct sf_slice text,
+                                 struct sf_value *ret)
+{
+    enum sf_parse parsed = sf_parse_i64(text, &ret->i);
+
+    if (parsed == SF_PARSE_OK && f->type == SF_TYPE_INT32 &&
+        (ret->i < INT32_MIN || ret->i > INT32_MAX)) {
+        return SF_PARSE_RANGE;
+    }
+    return parsed;
+}
+
+static enum sf_parse convert_date(const struct sf_field *f, struct sf_slice text,
+                                  struct sf_value *ret)
+{
+    int32_t days = 0;
+    enum sf_parse parsed =
+        f->parse == NULL ? sf_date_parse(text, &days) : sf_date_parse_as(text, f->parse, &days);
+
+    ret->i = days;
+    return parsed;
+}
+
+enum sf_parse sf_record_convert(struct sf_record_reader *r, size_t field, struct sf_slice text,
+                                struct sf_value *ret)
+{
+    const struct sf_field *f = &r->table->fields[field];
+
+    switch (f->type) {
+    case SF_TYPE_BOOL:
+        return SF_PARSE_SYNTAX;
+    case SF_TYPE_INT32:
+    case SF_TYPE_INT64:
+        return convert_int(f, text, ret);
+    case SF_TYPE_FLOAT:
+    case SF_TYPE_DOUBLE:
+        return sf_value_parse(f, text, &r->arena, ret);
+    case SF_TYPE_DECIMAL:
+        return sf_decimal_parse(text, f->precision, f->scale, &ret->i);
+    case SF_TYPE_STRING:
+        ret->s = text;
+        return SF_PARSE_OK;
+    case SF_TYPE_BYTES:
+        return convert_bytes(r, text, ret);
+    case SF_TYPE_DATE:
+        return convert_date(f, text, ret);
+    case SF_TYPE_TIMESTAMP:
+        return f->parse == NULL ? sf_time_parse(text, &ret->i)
+                                : sf_time_parse_as(text, f->parse, &ret->i);
+    case SF_TYPE_UUID:
+        ret->s = sf_slice_of(r->uuids[field], 16);
+        return sf_uuid_parse(text, r->uuids[field]) ? SF_PARSE_OK : SF_PARSE_SYNTAX;
+    }
+    return SF_PARSE_SYNTAX;
+}
