@@ -1,0 +1,98 @@
+#include "cli/catalog.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/errors.h"
+
+enum { LIST_MAX = 240 };
+
+static void product_path(const struct product_ref *r, struct sf_buf *ret)
+{
+    char text[PRODUCT_REF_TEXT_MAX];
+
+    product_ref_text(r, text);
+    sf_buf_printf(ret, "/v1/products/%s", text);
+}
+
+void catalog_table_path(const struct product_ref *r, struct sf_buf *ret)
+{
+    product_path(r, ret);
+    sf_buf_printf(ret, "/%s", r->table);
+}
+
+static enum sf_code choose_table(const struct sf_json *tables, struct product_ref *r,
+                                 struct sf_error *err)
+{
+    char list[LIST_MAX] = "";
+    const char *name = "";
+
+    for (struct sf_json_iter it = sf_json_iter(tables); sf_json_next(&it);) {
+        size_t used = strlen(list);
+
+        (void)sf_json_as_text(sf_json_get(it.value, "name"), &name);
+        (void)snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ", name);
+    }
+    if (sf_json_count(tables) != 1) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_TABLE_UNKNOWN,
+                          "say which table of %s/%s, as %s/%s.TABLE; it has: %s", r->domain,
+                          r->product, r->domain, r->product, list);
+    }
+    (void)snprintf(r->table, sizeof(r->table), "%s", name);
+    return SF_OK;
+}
+
+enum sf_code catalog_fill_table(struct api *a, struct product_ref *r, struct sf_error *err)
+{
+    struct sf_buf path = {0};
+    const struct sf_json *root = NULL;
+    enum sf_code code = SF_OK;
+
+    if (r->table[0] != '\0') {
+        return SF_OK;
+    }
+    product_path(r, &path);
+    if (sf_buf_cstr(&path) == NULL) {
+        code = sf_buf_check(&path, "path", err);
+    } else {
+        code = api_get_leaf(a, sf_buf_cstr(&path), &root, err);
+    }
+    sf_buf_done(&path);
+    return code == SF_OK ? choose_table(sf_json_get(root, "tables"), r, err) : code;
+}
+
+void catalog_left_out(struct api *a, const struct product_ref *r,
+                      bool (*has_field)(void *data, const char *name), void *data,
+                      struct sf_buf *ret)
+{
+    struct sf_buf path = {0};
+    const struct sf_json *root = NULL;
+    struct sf_error err;
+
+    product_path(r, &path);
+    if (sf_buf_cstr(&path) == NULL || api_get_hub(a, sf_buf_cstr(&path), &root, &err) != SF_OK) {
+        sf_buf_done(&path);
+        return;
+    }
+    sf_buf_done(&path);
+    for (struct sf_json_iter t = sf_json_iter(sf_json_get(root, "tables")); sf_json_next(&t);) {
+        const char *table = "";
+
+        (void)sf_json_as_text(sf_json_get(t.value, "name"), &table);
+        if (strcmp(table, r->table) != 0) {
+            continue;
+        }
+        for (struct sf_json_iter f = sf_json_iter(sf_json_get(t.value, "fields"));
+             sf_json_next(&f);) {
+            const char *name = "";
+            const char *class = "";
+
+            (void)sf_json_as_text(sf_json_get(f.value, "name"), &name);
+            (void)sf_json_as_text(sf_json_get(f.value, "class"), &class);
+            if (!has_field(data, name)) {
+                sf_buf_printf(ret, "%s%s%s%s%s", ret->size == 0 ? "" : ", ", name,
+                              class[0] != '\0' ? " (" : "", class, class[0] != '\0' ? ")" : "");
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+/* What the commands have to know about a product before they can ask for its rows. */
+#pragma once
+
+#include "cli/api.h"
+#include "cli/product_ref.h"
+
+/*
+ * Fills r->table when it was not named: the only table of the product, as the leaf describes it.
+ * SF_INVALID, E0303: it has several; names them. Else as api_leaf().
+ */
+enum sf_code catalog_fill_table(struct api *a, struct product_ref *r,
+                                struct sf_error *err) SF_MUST_CHECK;
+/*
+ * Appends "email (pii), phone (pii)": fields of the table that @has_field does not know, with their
+ * classes, as the hub's catalog has them. Nothing when the hub does not answer.
+ */
+void catalog_left_out(struct api *a, const struct product_ref *r,
+                      bool (*has_field)(void *data, const char *name), void *data,
+                      struct sf_buf *ret);
+/* Appends "/v1/products/D/P[@MAJOR]/TABLE". */
+void catalog_table_path(const struct product_ref *r, struct sf_buf *ret);

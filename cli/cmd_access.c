@@ -1,0 +1,93 @@
+/* access ls and show: what was asked for, and what is granted. */
+
+#include "cli/api.h"
+#include "cli/commands.h"
+#include "common/identity/token.h"
+
+static void print_entry(struct print *p, const struct sf_json *v)
+{
+    int64_t major = 0;
+    const char *product = "";
+
+    (void)sf_json_as_int(sf_json_get(v, "major"), &major);
+    (void)sf_json_as_text(sf_json_get(v, "product"), &product);
+    print_row(p);
+    print_json(p, "id", sf_json_get(v, "id"));
+    print_json(p, "state", sf_json_get(v, "state"));
+    print_format_text(p, "product", "%s@%u", product, (unsigned)major);
+    print_json(p, "consumer", sf_json_get(v, "consumer"));
+    print_json(p, "purpose", sf_json_get(v, "purpose"));
+    print_json(p, "columns", sf_json_get(v, "columns"));
+    print_json(p, "until", sf_json_get(v, "until"));
+}
+
+static enum sf_code list(struct cli *cli, struct api *a, struct sf_error *err)
+{
+    bool pending = args_has(&cli->args, "pending");
+    const struct sf_json *root = NULL;
+    enum sf_code code = api_open(cli, a, err);
+
+    code = code == SF_OK ? api_act(a, SF_TOKEN_PLATFORM, err) : code;
+    code = code == SF_OK
+               ? api_get_hub(a, pending ? "/v1/access?state=pending" : "/v1/access", &root, err)
+               : code;
+    if (code != SF_OK) {
+        return code;
+    }
+    print_begin(&cli->print, PRINT_LIST, "AccessList");
+    for (struct sf_json_iter it = sf_json_iter(sf_json_get(root, "requests")); sf_json_next(&it);) {
+        print_entry(&cli->print, it.value);
+    }
+    for (struct sf_json_iter it = sf_json_iter(sf_json_get(root, "grants"));
+         !pending && sf_json_next(&it);) {
+        print_entry(&cli->print, it.value);
+    }
+    if (cli->print.format == PRINT_TABLE && sf_json_count(sf_json_get(root, "requests")) == 0) {
+        cli_note(cli, pending ? "nothing waits for a decision" : "nobody has asked for anything");
+    }
+    return print_end(&cli->print, err);
+}
+
+int cmd_access_ls(struct cli *cli)
+{
+    struct api api = {0};
+    struct sf_error err;
+    enum sf_code code = list(cli, &api, &err);
+
+    api_done(&api);
+    return code == SF_OK ? CLI_OK : cli_fail(cli, &err);
+}
+
+static enum sf_code show(struct cli *cli, struct api *a, struct sf_error *err)
+{
+    struct sf_buf path = {0};
+    const struct sf_json *root = NULL;
+    const char *kind = "Access";
+    enum sf_code code = api_open(cli, a, err);
+
+    sf_buf_text(&path, "/v1/access/");
+    api_escape(&path, cli->args.positional[0]);
+    code = code == SF_OK ? api_act(a, SF_TOKEN_PLATFORM, err) : code;
+    if (code == SF_OK && sf_buf_cstr(&path) == NULL) {
+        code = sf_buf_check(&path, "path", err);
+    }
+    code = code == SF_OK ? api_get_hub(a, sf_buf_cstr(&path), &root, err) : code;
+    sf_buf_done(&path);
+    if (code != SF_OK) {
+        return code;
+    }
+    (void)sf_json_as_text(sf_json_get(root, "kind"), &kind);
+    print_begin(&cli->print, PRINT_OBJECT, kind);
+    print_answer_members(&cli->print, root);
+    return print_end(&cli->print, err);
+}
+
+int cmd_access_show(struct cli *cli)
+{
+    struct api api = {0};
+    struct sf_error err;
+    enum sf_code code = show(cli, &api, &err);
+
+    api_done(&api);
+    return code == SF_OK ? CLI_OK : cli_fail(cli, &err);
+}

@@ -1,0 +1,112 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/catalog.h"
+#include "cli/commands.h"
+#include "cli/rows.h"
+
+enum { LIMIT_DEFAULT = 1000 };
+
+static bool is_printed(void *data, const char *name)
+{
+    const struct print *p = data;
+
+    for (size_t i = 0; i < p->column_count; i++) {
+        if (strcmp(p->columns[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The line under a table: how many rows, what is not shown, at which position. */
+static void print_foot(struct api *a, const struct product_ref *r, const struct rows *rows,
+                       struct sf_buf *left_out)
+{
+    char count[32];
+
+    rows_count_text(rows->count, count);
+    cli_note(a->cli, "%s row%s%s%s%s%s", count, rows->count == 1 ? "" : "s",
+             left_out->size > 0 ? " · left out: " : "",
+             left_out->size > 0 ? sf_buf_cstr(left_out) : "",
+             rows->position[0] != '\0' ? " · at " : "", rows->position);
+    if (rows->more && !args_has(&a->cli->args, "limit")) {
+        cli_note(a->cli, "there are more: --limit 0 reads all of %s/%s", r->domain, r->product);
+    }
+}
+
+static void add_parameter(struct sf_buf *path, const struct args *args, const char *name)
+{
+    const char *value = args_value(args, name);
+
+    if (value != NULL) {
+        sf_buf_printf(path, "&%s=", name);
+        api_escape(path, value);
+    }
+}
+
+/* ".../records?..." or ".../records/KEY?". */
+static void read_path(const struct args *args, const struct product_ref *r, struct sf_buf *path)
+{
+    const char *key = args_value_at(args, "key", 0);
+
+    catalog_table_path(r, path);
+    sf_buf_text(path, "/records");
+    for (unsigned i = 0; key != NULL; key = args_value_at(args, "key", ++i)) {
+        sf_buf_text(path, i == 0 ? "/" : ",");
+        api_escape(path, key);
+    }
+    sf_buf_text(path, "?");
+    add_parameter(path, args, "from");
+    add_parameter(path, args, "to");
+    add_parameter(path, args, "prefix");
+    add_parameter(path, args, "select");
+}
+
+static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
+{
+    struct rows rows = {.print = &cli->print};
+    struct sf_buf path = {0};
+    struct sf_buf left_out = {0};
+    struct product_ref r;
+    enum sf_code code = product_ref_parse(cli->args.positional[0], &r, err);
+
+    code = code == SF_OK ? args_u64(&cli->args, "limit", LIMIT_DEFAULT, &rows.limit, err) : code;
+    code = code == SF_OK ? api_open(cli, a, err) : code;
+    code = code == SF_OK ? api_act(a, r.domain, err) : code;
+    code = code == SF_OK ? catalog_fill_table(a, &r, err) : code;
+    if (code != SF_OK) {
+        return code;
+    }
+    read_path(&cli->args, &r, &path);
+    print_begin(&cli->print, PRINT_LIST, "RowList");
+    code = sf_buf_cstr(&path) == NULL ? sf_buf_check(&path, "path", err)
+                                      : rows_print(a, sf_buf_cstr(&path), &rows, err);
+    sf_buf_done(&path);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (cli->print.format == PRINT_TABLE && rows.count > 0 &&
+        strcmp(a->who.domain, r.domain) != 0 && !args_has(&cli->args, "select")) {
+        catalog_left_out(a, &r, is_printed, &cli->print, &left_out);
+    }
+    if (rows.position[0] != '\0') {
+        print_member_text(&cli->print, "position", rows.position);
+    }
+    code = print_end(&cli->print, err);
+    if (code == SF_OK && cli->print.format == PRINT_TABLE) {
+        print_foot(a, &r, &rows, &left_out);
+    }
+    sf_buf_done(&left_out);
+    return code;
+}
+
+int cmd_read(struct cli *cli)
+{
+    struct api api = {0};
+    struct sf_error err;
+    enum sf_code code = run(cli, &api, &err);
+
+    api_done(&api);
+    return code == SF_OK ? CLI_OK : cli_fail(cli, &err);
+}

@@ -1,0 +1,147 @@
+/* status: hub, leaves and tables on one screen, what is down first said by the exit code. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/api.h"
+#include "cli/commands.h"
+#include "common/base/str.h"
+#include "common/base/time.h"
+#include "common/identity/token.h"
+
+/* "3 s ago" */
+static void print_age(struct print *p, const char *name, const struct sf_json *age_us)
+{
+    char text[SF_DURATION_TEXT_SIZE];
+    int64_t us = 0;
+
+    if (!sf_json_as_int(age_us, &us) || us < 0) {
+        print_text(p, name, NULL);
+        return;
+    }
+    (void)sf_format_duration(us / SF_US_PER_SEC * SF_US_PER_SEC, text);
+    print_text(p, name, text);
+}
+
+static void print_line(struct print *p, const char *what, const char *name, const char *state)
+{
+    print_row(p);
+    print_text(p, "what", what);
+    print_text(p, "name", name);
+    print_text(p, "state", state);
+}
+
+/* Without the hub only the leaves themselves can say how they are. */
+static enum sf_code status_without_hub(struct cli *cli, struct api *a, struct sf_error *err)
+{
+    print_line(&cli->print, "hub", a->context.hub.http, "down");
+    print_text(&cli->print, "age", NULL);
+    print_text(&cli->print, "detail", "see its log in the data directory");
+    for (size_t i = 0; i < a->context.leaf_count; i++) {
+        const struct context_process *leaf = &a->context.leaves[i];
+        struct sf_error ignored;
+
+        (void)snprintf(a->who.domain, sizeof(a->who.domain), "%s", leaf->domain);
+        bool up =
+            api_leaf(a, &(struct api_call){.method = "GET", .path = "/livez"}, &ignored) == SF_OK;
+
+        print_line(&cli->print, "leaf", leaf->domain, up ? "up" : "down");
+        print_text(&cli->print, "age", NULL);
+        print_text(&cli->print, "detail", up ? "works without the hub" : NULL);
+    }
+    cli->next[0] = '\0';
+    return print_end(&cli->print, err);
+}
+
+static bool print_leaves(struct print *p, const struct sf_json *leaves)
+{
+    bool healthy = true;
+
+    for (struct sf_json_iter it = sf_json_iter(leaves); sf_json_next(&it);) {
+        const char *domain = "?";
+        const char *state = "?";
+        int64_t bundle = 0;
+        int64_t in_force = 0;
+
+        (void)sf_json_as_text(sf_json_get(it.value, "domain"), &domain);
+        (void)sf_json_as_text(sf_json_get(it.value, "state"), &state);
+        (void)sf_json_as_int(sf_json_get(it.value, "bundle"), &bundle);
+        (void)sf_json_as_int(sf_json_get(it.value, "bundle_in_force"), &in_force);
+        healthy = healthy && strcmp(state, "up") == 0;
+        print_line(p, "leaf", domain, state);
+        print_age(p, "age", sf_json_get(it.value, "seen_age_us"));
+        print_format_text(p, "detail", "bundle %" PRId64 "%s", in_force,
+                          in_force == bundle ? "" : ", a newer one is on its way");
+    }
+    return healthy;
+}
+
+static void print_products(struct print *p, const struct sf_json *products)
+{
+    for (struct sf_json_iter it = sf_json_iter(products); sf_json_next(&it);) {
+        char name[256];
+        const char *product = "?";
+        const char *table = "?";
+        const char *state = "?";
+        const char *position = "";
+        int64_t major = 0;
+        int64_t rows = 0;
+        int64_t quarantined = 0;
+
+        (void)sf_json_as_text(sf_json_get(it.value, "product"), &product);
+        (void)sf_json_as_text(sf_json_get(it.value, "table"), &table);
+        (void)sf_json_as_text(sf_json_get(it.value, "leaf"), &state);
+        (void)sf_json_as_text(sf_json_get(it.value, "position"), &position);
+        (void)sf_json_as_int(sf_json_get(it.value, "major"), &major);
+        (void)sf_json_as_int(sf_json_get(it.value, "rows"), &rows);
+        (void)sf_json_as_int(sf_json_get(it.value, "quarantined"), &quarantined);
+        (void)snprintf(name, sizeof(name), "%s@%" PRId64 ".%s", product, major, table);
+        print_line(p, "table", name, state);
+        print_age(p, "age", sf_json_get(it.value, "commit_age_us"));
+        print_format_text(p, "detail", "%" PRId64 " rows at %s, %" PRId64 " in quarantine", rows,
+                          position, quarantined);
+    }
+}
+
+static enum sf_code status(struct cli *cli, struct api *a, bool *ret_healthy, struct sf_error *err)
+{
+    const struct sf_json *root = NULL;
+    const char *version = "?";
+    int64_t events = 0;
+    enum sf_code code = api_open(cli, a, err);
+
+    code = code == SF_OK ? api_act(a, SF_TOKEN_PLATFORM, err) : code;
+    if (code != SF_OK) {
+        return code;
+    }
+    print_begin(&cli->print, PRINT_LIST, "StatusList");
+    code = api_get_hub(a, "/v1/status", &root, err);
+    if (code == SF_UNAVAILABLE || code == SF_TIMEOUT) {
+        *ret_healthy = false;
+        return status_without_hub(cli, a, err);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    (void)sf_json_as_text(sf_json_get(root, "version"), &version);
+    (void)sf_json_as_int(sf_json_get(root, "events"), &events);
+    print_line(&cli->print, "hub", a->context.hub.http, "up");
+    print_text(&cli->print, "age", NULL);
+    print_format_text(&cli->print, "detail", "version %s, %" PRId64 " events", version, events);
+    *ret_healthy = print_leaves(&cli->print, sf_json_get(root, "leaves"));
+    print_products(&cli->print, sf_json_get(root, "products"));
+    return print_end(&cli->print, err);
+}
+
+int cmd_status(struct cli *cli)
+{
+    struct api api = {0};
+    bool healthy = true;
+    struct sf_error err;
+    enum sf_code code = status(cli, &api, &healthy, &err);
+
+    api_done(&api);
+    if (code != SF_OK) {
+        return cli_fail(cli, &err);
+    }
+    return healthy ? CLI_OK : CLI_UNHEALTHY;
+}

@@ -1,0 +1,174 @@
+#include "cli/commands.h"
+
+static const struct flag globals[] = {
+    {"output", 'o', "FORMAT", "table, json, ndjson or csv (SHEAF_OUTPUT)"},
+    {"as", 0, "DOMAIN[/USER]", "who acts; may be left out when there is no doubt"},
+    {"data", 0, "DIR", "state of the mesh that runs here (SHEAF_DEV_DIR)"},
+    {"timeout", 0, "TIME", "longest wait for an answer; 30s by default"},
+    {"quiet", 'q', NULL, "results and errors only"},
+    {"verbose", 'v', NULL, "say what is done"},
+    {"yes", 'y', NULL, "do not ask for confirmation"},
+    {"no-input", 0, NULL, "never ask; what would need an answer fails"},
+    {"no-color", 0, NULL, "no colours (NO_COLOR)"},
+    {"help", 'h', NULL, "this text"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag dev_flags[] = {
+    {"leaf", 0, "DOMAIN", "run a leaf for this domain; may be repeated"},
+    {"detach", 'd', NULL, "go on in the background"},
+    {"port", 0, "PORT", "first HTTP port to try; 8080 by default"},
+    {"nats-port", 0, "PORT", "first NATS port to try; 4222 by default"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag load_flags[] = {
+    {"format", 0, "FORMAT", "csv, ndjson or json; by the file's name when left out"},
+    {"on-invalid", 0, "WHAT", "quarantine (default) or reject: store nothing of that batch"},
+    {"batch", 0, "ROWS", "records per request; 4000 by default"},
+    {"strict", 0, NULL, "exit 3 when records went to quarantine"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag read_flags[] = {
+    {"limit", 0, "N", "rows at most; 1000 by default, 0 for all"},
+    {"key", 0, "KEY", "one row; parts of a key with commas between"},
+    {"from", 0, "KEY", "first key, or seq of an event table (inclusive)"},
+    {"to", 0, "KEY", "where to stop (exclusive)"},
+    {"prefix", 0, "KEY", "keys that begin so"},
+    {"select", 0, "A,B", "these fields only"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag sub_flags[] = {
+    {"since", 0, "WHERE", "new (default), all, a time back like 1h, or EPOCH:SEQ"},
+    {"count", 0, "N", "end after N changes"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag init_flags[] = {
+    {"from", 0, "FILE", "infer the contract from this data"},
+    {"out", 0, "FILE", "where to write; D/P/product.yaml by default, - for stdout"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag apply_flags[] = {
+    {"dry-run", 'n', NULL, "check only"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag quarantine_flags[] = {
+    {"limit", 0, "N", "records at most; 1000 by default, 0 for all"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag request_flags[] = {
+    {"purpose", 0, "TEXT", "what the data is for"},
+    {"for", 0, "TIME", "how long: 90d, 12h"},
+    {"columns", 0, "A,B", "ask for these fields only"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag access_ls_flags[] = {
+    {"pending", 0, NULL, "only requests that wait for a decision"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag decide_flags[] = {
+    {"note", 0, "TEXT", "a word to those who asked"},
+    {"for", 0, "TIME", "another duration than was asked for"},
+    {"columns", 0, "A,B", "grant these fields only"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag deny_flags[] = {
+    {"note", 0, "TEXT", "a word to those who asked"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag revoke_flags[] = {
+    {"reason", 0, "TEXT", "why"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag audit_ls_flags[] = {
+    {"after", 0, "N", "events behind number N"},
+    {"limit", 0, "N", "events at most; 1000 by default, 0 for all"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct command table[] = {
+    {"dev", GROUP_START, "Run a hub and leaves on this machine", "", 0, 0,
+     "sheaf dev --leaf sales --leaf marketing -d\n"
+     "sheaf dev --data ./mesh --leaf sales",
+     dev_flags, cmd_dev},
+    {"dev stop", GROUP_START, "Stop the mesh that runs here; its data stays", "", 0, 0,
+     "sheaf dev stop", NULL, cmd_dev_stop},
+    {"publish", GROUP_START, "Make a product of a file: contract, apply, load", "FILE", 1, 1,
+     "sheaf publish orders.csv --as sales/orders", load_flags, cmd_publish},
+    {"status", GROUP_START, "Hub, leaves and products on one screen", "", 0, 0,
+     "sheaf status\nsheaf status -o json", NULL, cmd_status},
+
+    {"read", GROUP_USE, "Read rows of a product", "D/P[@MAJOR][.TABLE]", 1, 1,
+     "sheaf read sales/orders --as marketing --limit 10\n"
+     "sheaf read sales/orders --key O-1001\n"
+     "sheaf read sales/orders --limit 0 -o csv > orders.csv",
+     read_flags, cmd_read},
+    {"sub", GROUP_USE, "Follow the changes of a product as NDJSON", "D/P[@MAJOR][.TABLE]", 1, 1,
+     "sheaf sub sales/orders --as marketing\n"
+     "sheaf sub sales/orders --since all --count 100",
+     sub_flags, cmd_sub},
+
+    {"product init", GROUP_PRODUCT, "Write a product.yaml, inferred from data", "", 0, 0,
+     "sheaf product init --from orders.csv --as sales/orders", init_flags, cmd_product_init},
+    {"product lint", GROUP_PRODUCT, "Check a product file", "[FILE]", 0, 1,
+     "sheaf product lint\nsheaf product lint sales/orders/product.yaml", NULL, cmd_product_lint},
+    {"product apply", GROUP_PRODUCT, "Bring a product file into force", "FILE", 1, 1,
+     "sheaf product apply sales/orders/product.yaml", apply_flags, cmd_product_apply},
+    {"product load", GROUP_PRODUCT, "Load records of a file into a product", "FILE", 1, 1,
+     "sheaf product load orders.csv --as sales/orders", load_flags, cmd_product_load},
+    {"product ls", GROUP_PRODUCT, "List products", "", 0, 0, "sheaf product ls", NULL,
+     cmd_product_ls},
+    {"product show", GROUP_PRODUCT, "Show a product with its tables and fields", "D/P[@MAJOR]", 1,
+     1, "sheaf product show sales/orders", NULL, cmd_product_show},
+    {"product export", GROUP_PRODUCT, "Print the contract as proto or yaml", "D/P[@MAJOR] FORMAT",
+     2, 2, "sheaf product export sales/orders proto > orders.proto", NULL, cmd_product_export},
+    {"product quarantine ls", GROUP_PRODUCT, "List records that violated the contract",
+     "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product quarantine ls sales/orders", quarantine_flags,
+     cmd_product_quarantine_ls},
+
+    {"access request", GROUP_ACCESS, "Ask to read a product of another domain", "D/P[@MAJOR]", 1, 1,
+     "sheaf access request sales/orders --as marketing --purpose \"churn model\" --for 90d",
+     request_flags, cmd_access_request},
+    {"access ls", GROUP_ACCESS, "List requests and grants", "", 0, 0,
+     "sheaf access ls\nsheaf access ls --pending --as sales", access_ls_flags, cmd_access_ls},
+    {"access show", GROUP_ACCESS, "Show a request (AR-n) or a grant (G-n)", "ID", 1, 1,
+     "sheaf access show AR-1\nsheaf access show G-1", NULL, cmd_access_show},
+    {"access approve", GROUP_ACCESS, "Grant what was asked for, signed by the owner", "AR-N", 1, 1,
+     "sheaf access approve AR-1 --as sales --note \"ok for Q4\"", decide_flags, cmd_access_approve},
+    {"access deny", GROUP_ACCESS, "Refuse a request, signed by the owner", "AR-N", 1, 1,
+     "sheaf access deny AR-1 --as sales --note \"ask for fewer columns\"", deny_flags,
+     cmd_access_deny},
+    {"access revoke", GROUP_ACCESS, "Take a grant back, at once", "G-N", 1, 1,
+     "sheaf access revoke G-1 --as sales --reason \"purpose ended\"", revoke_flags,
+     cmd_access_revoke},
+
+    {"audit ls", GROUP_OTHER, "List what happened in the mesh", "", 0, 0,
+     "sheaf audit ls\nsheaf audit ls --after 100 -o ndjson", audit_ls_flags, cmd_audit_ls},
+    {"audit verify", GROUP_OTHER, "Check numbers, chain and signatures of the audit log", "", 0, 0,
+     "sheaf audit verify", NULL, cmd_audit_verify},
+    {"version", GROUP_OTHER, "Print the version", "", 0, 0, "sheaf version", NULL, cmd_version},
+    {"help", GROUP_OTHER, "Help on a command, or on exit-codes", "[COMMAND]", 0, 3,
+     "sheaf help access request\nsheaf help exit-codes", NULL, cmd_help},
+    {NULL, GROUP_OTHER, NULL, NULL, 0, 0, NULL, NULL, NULL},
+};
+
+const struct command *commands_table(void)
+{
+    return table;
+}
+
+const struct flag *commands_globals(void)
+{
+    return globals;
+}

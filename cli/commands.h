@@ -1,0 +1,35 @@
+/* The table of all commands, and the functions behind it. */
+#pragma once
+
+#include "cli/cli.h"
+
+/* Ends with a NULL path. */
+const struct command *commands_table(void);
+/* Flags of every command; ends with a NULL name. */
+const struct flag *commands_globals(void);
+
+/* Each runs one command and returns the exit code. */
+int cmd_dev(struct cli *cli);
+int cmd_dev_stop(struct cli *cli);
+int cmd_publish(struct cli *cli);
+int cmd_status(struct cli *cli);
+int cmd_read(struct cli *cli);
+int cmd_sub(struct cli *cli);
+int cmd_product_init(struct cli *cli);
+int cmd_product_lint(struct cli *cli);
+int cmd_product_apply(struct cli *cli);
+int cmd_product_load(struct cli *cli);
+int cmd_product_ls(struct cli *cli);
+int cmd_product_show(struct cli *cli);
+int cmd_product_export(struct cli *cli);
+int cmd_product_quarantine_ls(struct cli *cli);
+int cmd_access_request(struct cli *cli);
+int cmd_access_ls(struct cli *cli);
+int cmd_access_show(struct cli *cli);
+int cmd_access_approve(struct cli *cli);
+int cmd_access_deny(struct cli *cli);
+int cmd_access_revoke(struct cli *cli);
+int cmd_audit_ls(struct cli *cli);
+int cmd_audit_verify(struct cli *cli);
+int cmd_version(struct cli *cli);
+int cmd_help(struct cli *cli);

@@ -1,0 +1,152 @@
+#include "cli/help.h"
+
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "proto/errors.h"
+
+enum { NAME_WIDTH = 24, LABEL_MAX = 48 };
+
+static const char *const group_titles[GROUP_COUNT] = {
+    [GROUP_START] = "START",   [GROUP_USE] = "FIND AND USE", [GROUP_PRODUCT] = "PRODUCT",
+    [GROUP_ACCESS] = "ACCESS", [GROUP_OTHER] = "OTHER",
+};
+
+static const struct {
+    int code;
+    const char *text;
+} exit_codes[] = {
+    {CLI_OK, "done"},
+    {CLI_FAILURE, "failure"},
+    {CLI_USAGE, "wrong usage, or an answer is needed"},
+    {CLI_INVALID, "a document or record is not valid"},
+    {CLI_NOT_FOUND, "not found"},
+    {CLI_DENIED, "denied by policy, grant or token"},
+    {CLI_CONFLICT, "conflict, or a breaking change refused"},
+    {CLI_UNAVAILABLE, "unavailable, or out of time"},
+    {CLI_UNHEALTHY, "a check found something unhealthy"},
+    {CLI_INTERRUPTED, "interrupted"},
+};
+
+void help_overview(FILE *out, const struct command *commands)
+{
+    static const char *const daily[] = {
+        "dev",  "publish", "product ls", "access request", "access approve",
+        "read", "sub",     "status"};
+
+    (void)fprintf(out, "sheaf - data products with contracts, governed where the rows are\n\n");
+    for (size_t i = 0; i < SF_COUNT(daily); i++) {
+        for (const struct command *c = commands; c->path != NULL; c++) {
+            if (strcmp(c->path, daily[i]) == 0) {
+                (void)fprintf(out, "  sheaf %-*s %s\n", NAME_WIDTH, c->path, c->summary);
+            }
+        }
+    }
+    (void)fprintf(out, "\nAll commands: sheaf help\n");
+}
+
+static void print_flags(FILE *out, const struct flag *flags)
+{
+    for (const struct flag *f = flags; f != NULL && f->name != NULL; f++) {
+        char label[LABEL_MAX];
+
+        (void)snprintf(label, sizeof(label), "%c%c%s--%s%s%s", f->letter != 0 ? '-' : ' ',
+                       f->letter != 0 ? f->letter : ' ', f->letter != 0 ? ", " : "  ", f->name,
+                       f->value != NULL ? " " : "", f->value != NULL ? f->value : "");
+        (void)fprintf(out, "  %-*s %s\n", NAME_WIDTH, label, f->help);
+    }
+}
+
+void help_all(FILE *out, const struct command *commands, const struct flag *flags)
+{
+    (void)fprintf(out, "USAGE\n  sheaf COMMAND [ARGUMENTS] [FLAGS]\n");
+    for (unsigned g = 0; g < GROUP_COUNT; g++) {
+        (void)fprintf(out, "\n%s\n", group_titles[g]);
+        for (const struct command *c = commands; c->path != NULL; c++) {
+            if (c->group == (enum command_group)g) {
+                (void)fprintf(out, "  %-*s %s\n", NAME_WIDTH, c->path, c->summary);
+            }
+        }
+    }
+    (void)fprintf(out, "\nFLAGS OF EVERY COMMAND\n");
+    print_flags(out, flags);
+    (void)fprintf(out, "\nMore: sheaf help COMMAND, sheaf help exit-codes\n");
+}
+
+void help_command(FILE *out, const struct command *c, const struct flag *flags)
+{
+    (void)fprintf(out, "%s.\n\nUSAGE\n  sheaf %s%s%s%s\n\nEXAMPLES\n", c->summary, c->path,
+                  c->arguments[0] != '\0' ? " " : "", c->arguments,
+                  c->flags != NULL ? " [FLAGS]" : "");
+    for (const char *at = c->examples; *at != '\0';) {
+        size_t n = strcspn(at, "\n");
+
+        (void)fprintf(out, "  $ %.*s\n", (int)n, at);
+        at += n + (at[n] == '\n');
+    }
+    if (c->flags != NULL) {
+        (void)fprintf(out, "\nFLAGS\n");
+        print_flags(out, c->flags);
+    }
+    (void)fprintf(out, "\nFLAGS OF EVERY COMMAND\n");
+    print_flags(out, flags);
+}
+
+void help_exit_codes(FILE *out)
+{
+    for (size_t i = 0; i < SF_COUNT(exit_codes); i++) {
+        unsigned on_line = 0;
+
+        (void)fprintf(out, "%3d  %s\n", exit_codes[i].code, exit_codes[i].text);
+        for (unsigned e = 0; sheaf_error_at(e) != NULL; e++) {
+            if (sheaf_error_at(e)->exit_code != exit_codes[i].code) {
+                continue;
+            }
+            (void)fprintf(out, "%s%04u",
+                          on_line % 12 == 0 ? on_line == 0 ? "     E" : "\n     E" : " E",
+                          sheaf_error_at(e)->number);
+            on_line++;
+        }
+        if (on_line > 0) {
+            (void)fputc('\n', out);
+        }
+    }
+}
+
+int cmd_help(struct cli *cli)
+{
+    const struct args *a = &cli->args;
+    unsigned used = 0;
+    const struct command *c =
+        args_find(commands_table(), a->positional, a->positional_count, &used);
+    struct sf_error err;
+
+    if (a->positional_count == 0) {
+        help_all(cli->out, commands_table(), commands_globals());
+        return CLI_OK;
+    }
+    if (a->positional_count == 1 && strcmp(a->positional[0], "exit-codes") == 0) {
+        help_exit_codes(cli->out);
+        return CLI_OK;
+    }
+    if (c == NULL || used != a->positional_count) {
+        (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_USAGE, "there is no command '%s%s%s'",
+                         a->positional[0], a->positional_count > 1 ? " " : "",
+                         a->positional_count > 1 ? a->positional[1] : "");
+        return cli_fail(cli, &err);
+    }
+    help_command(cli->out, c, commands_globals());
+    return CLI_OK;
+}
+
+int cmd_version(struct cli *cli)
+{
+    if (cli->print.format == PRINT_TABLE) {
+        (void)fprintf(cli->out, "sheaf %s\n", SHEAF_VERSION);
+        return CLI_OK;
+    }
+    print_begin(&cli->print, PRINT_OBJECT, "Version");
+    print_text(&cli->print, "version", SHEAF_VERSION);
+    return cli_end(cli);
+}

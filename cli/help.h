@@ -1,0 +1,14 @@
+/* Help texts, made of the table of commands. */
+#pragma once
+
+#include "cli/args.h"
+
+#include <stdio.h>
+
+/* What `sheaf` alone prints: the commands of the daily loop. */
+void help_overview(FILE *out, const struct command *commands);
+/* Every command by group: `sheaf --help` and `sheaf help`. */
+void help_all(FILE *out, const struct command *commands, const struct flag *globals);
+void help_command(FILE *out, const struct command *c, const struct flag *globals);
+/* Exit codes, and which errors end with which. */
+void help_exit_codes(FILE *out);

@@ -1,0 +1,33 @@
+/* Loading the records of a file into a table over HTTP, batch by batch. */
+#pragma once
+
+#include "cli/api.h"
+#include "cli/product_ref.h"
+
+enum { LOAD_ERRORS_SHOWN = 10 };
+
+struct load_error {
+    uint64_t line; /* of the file; of a JSON array: number of the element */
+    char code[16];
+    char field[PRODUCT_NAME_MAX];
+    char detail[200];
+};
+
+struct load_result {
+    uint64_t accepted;
+    uint64_t quarantined;
+    uint64_t epoch;
+    uint64_t last_seq;
+    double seconds;
+    struct load_error errors[LOAD_ERRORS_SHOWN]; /* the first ones */
+    unsigned error_count;
+};
+
+/*
+ * Loads @path into the table @r names, as who acts in @a, with the flags of product load. Acked
+ * batches are stored whatever happens to later ones: on failure *ret tells what was stored.
+ */
+enum sf_code load_file(struct api *a, const struct product_ref *r, const char *path,
+                       struct load_result *ret, struct sf_error *err) SF_MUST_CHECK;
+/* The lines that tell what came of it, and the exit code. */
+int load_report(struct cli *cli, const struct product_ref *r, const struct load_result *result);

@@ -1,0 +1,537 @@
+#include "cli/print.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/alloc.h"
+#include "common/base/assert.h"
+
+enum { GAP = 2, SCRATCH_MAX = 512 };
+
+struct print_cell {
+    enum print_cell_kind kind;
+    size_t at; /* in print.text */
+    size_t size;
+};
+
+unsigned print_width(struct sf_slice text)
+{
+    unsigned width = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        width += (text.data[i] & 0xC0) != 0x80; /* one per code point */
+    }
+    return width;
+}
+
+void print_time_text(int64_t wall_us, char ret[PRINT_TIME_SIZE])
+{
+    time_t seconds = (time_t)(wall_us / 1000000);
+    struct tm tm;
+
+    if (gmtime_r(&seconds, &tm) == NULL ||
+        strftime(ret, PRINT_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+        (void)snprintf(ret, PRINT_TIME_SIZE, "?");
+    }
+}
+
+static void fail(struct print *p, enum sf_code code)
+{
+    if (p->failed == SF_OK) {
+        p->failed = code;
+    }
+}
+
+static void put(struct print *p, struct sf_slice bytes)
+{
+    if (bytes.size > 0 && fwrite(bytes.data, 1, bytes.size, p->out) != bytes.size) {
+        fail(p, SF_IO);
+    }
+}
+
+static void put_text(struct print *p, const char *text)
+{
+    put(p, sf_slice_text(text));
+}
+
+static void put_spaces(struct print *p, unsigned count)
+{
+    while (count-- > 0) {
+        put_text(p, " ");
+    }
+}
+
+void print_done(struct print *p)
+{
+    for (size_t i = 0; i < p->column_count; i++) {
+        sf_free(p->columns[i]);
+    }
+    sf_free(p->cells);
+    sf_buf_done(&p->text);
+    sf_buf_done(&p->members);
+    *p = (struct print){.out = p->out, .format = p->format};
+}
+
+void print_begin(struct print *p, enum print_shape shape, const char *kind)
+{
+    sf_assert(p->kind == NULL);
+    p->shape = shape;
+    p->kind = kind;
+}
+
+/* Not before the first row: a command that fails at once leaves stdout empty. */
+static void put_json_head(struct print *p)
+{
+    if (p->header_done || p->format != PRINT_JSON) {
+        return;
+    }
+    p->header_done = true;
+    put_text(p, "{\"apiVersion\":\"sheaf/v1\",\"kind\":\"");
+    put_text(p, p->kind);
+    put_text(p, p->shape == PRINT_LIST ? "\",\"items\":[" : "\"");
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+/* Appends @text so that it cannot move the cursor. */
+static void append_shown(struct sf_buf *b, struct sf_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        /* C1 controls are 0xC2 0x80..0x9F in UTF-8. */
+        bool c1 = c == 0xC2 && i + 1 < text.size && text.data[i + 1] < 0xA0;
+
+        if (c == '\n') {
+            sf_buf_text(b, "\\n");
+        } else if (c == '\t') {
+            sf_buf_text(b, "\\t");
+        } else if (c < 0x20 || c == 0x7F) {
+            sf_buf_printf(b, "\\x%02x", c);
+        } else if (c1) {
+            sf_buf_printf(b, "\\x%02x", text.data[++i]);
+        } else {
+            sf_buf_byte(b, c);
+        }
+    }
+}
+
+static struct sf_slice cell_text(const struct print *p, const struct print_cell *c)
+{
+    return sf_slice_of(p->text.data + c->at, c->size);
+}
+
+static bool to_right(const struct print *p, size_t column)
+{
+    return !p->is_text[column];
+}
+
+static void put_cell(struct print *p, size_t column, struct sf_slice text)
+{
+    unsigned width = print_width(text);
+    unsigned pad = p->widths[column] > width ? p->widths[column] - width : 0;
+
+    if (to_right(p, column)) {
+        put_spaces(p, pad);
+        put(p, text);
+    } else {
+        put(p, text);
+        if (column + 1 < p->column_count) {
+            put_spaces(p, pad);
+        }
+    }
+    put_text(p, column + 1 < p->column_count ? "  " : "\n");
+}
+
+static void widen(struct print *p, size_t column, unsigned width)
+{
+    if (width > p->widths[column]) {
+        p->widths[column] = width;
+    }
+}
+
+/* Writes the rows held, with a header the first time. */
+static void flush_list(struct print *p)
+{
+    if (p->column_count == 0) {
+        return;
+    }
+    for (size_t i = 0; !p->header_done && i < p->column_count; i++) {
+        widen(p, i, print_width(sf_slice_text(p->columns[i])));
+    }
+    for (size_t i = 0; i < p->cell_count; i++) {
+        widen(p, i % p->column_count, print_width(cell_text(p, &p->cells[i])));
+    }
+    for (size_t i = 0; !p->header_done && i < p->column_count; i++) {
+        put_cell(p, i, sf_slice_text(p->columns[i]));
+    }
+    p->header_done = true;
+    for (size_t i = 0; i < p->cell_count; i++) {
+        put_cell(p, i % p->column_count, cell_text(p, &p->cells[i]));
+    }
+    p->cell_count = 0;
+    sf_buf_clear(&p->text);
+}
+
+static void flush_object(struct print *p)
+{
+    unsigned width = 0;
+
+    for (size_t i = 0; i < p->column_count; i++) {
+        unsigned w = print_width(sf_slice_text(p->columns[i]));
+
+        width = w > width ? w : width;
+    }
+    for (size_t i = 0; i < p->cell_count; i++) {
+        struct sf_slice text = cell_text(p, &p->cells[i]);
+
+        if (text.size > 0) {
+            put_text(p, p->columns[i]);
+            put_spaces(p, width + GAP - print_width(sf_slice_text(p->columns[i])));
+            put(p, text);
+            put_text(p, "\n");
+        }
+    }
+}
+
+static void hold_cell(struct print *p, enum print_cell_kind kind, struct sf_slice text)
+{
+    struct print_cell *c = NULL;
+
+    if (p->cell_count == p->cell_capacity) {
+        size_t capacity = p->cell_capacity == 0 ? 64 : p->cell_capacity * 2;
+
+        c = sf_realloc(p->cells, capacity, sizeof(*c));
+        if (c == NULL) {
+            fail(p, SF_NOMEM);
+            return;
+        }
+        p->cells = c;
+        p->cell_capacity = capacity;
+    }
+    c = &p->cells[p->cell_count++];
+    *c = (struct print_cell){.kind = kind, .at = p->text.size};
+    append_shown(&p->text, text);
+    c->size = p->text.size - c->at;
+    p->is_text[p->at] = p->is_text[p->at] || (kind != PRINT_NUMBER && kind != PRINT_NULL);
+}
+
+/* --- rows and cells --------------------------------------------------------------------------- */
+
+static void end_row(struct print *p)
+{
+    if (p->at == 0) {
+        return;
+    }
+    p->at = 0;
+    p->row_count++;
+    switch (p->format) {
+    case PRINT_TABLE:
+        if (p->shape == PRINT_LIST && p->row_count % PRINT_ROWS_MAX == 0) {
+            flush_list(p);
+        }
+        return;
+    case PRINT_JSON:
+        put_json_head(p);
+        if (p->shape == PRINT_LIST) {
+            sf_buf_byte(&p->text, '}');
+        }
+        break;
+    case PRINT_NDJSON:
+        sf_buf_text(&p->text, "}\n");
+        break;
+    case PRINT_CSV:
+        if (!p->header_done) {
+            for (size_t i = 0; i < p->column_count; i++) {
+                put_text(p, p->columns[i]);
+                put_text(p, i + 1 < p->column_count ? "," : "\n");
+            }
+            p->header_done = true;
+        }
+        sf_buf_byte(&p->text, '\n');
+        break;
+    }
+    if (p->text.failed != SF_OK) {
+        fail(p, p->text.failed);
+    }
+    put(p, sf_buf_view(&p->text));
+    sf_buf_clear(&p->text);
+}
+
+void print_row(struct print *p)
+{
+    sf_assert(p->kind != NULL);
+    end_row(p);
+    sf_assert(p->shape == PRINT_LIST || p->row_count == 0);
+}
+
+static void name_column(struct print *p, const char *name)
+{
+    if (p->row_count > 0 || p->failed != SF_OK) {
+        return;
+    }
+    sf_assert(p->at == p->column_count && p->at < PRINT_COLUMNS_MAX);
+    p->columns[p->at] = sf_strdup(name);
+    if (p->columns[p->at] == NULL) {
+        fail(p, SF_NOMEM);
+        return;
+    }
+    p->column_count++;
+}
+
+static void append_json(struct sf_buf *b, enum print_cell_kind kind, struct sf_slice text)
+{
+    struct sf_json_writer w = {.out = b};
+
+    switch (kind) {
+    case PRINT_NULL:
+        sf_buf_text(b, "null");
+        break;
+    case PRINT_TEXT:
+        sf_json_slice(&w, text);
+        break;
+    case PRINT_NUMBER:
+    case PRINT_BOOL:
+    case PRINT_RAW:
+        sf_buf_slice(b, text);
+        break;
+    }
+}
+
+static void append_csv(struct sf_buf *b, enum print_cell_kind kind, struct sf_slice text)
+{
+    bool quote = kind == PRINT_TEXT && text.size == 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        quote = quote || text.data[i] == ',' || text.data[i] == '"' || text.data[i] == '\n' ||
+                text.data[i] == '\r';
+    }
+    if (!quote) {
+        sf_buf_slice(b, text);
+        return;
+    }
+    sf_buf_byte(b, '"');
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] == '"') {
+            sf_buf_byte(b, '"');
+        }
+        sf_buf_byte(b, text.data[i]);
+    }
+    sf_buf_byte(b, '"');
+}
+
+static void start_json_row(struct print *p)
+{
+    if (p->shape == PRINT_LIST) {
+        sf_buf_text(&p->text, p->format == PRINT_NDJSON ? "{" : p->row_count == 0 ? "\n{" : ",\n{");
+    } else if (p->format == PRINT_NDJSON) {
+        sf_buf_printf(&p->text, "{\"apiVersion\":\"sheaf/v1\",\"kind\":\"%s\"", p->kind);
+    }
+}
+
+static void add_cell(struct print *p, const char *name, enum print_cell_kind kind,
+                     struct sf_slice text)
+{
+    sf_assert(p->kind != NULL);
+    name_column(p, name);
+    if (p->failed != SF_OK || p->at >= p->column_count) {
+        fail(p, SF_NOMEM);
+        return;
+    }
+    switch (p->format) {
+    case PRINT_TABLE:
+        hold_cell(p, kind, kind == PRINT_NULL ? (struct sf_slice){0} : text);
+        break;
+    case PRINT_JSON:
+    case PRINT_NDJSON:
+        if (p->at == 0) {
+            start_json_row(p);
+        }
+        if (p->at > 0 || p->shape == PRINT_OBJECT) {
+            sf_buf_byte(&p->text, ',');
+        }
+        append_json(&p->text, PRINT_TEXT, sf_slice_text(name));
+        sf_buf_byte(&p->text, ':');
+        append_json(&p->text, kind, text);
+        break;
+    case PRINT_CSV:
+        if (p->at > 0) {
+            sf_buf_byte(&p->text, ',');
+        }
+        append_csv(&p->text, kind, kind == PRINT_NULL ? (struct sf_slice){0} : text);
+        break;
+    }
+    p->at++;
+}
+
+void print_slice(struct print *p, const char *name, struct sf_slice text)
+{
+    add_cell(p, name, PRINT_TEXT, text);
+}
+
+void print_text(struct print *p, const char *name, const char *text)
+{
+    add_cell(p, name, text == NULL ? PRINT_NULL : PRINT_TEXT, sf_slice_text(text));
+}
+
+void print_format_text(struct print *p, const char *name, const char *fmt, ...)
+{
+    char text[SCRATCH_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    print_text(p, name, text);
+}
+
+void print_int(struct print *p, const char *name, int64_t value)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%" PRId64, value);
+    add_cell(p, name, PRINT_NUMBER, sf_slice_text(text));
+}
+
+void print_uint(struct print *p, const char *name, uint64_t value)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%" PRIu64, value);
+    add_cell(p, name, PRINT_NUMBER, sf_slice_text(text));
+}
+
+void print_bool(struct print *p, const char *name, bool value)
+{
+    add_cell(p, name, PRINT_BOOL, sf_slice_text(value ? "true" : "false"));
+}
+
+void print_time(struct print *p, const char *name, int64_t wall_us)
+{
+    char text[PRINT_TIME_SIZE];
+
+    print_time_text(wall_us, text);
+    print_text(p, name, wall_us == 0 ? NULL : text);
+}
+
+/* "a, b" and "k=v k=v" read better than JSON where nobody parses them. False: not so simple. */
+static bool join_words(const struct sf_json *value, struct sf_buf *ret)
+{
+    bool is_object = sf_json_kind(value) == SF_JSON_OBJECT;
+
+    for (struct sf_json_iter it = sf_json_iter(value); sf_json_next(&it);) {
+        struct sf_json_writer w = {.out = ret};
+        struct sf_slice word;
+
+        if (sf_json_count(it.value) > 0) {
+            return false;
+        }
+        if (ret->size > 0) {
+            sf_buf_text(ret, is_object ? " " : ", ");
+        }
+        if (is_object) {
+            sf_buf_slice(ret, it.key);
+            sf_buf_byte(ret, '=');
+        }
+        if (sf_json_as_slice(it.value, &word)) {
+            sf_buf_slice(ret, word);
+        } else {
+            sf_json_value(&w, it.value);
+        }
+    }
+    return true;
+}
+
+static void print_container(struct print *p, const char *name, const struct sf_json *value)
+{
+    struct sf_buf raw = {0};
+    struct sf_json_writer w = {.out = &raw};
+
+    if ((p->format != PRINT_TABLE && p->format != PRINT_CSV) || !join_words(value, &raw)) {
+        sf_buf_clear(&raw);
+        sf_json_value(&w, value);
+    }
+    if (raw.failed != SF_OK) {
+        fail(p, raw.failed);
+    }
+    add_cell(p, name, PRINT_RAW, sf_buf_view(&raw));
+    sf_buf_done(&raw);
+}
+
+void print_json(struct print *p, const char *name, const struct sf_json *value)
+{
+    struct sf_slice text = {0};
+    bool truth = false;
+
+    switch (sf_json_kind(value)) {
+    case SF_JSON_ABSENT:
+    case SF_JSON_NULL:
+        add_cell(p, name, PRINT_NULL, text);
+        break;
+    case SF_JSON_BOOL:
+        (void)sf_json_as_bool(value, &truth);
+        print_bool(p, name, truth);
+        break;
+    case SF_JSON_NUMBER:
+        (void)sf_json_as_number_text(value, &text);
+        add_cell(p, name, PRINT_NUMBER, text);
+        break;
+    case SF_JSON_STRING:
+        (void)sf_json_as_slice(value, &text);
+        print_slice(p, name, text);
+        break;
+    case SF_JSON_ARRAY:
+    case SF_JSON_OBJECT:
+        print_container(p, name, value);
+        break;
+    }
+}
+
+void print_answer_members(struct print *p, const struct sf_json *answer)
+{
+    print_row(p);
+    for (struct sf_json_iter it = sf_json_iter(answer); sf_json_next(&it);) {
+        const char *name = (const char *)it.key.data;
+
+        if (strcmp(name, "apiVersion") != 0 && strcmp(name, "kind") != 0) {
+            print_json(p, name, it.value);
+        }
+    }
+}
+
+void print_member_text(struct print *p, const char *name, const char *text)
+{
+    sf_buf_printf(&p->members, ",\"%s\":", name);
+    append_json(&p->members, text == NULL ? PRINT_NULL : PRINT_TEXT, sf_slice_text(text));
+}
+
+void print_member_uint(struct print *p, const char *name, uint64_t value)
+{
+    sf_buf_printf(&p->members, ",\"%s\":%" PRIu64, name, value);
+}
+
+enum sf_code print_end(struct print *p, struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    end_row(p);
+    if (p->format == PRINT_TABLE && p->shape == PRINT_LIST) {
+        flush_list(p);
+    } else if (p->format == PRINT_TABLE) {
+        flush_object(p);
+    } else if (p->format == PRINT_JSON) {
+        put_json_head(p);
+        if (p->shape == PRINT_LIST) {
+            put_text(p, p->row_count == 0 ? "]" : "\n]");
+        }
+        put(p, sf_buf_view(&p->members));
+        put_text(p, "}\n");
+    }
+    if (fflush(p->out) != 0) {
+        fail(p, SF_IO);
+    }
+    code = p->failed;
+    print_done(p);
+    return code == SF_OK ? SF_OK : SF_RAISE(err, code, "standard output: %s", sf_code_text(code));
+}

@@ -1,0 +1,22 @@
+/* Pages of NDJSON rows, as leaves answer them, through the printer. */
+#pragma once
+
+#include "cli/api.h"
+
+struct rows {
+    struct print *print;
+    uint64_t limit;    /* 0: none */
+    uint64_t count;    /* rows printed */
+    char position[64]; /* Sheaf-Position of the last page, or "" */
+    bool more;         /* rows were left behind the limit */
+};
+
+/*
+ * Asks the leaf for @path (which ends with "?" or a parameter) page by page, following
+ * Sheaf-Cursor, and prints rows until there are no more or the limit is reached. The printer has
+ * begun its list. NDJSON goes to stdout as it came.
+ */
+enum sf_code rows_print(struct api *a, const char *path, struct rows *rows,
+                        struct sf_error *err) SF_MUST_CHECK;
+/* "10,000" into @ret, at least 32 bytes. */
+void rows_count_text(uint64_t count, char *ret);
