@@ -6,7 +6,8 @@
  *
  *   Threads   Functions on the loop thread. One thread per connection makes every call into nats.c,
  *             because each may block (connect, a full socket, close); nats.c's own threads put what
- *             arrives into the mailbox. The loop is woken once per batch.
+ *             arrives into the mailbox. The loop is woken once per batch; a connection alone does
+ *             not keep rt_uv_run() running.
  *   Memory    Options are copied; the seed into locked memory, from where it signs the server's
  *             nonce. It is never written anywhere.
  *   Limits    Outgoing and incoming messages and bytes as the options say. Incoming messages past
@@ -39,7 +40,6 @@ struct sf_bus_nats_stats {
     uint64_t dropped_out; /* refused by nats.c, as in the moment of a disconnect */
     uint64_t connects;
     char last_error[160]; /* of nats.c or the server; "": none */
-    char server_version[32];
 };
 
 /* Starts connecting. *ret is told of the connection by its on_state. SF_INVALID, SF_NOMEM. */

@@ -19,6 +19,7 @@
 /* The oldest nats-server with the fixes of security and of `sync always` that Sheaf needs. */
 #define SF_NATSD_VERSION_MIN "2.15.1"
 
+struct rt_uv;
 struct sf_natsd;
 
 struct sf_natsd_options {
@@ -45,7 +46,7 @@ enum sf_code sf_natsd_find(const char *given, char *ret, size_t size,
 enum sf_code sf_natsd_check_version(const char *text, struct sf_error *err) SF_MUST_CHECK;
 
 /* Starts in the background. SF_ABSENT (E0702), SF_INVALID, SF_NOMEM. */
-enum sf_code sf_natsd_start(struct sf_rt *rt, const struct sf_natsd_options *o,
+enum sf_code sf_natsd_start(struct rt_uv *rt, const struct sf_natsd_options *o,
                             struct sf_natsd **ret, struct sf_error *err) SF_MUST_CHECK;
 void sf_natsd_close(struct sf_natsd *d, void (*closed)(void *data), void *data);
 /* Process id of the server, for tests and status; 0: not running. */

@@ -17,7 +17,9 @@ struct fake_broker *fake_broker_new(struct sf_rt *rt);
 /* Every bus is gone afterwards; no callback runs any more. */
 void fake_broker_free(struct fake_broker *b);
 
-/* A connected bus; owned by the broker. NULL: out of memory. */
+/* A connected bus, whose on_state says so on a later turn; owned by the broker. NULL: out of
+ * memory.
+ */
 struct sf_bus *fake_bus_connect(struct fake_broker *b);
 /* Ends it for good: calls end as DISCONNECTED on a later turn, subscriptions end. */
 void fake_bus_close(struct sf_bus *bus);

@@ -1,0 +1,106 @@
+#include "common/bus/bus.h"
+
+#include "common/bus/subject.h"
+
+enum { SUBJECT_SIZE_MAX = 1024 };
+
+const char *sf_bus_msg_header(const struct sf_bus_msg *m, const char *name)
+{
+    for (size_t i = 0; i < m->header_count; i++) {
+        if (strcmp(m->headers[i].name, name) == 0) {
+            return m->headers[i].value;
+        }
+    }
+    return NULL;
+}
+
+/* Printable, and nothing the protocol gives a meaning. UTF-8 passes. */
+static bool is_token(const char *token, size_t size)
+{
+    if (size == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)token[i];
+
+        if (c <= ' ' || c == 0x7f || c == '*' || c == '>') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_subject(const char *subject, bool allows_wildcards)
+{
+    if (subject == NULL || strlen(subject) > SUBJECT_SIZE_MAX) {
+        return false;
+    }
+    for (const char *at = subject;;) {
+        size_t size = strcspn(at, ".");
+        bool is_last = at[size] == '\0';
+        bool is_wildcard = size == 1 && (*at == '*' || (*at == '>' && is_last));
+
+        if (!(allows_wildcards && is_wildcard) && !is_token(at, size)) {
+            return false;
+        }
+        if (is_last) {
+            return true;
+        }
+        at += size + 1;
+    }
+}
+
+bool sf_subject_is_literal(const char *subject)
+{
+    return check_subject(subject, /* allows_wildcards= */ false);
+}
+
+bool sf_subject_is_pattern(const char *subject)
+{
+    return check_subject(subject, /* allows_wildcards= */ true);
+}
+
+bool sf_subject_matches(const char *pattern, const char *subject)
+{
+    for (;;) {
+        size_t want = strcspn(pattern, ".");
+        size_t have = strcspn(subject, ".");
+
+        if (want == 1 && *pattern == '>') {
+            return true;
+        }
+        if (!(want == 1 && *pattern == '*') &&
+            (want != have || memcmp(pattern, subject, want) != 0)) {
+            return false;
+        }
+        if (pattern[want] == '\0' || subject[have] == '\0') {
+            return pattern[want] == subject[have];
+        }
+        pattern += want + 1;
+        subject += have + 1;
+    }
+}
+
+static bool is_header(const struct sf_bus_header *h)
+{
+    if (h->name[0] == '\0' || h->name[strcspn(h->name, ": \t\r\n")] != '\0') {
+        return false;
+    }
+    return h->value[strcspn(h->value, "\r\n")] == '\0';
+}
+
+enum sf_code sf_bus_msg_check(const struct sf_bus_msg *m, struct sf_error *err)
+{
+    if (!sf_subject_is_literal(m->subject)) {
+        return SF_RAISE(err, SF_INVALID, "not a subject to publish to");
+    }
+    if (m->reply != NULL && m->reply[0] != '\0' && !sf_subject_is_literal(m->reply)) {
+        return SF_RAISE(err, SF_INVALID, "not a subject to reply to");
+    }
+    for (size_t i = 0; i < m->header_count; i++) {
+        if (!is_header(&m->headers[i])) {
+            return SF_RAISE(err, SF_INVALID, "header %zu is not one that NATS allows", i + 1);
+        }
+    }
+    return SF_OK;
+}

@@ -1,0 +1,205 @@
+#include "common/identity/token.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/assert.h"
+#include "common/identity/jws.h"
+#include "common/wire/json.h"
+#include "proto/errors.h"
+
+#define HEADER SF_LITERAL("{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}")
+
+static bool lives_too_long(int64_t issued_s, int64_t expires_s)
+{
+    return expires_s <= issued_s || expires_s - issued_s > SF_TOKEN_LIFETIME_MAX_S;
+}
+
+enum sf_code sf_token_make(const struct sf_token *claims, const struct sf_seed *key,
+                           struct sf_buf *ret, struct sf_error *err)
+{
+    struct sf_buf body = {0};
+    struct sf_json_writer w = {.out = &body};
+    enum sf_code code;
+
+    if (claims->issuer[0] == '\0' || claims->subject[0] == '\0' || claims->mesh[0] == '\0') {
+        return SF_RAISE(err, SF_INVALID, "a token needs an issuer, a subject and a mesh");
+    }
+    if (claims->issued_s < 0 || lives_too_long(claims->issued_s, claims->expires_s)) {
+        return SF_RAISE(err, SF_INVALID, "a token lives between a second and an hour");
+    }
+    sf_json_object_begin(&w);
+    sf_json_member_text(&w, "iss", claims->issuer);
+    sf_json_member_text(&w, "sub", claims->subject);
+    sf_json_key(&w, "roles");
+    sf_json_array_begin(&w);
+    for (size_t i = 0; i < claims->role_count; i++) {
+        sf_json_text(&w, claims->roles[i].text);
+    }
+    sf_json_array_end(&w);
+    sf_json_member_int(&w, "iat", claims->issued_s);
+    sf_json_member_int(&w, "exp", claims->expires_s);
+    sf_json_member_text(&w, "aud", claims->mesh);
+    sf_json_object_end(&w);
+    code = sf_buf_check(&body, "token", err);
+    if (code == SF_OK) {
+        code = sf_jws_make(HEADER, sf_buf_view(&body), key, ret, err);
+    }
+    sf_buf_done(&body);
+    return code;
+}
+
+/* Copies a text of 1 to @size - 1 bytes. */
+static bool take_text(const struct sf_json *v, char *ret, size_t size)
+{
+    const char *text;
+
+    if (!sf_json_as_text(v, &text) || text[0] == '\0' || strlen(text) >= size) {
+        return false;
+    }
+    memcpy(ret, text, strlen(text) + 1);
+    return true;
+}
+
+static bool take_roles(const struct sf_json *v, struct sf_token *ret)
+{
+    if (sf_json_kind(v) != SF_JSON_ARRAY || sf_json_count(v) > SF_TOKEN_ROLES_MAX) {
+        return false;
+    }
+    for (struct sf_json_iter it = sf_json_iter(v); sf_json_next(&it);) {
+        struct sf_token_role *role = &ret->roles[ret->role_count++];
+
+        if (!take_text(it.value, role->text, sizeof(role->text))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_claims(const struct sf_json *root, struct sf_token *ret)
+{
+    static const char *const names[] = {"iss", "sub", "roles", "iat", "exp", "aud", NULL};
+
+    return sf_json_check_names(root, names, NULL) == SF_OK &&
+           take_text(sf_json_get(root, "iss"), ret->issuer, sizeof(ret->issuer)) &&
+           take_text(sf_json_get(root, "sub"), ret->subject, sizeof(ret->subject)) &&
+           take_text(sf_json_get(root, "aud"), ret->mesh, sizeof(ret->mesh)) &&
+           take_roles(sf_json_get(root, "roles"), ret) &&
+           sf_json_as_int(sf_json_get(root, "iat"), &ret->issued_s) && ret->issued_s >= 0 &&
+           sf_json_as_int(sf_json_get(root, "exp"), &ret->expires_s) && ret->expires_s >= 0;
+}
+
+/* The token while it is read. */
+struct reading {
+    struct sf_buf header;
+    struct sf_buf payload;
+    struct sf_jws jws;
+    struct sf_json_doc *doc;
+};
+
+static void reading_done(struct reading *r)
+{
+    sf_json_free(r->doc);
+    sf_buf_done(&r->payload);
+    sf_buf_done(&r->header);
+}
+
+static bool read_claims(struct sf_slice text, struct reading *r, struct sf_token *ret)
+{
+    return sf_jws_split(text, &r->header, &r->payload, &r->jws, NULL) == SF_OK &&
+           sf_slice_equal(sf_buf_view(&r->header), HEADER) &&
+           sf_json_parse(sf_buf_view(&r->payload), &r->doc, NULL) == SF_OK &&
+           take_claims(sf_json_root(r->doc), ret);
+}
+
+static enum sf_token_verdict judge_time(const struct sf_token *t, int64_t now_s)
+{
+    if (lives_too_long(t->issued_s, t->expires_s)) {
+        return SF_TOKEN_TOO_LONG_LIVED;
+    }
+    if (t->issued_s > now_s + SF_TOKEN_SKEW_S) {
+        return SF_TOKEN_NOT_YET;
+    }
+    return t->expires_s <= now_s ? SF_TOKEN_EXPIRED : SF_TOKEN_GOOD;
+}
+
+enum sf_token_verdict sf_token_verify(const struct sf_token_check *check, struct sf_slice text,
+                                      struct sf_token *ret)
+{
+    SF_CLEANUP(reading_done) struct reading r = {0};
+    struct sf_token token = {0};
+    struct sf_public_key key;
+    enum sf_token_verdict verdict;
+
+    if (text.size == 0) {
+        return SF_TOKEN_MISSING;
+    }
+    if (text.size > SF_TOKEN_MAX || !read_claims(text, &r, &token)) {
+        return SF_TOKEN_MALFORMED;
+    }
+    if (!check->find_key(check->data, token.issuer, &key)) {
+        return SF_TOKEN_FOREIGN;
+    }
+    if (sf_jws_verify(&r.jws, &key, NULL) != SF_OK) {
+        return SF_TOKEN_BAD_SIGNATURE;
+    }
+    if (strcmp(token.mesh, check->mesh) != 0) {
+        return SF_TOKEN_WRONG_MESH;
+    }
+    verdict = judge_time(&token, check->now_s);
+    if (verdict == SF_TOKEN_GOOD) {
+        *ret = token;
+    }
+    return verdict;
+}
+
+struct sf_slice sf_token_of_header(const char *authorization)
+{
+    static const char scheme[] = "Bearer ";
+
+    if (authorization == NULL || strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0) {
+        return (struct sf_slice){0};
+    }
+    return sf_slice_text(authorization + sizeof(scheme) - 1);
+}
+
+enum sf_code sf_token_raise(enum sf_token_verdict verdict, struct sf_error *err)
+{
+    switch (verdict) {
+    case SF_TOKEN_MISSING:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_MISSING, "no token was sent");
+    case SF_TOKEN_MALFORMED:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID, "the token is malformed");
+    case SF_TOKEN_FOREIGN:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_FOREIGN,
+                          "tokens of this issuer are not taken here");
+    case SF_TOKEN_BAD_SIGNATURE:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID,
+                          "the signature of the token does not hold");
+    case SF_TOKEN_WRONG_MESH:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID, "the token is for another mesh");
+    case SF_TOKEN_TOO_LONG_LIVED:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID,
+                          "the token lives longer than an hour");
+    case SF_TOKEN_NOT_YET:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID,
+                          "the token was issued in the future; a clock is wrong");
+    case SF_TOKEN_EXPIRED:
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_EXPIRED, "the token has expired");
+    case SF_TOKEN_GOOD:
+        break;
+    }
+    sf_assert(verdict != SF_TOKEN_GOOD);
+    return SF_DENIED;
+}
+
+bool sf_token_has_role(const struct sf_token *t, const char *role)
+{
+    for (size_t i = 0; i < t->role_count; i++) {
+        if (strcmp(t->roles[i].text, role) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
