@@ -96,7 +96,9 @@ struct frame_cursor {
 void frame_cursor_init(struct frame_cursor *c, const struct frame *f);
 /* The next change into @ret, its seq into @ret_seq; false behind the last. */
 bool frame_cursor_next(struct frame_cursor *c, struct frame_change *ret, uint64_t *ret_seq);
-/* Stands before the change at @seq, which the frame holds. */
+/* The change before the one that frame_cursor_next() would give; false before the first. */
+bool frame_cursor_prev(struct frame_cursor *c, struct frame_change *ret, uint64_t *ret_seq);
+/* Stands before the change at @seq, which the frame holds; one behind its last is its end. */
 void frame_cursor_seek(struct frame_cursor *c, uint64_t seq);
 
 static inline uint64_t frame_last_seq(const struct frame *f)

@@ -41,6 +41,7 @@ struct store_options {
     size_t queue_writes_max;     /* 0: 4096 */
     size_t group_bytes_max;      /* a commit takes no further write beyond this; 0: 16 MiB */
     uint64_t disk_reserve_bytes; /* 0: the larger of 5 % of the disk and 512 MiB */
+    bool raise_epoch;            /* after a restore or a takeover: start the next epoch */
 };
 
 /* Names a lane. Strings are copied by store_lane_open(). */

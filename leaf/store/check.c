@@ -1,0 +1,295 @@
+#include "leaf/store/check.h"
+
+#include "common/base/alloc.h"
+#include "leaf/store/read_log.h"
+#include "leaf/store/store_internal.h"
+#include "proto/errors.h"
+
+enum {
+    TAIL_FRAMES = 16,                 /* of each lane, verified when the store is opened */
+    TAIL_BYTES = 2 * 1024 * 1024,     /* or as many as make this */
+    REPLAY_BATCH_BYTES = 1024 * 1024, /* of rows, written at once */
+};
+
+static enum sf_code corrupt(const struct store_lane *lane, uint64_t seq, const char *what,
+                            struct sf_error *err)
+{
+    char name[128];
+
+    return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "%s, seq %llu: %s",
+                      store_lane_text(lane, name, sizeof(name)), (unsigned long long)seq, what);
+}
+
+/* --- tail --- */
+
+/* No frame may begin behind the head: it would be overwritten by the next commit. */
+static enum sf_code check_beyond(const struct store_snapshot *snapshot,
+                                 const struct store_lane *lane, struct sf_error *err)
+{
+    struct keyspace_key from = keyspace_lane_seq(lane->id, lane->head.seq + 1);
+    struct keyspace_key to = keyspace_lane(lane->id + 1);
+    struct kv_range range = {.from = keyspace_view(&from), .to = keyspace_view(&to)};
+    struct kv *kv = snapshot->store->kv;
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    enum sf_code code = kv->ops->iter_new(kv, snapshot->kv, KV_LOG, &range, &it, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    it->ops->first(it);
+    if (it->ops->valid(it)) {
+        return corrupt(lane, lane->head.seq + 1, "the log goes on behind the head", err);
+    }
+    return it->ops->check(it, err);
+}
+
+enum sf_code store_check_tail(struct store *s, struct store_lane *lane, struct sf_error *err)
+{
+    struct log_range range = {
+        .first_seq = 1,
+        .last_seq = lane->head.seq,
+        .reverse = true,
+        .verify = true,
+    };
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
+    struct store_log_entry e;
+    size_t bytes = 0;
+    bool more = true;
+    enum sf_code code = store_snapshot_new(s, &snapshot, err);
+
+    code = code == SF_OK ? check_beyond(snapshot, lane, err) : code;
+    code = code == SF_OK ? log_open(snapshot, lane, &range, &log, err) : code;
+    while (code == SF_OK && more && bytes < TAIL_BYTES && log_frames(log) <= TAIL_FRAMES) {
+        code = store_log_next(log, &e, &more, err);
+        bytes += code == SF_OK && more ? e.key.size + e.row.size : 0;
+    }
+    return code;
+}
+
+/* --- everything --- */
+
+struct lane_check {
+    const struct store_snapshot *snapshot;
+    const struct store_lane *lane;
+    struct store_head head;
+    struct sf_buf bytes; /* one version of a row */
+    uint64_t roots;      /* changes without one before: as many as there are keys */
+};
+
+static void lane_check_done(struct lane_check *c)
+{
+    sf_buf_done(&c->bytes);
+}
+
+static enum sf_code check_prev(struct lane_check *c, const struct store_log_entry *e,
+                               struct sf_error *err)
+{
+    struct store_log_entry prev;
+
+    if (c->lane->name.kind == STORE_EVENT) {
+        return e->prev_seq == 0 ? SF_OK : corrupt(c->lane, e->seq, "has a prev_seq", err);
+    }
+    if (e->prev_seq == 0) {
+        c->roots++;
+        return SF_OK;
+    }
+    if (e->prev_seq >= e->seq) {
+        return corrupt(c->lane, e->seq, "prev_seq is not before it", err);
+    }
+    return store_read_version(c->snapshot, c->lane, e->key, e->prev_seq, &c->bytes, &prev, err);
+}
+
+static enum sf_code check_log(struct lane_check *c, struct store_check_result *ret,
+                              struct sf_error *err)
+{
+    struct log_range range = {.first_seq = 1, .last_seq = c->head.seq, .verify = true};
+    SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
+    struct store_log_entry e;
+    bool more = true;
+    enum sf_code code = log_open(c->snapshot, c->lane, &range, &log, err);
+
+    while (code == SF_OK && more) {
+        code = store_log_next(log, &e, &more, err);
+        if (code == SF_OK && more) {
+            ret->changes++;
+            code = check_prev(c, &e, err);
+        }
+    }
+    ret->frames += code == SF_OK ? log_frames(log) : 0;
+    return code;
+}
+
+/* One entry of the state against the change that wrote it. */
+static enum sf_code check_row(struct lane_check *c, struct sf_slice key, struct sf_slice value,
+                              bool *live, struct sf_error *err)
+{
+    struct keyspace_state state;
+    struct sf_slice row;
+    struct store_log_entry e;
+    enum sf_code code = keyspace_state_decode(value, &state, &row, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    if (state.seq == 0 || state.seq > c->head.seq) {
+        return corrupt(c->lane, state.seq, "a row is ahead of the log", err);
+    }
+    code = store_read_version(c->snapshot, c->lane, key, state.seq, &c->bytes, &e, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (e.op != state.op || e.contract_id != state.contract_id || !sf_slice_equal(e.row, row)) {
+        return corrupt(c->lane, state.seq, "the row differs from the log", err);
+    }
+    *live = state.op == STORE_UPSERT;
+    return SF_OK;
+}
+
+static enum sf_code check_rows(struct lane_check *c, struct store_check_result *ret,
+                               struct sf_error *err)
+{
+    struct keyspace_key from = keyspace_lane(c->lane->id);
+    struct keyspace_key to = keyspace_lane(c->lane->id + 1);
+    struct kv_range range = {.from = keyspace_view(&from), .to = keyspace_view(&to)};
+    struct kv *kv = c->snapshot->store->kv;
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    uint64_t keys = 0;
+    uint64_t rows = 0;
+    enum sf_code code = kv->ops->iter_new(kv, c->snapshot->kv, KV_STATE, &range, &it, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    for (it->ops->first(it); it->ops->valid(it); it->ops->next(it)) {
+        struct sf_slice key = it->ops->key(it);
+        bool live = false;
+
+        key = sf_slice_of(key.data + 4, key.size - 4);
+        code = check_row(c, key, it->ops->value(it), &live, err);
+        if (code != SF_OK) {
+            return code;
+        }
+        keys++;
+        rows += live ? 1 : 0;
+    }
+    code = it->ops->check(it, err);
+    if (code == SF_OK && (keys != c->roots || rows != c->head.rows)) {
+        return corrupt(c->lane, c->head.seq, "the rows are not those of the log", err);
+    }
+    ret->rows += rows;
+    return code;
+}
+
+enum sf_code store_check(struct store *s, struct store_check_result *ret, struct sf_error *err)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    struct store_check_result result = {0};
+    enum sf_code code = store_snapshot_new(s, &snapshot, err);
+
+    for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
+        SF_CLEANUP(lane_check_done)
+        struct lane_check c = {.snapshot = snapshot, .lane = s->lanes[i]};
+
+        result.lanes++;
+        code = store_snapshot_head(snapshot, c.lane, &c.head, err);
+        code = code == SF_OK ? check_log(&c, &result, err) : code;
+        if (code == SF_OK && c.lane->name.kind == STORE_STATE) {
+            code = check_rows(&c, &result, err);
+        }
+    }
+    if (code == SF_OK) {
+        *ret = result;
+    }
+    return code;
+}
+
+/* --- the state from the log --- */
+
+struct replay {
+    struct store *store;
+    struct kv_batch *batch; /* borrowed */
+    size_t bytes;
+};
+
+static enum sf_code replay_flush(struct replay *r, bool sync, struct sf_error *err)
+{
+    struct kv *kv = r->store->kv;
+    enum sf_code code = kv->ops->write(kv, r->batch, sync, err);
+
+    r->batch->ops->clear(r->batch);
+    r->bytes = 0;
+    return code;
+}
+
+static enum sf_code replay_change(struct replay *r, const struct store_lane *lane,
+                                  const struct store_log_entry *e, struct sf_error *err)
+{
+    struct keyspace_key prefix = keyspace_lane(lane->id);
+    struct keyspace_state state = {e->seq, e->contract_id, e->op};
+    uint8_t header[KEYSPACE_STATE_HEADER];
+
+    keyspace_state_encode(&state, header);
+    r->batch->ops->put(r->batch, KV_STATE, (struct kv_parts){keyspace_view(&prefix), e->key},
+                       (struct kv_parts){sf_slice_of(header, sizeof(header)), e->row});
+    r->bytes += e->key.size + e->row.size;
+    return r->bytes < REPLAY_BATCH_BYTES ? SF_OK : replay_flush(r, /* sync= */ false, err);
+}
+
+static enum sf_code replay_lane(struct replay *r, const struct store_snapshot *snapshot,
+                                const struct store_lane *lane, struct sf_error *err)
+{
+    SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
+    struct store_log_entry e;
+    bool more = true;
+    enum sf_code code = store_log_new(snapshot, lane, 0, /* verify= */ true, &log, err);
+
+    while (code == SF_OK && more) {
+        code = store_log_next(log, &e, &more, err);
+        if (code == SF_OK && more) {
+            code = replay_change(r, lane, &e, err);
+        }
+    }
+    return code;
+}
+
+/* Rows that were there stay until a newer one replaces them: all of them are in the log too. */
+enum sf_code store_replay_state(struct store *s, struct sf_error *err)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    struct replay r = {.store = s, .batch = s->group.batch};
+    struct keyspace_key applied = keyspace_applied();
+    uint8_t mark[8];
+    enum sf_code code = store_snapshot_new(s, &snapshot, err);
+
+    r.batch->ops->clear(r.batch);
+    for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
+        if (s->lanes[i]->name.kind == STORE_STATE) {
+            code = replay_lane(&r, snapshot, s->lanes[i], err);
+        }
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    keyspace_write_be64(mark, s->last.commit);
+    r.batch->ops->put(r.batch, KV_STATE, kv_one(keyspace_view(&applied)),
+                      kv_one(sf_slice_of(mark, sizeof(mark))));
+    return replay_flush(&r, /* sync= */ true, err);
+}
+
+enum sf_code store_rebuild_state(struct store *s, struct sf_error *err)
+{
+    struct keyspace_key from = keyspace_lane(1);
+    struct keyspace_key to = keyspace_lane(UINT32_MAX);
+    struct keyspace_key applied = keyspace_applied();
+    static const uint8_t none[8];
+    struct replay r = {.store = s, .batch = s->group.batch};
+    enum sf_code code;
+
+    r.batch->ops->clear(r.batch);
+    r.batch->ops->remove_range(r.batch, KV_STATE, keyspace_view(&from), keyspace_view(&to));
+    r.batch->ops->put(r.batch, KV_STATE, kv_one(keyspace_view(&applied)),
+                      kv_one(sf_slice_of(none, sizeof(none))));
+    code = replay_flush(&r, /* sync= */ true, err);
+    return code == SF_OK ? store_replay_state(s, err) : code;
+}

@@ -1,0 +1,600 @@
+/*
+ * What a commit does on the commit thread:
+ *
+ *   gather   count the changes of each lane, give each key a slot, unless all keys are new and
+ *            rising (then there is nothing to look up and no key comes twice)
+ *   look up  the seq that each key has now: one batched read per lane
+ *   apply    write by write, in submit order: check expectations, give seqs, chain prev_seqs
+ *   emit     frames, newest rows, heads, the record of the commit, into one batch
+ *   write    the batch, with sync
+ *
+ * Nothing outside the group changes before the write has succeeded.
+ */
+#include "common/base/assert.h"
+#include "leaf/store/store_internal.h"
+#include "proto/errors.h"
+
+struct lane_slot {
+    struct sf_slice key;
+    uint64_t seq;                    /* of the newest change of this key; 0: none */
+    bool live;                       /* and it is a row, not a tombstone */
+    bool stored;                     /* may be in the state: to be read */
+    const struct store_change *last; /* of this group; NULL: none */
+};
+
+#define MIB              UINT64_C(1048576)
+#define DISK_RESERVE_MIN (512 * MIB)
+
+static enum sf_code no_memory(struct sf_error *err)
+{
+    return SF_RAISE(err, SF_NOMEM, "commit group");
+}
+
+static uint64_t key_hash(uint64_t seed, struct sf_slice key)
+{
+    uint64_t h = seed ^ key.size;
+    uint64_t word;
+    size_t i = 0;
+
+    for (; i + sizeof(word) <= key.size; i += sizeof(word)) {
+        memcpy(&word, key.data + i, sizeof(word));
+        h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 29;
+    }
+    word = 0;
+    memcpy(&word, key.data + i, key.size - i);
+    h = (h ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
+    return h ^ h >> 32;
+}
+
+/* --- gather --- */
+
+static void join_lane(struct commit_group *g, struct store_lane *lane)
+{
+    struct lane_work *work = &lane->work;
+
+    if (sf_list_linked(&lane->touched)) {
+        return;
+    }
+    sf_list_push(&g->lanes, &lane->touched);
+    *work = (struct lane_work){
+        .head = lane->tip,
+        .rising = true,
+        .max_key = sf_slice_of(lane->max_key, lane->max_key_size),
+    };
+}
+
+/* Notes the highest key, and whether every key so far was above all before it. */
+static void note_keys(struct lane_work *work, const struct store_lane_write *lw)
+{
+    for (size_t i = 0; i < lw->change_count; i++) {
+        const struct store_change *c = &lw->changes[i];
+
+        if (sf_slice_compare(c->key, work->max_key) <= 0) {
+            work->rising = false;
+        } else if (c->op == STORE_UPSERT) {
+            work->max_key = c->key;
+        }
+    }
+}
+
+static void gather_counts(struct commit_group *g)
+{
+    for (struct sf_list *at = g->lanes.next; at != &g->lanes; at = at->next) {
+        struct store_lane *lane = SF_CONTAINER_OF(at, struct store_lane, touched);
+
+        /* Joined by the loop because its name is not stored yet. */
+        lane->work = (struct lane_work){
+            .head = lane->tip,
+            .rising = true,
+            .max_key = sf_slice_of(lane->max_key, lane->max_key_size),
+        };
+    }
+    for (struct sf_list *at = g->writes.next; at != &g->writes; at = at->next) {
+        struct store_write *w = SF_CONTAINER_OF(at, struct store_write, link);
+
+        w->code = SF_OK;
+        for (size_t i = 0; i < w->lane_count; i++) {
+            struct store_lane *lane = w->lanes[i].lane;
+
+            join_lane(g, lane);
+            lane->work.item_count += w->lanes[i].change_count;
+            if (lane->name.kind == STORE_STATE) {
+                note_keys(&lane->work, &w->lanes[i]);
+            }
+        }
+    }
+}
+
+/* Keys of a group found by their bytes; lives for the gathering of one lane. */
+struct slot_index {
+    uint32_t *at; /* slot + 1; 0: free */
+    size_t mask;
+    uint64_t seed;
+};
+
+static uint32_t slot_of(struct lane_work *work, const struct slot_index *index, struct sf_slice key)
+{
+    size_t i = (size_t)key_hash(index->seed, key) & index->mask;
+
+    while (index->at[i] != 0) {
+        uint32_t slot = index->at[i] - 1;
+
+        if (sf_slice_equal(work->slots[slot].key, key)) {
+            return slot;
+        }
+        i = (i + 1) & index->mask;
+    }
+    work->slots[work->slot_count] = (struct lane_slot){.key = key};
+    index->at[i] = (uint32_t)++work->slot_count;
+    return (uint32_t)work->slot_count - 1;
+}
+
+static enum sf_code gather_slots(struct commit_group *g, struct store_lane *lane)
+{
+    struct lane_work *work = &lane->work;
+    struct sf_slice stored_max = sf_slice_of(lane->max_key, lane->max_key_size);
+    struct slot_index index = {.mask = 15, .seed = g->hash_seed};
+    size_t item = 0;
+
+    while (index.mask < work->item_count * 2) {
+        index.mask = index.mask * 2 + 1;
+    }
+    index.at = sf_arena_calloc(&g->arena, index.mask + 1, sizeof(*index.at));
+    work->slots = sf_arena_calloc(&g->arena, work->item_count, sizeof(*work->slots));
+    work->item_slots = sf_arena_calloc(&g->arena, work->item_count, sizeof(*work->item_slots));
+    if (index.at == NULL || work->slots == NULL || work->item_slots == NULL) {
+        return no_memory(&g->error);
+    }
+    for (struct sf_list *at = g->writes.next; at != &g->writes; at = at->next) {
+        struct store_write *w = SF_CONTAINER_OF(at, struct store_write, link);
+
+        for (size_t i = 0; i < w->lane_count; i++) {
+            for (size_t c = 0; w->lanes[i].lane == lane && c < w->lanes[i].change_count; c++) {
+                struct sf_slice key = w->lanes[i].changes[c].key;
+                uint32_t slot = slot_of(work, &index, key);
+
+                work->slots[slot].stored = sf_slice_compare(key, stored_max) <= 0;
+                work->item_slots[item++] = slot;
+            }
+        }
+    }
+    return SF_OK;
+}
+
+/* --- look up --- */
+
+struct lookup {
+    struct commit_group *g;
+    struct lane_slot **slots; /* of each key read */
+    enum sf_code code;
+};
+
+static void on_old_row(void *data, size_t i, const struct sf_slice *value)
+{
+    struct lookup *lookup = data;
+    struct keyspace_state old;
+    struct sf_slice row;
+
+    if (value == NULL || lookup->code != SF_OK) {
+        return;
+    }
+    lookup->code = keyspace_state_decode(*value, &old, &row, &lookup->g->error);
+    if (lookup->code == SF_OK) {
+        lookup->slots[i]->seq = old.seq;
+        lookup->slots[i]->live = old.op == STORE_UPSERT;
+    }
+}
+
+/* The keys to read, each with the lane's id in front, one behind the other in one piece. */
+static enum sf_code look_up(struct commit_group *g, struct store_lane *lane)
+{
+    struct lane_work *work = &lane->work;
+    struct lookup lookup = {.g = g};
+    struct sf_slice *keys;
+    uint8_t *bytes;
+    size_t total = 0;
+    size_t count = 0;
+    enum sf_code code;
+
+    for (size_t i = 0; i < work->slot_count; i++) {
+        if (work->slots[i].stored) {
+            total += 4 + work->slots[i].key.size;
+            count++;
+        }
+    }
+    if (count == 0) {
+        return SF_OK;
+    }
+    keys = sf_arena_calloc(&g->arena, count, sizeof(*keys));
+    lookup.slots = sf_arena_calloc(&g->arena, count, sizeof(*lookup.slots));
+    bytes = sf_arena_alloc(&g->arena, total);
+    if (keys == NULL || lookup.slots == NULL || bytes == NULL) {
+        return no_memory(&g->error);
+    }
+    count = 0;
+    for (size_t i = 0; i < work->slot_count; i++) {
+        struct lane_slot *slot = &work->slots[i];
+
+        if (slot->stored) {
+            keyspace_write_be32(bytes, lane->id);
+            memcpy(bytes + 4, slot->key.data, slot->key.size);
+            keys[count] = sf_slice_of(bytes, 4 + slot->key.size);
+            lookup.slots[count++] = slot;
+            bytes += 4 + slot->key.size;
+        }
+    }
+    g->counts.reads += count;
+    code = g->kv->ops->multi_get(g->kv, KV_STATE, keys, count, on_old_row, &lookup, &g->error);
+    return code != SF_OK ? code : lookup.code;
+}
+
+static enum sf_code prepare_lane(struct commit_group *g, struct store_lane *lane)
+{
+    struct lane_work *work = &lane->work;
+    enum sf_code code = SF_OK;
+
+    if (work->item_count == 0) {
+        return SF_OK;
+    }
+    work->changes = sf_arena_calloc(&g->arena, work->item_count, sizeof(*work->changes));
+    if (work->changes == NULL) {
+        return no_memory(&g->error);
+    }
+    if (lane->name.kind == STORE_STATE && !work->rising) {
+        code = gather_slots(g, lane);
+        if (code == SF_OK) {
+            code = look_up(g, lane);
+        }
+    }
+    return code;
+}
+
+/* --- apply --- */
+
+static bool expectations_hold(const struct store_lane_write *lw)
+{
+    const struct lane_work *work = &lw->lane->work;
+
+    if (lw->expect_seq != STORE_ANY && lw->expect_seq != work->head.seq) {
+        return false;
+    }
+    for (size_t i = 0; i < lw->change_count; i++) {
+        uint64_t expected = lw->changes[i].expect_seq;
+        uint64_t now = 0;
+
+        if (expected == STORE_ANY) {
+            continue;
+        }
+        if (!work->rising) {
+            const struct lane_slot *slot = &work->slots[work->item_slots[work->next_item + i]];
+
+            now = slot->live ? slot->seq : 0;
+        }
+        if (now != expected) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Logs one change, or not when it deletes what is not there. */
+static void apply_change(struct commit_group *g, struct store_lane *lane,
+                         const struct store_change *c)
+{
+    struct lane_work *work = &lane->work;
+    struct lane_slot none = {0};
+    struct lane_slot *slot =
+        work->slots == NULL ? &none : &work->slots[work->item_slots[work->next_item]];
+
+    work->next_item++;
+    if (c->op == STORE_DELETE && !slot->live) {
+        g->counts.absent_deletes++;
+        return;
+    }
+    if (c->op == STORE_DELETE) {
+        work->head.rows--;
+    } else if (!slot->live) {
+        work->head.rows++;
+    }
+    work->changes[work->change_count++] = (struct frame_change){
+        .op = c->op,
+        .contract_id = c->contract_id,
+        .prev_seq = slot->seq,
+        .key = c->key,
+        .row = c->row,
+        .digest = c->digest,
+    };
+    slot->seq = ++work->head.seq;
+    slot->live = c->op == STORE_UPSERT;
+    slot->last = c;
+}
+
+static void apply_rejects(struct commit_group *g, struct store_lane_write *lw)
+{
+    struct store_head *head = &lw->lane->work.head;
+
+    lw->first_qseq = lw->reject_count == 0 ? 0 : head->quarantined + 1;
+    for (size_t i = 0; i < lw->reject_count; i++) {
+        const struct store_reject *r = &lw->rejects[i];
+        struct keyspace_key key = keyspace_lane_seq(lw->lane->id, ++head->quarantined);
+
+        sf_buf_clear(&g->bytes_out);
+        keyspace_reject_encode(r, g->commit.commit_us, &g->bytes_out);
+        g->batch->ops->put(g->batch, KV_QUARANTINE, kv_one(keyspace_view(&key)),
+                           (struct kv_parts){sf_buf_view(&g->bytes_out), r->raw});
+        if (g->bytes_out.failed != SF_OK) {
+            return; /* The group fails on it before it writes. */
+        }
+    }
+    g->counts.rejects += lw->reject_count;
+}
+
+static void apply_lane(struct commit_group *g, struct store_lane_write *lw)
+{
+    struct lane_work *work = &lw->lane->work;
+    uint64_t before = work->head.seq;
+
+    for (size_t i = 0; i < lw->change_count; i++) {
+        apply_change(g, lw->lane, &lw->changes[i]);
+    }
+    lw->first_seq = work->head.seq == before ? 0 : before + 1;
+    lw->last_seq = work->head.seq;
+    g->numbered = g->numbered || work->head.seq != before || lw->reject_count > 0;
+    apply_rejects(g, lw);
+}
+
+static void apply_puts(struct commit_group *g, const struct store_write *w)
+{
+    struct keyspace_key small = keyspace_meta_small();
+
+    for (size_t i = 0; i < w->put_count; i++) {
+        const struct store_put *p = &w->puts[i];
+        enum kv_family family = p->space == STORE_IDEM ? KV_IDEM : KV_META;
+        uint8_t time[KEYSPACE_SMALL_HEADER];
+        struct kv_parts key = {.b = p->key};
+
+        if (p->space == STORE_META) {
+            key.a = keyspace_view(&small);
+        }
+        if (p->remove) {
+            sf_buf_clear(&g->bytes_out);
+            sf_buf_slice(&g->bytes_out, key.a);
+            sf_buf_slice(&g->bytes_out, key.b);
+            g->batch->ops->remove(g->batch, family, sf_buf_view(&g->bytes_out));
+        } else {
+            keyspace_write_be64(time, (uint64_t)g->commit.commit_us);
+            g->batch->ops->put(g->batch, family, key,
+                               (struct kv_parts){sf_slice_of(time, sizeof(time)), p->value});
+        }
+        g->dirty = true;
+    }
+}
+
+static void skip_write(struct store_write *w, enum sf_code code)
+{
+    for (size_t i = 0; i < w->lane_count; i++) {
+        w->lanes[i].lane->work.next_item += w->lanes[i].change_count;
+    }
+    w->code = code;
+}
+
+static void apply_write(struct commit_group *g, struct store_write *w)
+{
+    if (w->lane_count > 0 ? !g->writable : !g->small_only) {
+        skip_write(w, SF_BUSY);
+        return;
+    }
+    for (size_t i = 0; i < w->lane_count; i++) {
+        if (!expectations_hold(&w->lanes[i])) {
+            skip_write(w, SF_CONFLICT);
+            return;
+        }
+    }
+    for (size_t i = 0; i < w->lane_count; i++) {
+        apply_lane(g, &w->lanes[i]);
+    }
+    apply_puts(g, w);
+    g->sync = g->sync || !w->unsynced;
+}
+
+/* --- emit --- */
+
+/* How many of the changes from @first on make the next frame: at least one. */
+static size_t cut_frame(const struct lane_work *work, size_t first)
+{
+    size_t size = frame_empty_size();
+    size_t n = 0;
+
+    while (first + n < work->change_count && n < FRAME_CHANGES_MAX) {
+        size += frame_change_size(&work->changes[first + n]);
+        if (n > 0 && size > FRAME_BYTES_MAX) {
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
+static void emit_frames(struct commit_group *g, struct store_lane *lane)
+{
+    struct lane_work *work = &lane->work;
+    struct frame_header header = {
+        .lane = lane->id,
+        .epoch = g->commit.epoch,
+        .commit = g->commit.commit,
+        .commit_us = g->commit.commit_us,
+        .first_seq = lane->tip.seq + 1,
+    };
+
+    for (size_t at = 0; at < work->change_count && g->bytes_out.failed == SF_OK;) {
+        size_t n = cut_frame(work, at);
+        struct keyspace_key key = keyspace_lane_seq(lane->id, header.first_seq);
+
+        memcpy(header.prev_hash, work->head.hash, SF_HASH256_SIZE);
+        sf_buf_clear(&g->bytes_out);
+        frame_encode(&g->bytes_out, &header, work->changes + at, n, work->head.hash);
+        g->batch->ops->put(g->batch, KV_LOG, kv_one(keyspace_view(&key)),
+                           kv_one(sf_buf_view(&g->bytes_out)));
+        g->counts.log_bytes += g->bytes_out.size;
+        header.first_seq += n;
+        at += n;
+    }
+    g->counts.changes += work->change_count;
+}
+
+static void emit_row(struct commit_group *g, const struct keyspace_key *lane, struct sf_slice key,
+                     const struct keyspace_state *state, struct sf_slice row)
+{
+    uint8_t header[KEYSPACE_STATE_HEADER];
+
+    keyspace_state_encode(state, header);
+    g->batch->ops->put(g->batch, KV_STATE, (struct kv_parts){keyspace_view(lane), key},
+                       (struct kv_parts){sf_slice_of(header, sizeof(header)), row});
+}
+
+static void emit_rows(struct commit_group *g, struct store_lane *lane)
+{
+    struct lane_work *work = &lane->work;
+    struct keyspace_key prefix = keyspace_lane(lane->id);
+
+    for (size_t i = 0; work->slots == NULL && i < work->change_count; i++) {
+        const struct frame_change *c = &work->changes[i];
+        struct keyspace_state state = {lane->tip.seq + 1 + i, c->contract_id, c->op};
+
+        emit_row(g, &prefix, c->key, &state, c->row);
+    }
+    for (size_t i = 0; i < work->slot_count; i++) {
+        const struct lane_slot *slot = &work->slots[i];
+
+        if (slot->last != NULL) {
+            struct keyspace_state state = {slot->seq, slot->last->contract_id, slot->last->op};
+
+            emit_row(g, &prefix, slot->key, &state, slot->last->row);
+        }
+    }
+}
+
+static void emit_lane(struct commit_group *g, struct store_lane *lane)
+{
+    struct lane_work *work = &lane->work;
+    uint8_t head[KEYSPACE_HEAD_BYTES];
+    struct keyspace_key key = keyspace_meta_head(lane->id);
+
+    if (lane->recorded && work->change_count == 0 &&
+        work->head.quarantined == lane->tip.quarantined) {
+        return; /* Its writes were refused, or deleted what was not there. */
+    }
+    if (!lane->recorded) {
+        struct keyspace_key name = keyspace_meta_lane(lane->id);
+
+        sf_buf_clear(&g->bytes_out);
+        keyspace_lane_encode(&lane->name, &g->bytes_out);
+        g->batch->ops->put(g->batch, KV_META, kv_one(keyspace_view(&name)),
+                           kv_one(sf_buf_view(&g->bytes_out)));
+    }
+    if (work->change_count > 0) {
+        emit_frames(g, lane);
+        if (lane->name.kind == STORE_STATE) {
+            emit_rows(g, lane);
+        }
+        work->head.epoch = g->commit.epoch;
+        work->head.commit = g->commit.commit;
+        work->head.commit_us = g->commit.commit_us;
+    }
+    keyspace_head_encode(&work->head, head);
+    g->batch->ops->put(g->batch, KV_META, kv_one(keyspace_view(&key)),
+                       kv_one(sf_slice_of(head, sizeof(head))));
+    g->dirty = true;
+}
+
+static void emit_commit(struct commit_group *g)
+{
+    uint8_t record[KEYSPACE_COMMIT_BYTES];
+    struct keyspace_key key = keyspace_meta_commit();
+    struct keyspace_key applied = keyspace_applied();
+
+    if (!g->numbered) {
+        return;
+    }
+    keyspace_commit_encode(&g->commit, record);
+    g->batch->ops->put(g->batch, KV_META, kv_one(keyspace_view(&key)),
+                       kv_one(sf_slice_of(record, sizeof(record))));
+    g->batch->ops->put(g->batch, KV_STATE, kv_one(keyspace_view(&applied)),
+                       kv_one(sf_slice_of(record, 8)));
+}
+
+/* --- the whole --- */
+
+static enum sf_code check_disk(struct commit_group *g)
+{
+    uint64_t free_bytes = 0;
+    uint64_t total = 0;
+    uint64_t reserve = g->disk_reserve_bytes;
+    enum sf_code code = g->kv->ops->disk(g->kv, &free_bytes, &total, &g->error);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    if (reserve == 0) {
+        reserve = total / 20 > DISK_RESERVE_MIN ? total / 20 : DISK_RESERVE_MIN;
+    }
+    /* Twice: once in the write-ahead log, once when the memtable goes to disk. */
+    g->writable = free_bytes >= reserve && free_bytes - reserve >= 2 * (uint64_t)g->bytes;
+    g->small_only = free_bytes >= reserve / 2;
+    return SF_OK;
+}
+
+static enum sf_code build(struct commit_group *g)
+{
+    enum sf_code code = check_disk(g);
+
+    gather_counts(g);
+    for (struct sf_list *at = g->lanes.next; code == SF_OK && at != &g->lanes; at = at->next) {
+        code = prepare_lane(g, SF_CONTAINER_OF(at, struct store_lane, touched));
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    for (struct sf_list *at = g->writes.next; at != &g->writes; at = at->next) {
+        apply_write(g, SF_CONTAINER_OF(at, struct store_write, link));
+    }
+    for (struct sf_list *at = g->lanes.next; at != &g->lanes; at = at->next) {
+        emit_lane(g, SF_CONTAINER_OF(at, struct store_lane, touched));
+    }
+    emit_commit(g);
+    return sf_buf_check(&g->bytes_out, "commit group", &g->error);
+}
+
+/* After success only: the lanes now stand where the group has brought them. */
+static void move_tips(struct commit_group *g)
+{
+    for (struct sf_list *at = g->lanes.next; at != &g->lanes; at = at->next) {
+        struct store_lane *lane = SF_CONTAINER_OF(at, struct store_lane, touched);
+        struct sf_slice max_key = lane->work.max_key;
+
+        lane->tip = lane->work.head;
+        if (max_key.data != lane->max_key && max_key.size > 0) {
+            memcpy(lane->max_key, max_key.data, max_key.size);
+            lane->max_key_size = max_key.size;
+        }
+    }
+}
+
+void commit_group_run(struct commit_group *g)
+{
+    g->dirty = false;
+    g->numbered = false;
+    g->sync = false;
+    g->counts = (struct group_counts){0};
+    g->batch->ops->clear(g->batch);
+    sf_buf_clear(&g->bytes_out);
+    g->code = build(g);
+    if (g->code == SF_OK && g->dirty) {
+        g->code = g->kv->ops->write(g->kv, g->batch, g->sync, &g->error);
+    }
+    if (g->code == SF_OK) {
+        move_tips(g);
+    }
+    sf_arena_reset(&g->arena);
+}

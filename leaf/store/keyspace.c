@@ -1,0 +1,244 @@
+#include "leaf/store/keyspace.h"
+
+#include "common/base/assert.h"
+#include "proto/errors.h"
+
+enum {
+    TAG_FORMAT = 'f',
+    TAG_COMMIT = 'c',
+    TAG_LANE = 'l',
+    TAG_HEAD = 'h',
+    TAG_SMALL = 'u',
+};
+
+void keyspace_write_be32(uint8_t *p, uint32_t value)
+{
+    p[0] = (uint8_t)(value >> 24);
+    p[1] = (uint8_t)(value >> 16);
+    p[2] = (uint8_t)(value >> 8);
+    p[3] = (uint8_t)value;
+}
+
+void keyspace_write_be64(uint8_t *p, uint64_t value)
+{
+    keyspace_write_be32(p, (uint32_t)(value >> 32));
+    keyspace_write_be32(p + 4, (uint32_t)value);
+}
+
+struct keyspace_key keyspace_lane_seq(uint32_t lane, uint64_t seq)
+{
+    struct keyspace_key k = {.size = 12};
+
+    keyspace_write_be32(k.bytes, lane);
+    keyspace_write_be64(k.bytes + 4, seq);
+    return k;
+}
+
+struct keyspace_key keyspace_lane(uint32_t lane)
+{
+    struct keyspace_key k = {.size = 4};
+
+    keyspace_write_be32(k.bytes, lane);
+    return k;
+}
+
+void keyspace_after_prefix(struct sf_buf *b)
+{
+    while (b->size > 0 && b->data[b->size - 1] == 0xff) {
+        b->size--;
+    }
+    if (b->size > 0) {
+        b->data[b->size - 1]++;
+    }
+}
+
+struct keyspace_key keyspace_applied(void)
+{
+    return keyspace_lane(0);
+}
+
+static struct keyspace_key tagged(uint8_t tag)
+{
+    return (struct keyspace_key){.bytes = {tag}, .size = 1};
+}
+
+static struct keyspace_key tagged_lane(uint8_t tag, uint32_t lane)
+{
+    struct keyspace_key k = {.bytes = {tag}, .size = 5};
+
+    keyspace_write_be32(k.bytes + 1, lane);
+    return k;
+}
+
+struct keyspace_key keyspace_meta_format(void)
+{
+    return tagged(TAG_FORMAT);
+}
+
+struct keyspace_key keyspace_meta_commit(void)
+{
+    return tagged(TAG_COMMIT);
+}
+
+struct keyspace_key keyspace_meta_lane(uint32_t lane)
+{
+    return tagged_lane(TAG_LANE, lane);
+}
+
+struct keyspace_key keyspace_meta_head(uint32_t lane)
+{
+    return tagged_lane(TAG_HEAD, lane);
+}
+
+struct keyspace_key keyspace_meta_small(void)
+{
+    return tagged(TAG_SMALL);
+}
+
+static enum sf_code corrupt(struct sf_error *err, const char *what)
+{
+    return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "%s is damaged", what);
+}
+
+void keyspace_commit_encode(const struct keyspace_commit *c, uint8_t ret[KEYSPACE_COMMIT_BYTES])
+{
+    keyspace_write_be64(ret, c->commit);
+    keyspace_write_be64(ret + 8, (uint64_t)c->commit_us);
+    keyspace_write_be32(ret + 16, c->epoch);
+}
+
+enum sf_code keyspace_commit_decode(struct sf_slice s, struct keyspace_commit *ret,
+                                    struct sf_error *err)
+{
+    if (s.size != KEYSPACE_COMMIT_BYTES) {
+        return corrupt(err, "record of the last commit");
+    }
+    *ret = (struct keyspace_commit){
+        .commit = sf_read_be64(s.data),
+        .commit_us = (int64_t)sf_read_be64(s.data + 8),
+        .epoch = sf_read_be32(s.data + 16),
+    };
+    return SF_OK;
+}
+
+void keyspace_head_encode(const struct store_head *h, uint8_t ret[KEYSPACE_HEAD_BYTES])
+{
+    keyspace_write_be32(ret, h->epoch);
+    keyspace_write_be64(ret + 4, h->seq);
+    keyspace_write_be64(ret + 12, h->commit);
+    keyspace_write_be64(ret + 20, (uint64_t)h->commit_us);
+    keyspace_write_be64(ret + 28, h->rows);
+    keyspace_write_be64(ret + 36, h->quarantined);
+    memcpy(ret + 44, h->hash, SF_HASH256_SIZE);
+}
+
+enum sf_code keyspace_head_decode(struct sf_slice s, struct store_head *ret, struct sf_error *err)
+{
+    if (s.size != KEYSPACE_HEAD_BYTES) {
+        return corrupt(err, "head of a lane");
+    }
+    *ret = (struct store_head){
+        .epoch = sf_read_be32(s.data),
+        .seq = sf_read_be64(s.data + 4),
+        .commit = sf_read_be64(s.data + 12),
+        .commit_us = (int64_t)sf_read_be64(s.data + 20),
+        .rows = sf_read_be64(s.data + 28),
+        .quarantined = sf_read_be64(s.data + 36),
+    };
+    memcpy(ret->hash, s.data + 44, SF_HASH256_SIZE);
+    return SF_OK;
+}
+
+void keyspace_lane_encode(const struct store_lane_name *n, struct sf_buf *out)
+{
+    struct sf_slice product = sf_slice_text(n->product);
+
+    sf_assert(product.size <= KEYSPACE_NAME_BYTES_MAX);
+    sf_buf_be32(out, n->major);
+    sf_buf_be32(out, n->partition);
+    sf_buf_byte(out, (uint8_t)n->kind);
+    sf_buf_byte(out, (uint8_t)product.size);
+    sf_buf_slice(out, product);
+    sf_buf_text(out, n->table);
+}
+
+enum sf_code keyspace_lane_decode(struct sf_slice s, struct store_lane_name *ret,
+                                  struct sf_slice *product, struct sf_slice *table,
+                                  struct sf_error *err)
+{
+    if (s.size < 10 || (s.data[8] != STORE_STATE && s.data[8] != STORE_EVENT) ||
+        s.size < (size_t)10 + s.data[9]) {
+        return corrupt(err, "record of a lane");
+    }
+    ret->major = sf_read_be32(s.data);
+    ret->partition = sf_read_be32(s.data + 4);
+    ret->kind = s.data[8] == STORE_STATE ? STORE_STATE : STORE_EVENT;
+    *product = sf_slice_of(s.data + 10, s.data[9]);
+    *table = sf_slice_of(s.data + 10 + product->size, s.size - 10 - product->size);
+    return SF_OK;
+}
+
+void keyspace_state_encode(const struct keyspace_state *v, uint8_t ret[KEYSPACE_STATE_HEADER])
+{
+    keyspace_write_be64(ret, v->seq);
+    keyspace_write_be32(ret + 8, v->contract_id);
+    ret[12] = (uint8_t)v->op;
+}
+
+enum sf_code keyspace_state_decode(struct sf_slice s, struct keyspace_state *ret,
+                                   struct sf_slice *row, struct sf_error *err)
+{
+    if (s.size < KEYSPACE_STATE_HEADER ||
+        (s.data[12] != STORE_UPSERT && s.data[12] != STORE_DELETE)) {
+        return corrupt(err, "row");
+    }
+    *ret = (struct keyspace_state){
+        .seq = sf_read_be64(s.data),
+        .contract_id = sf_read_be32(s.data + 8),
+        .op = s.data[12] == STORE_UPSERT ? STORE_UPSERT : STORE_DELETE,
+    };
+    *row = sf_slice_of(s.data + KEYSPACE_STATE_HEADER, s.size - KEYSPACE_STATE_HEADER);
+    return SF_OK;
+}
+
+/* commit_us 8 | position 8 | contract 4 | codes 1 | field 1 | code 2 each | field | raw */
+enum { REJECT_FIXED = 22 };
+
+void keyspace_reject_encode(const struct store_reject *r, int64_t commit_us, struct sf_buf *out)
+{
+    sf_assert(r->code_count <= STORE_REJECT_CODES_MAX && r->field.size <= UINT8_MAX);
+    sf_buf_be64(out, (uint64_t)commit_us);
+    sf_buf_be64(out, r->position);
+    sf_buf_be32(out, r->contract_id);
+    sf_buf_byte(out, (uint8_t)r->code_count);
+    sf_buf_byte(out, (uint8_t)r->field.size);
+    for (size_t i = 0; i < r->code_count; i++) {
+        sf_buf_byte(out, (uint8_t)(r->codes[i] >> 8));
+        sf_buf_byte(out, (uint8_t)r->codes[i]);
+    }
+    sf_buf_slice(out, r->field);
+}
+
+enum sf_code keyspace_reject_decode(struct sf_slice s, struct store_quarantined *ret,
+                                    struct sf_error *err)
+{
+    size_t codes = s.size < REJECT_FIXED ? 0 : s.data[20];
+    size_t field = s.size < REJECT_FIXED ? 0 : s.data[21];
+    size_t fixed = REJECT_FIXED + codes * 2 + field;
+
+    if (s.size < fixed || codes > STORE_REJECT_CODES_MAX) {
+        return corrupt(err, "quarantine entry");
+    }
+    ret->commit_us = (int64_t)sf_read_be64(s.data);
+    ret->position = sf_read_be64(s.data + 8);
+    ret->contract_id = sf_read_be32(s.data + 16);
+    ret->code_count = codes;
+    for (size_t i = 0; i < codes; i++) {
+        const uint8_t *p = s.data + REJECT_FIXED + i * 2;
+
+        ret->codes[i] = (uint16_t)(p[0] << 8 | p[1]);
+    }
+    ret->field = sf_slice_of(s.data + REJECT_FIXED + codes * 2, field);
+    ret->raw = sf_slice_of(s.data + fixed, s.size - fixed);
+    return SF_OK;
+}

@@ -1,0 +1,407 @@
+#include "leaf/store/store.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/base/assert.h"
+#include "leaf/store/store_internal.h"
+#include "proto/errors.h"
+
+#define MIB ((size_t)1048576)
+
+static void lane_free(struct store_lane *lane)
+{
+    if (lane == NULL) {
+        return;
+    }
+    sf_free((void *)(uintptr_t)lane->name.product);
+    sf_free((void *)(uintptr_t)lane->name.table);
+    sf_free(lane);
+}
+SF_DEFINE_CLEANUP(struct store_lane, lane_free)
+
+void store_free(struct store *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    commit_queue_done(s);
+    if (s->kv != NULL) {
+        s->kv->ops->close(s->kv);
+    }
+    for (size_t i = 0; i < s->lane_count; i++) {
+        lane_free(s->lanes[i]);
+    }
+    sf_free(s->lanes);
+    sf_map_done(&s->by_name);
+    sf_free(s);
+}
+SF_DEFINE_CLEANUP(struct store, store_free)
+
+const char *store_lane_text(const struct store_lane *lane, char *ret, size_t size)
+{
+    (void)snprintf(ret, size, "%s@%u.%s", lane->name.product, (unsigned)lane->name.major,
+                   lane->name.table);
+    return ret;
+}
+
+/* --- lanes --- */
+
+enum { NAME_KEY_BYTES = 2 * KEYSPACE_NAME_BYTES_MAX + 64 };
+
+/* Product and table names hold no newline. The kind is no part of it. */
+static struct sf_slice name_key(const struct store_lane_name *n, char *ret)
+{
+    int size = snprintf(ret, NAME_KEY_BYTES, "%s\n%s\n%u\n%u", n->product, n->table,
+                        (unsigned)n->major, (unsigned)n->partition);
+
+    return sf_slice_of(ret, (size_t)size);
+}
+
+static enum sf_code make_room(struct store *s, struct sf_error *err)
+{
+    size_t capacity = s->lane_capacity == 0 ? 16 : s->lane_capacity * 2;
+    struct store_lane **lanes;
+
+    if (s->lane_count == STORE_LANES_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu lanes, the most a store holds",
+                          s->lane_count);
+    }
+    if (s->lane_count < s->lane_capacity) {
+        return SF_OK;
+    }
+    lanes = sf_realloc(s->lanes, capacity, sizeof(struct store_lane *));
+    if (lanes == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "lanes");
+    }
+    s->lanes = lanes;
+    s->lane_capacity = capacity;
+    return SF_OK;
+}
+
+/* Adds the lane with the next id. */
+static enum sf_code lane_add(struct store *s, const struct store_lane_name *name,
+                             struct store_lane **ret, struct sf_error *err)
+{
+    SF_CLEANUP(lane_freep) struct store_lane *lane = NULL;
+    char key[NAME_KEY_BYTES];
+    enum sf_code code = make_room(s, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    lane = sf_calloc(1, sizeof(*lane));
+    if (lane == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "lane");
+    }
+    lane->name = *name;
+    lane->name.product = sf_strdup(name->product);
+    lane->name.table = sf_strdup(name->table);
+    if (lane->name.product == NULL || lane->name.table == NULL ||
+        sf_map_put(&s->by_name, name_key(name, key), lane) != SF_OK) {
+        return SF_RAISE(err, SF_NOMEM, "lane");
+    }
+    lane->id = (uint32_t)++s->lane_count;
+    s->lanes[lane->id - 1] = lane;
+    *ret = SF_TAKE(lane);
+    return SF_OK;
+}
+
+enum sf_code store_lane_open(struct store *s, const struct store_lane_name *name,
+                             struct store_lane **ret, struct sf_error *err)
+{
+    struct store_lane *lane = NULL;
+    enum sf_code code;
+
+    if (strlen(name->product) > KEYSPACE_NAME_BYTES_MAX ||
+        strlen(name->table) > KEYSPACE_NAME_BYTES_MAX) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME, "name of a lane is over %d bytes",
+                          KEYSPACE_NAME_BYTES_MAX);
+    }
+    lane = store_lane_find(s, name);
+    if (lane != NULL) {
+        if (lane->name.kind != name->kind) {
+            return SF_RAISE(err, SF_CONFLICT, "%s@%u.%s exists with another kind", name->product,
+                            (unsigned)name->major, name->table);
+        }
+        *ret = lane;
+        return SF_OK;
+    }
+    code = lane_add(s, name, &lane, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    s->unrecorded++;
+    *ret = lane;
+    return SF_OK;
+}
+
+struct store_lane *store_lane_find(const struct store *s, const struct store_lane_name *name)
+{
+    char key[NAME_KEY_BYTES];
+
+    if (strlen(name->product) > KEYSPACE_NAME_BYTES_MAX ||
+        strlen(name->table) > KEYSPACE_NAME_BYTES_MAX) {
+        return NULL;
+    }
+    return sf_map_find(&s->by_name, name_key(name, key));
+}
+
+struct store_lane *store_lane_at(const struct store *s, size_t i)
+{
+    return i < s->lane_count ? s->lanes[i] : NULL;
+}
+
+uint32_t store_lane_id(const struct store_lane *lane)
+{
+    return lane->id;
+}
+
+const struct store_lane_name *store_lane_name(const struct store_lane *lane)
+{
+    return &lane->name;
+}
+
+const struct store_head *store_lane_head(const struct store_lane *lane)
+{
+    return &lane->head;
+}
+
+uint32_t store_epoch(const struct store *s)
+{
+    return s->epoch;
+}
+
+bool store_failed(const struct store *s)
+{
+    return s->failed;
+}
+
+struct store_stats store_stats(const struct store *s)
+{
+    struct store_stats stats = s->stats;
+
+    stats.failed = s->failed;
+    return stats;
+}
+
+/* --- opening --- */
+
+static enum sf_code put_meta(struct store *s, const struct keyspace_key *key, struct sf_slice value,
+                             struct sf_error *err)
+{
+    struct kv_batch *b = s->group.batch;
+
+    b->ops->clear(b);
+    b->ops->put(b, KV_META, kv_one(keyspace_view(key)), kv_one(value));
+    return s->kv->ops->write(s->kv, b, /* sync= */ true, err);
+}
+
+static enum sf_code load_format(struct store *s, struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_meta_format();
+    uint8_t ours[4];
+    struct sf_buf *b = &s->group.bytes_out;
+    bool found = false;
+    enum sf_code code;
+
+    keyspace_write_be32(ours, KEYSPACE_FORMAT);
+    code = s->kv->ops->get(s->kv, NULL, KV_META, keyspace_view(&key), b, &found, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (!found) {
+        return put_meta(s, &key, sf_slice_of(ours, sizeof(ours)), err);
+    }
+    if (!sf_slice_equal(sf_buf_view(b), sf_slice_of(ours, sizeof(ours)))) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_DATA_DIR_VERSION,
+                          "the store has another format than %d", KEYSPACE_FORMAT);
+    }
+    return SF_OK;
+}
+
+static enum sf_code load_commit(struct store *s, struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_meta_commit();
+    uint8_t record[KEYSPACE_COMMIT_BYTES];
+    struct sf_buf *b = &s->group.bytes_out;
+    bool found = false;
+    enum sf_code code;
+
+    s->last.epoch = 1;
+    code = s->kv->ops->get(s->kv, NULL, KV_META, keyspace_view(&key), b, &found, err);
+    if (code == SF_OK && found) {
+        code = keyspace_commit_decode(sf_buf_view(b), &s->last, err);
+    }
+    if (code == SF_OK && s->options.raise_epoch) {
+        s->last.epoch++;
+        keyspace_commit_encode(&s->last, record);
+        code = put_meta(s, &key, sf_slice_of(record, sizeof(record)), err);
+    }
+    s->epoch = s->last.epoch;
+    return code;
+}
+
+static enum sf_code load_lane(struct store *s, uint32_t id, struct sf_slice record,
+                              struct sf_error *err)
+{
+    char product_text[KEYSPACE_NAME_BYTES_MAX + 1];
+    char table_text[KEYSPACE_NAME_BYTES_MAX + 1];
+    struct store_lane_name name = {.product = product_text, .table = table_text};
+    struct sf_slice product;
+    struct sf_slice table;
+    struct store_lane *lane = NULL;
+    enum sf_code code = keyspace_lane_decode(record, &name, &product, &table, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    if (id != s->lane_count + 1 || product.size > KEYSPACE_NAME_BYTES_MAX ||
+        table.size > KEYSPACE_NAME_BYTES_MAX) {
+        return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "record of lane %u is damaged",
+                          (unsigned)id);
+    }
+    (void)snprintf(product_text, sizeof(product_text), "%.*s", SF_SLICE_ARG(product));
+    (void)snprintf(table_text, sizeof(table_text), "%.*s", SF_SLICE_ARG(table));
+    code = lane_add(s, &name, &lane, err);
+    if (code == SF_OK) {
+        lane->recorded = true;
+    }
+    return code;
+}
+
+static enum sf_code load_lanes(struct store *s, struct sf_error *err)
+{
+    struct keyspace_key from = keyspace_meta_lane(0);
+    struct keyspace_key to = keyspace_meta_lane(UINT32_MAX);
+    struct kv_range range = {.from = keyspace_view(&from), .to = keyspace_view(&to)};
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    enum sf_code code = s->kv->ops->iter_new(s->kv, NULL, KV_META, &range, &it, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    for (it->ops->first(it); it->ops->valid(it); it->ops->next(it)) {
+        struct sf_slice key = it->ops->key(it);
+
+        code = load_lane(s, sf_read_be32(key.data + 1), it->ops->value(it), err);
+        if (code != SF_OK) {
+            return code;
+        }
+    }
+    return it->ops->check(it, err);
+}
+
+static enum sf_code load_head(struct store *s, struct store_lane *lane, struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_meta_head(lane->id);
+    struct sf_buf *b = &s->group.bytes_out;
+    bool found = false;
+    enum sf_code code = s->kv->ops->get(s->kv, NULL, KV_META, keyspace_view(&key), b, &found, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    if (!found) {
+        return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "lane %u has no head",
+                          (unsigned)lane->id);
+    }
+    code = keyspace_head_decode(sf_buf_view(b), &lane->head, err);
+    lane->tip = lane->head;
+    return code;
+}
+
+/* The highest key of a state lane: keys above it need not be looked up. */
+static enum sf_code load_max_key(struct store *s, struct store_lane *lane, struct sf_error *err)
+{
+    struct keyspace_key from = keyspace_lane(lane->id);
+    struct keyspace_key to = keyspace_lane(lane->id + 1);
+    struct kv_range range = {.from = keyspace_view(&from), .to = keyspace_view(&to)};
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    enum sf_code code = s->kv->ops->iter_new(s->kv, NULL, KV_STATE, &range, &it, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    it->ops->last(it);
+    if (it->ops->valid(it)) {
+        struct sf_slice key = it->ops->key(it);
+
+        if (key.size <= 4 || key.size > KEYSPACE_KEY_BYTES_MAX) {
+            return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "lane %u: key is damaged",
+                              (unsigned)lane->id);
+        }
+        lane->max_key_size = key.size - 4;
+        memcpy(lane->max_key, key.data + 4, lane->max_key_size);
+    }
+    return it->ops->check(it, err);
+}
+
+static enum sf_code load_state(struct store *s, struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_applied();
+    struct sf_buf *b = &s->group.bytes_out;
+    bool found = false;
+    enum sf_code code = s->kv->ops->get(s->kv, NULL, KV_STATE, keyspace_view(&key), b, &found, err);
+
+    if (code == SF_OK && s->last.commit > 0 &&
+        (!found || b->size != 8 || sf_read_be64(b->data) != s->last.commit)) {
+        code = store_replay_state(s, err);
+    }
+    return code;
+}
+
+static enum sf_code load(struct store *s, struct sf_error *err)
+{
+    enum sf_code code = s->kv->ops->batch_new(s->kv, &s->group.batch, err);
+
+    code = code == SF_OK ? load_format(s, err) : code;
+    code = code == SF_OK ? load_commit(s, err) : code;
+    code = code == SF_OK ? load_lanes(s, err) : code;
+    for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
+        code = load_head(s, s->lanes[i], err);
+        code = code == SF_OK ? store_check_tail(s, s->lanes[i], err) : code;
+    }
+    code = code == SF_OK ? load_state(s, err) : code;
+    for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
+        if (s->lanes[i]->name.kind == STORE_STATE) {
+            code = load_max_key(s, s->lanes[i], err);
+        }
+    }
+    return code;
+}
+
+static void set_options(struct store *s, const struct store_options *options)
+{
+    struct store_options *o = &s->options;
+
+    if (options != NULL) {
+        *o = *options;
+    }
+    o->queue_bytes_max = o->queue_bytes_max == 0 ? 64 * MIB : o->queue_bytes_max;
+    o->queue_writes_max = o->queue_writes_max == 0 ? 4096 : o->queue_writes_max;
+    o->group_bytes_max = o->group_bytes_max == 0 ? 16 * MIB : o->group_bytes_max;
+}
+
+enum sf_code store_open(struct sf_rt *rt, struct kv *kv, const struct store_options *options,
+                        struct store **ret, struct sf_error *err)
+{
+    SF_CLEANUP(store_freep) struct store *s = sf_calloc(1, sizeof(*s));
+    enum sf_code code;
+
+    if (s == NULL) {
+        kv->ops->close(kv);
+        return SF_RAISE(err, SF_NOMEM, "store");
+    }
+    s->rt = rt;
+    s->kv = kv;
+    set_options(s, options);
+    commit_queue_init(s);
+    code = load(s, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    sf_buf_clear(&s->group.bytes_out);
+    *ret = SF_TAKE(s);
+    return SF_OK;
+}

@@ -1,0 +1,140 @@
+/* What the files of leaf/store share; nobody else includes it. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "common/base/arena.h"
+#include "common/base/map.h"
+#include "leaf/store/keyspace.h"
+#include "leaf/store/kv.h"
+#include "leaf/store/read.h"
+#include "leaf/store/store.h"
+
+enum { STORE_LANES_MAX = 65536 };
+
+struct lane_slot;
+
+/* What a group does to one lane; see commit_group.c. */
+struct lane_work {
+    struct store_head head;       /* the tip, moved on change by change */
+    size_t item_count;            /* changes of all writes of the group */
+    size_t next_item;             /* the one to apply next */
+    bool rising;                  /* every key is new and above all before: nothing to look up */
+    struct sf_slice max_key;      /* highest key after the group; not below the truth */
+    struct lane_slot *slots;      /* one per key, in order of first use; NULL when rising */
+    size_t slot_count;            /* of those */
+    uint32_t *item_slots;         /* slot of each item */
+    struct frame_change *changes; /* to be logged */
+    size_t change_count;
+};
+
+struct store_lane {
+    uint32_t id;
+    struct store_lane_name name; /* strings owned */
+
+    /* Loop thread. */
+    struct store_head head; /* as of the last settled commit */
+    bool recorded;          /* its name is stored, or in the group in flight */
+    struct sf_list touched; /* in commit_group.lanes */
+
+    /* Commit thread while a group is in flight, else the loop thread. */
+    struct store_head tip;
+    struct lane_work work;
+    size_t max_key_size; /* 0: no row yet */
+    uint8_t max_key[STORE_KEY_BYTES_MAX];
+};
+
+struct group_counts {
+    uint64_t changes;
+    uint64_t rejects;
+    uint64_t absent_deletes;
+    uint64_t log_bytes;
+    uint64_t reads;
+};
+
+/* One commit. While it is in flight it belongs to the commit thread. */
+struct commit_group {
+    struct kv *kv;
+    uint64_t disk_reserve_bytes;
+    uint64_t hash_seed; /* so that nobody can choose keys that collide */
+    struct sf_list writes;
+    struct sf_list lanes; /* struct store_lane.touched */
+    size_t bytes;
+    struct keyspace_commit commit; /* In: number and time to give. */
+
+    bool writable;   /* above the disk reserve */
+    bool small_only; /* above half of it: puts still go on */
+    bool dirty;      /* something is in the batch */
+    bool numbered;   /* a lane is: the commit takes its number */
+    bool sync;
+    struct kv_batch *batch;
+    struct sf_arena arena;
+    struct sf_buf bytes_out; /* one frame or small record at a time */
+
+    /* Out. */
+    enum sf_code code;
+    struct sf_error error;
+    struct group_counts counts;
+};
+
+enum queue_state {
+    QUEUE_IDLE,
+    QUEUE_ARMED,
+    QUEUE_WRITING,
+    QUEUE_SETTLING,
+    QUEUE_CLOSING,
+    QUEUE_STATE_COUNT,
+};
+
+struct store {
+    struct sf_rt *rt; /* borrowed */
+    struct kv *kv;    /* owned */
+    struct store_options options;
+    uint32_t epoch; /* fixed while open */
+
+    struct store_lane **lanes; /* by id - 1 */
+    size_t lane_count;
+    size_t lane_capacity;
+    size_t unrecorded;
+    struct sf_map by_name;
+    atomic_size_t readers; /* snapshots */
+
+    enum queue_state state;
+    struct sf_list waiting; /* struct store_write */
+    struct sf_task turn;
+    struct sf_work work;
+    struct commit_group group;
+    struct keyspace_commit last; /* newest commit */
+    bool failed;
+    bool closing;
+    store_close_cb close_cb;
+    void *close_data;
+
+    struct sf_list listeners;
+    struct sf_list *next_listener; /* while they are told: the one after the current */
+    struct store_stats stats;
+};
+
+struct store_snapshot {
+    struct store *store;
+    struct kv_snapshot *kv;
+};
+
+/* commit_group.c: the part of a commit that runs on the commit thread. */
+void commit_group_run(struct commit_group *g);
+
+/* commit_queue.c */
+void commit_queue_init(struct store *s);
+void commit_queue_done(struct store *s);
+
+/* store.c */
+void store_free(struct store *s);
+
+/* check.c: what store_open() verifies. */
+enum sf_code store_check_tail(struct store *s, struct store_lane *lane,
+                              struct sf_error *err) SF_MUST_CHECK;
+/* Makes the newest rows again from the log, and marks that they are. */
+enum sf_code store_replay_state(struct store *s, struct sf_error *err) SF_MUST_CHECK;
+
+/* "sales/orders@1.orders" into @ret, for texts; cut when it is longer. */
+const char *store_lane_text(const struct store_lane *lane, char *ret, size_t size);

@@ -1,0 +1,59 @@
+/*
+ * kv.h in memory, with a disk that can fail, fill up and lose what was not synced.
+ *
+ * The disk outlives the kv that has it open, so a test opens it again after a crash.
+ *
+ *   Threads   One.
+ *   Memory    Never shrinks until fake_disk_done(): values of old versions stay where they are.
+ */
+#pragma once
+
+#include "leaf/store/kv.h"
+
+struct fake_entry;
+
+struct fake_disk {
+    /* Knobs. Each counts down with the calls it is about; 0: off. */
+    unsigned fail_write_in; /* the n-th write from now fails */
+    unsigned fail_read_in;  /* the n-th get, multi-get, snapshot, iterator or move of one */
+    bool fail_on;           /* and so do all that follow */
+    enum sf_code fail_code; /* with this; SF_OK means SF_IO */
+    bool fail_applies;      /* a write that fails has reached the disk nevertheless */
+    uint64_t free_bytes;
+    uint64_t total_bytes;
+
+    /* Counters. */
+    uint64_t writes; /* that succeeded; also the number of the newest version */
+    uint64_t syncs;
+    uint64_t reads;
+    uint64_t keys_read;   /* asked for by multi-get */
+    uint64_t open_things; /* iterators, snapshots, batches not freed */
+
+    /* Private. */
+    bool open;
+    uint64_t durable; /* writes up to here survive a power cut */
+    struct {
+        struct fake_entry **entries; /* in key order */
+        size_t count;
+        size_t capacity;
+    } families[KV_FAMILY_COUNT];
+};
+
+/* Free space is plenty. */
+void fake_disk_init(struct fake_disk *d);
+void fake_disk_done(struct fake_disk *d);
+
+/* SF_CONFLICT (SHEAF-E0606): open already. SF_NOMEM. */
+enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error *err) SF_MUST_CHECK;
+
+/* Drops the writes that were not synced but for the first @kept of them. The disk is closed. */
+void fake_disk_power_cut(struct fake_disk *d, uint64_t kept);
+/* Writes that a power cut would drop now. */
+uint64_t fake_disk_unsynced(const struct fake_disk *d);
+
+/* The newest value, for tests that damage it: pointer and size, or NULL when absent. */
+uint8_t *fake_disk_value(struct fake_disk *d, enum kv_family f, struct sf_slice key, size_t *size);
+/* The @i-th key of a family that is there, in order; false behind the last. */
+bool fake_disk_key(const struct fake_disk *d, enum kv_family f, size_t i, struct sf_slice *ret);
+/* Takes a key away as if it had never been there. */
+void fake_disk_forget(struct fake_disk *d, enum kv_family f, struct sf_slice key);
