@@ -1,0 +1,650 @@
+#include "common/contract/product_file.h"
+
+#include "common/base/alloc.h"
+#include "common/base/map.h"
+#include "common/base/str.h"
+#include "common/contract/product_field.h"
+#include "common/contract/validate.h"
+#include "common/wire/yaml.h"
+#include "proto/errors.h"
+
+enum { VERSION_PART_MAX = 999999, PRODUCT_BYTES_MAX = 64 * 1024 * 1024 };
+
+static const char *const top_keys[] = {
+    "sheaf",  "product", "version", "status", "owner",     "description", "tags",     "support",
+    "tables", "slo",     "ports",   "inputs", "transform", "access",      "policies", "resources",
+};
+static const char *const table_keys[] = {"kind",   "key",         "event_time", "reserved",
+                                         "fields", "description", "checks"};
+
+/* --- small texts ------------------------------------------------------------------------------ */
+
+bool sf_version_parse(struct sf_slice text, struct sf_version *ret)
+{
+    uint32_t parts[3] = {0};
+    size_t at = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        size_t start = at;
+        uint64_t value = 0;
+
+        while (at < text.size && text.data[at] >= '0' && text.data[at] <= '9') {
+            at++;
+        }
+        if (at == start || (at - start > 1 && text.data[start] == '0') ||
+            sf_parse_u64(sf_slice_of(text.data + start, at - start), &value) != SF_PARSE_OK ||
+            value > VERSION_PART_MAX) {
+            return false;
+        }
+        parts[i] = (uint32_t)value;
+        if (i < 2 && (at == text.size || text.data[at++] != '.')) {
+            return false;
+        }
+    }
+    if (at != text.size) {
+        return false;
+    }
+    *ret = (struct sf_version){parts[0], parts[1], parts[2]};
+    return true;
+}
+
+int sf_version_compare(const struct sf_version *a, const struct sf_version *b)
+{
+    if (a->major != b->major) {
+        return a->major < b->major ? -1 : 1;
+    }
+    if (a->minor != b->minor) {
+        return a->minor < b->minor ? -1 : 1;
+    }
+    return (a->patch > b->patch) - (a->patch < b->patch);
+}
+
+/* 0..100 with % behind it. */
+static bool is_percentage(struct sf_slice text)
+{
+    double value = 0;
+
+    return text.size > 1 && text.data[text.size - 1] == '%' &&
+           sf_parse_double(sf_slice_of(text.data, text.size - 1), &value) == SF_PARSE_OK &&
+           value >= 0 && value <= 100;
+}
+
+static void read_duration(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                          const char *what, int64_t *ret)
+{
+    int64_t us = 0;
+
+    if (node == NULL) {
+        return;
+    }
+    if (node->kind != SF_YAML_SCALAR || sf_parse_duration(node->text, &us) != SF_PARSE_OK ||
+        us == 0) {
+        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "%s must be a span of time: 30s, 15m, 12h, 90d", what);
+        return;
+    }
+    *ret = us;
+}
+
+static void read_email(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                       const char **ret)
+{
+    const char *email = NULL;
+
+    if (node == NULL) {
+        return;
+    }
+    sf_product_read_text(r, node, "email", &email);
+    if (email != NULL && !sf_format_matches(SF_FORMAT_EMAIL, sf_slice_text(email))) {
+        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE, "'%s' is not an e-mail address",
+                        email);
+        return;
+    }
+    *ret = email;
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+struct table_reader {
+    struct sf_product_reader *r;
+    const struct sf_yaml_node *node;
+    struct sf_table *table;
+    struct sf_field *fields;            /* of the table, while they may still change */
+    const struct sf_yaml_node **places; /* where each field stands */
+};
+
+/* Insertion sort by number: files are nearly always in order. */
+static void sort_fields(struct table_reader *t)
+{
+    for (size_t i = 1; i < t->table->field_count; i++) {
+        struct sf_field field = t->fields[i];
+        const struct sf_yaml_node *place = t->places[i];
+        size_t at = i;
+
+        for (; at > 0 && t->fields[at - 1].number > field.number; at--) {
+            t->fields[at] = t->fields[at - 1];
+            t->places[at] = t->places[at - 1];
+        }
+        t->fields[at] = field;
+        t->places[at] = place;
+    }
+}
+
+static void check_numbers(struct table_reader *t)
+{
+    struct sf_issues *issues = t->r->issues;
+
+    for (size_t i = 0; i < t->table->field_count; i++) {
+        const struct sf_field *f = &t->fields[i];
+        struct sf_place place;
+
+        if (f->number == 0) {
+            continue; /* said already */
+        }
+        place = sf_yaml_get(t->places[i], "number")->place;
+        if (i > 0 && t->fields[i - 1].number == f->number) {
+            sf_issues_error(issues, place, SHEAF_E_DUPLICATE_KEY,
+                            "number %u belongs to field '%s' already", f->number,
+                            t->fields[i - 1].name);
+        }
+        for (size_t k = 0; k < t->table->reserved_count; k++) {
+            if (t->table->reserved[k] == f->number) {
+                sf_issues_error(issues, place, SHEAF_E_BAD_VALUE,
+                                "number %u is reserved: it once meant another field", f->number);
+            }
+        }
+    }
+}
+
+/* A name of the input leads to one field only. */
+static void check_sources(struct table_reader *t)
+{
+    struct sf_map owners = {0};
+
+    for (size_t i = 0; i < t->table->field_count; i++) {
+        t->r->failed |=
+            sf_map_put(&owners, sf_slice_text(t->fields[i].name), &t->fields[i]) != SF_OK;
+    }
+    for (size_t i = 0; i < t->table->field_count && !t->r->failed; i++) {
+        struct sf_field *f = &t->fields[i];
+        struct sf_field *owner;
+
+        if (f->source == NULL) {
+            continue;
+        }
+        owner = sf_map_get(&owners, f->source);
+        if (owner != NULL && owner != f) {
+            sf_issues_error(t->r->issues, sf_yaml_get(t->places[i], "source")->place,
+                            SHEAF_E_DUPLICATE_KEY, "source '%s' belongs to field '%s' already",
+                            f->source, owner->name);
+        }
+        t->r->failed |= sf_map_put(&owners, sf_slice_text(f->source), f) != SF_OK;
+    }
+    sf_map_done(&owners);
+}
+
+static void read_fields(struct table_reader *t)
+{
+    const struct sf_yaml_node *fields = sf_yaml_get(t->node, "fields");
+
+    if (fields == NULL) {
+        sf_issues_error(t->r->issues, t->node->key_place, SHEAF_E_MISSING_KEY,
+                        "table '%s' has no fields", t->node->key);
+        return;
+    }
+    if (!sf_yaml_expect(t->r->issues, fields, SF_YAML_MAP, "fields")) {
+        return;
+    }
+    if (fields->count == 0 || fields->count > SF_FIELDS_MAX) {
+        sf_issues_error(t->r->issues, fields->place, SHEAF_E_BAD_VALUE,
+                        "a table has 1 to %d fields", SF_FIELDS_MAX);
+        return;
+    }
+    t->fields = sf_arena_calloc(t->r->arena, fields->count, sizeof(*t->fields));
+    t->places = (const struct sf_yaml_node **)sf_arena_calloc(t->r->arena, fields->count,
+                                                              sizeof(struct sf_yaml_node *));
+    if (t->fields == NULL || t->places == NULL) {
+        t->r->failed = true;
+        return;
+    }
+    t->table->fields = t->fields; /* from here on sf_product_free() finds the patterns */
+    for (const struct sf_yaml_node *n = fields->first; n != NULL && !t->r->failed; n = n->next) {
+        t->places[t->table->field_count] = n;
+        sf_product_read_field(t->r, n, &t->fields[t->table->field_count++]);
+    }
+    if (!t->r->failed) {
+        sort_fields(t);
+        check_numbers(t);
+        check_sources(t);
+    }
+}
+
+static void read_reserved(struct table_reader *t)
+{
+    const struct sf_yaml_node *node = sf_yaml_get(t->node, "reserved");
+    uint32_t *numbers;
+    size_t count = 0;
+
+    if (node == NULL || !sf_yaml_expect(t->r->issues, node, SF_YAML_LIST, "reserved")) {
+        return;
+    }
+    numbers = sf_arena_calloc(t->r->arena, node->count, sizeof(*numbers));
+    if (numbers == NULL) {
+        t->r->failed = true;
+        return;
+    }
+    for (const struct sf_yaml_node *n = node->first; n != NULL; n = n->next) {
+        if (sf_product_read_number(t->r, n, &numbers[count])) {
+            count++;
+        }
+    }
+    t->table->reserved = numbers;
+    t->table->reserved_count = count;
+}
+
+/* The field a name in key or event_time speaks of, or -1 with an issue. */
+static int32_t find_field(struct table_reader *t, const struct sf_yaml_node *node, const char *what)
+{
+    const char **names;
+    int32_t index;
+
+    if (!sf_yaml_expect(t->r->issues, node, SF_YAML_SCALAR, what)) {
+        return -1;
+    }
+    index = sf_table_field_index(t->table, node->text);
+    if (index >= 0) {
+        return index;
+    }
+    sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_REFERENCE, "%s '%.*s' is no field", what,
+                    SF_SLICE_ARG(node->text));
+    names = (const char **)sf_arena_calloc(t->r->arena, t->table->field_count, sizeof(*names));
+    if (names == NULL) {
+        t->r->failed = true;
+        return -1;
+    }
+    for (size_t i = 0; i < t->table->field_count; i++) {
+        names[i] = t->fields[i].name;
+    }
+    /* A list of hundreds helps nobody; a suggestion does. */
+    if (t->table->field_count <= 20 ||
+        sf_text_nearest(node->text, names, t->table->field_count) != NULL) {
+        sf_issues_allowed(t->r->issues,
+                          (struct sf_allowed){names, t->table->field_count, node->text});
+    }
+    return -1;
+}
+
+static void check_key_field(struct table_reader *t, const struct sf_yaml_node *node,
+                            const struct sf_field *f)
+{
+    if (f->type == SF_TYPE_FLOAT || f->type == SF_TYPE_DOUBLE) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "key field '%s' must not be a %s", f->name, sf_type_name(f->type));
+    }
+    if (!f->required) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "key field '%s' must be required", f->name);
+    }
+}
+
+static void read_key(struct table_reader *t)
+{
+    const struct sf_yaml_node *node = sf_yaml_get(t->node, "key");
+    uint16_t *key;
+    size_t count = 0;
+
+    if (node == NULL || !sf_yaml_expect(t->r->issues, node, SF_YAML_LIST, "key")) {
+        return;
+    }
+    if (node->count == 0 || node->count > SF_KEY_FIELDS_MAX) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE, "a key has 1 to %d fields",
+                        SF_KEY_FIELDS_MAX);
+        return;
+    }
+    key = sf_arena_calloc(t->r->arena, node->count, sizeof(*key));
+    if (key == NULL) {
+        t->r->failed = true;
+        return;
+    }
+    for (const struct sf_yaml_node *n = node->first; n != NULL; n = n->next) {
+        int32_t index = find_field(t, n, "key");
+
+        if (index < 0) {
+            continue;
+        }
+        check_key_field(t, n, &t->fields[index]);
+        for (size_t i = 0; i < count; i++) {
+            if (key[i] == (uint16_t)index) {
+                sf_issues_error(t->r->issues, n->place, SHEAF_E_DUPLICATE_KEY,
+                                "'%s' stands twice in key", t->fields[index].name);
+            }
+        }
+        key[count++] = (uint16_t)index;
+    }
+    t->table->key = key;
+    t->table->key_count = count;
+}
+
+static void read_event_time(struct table_reader *t)
+{
+    const struct sf_yaml_node *node = sf_yaml_get(t->node, "event_time");
+    int32_t index;
+
+    if (node == NULL) {
+        return;
+    }
+    index = find_field(t, node, "event_time");
+    if (index >= 0 && t->fields[index].type != SF_TYPE_DATE &&
+        t->fields[index].type != SF_TYPE_TIMESTAMP && t->fields[index].type != 0) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "event_time '%s' must be a date or timestamp", t->fields[index].name);
+        return;
+    }
+    t->table->event_time = index;
+}
+
+/* Without a kind, a key says what the table is. */
+static void read_kind(struct table_reader *t)
+{
+    static const char *const names[] = {"state", "event"};
+    struct sf_allowed allowed = {names, 2, {0}};
+    const struct sf_yaml_node *node = sf_yaml_get(t->node, "kind");
+    const struct sf_yaml_node *key = sf_yaml_get(t->node, "key");
+    size_t choice = key != NULL ? 0 : 1;
+
+    if (node != NULL && !sf_yaml_choice(t->r->issues, node, &allowed, "kind", &choice)) {
+        return;
+    }
+    t->table->kind = choice == 0 ? SF_TABLE_STATE : SF_TABLE_EVENT;
+    if (node != NULL && choice == 0 && key == NULL) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_MISSING_KEY,
+                        "state table '%s' has no key", t->node->key);
+    }
+    if (node != NULL && choice == 1 && key != NULL) {
+        sf_issues_error(t->r->issues, key->key_place, SHEAF_E_BAD_VALUE,
+                        "an event table has no key: its rows are never replaced");
+    }
+}
+
+/* Shape only: this release does not run checks. */
+static void read_checks(struct sf_product_reader *r, const struct sf_yaml_node *node)
+{
+    const char *const *checks = NULL;
+    size_t count = 0;
+
+    if (node != NULL) {
+        sf_product_read_texts(r, node, "checks", &checks, &count);
+        sf_issues_warning(r->issues, node->key_place, "checks have no effect in this release");
+    }
+}
+
+static void read_table(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                       struct sf_table *table)
+{
+    struct table_reader t = {.r = r, .node = node, .table = table};
+    const struct sf_yaml_node *description;
+
+    table->event_time = -1;
+    table->name = sf_arena_strdup(r->arena, node->key);
+    r->failed |= table->name == NULL;
+    if (!sf_name_is_table(sf_slice_text(node->key))) {
+        sf_issues_error(r->issues, node->key_place, SHEAF_E_BAD_NAME,
+                        "table name '%s' is not [a-z][a-z0-9_]*, at most 63 characters", node->key);
+    }
+    if (!sf_yaml_expect(r->issues, node, SF_YAML_MAP, "a table")) {
+        return;
+    }
+    sf_yaml_check_keys(r->issues, node, table_keys, SF_COUNT(table_keys));
+    description = sf_yaml_get(node, "description");
+    if (description != NULL) {
+        sf_product_read_text(r, description, "description", &table->description);
+    }
+    read_reserved(&t);
+    read_fields(&t);
+    read_kind(&t);
+    if (table->field_count > 0 && !r->failed) {
+        read_key(&t);
+        read_event_time(&t);
+    }
+    read_checks(r, sf_yaml_get(node, "checks"));
+}
+
+static void read_tables(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                        struct sf_product *p)
+{
+    struct sf_table *tables;
+
+    if (!sf_yaml_expect(r->issues, node, SF_YAML_MAP, "tables")) {
+        return;
+    }
+    if (node->count == 0 || node->count > SF_TABLES_MAX) {
+        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE, "a product has 1 to %d tables",
+                        SF_TABLES_MAX);
+        return;
+    }
+    tables = sf_arena_calloc(r->arena, node->count, sizeof(*tables));
+    if (tables == NULL) {
+        r->failed = true;
+        return;
+    }
+    p->tables = tables;
+    for (const struct sf_yaml_node *n = node->first; n != NULL && !r->failed; n = n->next) {
+        read_table(r, n, &tables[p->table_count++]);
+    }
+}
+
+/* --- the product ------------------------------------------------------------------------------ */
+
+static void read_name(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                      struct sf_product *p)
+{
+    struct sf_slice rest;
+    size_t domain = 0;
+
+    if (!sf_yaml_expect(r->issues, node, SF_YAML_SCALAR, "product")) {
+        return;
+    }
+    rest = node->text;
+    while (domain < rest.size && rest.data[domain] != '/') {
+        domain++;
+    }
+    rest = sf_slice_of(rest.data + domain, rest.size - domain);
+    if (rest.size == 0 || !sf_name_is_product(sf_slice_of(node->text.data, domain)) ||
+        !sf_name_is_product(sf_slice_of(rest.data + 1, rest.size - 1))) {
+        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_NAME,
+                        "product is DOMAIN/NAME, both [a-z][a-z0-9-]*, at most 48 characters");
+        return;
+    }
+    p->domain = sf_arena_strndup(r->arena, node->text.data, domain);
+    p->name = sf_arena_strndup(r->arena, rest.data + 1, rest.size - 1);
+    r->failed |= p->domain == NULL || p->name == NULL;
+}
+
+static void read_version(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                         struct sf_product *p)
+{
+    if (sf_yaml_expect(r->issues, node, SF_YAML_SCALAR, "version") &&
+        !sf_version_parse(node->text, &p->version)) {
+        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "version must be MAJOR.MINOR.PATCH, such as 1.2.0");
+    }
+}
+
+static void read_status(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                        struct sf_product *p)
+{
+    static const char *const names[] = {"draft", "active", "deprecated", "retired"};
+    struct sf_allowed allowed = {names, SF_COUNT(names), {0}};
+    size_t choice = SF_STATUS_ACTIVE;
+
+    if (node == NULL || sf_yaml_choice(r->issues, node, &allowed, "status", &choice)) {
+        p->status = (enum sf_status)choice;
+    }
+}
+
+static void read_access(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                        struct sf_product *p)
+{
+    static const char *const keys[] = {"default", "approvers"};
+    static const char *const names[] = {"request", "open", "closed"};
+    struct sf_allowed allowed = {names, SF_COUNT(names), {0}};
+    const struct sf_yaml_node *n;
+    size_t choice = SF_ACCESS_REQUEST;
+
+    if (node == NULL || !sf_yaml_expect(r->issues, node, SF_YAML_MAP, "access")) {
+        return;
+    }
+    sf_yaml_check_keys(r->issues, node, keys, SF_COUNT(keys));
+    n = sf_yaml_get(node, "default");
+    if (n != NULL && sf_yaml_choice(r->issues, n, &allowed, "access", &choice)) {
+        p->access = (enum sf_access)choice;
+    }
+    n = sf_yaml_get(node, "approvers");
+    if (n != NULL) {
+        sf_product_read_texts(r, n, "approvers", &p->approvers, &p->approver_count);
+    }
+}
+
+static void read_slo(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                     struct sf_product *p)
+{
+    static const char *const keys[] = {"freshness", "availability", "retention"};
+    const struct sf_yaml_node *n;
+
+    if (node == NULL || !sf_yaml_expect(r->issues, node, SF_YAML_MAP, "slo")) {
+        return;
+    }
+    sf_yaml_check_keys(r->issues, node, keys, SF_COUNT(keys));
+    read_duration(r, sf_yaml_get(node, "freshness"), "freshness", &p->slo_freshness_us);
+    read_duration(r, sf_yaml_get(node, "retention"), "retention", &p->slo_retention_us);
+    n = sf_yaml_get(node, "availability");
+    if (n != NULL) {
+        sf_product_read_text(r, n, "availability", &p->slo_availability);
+        if (p->slo_availability != NULL && !is_percentage(n->text)) {
+            sf_issues_error(r->issues, n->place, SHEAF_E_BAD_VALUE,
+                            "availability must be a percentage, such as 99.5%%");
+        }
+    }
+}
+
+static void read_support(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                         struct sf_product *p)
+{
+    static const char *const keys[] = {"email"};
+
+    if (node != NULL && sf_yaml_expect(r->issues, node, SF_YAML_MAP, "support")) {
+        sf_yaml_check_keys(r->issues, node, keys, SF_COUNT(keys));
+        read_email(r, sf_yaml_get(node, "email"), &p->support_email);
+    }
+}
+
+static void read_sheaf(struct sf_product_reader *r, const struct sf_yaml_node *node)
+{
+    static const char *const names[] = {"product/v1"};
+    struct sf_allowed allowed = {names, 1, {0}};
+    size_t choice = 0;
+
+    /* The one version there is; what else stands here is among the issues. */
+    (void)!sf_yaml_choice(r->issues, node, &allowed, "format", &choice);
+}
+
+static const struct sf_yaml_node *require_top(struct sf_product_reader *r,
+                                              const struct sf_yaml_node *root, const char *key)
+{
+    const struct sf_yaml_node *n = sf_yaml_get(root, key);
+
+    if (n == NULL) {
+        sf_issues_error(r->issues, (struct sf_place){0}, SHEAF_E_MISSING_KEY,
+                        "the key '%s' is missing", key);
+    }
+    return n;
+}
+
+static void read_product(struct sf_product_reader *r, const struct sf_yaml_node *root,
+                         struct sf_product *p)
+{
+    const struct {
+        const char *key;
+        const char **ret;
+    } texts[] = {{"owner", &p->owner}, {"description", &p->description}};
+    const struct sf_yaml_node *n;
+
+    sf_yaml_check_keys(r->issues, root, top_keys, SF_COUNT(top_keys));
+    n = require_top(r, root, "sheaf");
+    if (n != NULL) {
+        read_sheaf(r, n);
+    }
+    n = require_top(r, root, "product");
+    if (n != NULL) {
+        read_name(r, n, p);
+    }
+    n = require_top(r, root, "version");
+    if (n != NULL) {
+        read_version(r, n, p);
+    }
+    read_status(r, sf_yaml_get(root, "status"), p);
+    for (size_t i = 0; i < SF_COUNT(texts); i++) {
+        n = sf_yaml_get(root, texts[i].key);
+        if (n != NULL) {
+            sf_product_read_text(r, n, texts[i].key, texts[i].ret);
+        }
+    }
+    n = sf_yaml_get(root, "tags");
+    if (n != NULL) {
+        sf_product_read_texts(r, n, "tags", &p->tags, &p->tag_count);
+    }
+    read_support(r, sf_yaml_get(root, "support"), p);
+    n = require_top(r, root, "tables");
+    if (n != NULL) {
+        read_tables(r, n, p);
+    }
+    read_slo(r, sf_yaml_get(root, "slo"), p);
+    read_access(r, sf_yaml_get(root, "access"), p);
+    sf_product_check_shapes(r, root);
+}
+
+static void check_documents(struct sf_issues *issues, const struct sf_yaml_node *root)
+{
+    if (root == NULL) {
+        sf_issues_error(issues, (struct sf_place){0}, SHEAF_E_MISSING_KEY, "the file is empty");
+    } else if (root->next != NULL) {
+        sf_issues_error(issues, root->next->place, SHEAF_E_YAML_SYNTAX,
+                        "a product file has one document");
+    }
+}
+
+enum sf_code sf_product_parse(struct sf_issues *issues, struct sf_product **ret,
+                              struct sf_error *err)
+{
+    SF_CLEANUP(sf_product_freep) struct sf_product *p = sf_calloc(1, sizeof(*p));
+    struct sf_product_reader r = {.issues = issues};
+    struct sf_yaml_node *root = NULL;
+    struct sf_arena tree;
+    enum sf_code code;
+
+    if (p == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "%s: out of memory", issues->file);
+    }
+    sf_arena_init(&p->arena, PRODUCT_BYTES_MAX);
+    sf_arena_init(&tree, PRODUCT_BYTES_MAX);
+    r.arena = &p->arena;
+    code = sf_yaml_read(&tree, issues, &root, err);
+    if (code == SF_OK) {
+        check_documents(issues, root);
+    }
+    if (code == SF_OK && root != NULL &&
+        sf_yaml_expect(issues, root, SF_YAML_MAP, "a product file")) {
+        read_product(&r, root, p);
+    }
+    sf_arena_done(&tree);
+    if (r.failed) {
+        return SF_RAISE(err, SF_NOMEM, "%s: out of memory", issues->file);
+    }
+    if (code == SF_OK) {
+        code = sf_issues_check(issues, err);
+    }
+    if (code == SF_OK) {
+        *ret = SF_TAKE(p);
+    }
+    return code;
+}
