@@ -22,6 +22,8 @@ enum { SF_SERVICE_PAGE_MAX = 1024 * 1024 };
 struct sf_service_page {
     const char *content_type;
     struct sf_slice data;
+    const struct sf_bus_header *headers; /* more headers, as the position; may be NULL */
+    size_t header_count;
     bool is_last;
     uint64_t count;     /* of the last: rows in all pages */
     const char *cursor; /* of the last: where the next request starts; NULL or "": at the end */
