@@ -208,7 +208,7 @@ static enum sf_code cut_record(struct sf_csv *c, const uint8_t *record, size_t s
 }
 
 /* Passes over blank lines. */
-static void skip_blank(struct sf_slice *text, uint64_t *line)
+static void skip_blank(struct sf_slice *text, bool last, uint64_t *line)
 {
     for (;;) {
         size_t size = 0;
@@ -217,6 +217,8 @@ static void skip_blank(struct sf_slice *text, uint64_t *line)
             size = 1;
         } else if (text->size > 1 && text->data[0] == '\r' && text->data[1] == '\n') {
             size = 2;
+        } else if (last && text->size == 1 && text->data[0] == '\r') {
+            size = 1;
         }
         if (size == 0) {
             return;
@@ -253,7 +255,7 @@ enum sf_code sf_csv_next(struct sf_csv *c, struct sf_slice *text, bool last, str
         c->started = true;
         *text = rest;
     }
-    skip_blank(text, &c->next_line);
+    skip_blank(text, last, &c->next_line);
     rest = *text;
     size = record_size(rest);
     if (size == 0) {
