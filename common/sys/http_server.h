@@ -3,15 +3,18 @@
  *
  *   Flow      A request is handed to its handler once, when its whole body is there. The handler
  *             answers now or later, exactly once: sf_http_respond(), or sf_http_stream_begin() and
- *             writes until sf_http_stream_end().
+ *             writes until sf_http_stream_end(). What cannot be handed over (400, 413, 429, and 431
+ *             for headers) is answered here.
  *   Threads   Loop thread only.
  *   Memory    A request is the server's. It lives until answered and sent, or until on_abort ran:
  *             set on_abort and data before returning from the handler without an answer; after
- *             on_abort (client gone, server closing) the request must not be touched.
+ *             on_abort (client gone, server closing) the request must not be touched. A client
+ *             that closes its sending side counts as gone.
  *   Limits    Connections, header bytes, body bytes per request (413) and body bytes of all
  *             requests together (429 with Retry-After) are bounded by the options. A stream holds
- *             at most stream_bytes_max unsent; sf_http_stream_write() answers SF_BUSY beyond it and
- *             on_drain runs when half is sent.
+ *             at most stream_bytes_max unsent - or one larger write - ; sf_http_stream_write()
+ *             answers SF_BUSY beyond it and on_drain runs, on a later turn, when half is sent.
+ *             Headers: 32 KiB. A connection without a byte either way is closed after idle_s_max.
  */
 #pragma once
 
@@ -25,17 +28,22 @@ struct sf_http_request;
 struct rt_uv;
 
 struct sf_http_options {
-    const char *address; /* numeric; "127.0.0.1" unless TLS is set up */
+    const char *address; /* numeric, loopback only: there is no TLS here; NULL: "127.0.0.1" */
     uint16_t port;       /* 0: any free one */
     size_t connections_max;
     size_t body_bytes_max;       /* of one request */
     size_t body_total_bytes_max; /* of all requests being received or handled */
     size_t stream_bytes_max;     /* unsent bytes of one streamed answer */
+    unsigned idle_s_max;         /* 0: 30 s */
+    /* The body (application/problem+json, static) of an answer given here: 400, 413, 429, 500.
+     * NULL, or NULL returned: a body without a code of ours. */
+    const char *(*problem)(unsigned status);
     void (*handler)(struct sf_http_request *r, void *data);
     void *data;
 };
 
-/* SF_CONFLICT: port in use. SF_UNAVAILABLE: anything else the system refuses. SF_NOMEM. */
+/* SF_CONFLICT: port in use. SF_INVALID: not a numeric loopback address. SF_UNAVAILABLE: anything
+ * else the system refuses. SF_NOMEM. */
 enum sf_code sf_http_server_new(struct rt_uv *rt, const struct sf_http_options *options,
                                 struct sf_http_server **ret, struct sf_error *err) SF_MUST_CHECK;
 uint16_t sf_http_server_port(const struct sf_http_server *s);
@@ -61,7 +69,8 @@ struct sf_http_hooks {
 };
 void sf_http_set_hooks(struct sf_http_request *r, const struct sf_http_hooks *hooks);
 
-/* Answers with a whole body, which is copied. Failure inside is answered 500 and logged. */
+/* Answers with a whole body, which is copied. A header with an empty value is left out. Failure
+ * inside is answered 500 and logged. */
 void sf_http_respond(struct sf_http_request *r, unsigned status, const char *content_type,
                      const struct sf_http_header *headers, size_t header_count,
                      struct sf_slice body);

@@ -1,0 +1,183 @@
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/sys/http_private.h"
+#include "common/sys/log.h"
+
+/* What was asked. */
+
+const char *sf_http_method(const struct sf_http_request *r)
+{
+    return r->method;
+}
+
+const char *sf_http_path(const struct sf_http_request *r)
+{
+    return r->uri.path;
+}
+
+size_t sf_http_part_count(const struct sf_http_request *r)
+{
+    return r->uri.part_count;
+}
+
+const char *sf_http_part(const struct sf_http_request *r, size_t i)
+{
+    return i < r->uri.part_count ? r->uri.parts[i] : NULL;
+}
+
+const char *sf_http_query(const struct sf_http_request *r, const char *name)
+{
+    return sf_http_uri_parameter(&r->uri, name);
+}
+
+const char *sf_http_header_of(const struct sf_http_request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+struct sf_slice sf_http_body(const struct sf_http_request *r)
+{
+    return sf_slice_of(r->body, r->body_size);
+}
+
+void sf_http_set_hooks(struct sf_http_request *r, const struct sf_http_hooks *hooks)
+{
+    sf_assert(r->state == SF_HTTP_HANDED || r->state == SF_HTTP_STREAMING);
+    r->hooks = *hooks;
+}
+
+/* The answer. */
+
+/* NULL, and nothing left, when MHD refuses a header or there is no memory. */
+static struct MHD_Response *with_headers(struct MHD_Response *response, const char *content_type,
+                                         const struct sf_http_header *headers, size_t count)
+{
+    bool fine = response != NULL;
+
+    if (fine && content_type != NULL) {
+        fine = MHD_add_response_header(response, "Content-Type", content_type) == MHD_YES;
+    }
+    for (size_t i = 0; fine && i < count; i++) {
+        fine = *headers[i].value == '\0' || /* MHD knows no empty ones */
+               MHD_add_response_header(response, headers[i].name, headers[i].value) == MHD_YES;
+    }
+    if (!fine && response != NULL) {
+        MHD_destroy_response(response);
+    }
+    return fine ? response : NULL;
+}
+
+static void answer(struct sf_http_request *r, unsigned status, struct MHD_Response *response)
+{
+    if (response == NULL) {
+        sf_log(SF_LOG_ERROR, "http.answer_failed", SF_F_TEXT("method", r->method),
+               SF_F_UINT("status", status));
+    }
+    r->status = status;
+    r->response = response;
+    sf_http_request_resume(r);
+}
+
+void sf_http_respond(struct sf_http_request *r, unsigned status, const char *content_type,
+                     const struct sf_http_header *headers, size_t header_count,
+                     struct sf_slice body)
+{
+    union {
+        const uint8_t *borrowed;
+        void *memory;
+    } bytes = {.borrowed = body.size == 0 ? (const uint8_t *)"" : body.data};
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body.size, bytes.memory, MHD_RESPMEM_MUST_COPY);
+
+    sf_assert(r->state == SF_HTTP_HANDED);
+    r->state = SF_HTTP_ANSWERED;
+    answer(r, status, with_headers(response, content_type, headers, header_count));
+}
+
+/* Streams. */
+
+static size_t unsent(const struct sf_http_request *r)
+{
+    return r->out.size - r->out_sent;
+}
+
+/* Called by MHD when it can send up to @size more bytes. */
+static ssize_t read_stream(void *request, uint64_t position, char *to, size_t size)
+{
+    struct sf_http_request *r = request;
+
+    (void)position;
+    if (r->state == SF_HTTP_ABORTED || (r->state == SF_HTTP_ANSWERED && !r->out_complete)) {
+        return MHD_CONTENT_READER_END_WITH_ERROR; /* cuts the connection */
+    }
+    if (unsent(r) == 0) {
+        if (r->state == SF_HTTP_ANSWERED) {
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        }
+        sf_http_request_suspend(r);
+        return 0;
+    }
+    size = unsent(r) < size ? unsent(r) : size;
+    memcpy(to, r->out.data + r->out_sent, size);
+    r->out_sent += size;
+    if (r->drain_wanted && unsent(r) <= r->server->options.stream_bytes_max / 2) {
+        r->drain_wanted = false;
+        sf_rt_post(r->server->rt, &r->drain);
+    }
+    return (ssize_t)size;
+}
+
+void sf_http_request_drain(struct sf_task *t)
+{
+    struct sf_http_request *r = SF_CONTAINER_OF(t, struct sf_http_request, drain);
+
+    if (r->state == SF_HTTP_STREAMING && r->hooks.on_drain != NULL) {
+        r->hooks.on_drain(r, r->hooks.data);
+    }
+}
+
+void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char *content_type,
+                          const struct sf_http_header *headers, size_t header_count)
+{
+    enum { BLOCK = 32 * 1024 };
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r, NULL);
+
+    sf_assert(r->state == SF_HTTP_HANDED);
+    r->state = SF_HTTP_STREAMING;
+    answer(r, status, with_headers(response, content_type, headers, header_count));
+}
+
+enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice bytes)
+{
+    size_t waiting = unsent(r);
+
+    if (r->state != SF_HTTP_STREAMING) {
+        return SF_CLOSED;
+    }
+    if (waiting > 0 && waiting + bytes.size > r->server->options.stream_bytes_max) {
+        r->drain_wanted = true;
+        return SF_BUSY;
+    }
+    if (r->out_sent > waiting) { /* moves less than was sent, so that it costs one copy a byte */
+        memmove(r->out.data, r->out.data + r->out_sent, waiting);
+        r->out.size = waiting;
+        r->out_sent = 0;
+    }
+    sf_buf_slice(&r->out, bytes);
+    if (r->out.failed != SF_OK) {
+        r->out.failed = SF_OK; /* what is in it is whole */
+        return SF_NOMEM;
+    }
+    sf_http_request_resume(r);
+    return SF_OK;
+}
+
+void sf_http_stream_end(struct sf_http_request *r, bool complete)
+{
+    sf_assert(r->state == SF_HTTP_STREAMING);
+    r->state = SF_HTTP_ANSWERED;
+    r->out_complete = complete;
+    sf_http_request_resume(r);
+}

@@ -1,0 +1,84 @@
+/*
+ * Shared by http_server.c (the daemon in the loop), http_request.c (one request's life) and
+ * http_answer.c (what its handler sees and does).
+ */
+#pragma once
+
+#include <microhttpd.h>
+
+#include "common/base/buf.h"
+#include "common/sys/http_server.h"
+#include "common/sys/http_uri.h"
+
+enum sf_http_state {
+    SF_HTTP_RECEIVING,
+    SF_HTTP_REFUSING, /* what still comes of the body is thrown away, then @refusal is the answer */
+    SF_HTTP_HANDED,
+    SF_HTTP_STREAMING,
+    SF_HTTP_ANSWERED, /* the handler has nothing more to say; we may still be sending */
+    SF_HTTP_ABORTED,  /* the handler was told; the connection is to be closed */
+};
+
+struct sf_http_request {
+    struct sf_http_server *server;
+    struct sf_list link; /* in server->requests */
+    enum sf_http_state state;
+    struct MHD_Connection *connection;
+    struct sf_http_uri uri;
+    char *method; /* owned */
+    struct sf_http_hooks hooks;
+    bool suspended;
+    bool watched; /* in server->watch_fd */
+
+    uint8_t *body; /* owned */
+    size_t body_size;
+    size_t body_capacity; /* without the padding */
+    size_t body_charged;  /* of server->body_total */
+    size_t body_dropped;
+    unsigned refusal; /* status */
+
+    unsigned status;
+    struct MHD_Response *response; /* ours until it is queued */
+    bool queued;
+    struct sf_buf out; /* of a stream */
+    size_t out_sent;   /* bytes of @out already taken by MHD */
+    bool out_complete; /* how an ended stream ended */
+    bool drain_wanted; /* a write was answered SF_BUSY */
+    struct sf_task drain;
+};
+
+struct sf_http_server {
+    struct sf_rt *rt;
+    struct sf_http_options options;
+    struct MHD_Daemon *daemon;
+    struct http_pollers *pollers;
+    int watch_fd; /* epoll: tells when clients of suspended requests go away */
+    uint16_t port;
+    struct sf_list requests;
+    size_t body_total; /* charged by all requests */
+    struct sf_task kick;
+    struct sf_timer alarm;
+};
+
+/* MHD's callbacks. */
+void *sf_http_request_uri(void *server, const char *target, struct MHD_Connection *connection);
+enum MHD_Result sf_http_request_step(void *server, struct MHD_Connection *connection,
+                                     const char *url, const char *method, const char *version,
+                                     const char *upload, size_t *upload_size, void **request);
+void sf_http_request_completed(void *server, struct MHD_Connection *connection, void **request,
+                               enum MHD_RequestTerminationCode code);
+
+/* The client is gone, or the server goes: tells the handler and lets MHD close the connection. */
+void sf_http_request_abort(struct sf_http_request *r);
+
+/* A connection is suspended while there is nothing to send and nothing to receive. */
+void sf_http_request_suspend(struct sf_http_request *r);
+void sf_http_request_resume(struct sf_http_request *r);
+/* Tells the writer of a stream that there is room. */
+void sf_http_request_drain(struct sf_task *t);
+
+/* Has MHD run on a later turn. */
+void sf_http_server_kick(struct sf_http_server *s);
+/* While a request is suspended, MHD does not look at its socket; the watch does. */
+void sf_http_server_watch(struct sf_http_server *s, struct sf_http_request *r);
+void sf_http_server_unwatch(struct sf_http_server *s, struct sf_http_request *r);
