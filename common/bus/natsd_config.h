@@ -44,8 +44,9 @@ struct sf_natsd_leaf {
     uint16_t client_port;
     uint16_t monitor_port;
     const char *log_path;
-    const char *process_user;     /* the leaf process, in <domain> and in <domain>.serve */
-    const char *const *app_users; /* in <domain>: may not publish what the hub delivers */
+    const char *process_user;       /* the leaf process in <domain>... */
+    const char *process_serve_user; /* ...and in <domain>.serve: an nkey belongs to one account */
+    const char *const *app_users;   /* in <domain>: may not publish what the hub delivers */
     size_t app_user_count;
     const char *system_user;      /* of SYS */
     const char *hub_url;          /* "nats-leaf://127.0.0.1:7422"; NULL: no remotes (not joined) */
