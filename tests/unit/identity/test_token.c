@@ -1,0 +1,311 @@
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/identity/jws.h"
+#include "common/identity/token.h"
+#include "proto/errors.h"
+
+#define NOW    1700000000
+#define HEADER "{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}"
+
+struct world {
+    struct sf_seed sales;
+    struct sf_seed other;
+    struct sf_token_check check;
+};
+
+static bool find_key(void *data, const char *issuer, struct sf_public_key *ret)
+{
+    const struct world *w = data;
+
+    if (strcmp(issuer, "sales") != 0) {
+        return false;
+    }
+    *ret = w->sales.public_key;
+    return true;
+}
+
+static int make_world(void **state)
+{
+    static struct world w;
+
+    w = (struct world){.check = {find_key, &w, "mesh-1", NOW}};
+    assert_int_equal(sf_seed_generate(&w.sales, NULL), SF_OK);
+    assert_int_equal(sf_seed_generate(&w.other, NULL), SF_OK);
+    *state = &w;
+    return 0;
+}
+
+static int free_world(void **state)
+{
+    struct world *w = *state;
+
+    sf_seed_done(&w->sales);
+    sf_seed_done(&w->other);
+    return 0;
+}
+
+static struct sf_token good_claims(void)
+{
+    return (struct sf_token){
+        .issuer = "sales",
+        .subject = "ann",
+        .mesh = "mesh-1",
+        .roles = {{"approver"}, {"editor"}},
+        .role_count = 2,
+        .issued_s = NOW - 10,
+        .expires_s = NOW + 600,
+    };
+}
+
+static enum sf_token_verdict verify_made(struct world *w, const struct sf_token *claims,
+                                         const struct sf_seed *key, struct sf_token *ret)
+{
+    struct sf_buf text = {0};
+    enum sf_token_verdict verdict;
+
+    assert_int_equal(sf_token_make(claims, key, &text, NULL), SF_OK);
+    verdict = sf_token_verify(&w->check, sf_buf_view(&text), ret);
+    sf_buf_done(&text);
+    return verdict;
+}
+
+static void test_a_good_token_tells_who_calls(void **state)
+{
+    struct world *w = *state;
+    struct sf_token claims = good_claims();
+    struct sf_token t = {0};
+
+    assert_int_equal(verify_made(w, &claims, &w->sales, &t), SF_TOKEN_GOOD);
+    assert_string_equal(t.issuer, "sales");
+    assert_string_equal(t.subject, "ann");
+    assert_string_equal(t.mesh, "mesh-1");
+    assert_int_equal(t.role_count, 2);
+    assert_true(sf_token_has_role(&t, "approver"));
+    assert_true(sf_token_has_role(&t, "editor"));
+    assert_false(sf_token_has_role(&t, "admin"));
+    assert_int_equal(t.issued_s, NOW - 10);
+    assert_int_equal(t.expires_s, NOW + 600);
+}
+
+static void test_each_wrong_token_has_its_verdict(void **state)
+{
+    struct world *w = *state;
+    struct sf_token t = {.subject = "untouched"};
+    struct sf_token c = good_claims();
+
+    c.expires_s = NOW;
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_EXPIRED);
+    c.expires_s = NOW + 1;
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_GOOD);
+    t = (struct sf_token){.subject = "untouched"};
+    assert_int_equal(verify_made(w, &c, &w->other, &t), SF_TOKEN_BAD_SIGNATURE);
+    c = good_claims();
+    (void)snprintf(c.issuer, sizeof(c.issuer), "ops");
+    assert_int_equal(verify_made(w, &c, &w->other, &t), SF_TOKEN_FOREIGN);
+    c = good_claims();
+    (void)snprintf(c.mesh, sizeof(c.mesh), "mesh-2");
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_WRONG_MESH);
+    c = good_claims();
+    c.issued_s = NOW + SF_TOKEN_SKEW_S + 1;
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_NOT_YET);
+    c.issued_s = NOW + SF_TOKEN_SKEW_S;
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_GOOD);
+    t = (struct sf_token){.subject = "untouched"};
+    assert_int_equal(sf_token_verify(&w->check, SF_LITERAL(""), &t), SF_TOKEN_MISSING);
+    assert_string_equal(t.subject, "untouched");
+}
+
+static void test_a_token_that_lives_too_long_is_neither_made_nor_taken(void **state)
+{
+    struct world *w = *state;
+    struct sf_token c = good_claims();
+    struct sf_token t;
+    struct sf_buf text = {0};
+    struct sf_error err = {0};
+
+    c.expires_s = c.issued_s + SF_TOKEN_LIFETIME_MAX_S + 1;
+    assert_int_equal(sf_token_make(&c, &w->sales, &text, &err), SF_INVALID);
+    assert_string_equal(err.text, "a token lives between a second and an hour");
+    c.expires_s = c.issued_s;
+    assert_int_equal(sf_token_make(&c, &w->sales, &text, &err), SF_INVALID);
+    c.expires_s = c.issued_s + SF_TOKEN_LIFETIME_MAX_S;
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_GOOD);
+    c = good_claims();
+    c.subject[0] = '\0';
+    assert_int_equal(sf_token_make(&c, &w->sales, &text, &err), SF_INVALID);
+    assert_string_equal(err.text, "a token needs an issuer, a subject and a mesh");
+    sf_buf_done(&text);
+}
+
+/* Signs @payload under @header as they are. */
+static enum sf_token_verdict forged(struct world *w, const char *header, const char *payload)
+{
+    struct sf_buf text = {0};
+    struct sf_token t;
+    enum sf_token_verdict verdict;
+
+    assert_int_equal(
+        sf_jws_make(sf_slice_text(header), sf_slice_text(payload), &w->sales, &text, NULL), SF_OK);
+    verdict = sf_token_verify(&w->check, sf_buf_view(&text), &t);
+    sf_buf_done(&text);
+    return verdict;
+}
+
+#define PAYLOAD(roles, rest)                                                                       \
+    "{\"iss\":\"sales\",\"sub\":\"ann\",\"roles\":" roles                                          \
+    ",\"iat\":1700000000,\"exp\":1700000001,\"aud\":\"mesh-1\"" rest "}"
+
+static void test_another_algorithm_is_malformed(void **state)
+{
+    static const char *const headers[] = {
+        "{\"alg\":\"none\",\"typ\":\"JWT\"}",   "{\"alg\":\"HS256\",\"typ\":\"JWT\"}",
+        "{\"typ\":\"JWT\",\"alg\":\"EdDSA\"}",  "{\"alg\":\"EdDSA\",\"typ\":\"JWT\",\"jwk\":{}}",
+        "{\"alg\":\"EdDSA\", \"typ\":\"JWT\"}", "{}",
+    };
+    struct world *w = *state;
+
+    assert_int_equal(forged(w, HEADER, PAYLOAD("[]", "")), SF_TOKEN_GOOD);
+    for (size_t i = 0; i < SF_COUNT(headers); i++) {
+        assert_int_equal(forged(w, headers[i], PAYLOAD("[]", "")), SF_TOKEN_MALFORMED);
+    }
+}
+
+static void test_claims_are_read_strictly(void **state)
+{
+    static const char *const payloads[] = {
+        PAYLOAD("[]", ",\"nbf\":1"),
+        PAYLOAD("[]", ",\"sub\":\"bob\""),
+        PAYLOAD("\"editor\"", ""),
+        PAYLOAD("[1]", ""),
+        PAYLOAD("[\"\"]", ""),
+        PAYLOAD("[\"a role name that is longer than thirty-one\"]", ""),
+        PAYLOAD("[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
+                "\"a\",\"a\",\"a\",\"a\"]",
+                ""),
+        PAYLOAD("null", ""),
+        "{\"iss\":\"sales\",\"sub\":\"ann\",\"roles\":[],\"iat\":1700000000.5,"
+        "\"exp\":1700000001,\"aud\":\"mesh-1\"}",
+        "{\"iss\":\"sales\",\"sub\":\"\",\"roles\":[],\"iat\":1,\"exp\":2,\"aud\":\"mesh-1\"}",
+        "{\"iss\":\"sales\",\"sub\":\"ann\",\"roles\":[],\"iat\":-5,\"exp\":-2,\"aud\":\"m\"}",
+        "{\"iss\":\"sales\",\"sub\":\"ann\",\"roles\":[],\"exp\":1700000001,\"aud\":\"mesh-1\"}",
+        "{\"iss\":\"sales\",\"sub\":\"a\\u0000b\",\"roles\":[],\"iat\":1700000000,"
+        "\"exp\":1700000001,\"aud\":\"mesh-1\"}",
+        "[]",
+        "",
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < SF_COUNT(payloads); i++) {
+        assert_int_equal(forged(w, HEADER, payloads[i]), SF_TOKEN_MALFORMED);
+    }
+}
+
+static void test_every_changed_character_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct sf_token c = good_claims();
+    struct sf_token t;
+    struct sf_buf text = {0};
+
+    assert_int_equal(sf_token_make(&c, &w->sales, &text, NULL), SF_OK);
+    for (size_t at = 0; at < text.size; at++) {
+        uint8_t was = text.data[at];
+
+        for (unsigned i = 0; i < 3; i++) {
+            text.data[at] = (uint8_t) "A=_"[i];
+            if (text.data[at] != was) {
+                assert_int_not_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t),
+                                     SF_TOKEN_GOOD);
+            }
+        }
+        text.data[at] = was;
+    }
+    for (size_t n = 1; n < text.size; n++) {
+        assert_int_equal(sf_token_verify(&w->check, sf_slice_of(text.data, n), &t),
+                         SF_TOKEN_MALFORMED);
+    }
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_GOOD);
+    sf_buf_byte(&text, '=');
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_MALFORMED);
+    sf_buf_done(&text);
+}
+
+static void test_verdicts_become_the_errors_that_users_know(void **state)
+{
+    static const struct {
+        enum sf_token_verdict verdict;
+        uint16_t number;
+        const char *text;
+    } cases[] = {
+        {SF_TOKEN_MISSING, 501, "no token was sent"},
+        {SF_TOKEN_MALFORMED, 502, "the token is malformed"},
+        {SF_TOKEN_FOREIGN, 504, "tokens of this issuer are not taken here"},
+        {SF_TOKEN_BAD_SIGNATURE, 502, "the signature of the token does not hold"},
+        {SF_TOKEN_WRONG_MESH, 502, "the token is for another mesh"},
+        {SF_TOKEN_TOO_LONG_LIVED, 502, "the token lives longer than an hour"},
+        {SF_TOKEN_NOT_YET, 502, "the token was issued in the future; a clock is wrong"},
+        {SF_TOKEN_EXPIRED, 503, "the token has expired"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct sf_error err = {0};
+
+        assert_int_equal(sf_token_raise(cases[i].verdict, &err), SF_DENIED);
+        assert_int_equal(err.number, cases[i].number);
+        assert_string_equal(err.text, cases[i].text);
+    }
+}
+
+static void test_the_header_gives_the_token(void **state)
+{
+    (void)state;
+    assert_true(sf_slice_equal(sf_token_of_header("Bearer a.b.c"), SF_LITERAL("a.b.c")));
+    assert_true(sf_slice_equal(sf_token_of_header("bearer a"), SF_LITERAL("a")));
+    assert_int_equal(sf_token_of_header("Basic a").size, 0);
+    assert_int_equal(sf_token_of_header("Bearer").size, 0);
+    assert_int_equal(sf_token_of_header(NULL).size, 0);
+}
+
+static void test_a_failed_allocation_never_makes_a_token_good(void **state)
+{
+    struct world *w = *state;
+    struct sf_token c = good_claims();
+    struct sf_buf text = {0};
+    long faults = 1;
+
+    assert_int_equal(sf_token_make(&c, &w->sales, &text, NULL), SF_OK);
+    for (long after = 0; faults != 0; after++) {
+        struct sf_token t;
+        enum sf_token_verdict verdict;
+
+        sf_alloc_fail_after(after, 0);
+        verdict = sf_token_verify(&w->check, sf_buf_view(&text), &t);
+        faults = sf_alloc_faults();
+        sf_alloc_fail_after(-1, 0);
+        assert_true((verdict == SF_TOKEN_GOOD) == (faults == 0));
+    }
+    sf_buf_done(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_good_token_tells_who_calls),
+        cmocka_unit_test(test_each_wrong_token_has_its_verdict),
+        cmocka_unit_test(test_a_token_that_lives_too_long_is_neither_made_nor_taken),
+        cmocka_unit_test(test_another_algorithm_is_malformed),
+        cmocka_unit_test(test_claims_are_read_strictly),
+        cmocka_unit_test(test_every_changed_character_is_refused),
+        cmocka_unit_test(test_verdicts_become_the_errors_that_users_know),
+        cmocka_unit_test(test_the_header_gives_the_token),
+        cmocka_unit_test(test_a_failed_allocation_never_makes_a_token_good),
+    };
+
+    return sf_crypto_init(NULL) != SF_OK ||
+           cmocka_run_group_tests_name("token", tests, make_world, free_world) != 0;
+}
