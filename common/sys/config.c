@@ -1,0 +1,399 @@
+#include "common/sys/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/assert.h"
+
+#define PREFIX "SHEAF_"
+
+enum {
+    HELP_COLUMN = 30,
+    NAME_SIZE = 64, /* of a variable, with its prefix */
+};
+
+struct value {
+    enum sf_setting_origin origin;
+    const char *text; /* borrowed from argv, the environment or the table */
+    int64_t number;
+};
+
+struct sf_config {
+    const struct sf_setting *table;
+    size_t count;
+    struct value values[]; /* one for each setting */
+};
+
+/* Values. */
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+static const struct unit durations[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {0}};
+static const struct unit sizes[] = {
+    {"", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {0}};
+static const struct unit plain[] = {{"", 1}, {0}};
+
+static bool parse_number(const char *text, const struct unit *units, int64_t *ret)
+{
+    char *rest;
+    long long number;
+
+    if (!isdigit((unsigned char)text[text[0] == '-' ? 1 : 0])) {
+        return false;
+    }
+    errno = 0;
+    number = strtoll(text, &rest, 10);
+    for (; units->name != NULL; units++) {
+        if (strcmp(units->name, rest) == 0) {
+            return errno == 0 && !__builtin_mul_overflow(number, units->factor, ret);
+        }
+    }
+    return false;
+}
+
+static bool parse_switch(const char *text, int64_t *ret)
+{
+    *ret = strcmp(text, "true") == 0 ? 1 : 0;
+    return *ret == 1 || strcmp(text, "false") == 0;
+}
+
+static bool parse_value(const struct sf_setting *s, const char *text, int64_t *ret)
+{
+    switch (s->type) {
+    case SF_SETTING_TEXT:
+        *ret = (int64_t)strlen(text);
+        return true;
+    case SF_SETTING_SWITCH:
+        return parse_switch(text, ret);
+    case SF_SETTING_NUMBER:
+        return parse_number(text, plain, ret);
+    case SF_SETTING_DURATION:
+        return parse_number(text, durations, ret);
+    case SF_SETTING_SIZE:
+        return parse_number(text, sizes, ret);
+    }
+    return false;
+}
+
+static const char *form_of(enum sf_setting_type type)
+{
+    switch (type) {
+    case SF_SETTING_TEXT:
+        return "a text";
+    case SF_SETTING_SWITCH:
+        return "true or false";
+    case SF_SETTING_NUMBER:
+        return "a whole number";
+    case SF_SETTING_DURATION:
+        return "a duration such as 250ms, 30s, 5m, 1h";
+    case SF_SETTING_SIZE:
+        return "a size such as 512, 64KiB, 64MiB, 2GiB";
+    }
+    return "";
+}
+
+/* As a user would write it, in the largest unit that divides it. */
+static void put_number(struct sf_buf *b, const struct sf_setting *s, int64_t number)
+{
+    const struct unit *units = s->type == SF_SETTING_DURATION ? durations
+                               : s->type == SF_SETTING_SIZE   ? sizes
+                                                              : plain;
+    const struct unit *best = units;
+
+    for (; units->name != NULL; units++) {
+        if (number != 0 && number % units->factor == 0) {
+            best = units;
+        }
+    }
+    sf_buf_printf(b, "%" PRId64 "%s", number / best->factor, best->name);
+}
+
+static void put_range(struct sf_buf *b, const struct sf_setting *s)
+{
+    put_number(b, s, s->min);
+    sf_buf_text(b, " to ");
+    put_number(b, s, s->max);
+    sf_buf_text(b, s->type == SF_SETTING_TEXT ? " bytes" : "");
+}
+
+static bool is_limited(const struct sf_setting *s)
+{
+    return s->type != SF_SETTING_SWITCH && (s->min != 0 || s->max != 0);
+}
+
+static enum sf_code set(struct sf_config *c, size_t i, const char *text,
+                        enum sf_setting_origin origin, const char *said, struct sf_error *err)
+{
+    const struct sf_setting *s = &c->table[i];
+    struct sf_buf range = {0};
+    enum sf_code r = SF_OK;
+    int64_t number;
+
+    if (!parse_value(s, text, &number)) {
+        return SF_RAISE(err, SF_INVALID, "%s: '%s' is not %s", said, text, form_of(s->type));
+    }
+    if (is_limited(s) && (number < s->min || number > s->max)) {
+        const char *shown;
+
+        put_range(&range, s);
+        shown = sf_buf_cstr(&range);
+        r = SF_RAISE(err, SF_INVALID, "%s: '%s' is out of range, which is %s", said, text,
+                     shown == NULL ? "in the documentation" : shown);
+        sf_buf_done(&range);
+        return r;
+    }
+    c->values[i] = (struct value){.origin = origin, .text = text, .number = number};
+    return SF_OK;
+}
+
+/* Names. */
+
+static void variable_name(const char *key, char ret[NAME_SIZE])
+{
+    size_t size = sizeof(PREFIX) - 1;
+
+    sf_assert(strlen(key) + size < NAME_SIZE);
+    memcpy(ret, PREFIX, size);
+    for (; *key != '\0'; key++) {
+        ret[size++] = *key == '-' ? '_' : (char)toupper((unsigned char)*key);
+    }
+    ret[size] = '\0';
+}
+
+/* Index of the setting, or the count. */
+static size_t find_key(const struct sf_config *c, const char *key, size_t size)
+{
+    size_t i = 0;
+
+    while (i < c->count &&
+           (strlen(c->table[i].key) != size || memcmp(c->table[i].key, key, size) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+static size_t find_variable(const struct sf_config *c, const char *name, size_t size)
+{
+    char known[NAME_SIZE];
+    size_t i = 0;
+
+    for (; i < c->count; i++) {
+        variable_name(c->table[i].key, known);
+        if (strlen(known) == size && memcmp(known, name, size) == 0) {
+            break;
+        }
+    }
+    return i;
+}
+
+/* Sources, the weakest first. */
+
+static enum sf_code take_defaults(struct sf_config *c, struct sf_error *err)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->table[i].default_text != NULL) {
+            enum sf_code r =
+                set(c, i, c->table[i].default_text, SF_ORIGIN_DEFAULT, c->table[i].key, err);
+
+            sf_assert(r == SF_OK);
+        }
+    }
+    return SF_OK;
+}
+
+static bool is_ignored(const char *const *ignored, const char *name, size_t size)
+{
+    for (; ignored != NULL && *ignored != NULL; ignored++) {
+        if (strlen(*ignored) == size && memcmp(*ignored, name, size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum sf_code take_environment(struct sf_config *c, const struct sf_config_source *source,
+                                     struct sf_error *err)
+{
+    const char *const *at = source->environment;
+
+    for (; at != NULL && *at != NULL; at++) {
+        const char *equals = strchr(*at, '=');
+        size_t size = equals == NULL ? 0 : (size_t)(equals - *at);
+        char name[NAME_SIZE];
+        enum sf_code r;
+        size_t i;
+
+        if (equals == NULL || strncmp(*at, PREFIX, sizeof(PREFIX) - 1) != 0 ||
+            is_ignored(source->ignored, *at, size)) {
+            continue;
+        }
+        i = find_variable(c, *at, size);
+        if (i == c->count) {
+            return SF_RAISE(err, SF_INVALID, "environment: no setting is called %.*s", (int)size,
+                            *at);
+        }
+        variable_name(c->table[i].key, name);
+        r = set(c, i, equals + 1, SF_ORIGIN_ENVIRONMENT, name, err);
+        if (r != SF_OK) {
+            return r;
+        }
+    }
+    return SF_OK;
+}
+
+/* One flag at argv[*at]; moves on behind it and its value. */
+static enum sf_code take_flag(struct sf_config *c, const struct sf_config_source *source, int *at,
+                              struct sf_error *err)
+{
+    const char *flag = source->argv[(*at)++];
+    const char *value = strchr(flag, '=');
+    size_t size = value == NULL ? strlen(flag) : (size_t)(value - flag);
+    char said[NAME_SIZE];
+    size_t i;
+
+    if (size < 3 || flag[0] != '-' || flag[1] != '-') {
+        return SF_RAISE(err, SF_INVALID, "'%s' is not a flag; flags are --key value", flag);
+    }
+    i = find_key(c, flag + 2, size - 2);
+    if (i == c->count) {
+        return SF_RAISE(err, SF_INVALID, "no flag is called %.*s; see --help", (int)size, flag);
+    }
+    if (c->values[i].origin == SF_ORIGIN_FLAG) {
+        return SF_RAISE(err, SF_INVALID, "--%s is given twice", c->table[i].key);
+    }
+    if (value != NULL) {
+        value++;
+    } else if (c->table[i].type == SF_SETTING_SWITCH) {
+        value = "true";
+    } else if (*at < source->argc) {
+        value = source->argv[(*at)++];
+    } else {
+        return SF_RAISE(err, SF_INVALID, "--%s: its value is missing", c->table[i].key);
+    }
+    (void)snprintf(said, sizeof(said), "--%s", c->table[i].key);
+    return set(c, i, value, SF_ORIGIN_FLAG, said, err);
+}
+
+enum sf_code sf_config_parse(const struct sf_config_source *source, struct sf_config **ret,
+                             struct sf_error *err)
+{
+    SF_CLEANUP(sf_config_freep)
+    struct sf_config *c = sf_calloc(1, sizeof(*c) + source->table_count * sizeof(c->values[0]));
+    enum sf_code r;
+
+    if (c == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "no memory for the configuration");
+    }
+    c->table = source->table;
+    c->count = source->table_count;
+    r = take_defaults(c, err);
+    if (r == SF_OK) {
+        r = take_environment(c, source, err);
+    }
+    for (int at = 0; r == SF_OK && at < source->argc;) {
+        r = take_flag(c, source, &at, err);
+    }
+    if (r == SF_OK) {
+        *ret = SF_TAKE(c);
+    }
+    return r;
+}
+
+void sf_config_free(struct sf_config *c)
+{
+    sf_free(c);
+}
+
+/* Asking. */
+
+static const struct value *value_of(const struct sf_config *c, const char *key, size_t *ret_index)
+{
+    size_t i = find_key(c, key, strlen(key));
+
+    sf_assert(i < c->count);
+    *ret_index = i;
+    return &c->values[i];
+}
+
+const char *sf_config_text(const struct sf_config *c, const char *key)
+{
+    size_t i;
+    const struct value *v = value_of(c, key, &i);
+
+    sf_assert(c->table[i].type == SF_SETTING_TEXT);
+    return v->text;
+}
+
+bool sf_config_switch(const struct sf_config *c, const char *key)
+{
+    size_t i;
+    const struct value *v = value_of(c, key, &i);
+
+    sf_assert(c->table[i].type == SF_SETTING_SWITCH);
+    return v->number != 0;
+}
+
+int64_t sf_config_number(const struct sf_config *c, const char *key)
+{
+    size_t i;
+    const struct value *v = value_of(c, key, &i);
+
+    sf_assert(c->table[i].type != SF_SETTING_TEXT && c->table[i].type != SF_SETTING_SWITCH);
+    return v->number;
+}
+
+enum sf_setting_origin sf_config_origin(const struct sf_config *c, const char *key)
+{
+    size_t i;
+
+    return value_of(c, key, &i)->origin;
+}
+
+/* Help. */
+
+static const char *placeholder_of(enum sf_setting_type type)
+{
+    switch (type) {
+    case SF_SETTING_TEXT:
+        return " TEXT";
+    case SF_SETTING_SWITCH:
+        return "";
+    case SF_SETTING_NUMBER:
+        return " N";
+    case SF_SETTING_DURATION:
+        return " TIME";
+    case SF_SETTING_SIZE:
+        return " SIZE";
+    }
+    return "";
+}
+
+void sf_config_help(const struct sf_setting *table, size_t count, struct sf_buf *b)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sf_setting *s = &table[i];
+        char variable[NAME_SIZE];
+        char flag[NAME_SIZE + 8];
+
+        variable_name(s->key, variable);
+        (void)snprintf(flag, sizeof(flag), "--%s%s", s->key, placeholder_of(s->type));
+        sf_buf_printf(b, "  %-*s%s%s\n%*s[", HELP_COLUMN - 2, flag,
+                      strlen(flag) < HELP_COLUMN - 2 ? "" : " ", s->doc, HELP_COLUMN, "");
+        if (s->default_text != NULL) {
+            sf_buf_printf(b, "default %s; ", *s->default_text == '\0' ? "empty" : s->default_text);
+        }
+        if (is_limited(s)) {
+            put_range(b, s);
+            sf_buf_text(b, "; ");
+        }
+        sf_buf_printf(b, "%s]\n", variable);
+    }
+}
