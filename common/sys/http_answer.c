@@ -41,6 +41,14 @@ struct sf_slice sf_http_body(const struct sf_http_request *r)
     return sf_slice_of(r->body, r->body_size);
 }
 
+void sf_http_take_body(struct sf_http_request *r, struct sf_buf *ret)
+{
+    *ret = (struct sf_buf){.data = r->body, .size = r->body_size, .capacity = r->body_capacity};
+    r->body = NULL;
+    r->body_size = 0;
+    r->body_capacity = 0;
+}
+
 void sf_http_set_hooks(struct sf_http_request *r, const struct sf_http_hooks *hooks)
 {
     sf_assert(r->state == SF_HTTP_HANDED || r->state == SF_HTTP_STREAMING);

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/slice.h"
 #include "common/sys/http.h"
@@ -59,6 +60,8 @@ const char *sf_http_part(const struct sf_http_request *r, size_t i);
 const char *sf_http_query(const struct sf_http_request *r, const char *name);     /* or NULL */
 const char *sf_http_header_of(const struct sf_http_request *r, const char *name); /* or NULL */
 struct sf_slice sf_http_body(const struct sf_http_request *r);
+/* Moves the body into @ret, which is empty: it then outlives the request. Once. */
+void sf_http_take_body(struct sf_http_request *r, struct sf_buf *ret);
 /* The body has at least this many zero bytes behind it, for parsers that read ahead. */
 enum { SF_HTTP_BODY_PADDING = 64 };
 
