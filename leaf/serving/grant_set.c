@@ -1,0 +1,199 @@
+#include "leaf/serving/grant_set.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/assert.h"
+#include "common/identity/signed.h"
+#include "proto/errors.h"
+#include "proto/subjects.h"
+
+struct grant_set *grant_set_ref(struct grant_set *set)
+{
+    set->refs++;
+    return set;
+}
+
+void grant_set_unref(struct grant_set *set)
+{
+    if (set != NULL && --set->refs == 0) {
+        sf_arena_done(&set->arena);
+        sf_free(set);
+    }
+}
+
+static bool same_columns(const Sheaf__V1__Grant *g, const Sheaf__V1__Decision *d)
+{
+    if (g->n_columns != d->n_columns) {
+        return false;
+    }
+    for (size_t i = 0; i < g->n_columns; i++) {
+        if (strcmp(g->columns[i], d->columns[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether @d, whose signature holds, consents to exactly what @g claims. */
+static bool says_the_same(const Sheaf__V1__Grant *g, const Sheaf__V1__Decision *d,
+                          const struct grant_trust *trust)
+{
+    return d->approved && strcmp(d->mesh, trust->mesh) == 0 &&
+           strcmp(d->owner, trust->domain) == 0 && strcmp(g->owner, trust->domain) == 0 &&
+           strcmp(d->request_id, g->request_id) == 0 && strcmp(d->product, g->product) == 0 &&
+           d->major == g->major && strcmp(d->consumer, g->consumer) == 0 &&
+           d->until_us == g->until_us && same_columns(g, d);
+}
+
+static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *trust)
+{
+    Sheaf__V1__Decision *d;
+    bool consents;
+
+    if (sf_signed_verify(SIGN_DECISION, g->decision, trust->domain_key, NULL) != SF_OK) {
+        return false;
+    }
+    d = sheaf__v1__decision__unpack(NULL, g->decision->payload.len, g->decision->payload.data);
+    consents = d != NULL && says_the_same(g, d, trust);
+    if (d != NULL) {
+        sheaf__v1__decision__free_unpacked(d, NULL);
+    }
+    return consents;
+}
+
+static enum sf_code copy_grant(struct sf_arena *a, const Sheaf__V1__Grant *g, struct grant *ret)
+{
+    const char **columns = sf_arena_calloc(a, g->n_columns, sizeof(char *));
+    bool complete = columns != NULL;
+
+    *ret = (struct grant){
+        .id = sf_arena_strdup(a, g->id),
+        .product = sf_arena_strdup(a, g->product),
+        .major = g->major,
+        .consumer = sf_arena_strdup(a, g->consumer),
+        .consumer_account = sf_arena_strdup(a, g->consumer_account),
+        .audience = sf_arena_strdup(a, g->audience),
+        .columns = columns,
+        .column_count = g->n_columns,
+        .until_us = g->until_us,
+    };
+    complete = complete && ret->id != NULL && ret->product != NULL && ret->consumer != NULL &&
+               ret->consumer_account != NULL && ret->audience != NULL;
+    for (size_t i = 0; complete && i < g->n_columns; i++) {
+        columns[i] = sf_arena_strdup(a, g->columns[i]);
+        complete = columns[i] != NULL;
+    }
+    return complete ? SF_OK : SF_NOMEM;
+}
+
+static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *b,
+                                const struct grant_trust *trust, struct sf_error *err)
+{
+    if (b->n_grants > GRANTS_MAX) {
+        return SF_RAISE(err, SF_BUSY, "bundle of %zu grants", b->n_grants);
+    }
+    set->grants = sf_arena_calloc(&set->arena, b->n_grants, sizeof(*set->grants));
+    if (set->grants == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "bundle");
+    }
+    for (size_t i = 0; i < b->n_grants; i++) {
+        if (!has_consent(b->grants[i], trust)) {
+            set->refused++;
+        } else if (copy_grant(&set->arena, b->grants[i], &set->grants[set->grant_count]) == SF_OK) {
+            set->grant_count++;
+        } else {
+            return SF_RAISE(err, SF_NOMEM, "bundle");
+        }
+    }
+    return SF_OK;
+}
+
+static enum sf_code check_bundle(const Sheaf__V1__Bundle *b, const struct grant_trust *trust,
+                                 struct sf_error *err)
+{
+    if (strcmp(b->mesh, trust->mesh) != 0 || strcmp(b->domain, trust->domain) != 0) {
+        return SF_RAISE(err, SF_INVALID, "bundle is of mesh '%s', domain '%s'", b->mesh, b->domain);
+    }
+    if (b->version < trust->version_min) {
+        return SF_RAISE(err, SF_CONFLICT, "bundle version %llu is older than %llu",
+                        (unsigned long long)b->version, (unsigned long long)trust->version_min);
+    }
+    if (b->expires_us <= trust->now_us) {
+        return SF_RAISE_E(err, SF_TIMEOUT, SHEAF_E_BUNDLE_EXPIRED, "bundle version %llu expired",
+                          (unsigned long long)b->version);
+    }
+    return SF_OK;
+}
+
+static void bundle_freep(Sheaf__V1__Bundle **b)
+{
+    if (*b != NULL) {
+        sheaf__v1__bundle__free_unpacked(*b, NULL);
+    }
+}
+
+enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_trust *trust,
+                            struct grant_set **ret, struct sf_error *err)
+{
+    SF_CLEANUP(grant_set_unrefp) struct grant_set *set = sf_calloc(1, sizeof(*set));
+    SF_CLEANUP(bundle_freep) Sheaf__V1__Bundle *b = NULL;
+    struct sf_slice payload;
+    enum sf_code code;
+
+    if (set == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "bundle");
+    }
+    set->refs = 1;
+    sf_arena_init(&set->arena, 0);
+    code = sf_signed_open(SIGN_BUNDLE, signed_bundle, trust->hub_key, &set->arena, &payload, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    b = sheaf__v1__bundle__unpack(NULL, payload.size, payload.data);
+    if (b == NULL) {
+        return SF_RAISE(err, SF_INVALID, "bundle cannot be read");
+    }
+    code = check_bundle(b, trust, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    set->version = b->version;
+    set->expires_us = b->expires_us;
+    code = take_grants(set, b, trust, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    *ret = SF_TAKE(set);
+    return SF_OK;
+}
+
+const struct grant *grant_set_find(const struct grant_set *set, const char *account,
+                                   const char *product, uint32_t major, int64_t now_us)
+{
+    if (set == NULL || set->expires_us <= now_us) {
+        return NULL;
+    }
+    for (size_t i = 0; i < set->grant_count; i++) {
+        const struct grant *g = &set->grants[i];
+
+        if (g->until_us > now_us && g->major == major && strcmp(g->product, product) == 0 &&
+            strcmp(g->consumer_account, account) == 0) {
+            return g;
+        }
+    }
+    return NULL;
+}
+
+bool grant_set_has_audience(const struct grant_set *set, const char *audience, int64_t now_us)
+{
+    if (set == NULL || set->expires_us <= now_us) {
+        return false;
+    }
+    for (size_t i = 0; i < set->grant_count; i++) {
+        if (set->grants[i].until_us > now_us && strcmp(set->grants[i].audience, audience) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,70 @@
+/*
+ * Whom this leaf serves: the grants of the bundle in force, each checked against the owner's own
+ * consent, and what each lets through.
+ *
+ * A bundle is Signed by the hub (SIGN_BUNDLE); every grant in it carries a Decision Signed by this
+ * domain's key (SIGN_DECISION) that says the same as the grant does. A grant whose decision does
+ * not hold is left out and counted: the hub alone can grant nothing.
+ *
+ *   Threads   Built on the loop thread; immutable afterwards, so work on other threads may read it.
+ *   Memory    Owns all it points to. Shared: grant_set_ref() and grant_set_unref() on the loop
+ *             thread; who hands it to a work holds a reference until the work is done.
+ */
+#pragma once
+
+#include "common/base/arena.h"
+#include "common/sys/crypto.h"
+
+enum { GRANTS_MAX = 10000 };
+
+struct grant {
+    const char *id;
+    const char *product; /* name without the domain */
+    uint32_t major;
+    const char *consumer;         /* domain */
+    const char *consumer_account; /* public key of its NATS account */
+    const char *audience;
+    const char *const *columns; /* names; none: all that policy lets through */
+    size_t column_count;
+    int64_t until_us;
+};
+
+struct grant_set {
+    struct sf_arena arena; /* owns everything below */
+    unsigned refs;
+    uint64_t version;
+    int64_t expires_us;
+    struct grant *grants;
+    size_t grant_count;
+    size_t refused; /* grants of the bundle without a consent that holds */
+};
+
+/* What a bundle is checked against. */
+struct grant_trust {
+    const char *mesh;
+    const char *domain; /* this leaf's */
+    const struct sf_public_key *hub_key;
+    const struct sf_public_key *domain_key;
+    uint64_t version_min; /* of the bundle in force: lower ones are refused */
+    int64_t now_us;
+};
+
+/*
+ * Opens a Signed bundle.
+ *   SF_DENIED    E0407: the signature does not hold
+ *   SF_INVALID   not a bundle, or of another mesh or domain
+ *   SF_CONFLICT  its version is lower than version_min
+ *   SF_TIMEOUT   E0707: it has expired
+ *   SF_NOMEM, SF_BUSY (more than GRANTS_MAX)
+ */
+enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_trust *trust,
+                            struct grant_set **ret, struct sf_error *err) SF_MUST_CHECK;
+struct grant_set *grant_set_ref(struct grant_set *set);
+void grant_set_unref(struct grant_set *set); /* NULL is fine */
+SF_DEFINE_CLEANUP(struct grant_set, grant_set_unref)
+
+/* The grant in force for requests of @account on @product and @major, or NULL. @set NULL: none. */
+const struct grant *grant_set_find(const struct grant_set *set, const char *account,
+                                   const char *product, uint32_t major, int64_t now_us);
+/* Whether any grant of this audience is in force. */
+bool grant_set_has_audience(const struct grant_set *set, const char *audience, int64_t now_us);

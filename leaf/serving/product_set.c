@@ -1,0 +1,183 @@
+#include "leaf/serving/product_set.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/contract/product_file.h"
+#include "proto/errors.h"
+
+enum sf_code product_set_init(struct product_set *set, const char *domain, struct store *store,
+                              struct sf_error *err)
+{
+    *set = (struct product_set){.store = store, .domain = sf_strdup(domain)};
+    return set->domain == NULL ? SF_RAISE(err, SF_NOMEM, "products") : SF_OK;
+}
+
+static void served_product_free(struct served_product *p)
+{
+    if (p != NULL) {
+        sf_product_free(p->contract);
+        sf_free(p->tables);
+        sf_free(p);
+    }
+}
+SF_DEFINE_CLEANUP(struct served_product, served_product_free)
+
+void product_set_done(struct product_set *set)
+{
+    for (size_t i = 0; i < set->version_count; i++) {
+        served_product_free(set->versions[i]);
+    }
+    sf_free(set->versions);
+    sf_free(set->domain);
+    *set = (struct product_set){0};
+}
+
+void product_set_key(uint32_t contract_id, uint8_t ret[PRODUCT_KEY_BYTES])
+{
+    static const char prefix[] = PRODUCT_KEY_PREFIX;
+
+    memcpy(ret, prefix, sizeof(prefix) - 1);
+    for (size_t i = 0; i < 4; i++) {
+        ret[sizeof(prefix) - 1 + i] = (uint8_t)(contract_id >> (24 - 8 * i));
+    }
+}
+
+static enum sf_code open_lanes(struct product_set *set, struct served_product *p,
+                               struct sf_error *err)
+{
+    char product[128];
+
+    (void)snprintf(product, sizeof(product), "%s/%s", p->contract->domain, p->contract->name);
+    for (size_t i = 0; i < p->table_count; i++) {
+        const struct sf_table *t = &p->contract->tables[i];
+        const struct store_lane_name name = {
+            .product = product,
+            .table = t->name,
+            .major = p->contract->version.major,
+            .kind = t->kind == SF_TABLE_STATE ? STORE_STATE : STORE_EVENT,
+        };
+        enum sf_code code = store_lane_open(set->store, &name, &p->tables[i].lane, err);
+
+        if (code != SF_OK) {
+            return code;
+        }
+        p->tables[i].product = p;
+        p->tables[i].contract = t;
+    }
+    return SF_OK;
+}
+
+static enum sf_code parse(const struct product_set *set, struct sf_slice yaml,
+                          struct sf_product **ret, struct sf_error *err)
+{
+    SF_CLEANUP(sf_product_freep) struct sf_product *product = NULL;
+    struct sf_issues issues;
+    enum sf_code code;
+
+    sf_issues_init(&issues, "product.yaml", yaml);
+    code = sf_product_parse(&issues, &product, err);
+    sf_issues_done(&issues);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (strcmp(product->domain, set->domain) != 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NOT_OWNER, "product %s/%s is not of domain %s",
+                          product->domain, product->name, set->domain);
+    }
+    *ret = SF_TAKE(product);
+    return SF_OK;
+}
+
+enum sf_code product_set_add(struct product_set *set, uint32_t contract_id, struct sf_slice yaml,
+                             struct sf_error *err)
+{
+    SF_CLEANUP(served_product_freep) struct served_product *p = sf_calloc(1, sizeof(*p));
+    struct served_product **versions;
+    const struct served_product *before;
+    enum sf_code code;
+
+    if (set->version_count == PRODUCT_VERSIONS_MAX) {
+        return SF_RAISE(err, SF_BUSY, "%d contract versions", PRODUCT_VERSIONS_MAX);
+    }
+    versions = sf_realloc(set->versions, set->version_count + 1, sizeof(struct served_product *));
+    if (versions == NULL || p == NULL) {
+        set->versions = versions == NULL ? set->versions : versions;
+        return SF_RAISE(err, SF_NOMEM, "contract");
+    }
+    set->versions = versions;
+    code = parse(set, yaml, &p->contract, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    p->contract_id = contract_id;
+    p->yaml = sf_arena_slice(&p->contract->arena, yaml);
+    p->table_count = p->contract->table_count;
+    p->tables = sf_calloc(p->table_count, sizeof(*p->tables));
+    if (p->tables == NULL || p->yaml.data == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "contract");
+    }
+    code = open_lanes(set, p, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    before = product_set_find(set, p->contract->name, p->contract->version.major);
+    for (size_t i = 0; i < set->version_count; i++) {
+        set->versions[i]->superseded |= set->versions[i] == before;
+    }
+    set->contract_id_highest = contract_id;
+    set->versions[set->version_count++] = SF_TAKE(p);
+    return SF_OK;
+}
+
+const struct served_product *product_set_find(const struct product_set *set, const char *name,
+                                              uint32_t major)
+{
+    const struct served_product *best = NULL;
+    size_t at = 0;
+
+    for (const struct served_product *p; (p = product_set_next(set, &at)) != NULL;) {
+        const struct sf_product *c = p->contract;
+
+        if (strcmp(c->name, name) != 0 || (major != 0 && c->version.major != major)) {
+            continue;
+        }
+        if (major != 0) {
+            return p;
+        }
+        /* Any major: the highest that is active, else the highest. */
+        if (best == NULL ||
+            (c->status == SF_STATUS_ACTIVE && best->contract->status != SF_STATUS_ACTIVE) ||
+            ((c->status == SF_STATUS_ACTIVE) == (best->contract->status == SF_STATUS_ACTIVE) &&
+             c->version.major > best->contract->version.major)) {
+            best = p;
+        }
+    }
+    return best;
+}
+
+const struct served_table *served_product_table(const struct served_product *p, const char *name)
+{
+    if (name == NULL || *name == '\0') {
+        return p->table_count == 1 ? &p->tables[0] : NULL;
+    }
+    for (size_t i = 0; i < p->table_count; i++) {
+        if (strcmp(p->tables[i].contract->name, name) == 0) {
+            return &p->tables[i];
+        }
+    }
+    return NULL;
+}
+
+const struct served_product *product_set_next(const struct product_set *set, size_t *at)
+{
+    while (*at < set->version_count) {
+        const struct served_product *p = set->versions[(*at)++];
+
+        if (!p->superseded) {
+            return p;
+        }
+    }
+    return NULL;
+}

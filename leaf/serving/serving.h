@@ -1,0 +1,50 @@
+/*
+ * What this leaf serves and to whom, as of now: the products, and the grants of the bundle in
+ * force. Every way out asks here, and nowhere else.
+ *
+ *   Threads   Loop thread.
+ */
+#pragma once
+
+#include "leaf/rowcodec/view.h"
+#include "leaf/serving/grant_set.h"
+#include "leaf/serving/product_set.h"
+
+struct serving {
+    struct sf_rt *rt;
+    const char *domain; /* this leaf's */
+    struct product_set products;
+    struct grant_set *grants; /* in force, or NULL: other domains get nothing */
+};
+
+/* Who asks. */
+struct serving_caller {
+    const char *account; /* public key of the asking account; NULL: the owning domain itself */
+};
+
+/* What a caller may see of a table of a product. */
+struct serving_right {
+    const struct served_product *product;
+    const struct grant *grant; /* NULL: the owner; else borrowed from serving->grants */
+};
+
+/*
+ * Decides on @product (a name without domain; @major 0: the highest active).
+ *   SF_ABSENT       E0302: no such product
+ *   SF_DENIED       E0401: not granted
+ *   SF_UNAVAILABLE  E0707: the bundle has expired, so nothing is served to other domains
+ */
+enum sf_code serving_decide(const struct serving *s, const struct serving_caller *caller,
+                            const char *product, uint32_t major, struct serving_right *ret,
+                            struct sf_error *err) SF_MUST_CHECK;
+/* Whether the grant of this id is still in force; long answers ask before each page. */
+bool serving_still_granted(const struct serving *s, const char *grant_id);
+
+/*
+ * The view of @table under @right, narrowed to the fields in @select (all when @select_count is 0).
+ * For other domains: fields of open classes, and of these the grant's columns.
+ * SF_INVALID E0304: a name of @select is no field. SF_NOMEM.
+ */
+enum sf_code serving_view(const struct served_table *table, const struct grant *grant,
+                          const struct sf_slice *select, size_t select_count, struct row_view **ret,
+                          struct sf_error *err) SF_MUST_CHECK;
