@@ -1,0 +1,338 @@
+#include "leaf/ingest/batch.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "leaf/rowcodec/key.h"
+#include "leaf/rowcodec/row.h"
+
+struct batch_reader {
+    const struct sf_table *table; /* borrowed */
+    struct sf_record_reader *records;
+    struct sf_json_reader json; /* of envelopes */
+    struct sf_csv csv;
+    struct sf_value *values; /* one per field */
+    struct sf_buf row;
+    struct sf_buf key;
+};
+
+/* One record under way. */
+struct record {
+    struct sf_slice raw;
+    uint64_t line;
+    enum store_op op;
+    struct sf_verdict verdict;
+};
+
+void batch_init(struct batch *b)
+{
+    *b = (struct batch){0};
+    sf_arena_init(&b->arena, BATCH_BYTES_MAX);
+}
+
+void batch_done(struct batch *b)
+{
+    sf_arena_done(&b->arena);
+    sf_free(b->changes);
+    sf_free(b->rejects);
+    *b = (struct batch){0};
+}
+
+enum sf_code batch_reader_new(const struct sf_table *table, struct batch_reader **ret,
+                              struct sf_error *err)
+{
+    SF_CLEANUP(batch_reader_freep) struct batch_reader *r = sf_calloc(1, sizeof(*r));
+    enum sf_code code;
+
+    if (r == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "record reader");
+    }
+    r->table = table;
+    r->values = sf_calloc(table->field_count, sizeof(*r->values));
+    if (r->values == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "record reader");
+    }
+    code = sf_record_reader_new(table, &r->records, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    *ret = SF_TAKE(r);
+    return SF_OK;
+}
+
+void batch_reader_free(struct batch_reader *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    sf_record_reader_free(r->records);
+    sf_json_reader_done(&r->json);
+    sf_csv_done(&r->csv);
+    sf_buf_done(&r->row);
+    sf_buf_done(&r->key);
+    sf_free(r->values);
+    sf_free(r);
+}
+
+const struct sf_table *batch_reader_table(const struct batch_reader *r)
+{
+    return r->table;
+}
+
+/* Room for one more element of an array of the batch. */
+static enum sf_code make_room(void **array, size_t count, size_t *capacity, size_t size,
+                              struct sf_error *err)
+{
+    size_t wanted = *capacity == 0 ? 64 : *capacity * 2;
+    void *grown;
+
+    if (count < *capacity) {
+        return SF_OK;
+    }
+    grown = sf_realloc(*array, wanted, size);
+    if (grown == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "batch of %zu records", count);
+    }
+    *array = grown;
+    *capacity = wanted;
+    return SF_OK;
+}
+
+static enum sf_code copy(struct batch *b, struct sf_slice bytes, struct sf_slice *ret,
+                         struct sf_error *err)
+{
+    struct sf_slice kept = sf_arena_slice(&b->arena, bytes);
+
+    if (kept.data == NULL) {
+        return b->arena.taken > BATCH_BYTES_MAX / 2
+                   ? SF_RAISE_E(err, SF_BUSY, SHEAF_E_TOO_LARGE, "batch: more than %d bytes",
+                                BATCH_BYTES_MAX)
+                   : SF_RAISE(err, SF_NOMEM, "batch");
+    }
+    *ret = kept;
+    return SF_OK;
+}
+
+static enum sf_code add_reject(const struct batch_spec *spec, const struct record *r,
+                               struct batch *b, struct sf_error *err)
+{
+    const struct sf_violation *first = &r->verdict.list[0];
+    struct sf_slice raw = r->raw;
+    struct store_reject *reject;
+    uint16_t *codes;
+    enum sf_code code;
+    void *array = b->rejects;
+
+    code = make_room(&array, b->reject_count, &b->reject_capacity, sizeof(*b->rejects), err);
+    b->rejects = array;
+    if (code != SF_OK) {
+        return code;
+    }
+    codes = sf_arena_calloc(&b->arena, r->verdict.count, sizeof(*codes));
+    if (codes == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "batch");
+    }
+    for (uint32_t i = 0; i < r->verdict.count; i++) {
+        codes[i] = r->verdict.list[i].number;
+    }
+    reject = &b->rejects[b->reject_count];
+    *reject = (struct store_reject){
+        .codes = codes,
+        .code_count = r->verdict.count,
+        .field = first->field < 0 ? sf_slice_text(NULL)
+                                  : sf_slice_text(spec->table->fields[first->field].name),
+        .contract_id = spec->contract_id,
+        .position = r->line,
+    };
+    raw.size = raw.size > STORE_ROW_BYTES_MAX ? STORE_ROW_BYTES_MAX : raw.size;
+    code = copy(b, raw, &reject->raw, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (b->error_count < BATCH_ERRORS_MAX) {
+        b->errors[b->error_count++] = (struct batch_error){.line = r->line, .violation = *first};
+    }
+    b->reject_count++;
+    return SF_OK;
+}
+
+/* Turns a refusal of a codec (row or key too long) into a violation; passes other failures on. */
+static enum sf_code as_violation(enum sf_code code, const struct sf_error *why,
+                                 struct sf_verdict *verdict)
+{
+    if (code == SF_INVALID) {
+        sf_verdict_add(verdict, SHEAF_E_RECORD_TOO_LARGE, -1, "%s", why->text);
+        return SF_OK;
+    }
+    return code;
+}
+
+/* Encodes key and row of the values just read into the reader's buffers. */
+static enum sf_code encode(struct batch_reader *r, struct record *rec, struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    sf_buf_clear(&r->key);
+    sf_buf_clear(&r->row);
+    if (r->table->kind == SF_TABLE_STATE) {
+        code = as_violation(key_encode(r->table, r->values, &r->key, err), err, &rec->verdict);
+    }
+    if (code == SF_OK && rec->op == STORE_UPSERT && rec->verdict.found == 0) {
+        code = as_violation(row_encode(r->table, r->values, &r->row, err), err, &rec->verdict);
+    }
+    return code;
+}
+
+static enum sf_code add_change(const struct batch_reader *r, const struct batch_spec *spec,
+                               const struct record *rec, struct batch *b, struct sf_error *err)
+{
+    struct store_change *change;
+    void *array = b->changes;
+    enum sf_code code;
+
+    code = make_room(&array, b->change_count, &b->change_capacity, sizeof(*b->changes), err);
+    b->changes = array;
+    if (code != SF_OK) {
+        return code;
+    }
+    change = &b->changes[b->change_count];
+    *change = (struct store_change){
+        .op = rec->op,
+        .contract_id = spec->contract_id,
+        .expect_seq = STORE_ANY,
+    };
+    code = copy(b, sf_buf_view(&r->key), &change->key, err);
+    if (code == SF_OK) {
+        code = copy(b, sf_buf_view(&r->row), &change->row, err);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    store_change_digest(change->op, change->key, change->row, change->digest);
+    b->change_count++;
+    return SF_OK;
+}
+
+/* Takes a record whose values are read (or whose verdict says no) into the batch. */
+static enum sf_code finish(struct batch_reader *r, const struct batch_spec *spec,
+                           struct record *rec, struct batch *b, struct sf_error *err)
+{
+    if (rec->verdict.found == 0) {
+        enum sf_code code = encode(r, rec, err);
+
+        if (code != SF_OK) {
+            return code;
+        }
+    }
+    return rec->verdict.found == 0 ? add_change(r, spec, rec, b, err)
+                                   : add_reject(spec, rec, b, err);
+}
+
+/* {"op":"upsert|delete","row":{...}} */
+static enum sf_code read_envelope(struct batch_reader *r, struct record *rec, struct sf_error *err)
+{
+    static const char *const names[] = {"op", "row", NULL};
+    const struct sf_json *envelope;
+    const struct sf_json *row;
+    const char *op = "";
+    enum sf_code code;
+
+    code = sf_json_read(&r->json, rec->raw, &envelope, err);
+    if (code == SF_INVALID) {
+        sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_INVALID, -1, "not JSON: %s", err->text);
+        return SF_OK;
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    row = sf_json_get(envelope, "row");
+    if (sf_json_check_names(envelope, names, NULL) != SF_OK ||
+        !sf_json_as_text(sf_json_get(envelope, "op"), &op) || sf_json_kind(row) != SF_JSON_OBJECT) {
+        sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
+                       "must be {\"op\":\"upsert|delete\",\"row\":{...}}");
+        return SF_OK;
+    }
+    if (strcmp(op, "upsert") == 0) {
+        return sf_record_from_json_value(r->records, row, r->values, &rec->verdict, err);
+    }
+    if (strcmp(op, "delete") == 0 && r->table->kind == SF_TABLE_STATE) {
+        rec->op = STORE_DELETE;
+        return sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
+    }
+    sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
+                   r->table->kind == SF_TABLE_STATE ? "op must be upsert or delete"
+                                                    : "an event table takes op upsert only");
+    return SF_OK;
+}
+
+static enum sf_code read_ndjson(struct batch_reader *r, const struct batch_spec *spec,
+                                struct sf_slice body, struct batch *b, struct sf_error *err)
+{
+    struct sf_ndjson lines = {0};
+    enum sf_code code;
+
+    for (;;) {
+        struct record rec = {.op = STORE_UPSERT};
+
+        code = sf_ndjson_next(&lines, &body, /* last= */ true, &rec.raw, err);
+        if (code != SF_OK) {
+            return code == SF_ABSENT ? SF_OK : code;
+        }
+        rec.line = lines.line;
+        code = spec->has_envelope
+                   ? read_envelope(r, &rec, err)
+                   : sf_record_from_json(r->records, rec.raw, r->values, &rec.verdict, err);
+        if (code == SF_OK) {
+            code = finish(r, spec, &rec, b, err);
+        }
+        if (code != SF_OK) {
+            return code;
+        }
+    }
+}
+
+static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spec *spec,
+                                  struct sf_slice body, struct batch *b, struct sf_error *err)
+{
+    enum sf_code code = sf_csv_next(&r->csv, &body, /* last= */ true, err);
+
+    if (code != SF_OK) {
+        return code == SF_ABSENT
+                   ? SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_FRAMING, "the header line is missing")
+                   : code;
+    }
+    code = sf_record_bind_csv(r->records, &r->csv, err);
+    while (code == SF_OK) {
+        struct record rec = {.op = STORE_UPSERT};
+        const uint8_t *start = body.data;
+
+        code = sf_csv_next(&r->csv, &body, /* last= */ true, err);
+        if (code == SF_ABSENT) {
+            return SF_OK;
+        }
+        if (code != SF_OK) {
+            break;
+        }
+        rec.raw = sf_slice_of(start, (size_t)(body.data - start));
+        rec.line = r->csv.line;
+        code = sf_record_from_csv(r->records, &r->csv, r->values, &rec.verdict, err);
+        if (code == SF_OK) {
+            code = finish(r, spec, &rec, b, err);
+        }
+    }
+    return code;
+}
+
+enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,
+                        struct batch *b, struct sf_error *err)
+{
+    enum sf_code code;
+
+    if (spec->format == BATCH_NDJSON) {
+        return read_ndjson(r, spec, body, b, err);
+    }
+    sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
+    r->csv = (struct sf_csv){0};
+    code = read_csv_rows(r, spec, body, b, err);
+    return code;
+}

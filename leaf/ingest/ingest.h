@@ -1,0 +1,69 @@
+/*
+ * Ingest: a body of records becomes durable changes and quarantined rejects, or nothing does.
+ *
+ *   Flow      read (small bodies at once on the loop, larger ones on a query thread), then one
+ *             write to the store, then the answer. Acked means the commit's fdatasync returned.
+ *   Threads   Loop thread; reading touches nothing but its own batch.
+ *   Order     Answers come in the order of commits. A callback never runs inside ingest_start().
+ *   Limits    bytes of all requests under way: SF_BUSY beyond it, and the source is told to wait.
+ */
+#pragma once
+
+#include "common/sys/metrics.h"
+#include "leaf/ingest/batch.h"
+#include "leaf/serving/product_set.h"
+
+struct ingest;
+
+enum ingest_on_invalid {
+    INGEST_QUARANTINE, /* invalid records are stored aside, the others are taken */
+    INGEST_REJECT,     /* one invalid record refuses the request as a whole */
+};
+
+struct ingest_request {
+    const struct served_table *table;
+    enum batch_format format;
+    bool has_envelope;
+    enum ingest_on_invalid on_invalid;
+    struct sf_buf body; /* taken by ingest_start(), also when it fails */
+};
+
+struct ingest_result {
+    uint32_t epoch;
+    uint64_t first_seq; /* 0: no change was stored */
+    uint64_t last_seq;
+    uint64_t commit; /* 0: nothing was stored */
+    uint64_t accepted;
+    uint64_t quarantined;
+    const struct batch_error *errors; /* the first ones; valid during the callback */
+    size_t error_count;
+};
+
+/*
+ * @err NULL: done as @result says. Else nothing of the request is stored: SF_INVALID with
+ * E0202 for INGEST_REJECT (then @result still holds quarantined = invalid records, and errors),
+ * those of batch_read(), those of store_submit().
+ */
+typedef void (*ingest_cb)(void *data, const struct ingest_result *result,
+                          const struct sf_error *err);
+
+struct ingest_options {
+    size_t bytes_max;    /* bodies of all requests under way; 0: 256 MiB */
+    size_t inline_bytes; /* bodies up to this are read on the loop; 0: 16 KiB */
+};
+
+/* SF_NOMEM. */
+enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics *metrics,
+                        const struct ingest_options *options, struct ingest **ret,
+                        struct sf_error *err) SF_MUST_CHECK;
+/* Nothing may be under way: close the sources, then the store, first. */
+void ingest_free(struct ingest *in);
+
+/*
+ * Starts a request. On SF_OK @cb runs once, later. SF_BUSY (E0602), SF_NOMEM, or SF_CONFLICT
+ * (E0404: the product is retired).
+ */
+enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ingest_cb cb,
+                          void *data, struct sf_error *err) SF_MUST_CHECK;
+/* Requests under way. */
+size_t ingest_pending(const struct ingest *in);

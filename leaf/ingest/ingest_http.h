@@ -1,0 +1,15 @@
+/*
+ * Ingest over HTTP: POST .../{table}/records with NDJSON or CSV.
+ *
+ *   Parameters   on_invalid=quarantine|reject, envelope=change
+ *   Answers      200 {"epoch","first_seq","last_seq","commit","accepted","quarantined","errors"},
+ *                also with quarantined records; else a problem, and nothing is stored.
+ *   Threads      Loop thread. A client that leaves does not undo its request.
+ */
+#pragma once
+
+#include "common/sys/http_server.h"
+#include "leaf/ingest/ingest.h"
+
+/* Answers @r, now or later. */
+void ingest_http(struct ingest *in, const struct served_table *table, struct sf_http_request *r);
