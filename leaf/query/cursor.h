@@ -1,0 +1,31 @@
+/*
+ * Cursors of scans: where an answer stopped, as an opaque text.
+ *
+ * A cursor holds the key of the last row, which the caller may not be allowed to see, so it is
+ * sealed under a key of the leaf.
+ *
+ *   Threads   Any.
+ */
+#pragma once
+
+#include "common/base/buf.h"
+#include "common/sys/seal.h"
+
+struct query_place {
+    uint32_t lane;
+    uint32_t epoch;
+    uint64_t seq;        /* of the last row, for event tables */
+    struct sf_slice key; /* of the last row, for state tables */
+};
+
+/* Writes the text, at most @size characters with its NUL. SF_NOMEM. */
+enum sf_code query_cursor_make(const uint8_t seal_key[SF_SEAL_KEY_SIZE],
+                               const struct query_place *place, char *ret, size_t size,
+                               struct sf_error *err) SF_MUST_CHECK;
+/*
+ * SF_INVALID E0309: not a cursor of this leaf. ret->key points into @bytes. The caller compares
+ * lane and epoch.
+ */
+enum sf_code query_cursor_open(const uint8_t seal_key[SF_SEAL_KEY_SIZE], const char *text,
+                               struct sf_buf *bytes, struct query_place *ret,
+                               struct sf_error *err) SF_MUST_CHECK;

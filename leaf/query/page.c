@@ -1,0 +1,269 @@
+#include "leaf/query/page.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "leaf/query/cursor.h"
+#include "leaf/rowcodec/row.h"
+#include "leaf/serving/change.h"
+#include "proto/errors.h"
+
+void page_reader_init(struct page_reader *r, const struct queries_options *options,
+                      struct query_request *request)
+{
+    *r = (struct page_reader){.options = options, .request = *request};
+    *request = (struct query_request){0};
+}
+
+void page_reader_done(struct page_reader *r)
+{
+    store_scan_free(r->scan);
+    store_log_free(r->log);
+    store_snapshot_free(r->snapshot);
+    query_request_done(&r->request);
+    sf_buf_done(&r->data);
+    sf_buf_done(&r->last);
+}
+
+static bool is_event(const struct page_reader *r)
+{
+    return r->request.table->contract->kind == SF_TABLE_EVENT;
+}
+
+static bool page_is_full(const struct page_reader *r)
+{
+    return r->data.size >= QUERY_PAGE_BYTES ||
+           (r->request.limit != 0 && r->rows_total == r->request.limit);
+}
+
+static enum sf_code render_row(struct page_reader *r, struct sf_slice row, struct sf_error *err)
+{
+    if (r->request.format == QUERY_CSV) {
+        return row_render_csv(r->request.view, row, &r->data, err);
+    }
+    enum sf_code code = row_render_json(r->request.view, row, &r->data, err);
+
+    sf_buf_byte(&r->data, '\n');
+    return code;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static enum sf_code check_position(const struct page_reader *r, struct sf_error *err)
+{
+    const struct query_request *q = &r->request;
+
+    if (q->has_after && q->after_epoch != r->head.epoch && q->after_seq != 0) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
+                          "epoch %u, the table is at %u:%llu", q->after_epoch, r->head.epoch,
+                          (unsigned long long)r->head.seq);
+    }
+    if (q->op == QUERY_CHANGES && q->after_seq > r->head.seq) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
+                          "position %u:%llu is ahead of the table, which is at %llu",
+                          q->after_epoch, (unsigned long long)q->after_seq,
+                          (unsigned long long)r->head.seq);
+    }
+    return SF_OK;
+}
+
+static enum sf_code open_snapshot(struct page_reader *r, struct sf_error *err)
+{
+    const struct query_request *q = &r->request;
+    const struct store_lane *lane = q->table->lane;
+    enum sf_code code = store_snapshot_new(r->options->store, &r->snapshot, err);
+
+    if (code == SF_OK) {
+        code = store_snapshot_head(r->snapshot, lane, &r->head, err);
+    }
+    if (code == SF_OK) {
+        code = check_position(r, err);
+    }
+    if (code != SF_OK || q->op == QUERY_GET) {
+        return code;
+    }
+    r->last_seq = q->after_seq;
+    if (q->op == QUERY_CHANGES || is_event(r)) {
+        uint64_t after = q->after_seq > r->head.seq ? r->head.seq : q->after_seq;
+
+        return store_log_new(r->snapshot, lane, after, /* verify= */ false, &r->log, err);
+    }
+    const struct store_range range = {
+        .from = sf_buf_view(&q->from),
+        .to = sf_buf_view(&q->to),
+        .prefix = sf_buf_view(&q->prefix),
+        .keep_cache = true,
+    };
+    return store_scan_new(r->snapshot, lane, &range, &r->scan, err);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static enum sf_code get_event(struct page_reader *r, bool *found, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    struct store_log_entry entry;
+    const struct sf_buf *key = &r->request.key;
+    uint64_t seq = key->size == 8 ? sf_read_be64(key->data) : 0;
+    enum sf_code code;
+
+    *found = seq > 0 && seq <= r->head.seq;
+    if (!*found) {
+        return SF_OK;
+    }
+    code = store_read_version(r->snapshot, r->request.table->lane, sf_slice_text(NULL), seq, &bytes,
+                              &entry, err);
+    return code == SF_OK ? render_row(r, entry.row, err) : code;
+}
+
+static enum sf_code get_state(struct page_reader *r, bool *found, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    struct store_row row;
+    enum sf_code code = store_get(r->snapshot, r->request.table->lane, sf_buf_view(&r->request.key),
+                                  &bytes, &row, found, err);
+
+    return code == SF_OK && *found ? render_row(r, row.row, err) : code;
+}
+
+static enum sf_code read_get(struct page_reader *r, struct sf_error *err)
+{
+    bool found;
+    enum sf_code code = is_event(r) ? get_event(r, &found, err) : get_state(r, &found, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    if (!found) {
+        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_ROW_ABSENT, "table '%s'",
+                          r->request.table->contract->name);
+    }
+    r->page.rows = 1;
+    r->rows_total = 1;
+    r->page.is_last = true;
+    return SF_OK;
+}
+
+static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
+{
+    struct store_row row;
+    bool more;
+    enum sf_code code;
+
+    while (!page_is_full(r)) {
+        code = store_scan_next(r->scan, &row, &more, err);
+        if (code != SF_OK) {
+            return code;
+        }
+        if (!more) {
+            r->page.is_last = true;
+            return SF_OK;
+        }
+        code = render_row(r, row.row, err);
+        if (code != SF_OK) {
+            return code;
+        }
+        sf_buf_clear(&r->last);
+        sf_buf_slice(&r->last, row.key);
+        r->page.rows++;
+        r->rows_total++;
+    }
+    return SF_OK;
+}
+
+/* Changes, and rows of event tables: both come from the log. */
+static enum sf_code read_log(struct page_reader *r, struct sf_error *err)
+{
+    const bool is_changes = r->request.op == QUERY_CHANGES;
+    struct store_log_entry entry;
+    bool more;
+    enum sf_code code;
+
+    while (!page_is_full(r)) {
+        code = store_log_next(r->log, &entry, &more, err);
+        if (code != SF_OK) {
+            return code;
+        }
+        if (!more || (!is_changes && entry.seq >= r->request.before_seq)) {
+            r->page.is_last = true;
+            return SF_OK;
+        }
+        code = is_changes ? change_render_json(r->request.view, &entry, &r->data, err)
+                          : render_row(r, entry.row, err);
+        if (code != SF_OK) {
+            return code;
+        }
+        r->page.first_seq = r->page.rows == 0 ? entry.seq : r->page.first_seq;
+        r->last_seq = entry.seq;
+        r->page.rows++;
+        r->rows_total++;
+    }
+    return SF_OK;
+}
+
+/* --- the page --------------------------------------------------------------------------------- */
+
+/* Whether the limits of the request end the answer here although there may be more rows. */
+static bool is_cut(const struct page_reader *r)
+{
+    return (r->request.limit != 0 && r->rows_total == r->request.limit) ||
+           (r->request.pages != 0 && r->pages_total == r->request.pages);
+}
+
+static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
+{
+    struct query_page *p = &r->page;
+    const bool at_end = p->is_last;
+    const bool from_log = r->request.op == QUERY_CHANGES || is_event(r);
+    enum sf_code code = sf_buf_check(&r->data, "page", err);
+
+    p->is_last = at_end || is_cut(r);
+    p->data = sf_buf_view(&r->data);
+    p->count = r->rows_total;
+    p->epoch = r->head.epoch;
+    p->head_seq = r->head.seq;
+    p->last_seq = r->request.op == QUERY_CHANGES ? r->last_seq : r->head.seq;
+    p->cursor = "";
+    if (code != SF_OK || !p->is_last || r->request.op == QUERY_GET) {
+        return code;
+    }
+    if (r->request.op == QUERY_CHANGES) {
+        (void)snprintf(r->cursor, sizeof(r->cursor), "%u:%llu", p->epoch,
+                       (unsigned long long)r->last_seq);
+        p->cursor = r->cursor;
+    } else if (!at_end) {
+        const struct query_place place = {
+            .lane = store_lane_id(r->request.table->lane),
+            .epoch = r->head.epoch,
+            .seq = from_log ? r->last_seq : 0,
+            .key = from_log ? sf_slice_text(NULL) : sf_buf_view(&r->last),
+        };
+
+        code = query_cursor_make(r->options->seal_key, &place, r->cursor, sizeof(r->cursor), err);
+        p->cursor = r->cursor;
+    }
+    return code;
+}
+
+enum sf_code page_read(struct page_reader *r, struct sf_error *err)
+{
+    enum sf_code code = r->snapshot == NULL ? open_snapshot(r, err) : SF_OK;
+
+    sf_buf_clear(&r->data);
+    r->page = (struct query_page){
+        .content_type = r->request.format == QUERY_CSV ? "text/csv" : "application/x-ndjson"};
+    if (code != SF_OK) {
+        return code;
+    }
+    if (r->request.format == QUERY_CSV && r->pages_total == 0) {
+        row_render_csv_header(r->request.view, &r->data);
+    }
+    r->pages_total++;
+    if (r->request.op == QUERY_GET) {
+        code = read_get(r, err);
+    } else {
+        code = r->log != NULL ? read_log(r, err) : read_scan(r, err);
+    }
+    return code == SF_OK ? finish_page(r, err) : code;
+}

@@ -1,0 +1,31 @@
+/*
+ * The reading half of a query: a snapshot, a place in it, one page of rendered rows at a time.
+ *
+ *   Threads   One thread at a time: the loop that makes it, then query threads in turn.
+ */
+#pragma once
+
+#include "leaf/query/query.h"
+
+struct page_reader {
+    struct query_request request;
+    const struct queries_options *options;
+    struct store_snapshot *snapshot;
+    struct store_head head;
+    struct store_scan *scan;
+    struct store_log *log;
+    uint64_t rows_total;
+    uint64_t pages_total;
+    struct sf_buf data; /* the page's */
+    struct sf_buf last; /* key of the last row of a scan */
+    uint64_t last_seq;  /* of the last change read */
+    char cursor[QUERY_CURSOR_MAX];
+    struct query_page page; /* as of the last page_read() */
+};
+
+/* Takes @request over. */
+void page_reader_init(struct page_reader *r, const struct queries_options *options,
+                      struct query_request *request);
+void page_reader_done(struct page_reader *r);
+/* Fills r->page; errors as query_start() lists them. Blocks on the disk. */
+enum sf_code page_read(struct page_reader *r, struct sf_error *err) SF_MUST_CHECK;

@@ -1,0 +1,381 @@
+#include "leaf/query/params.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/str.h"
+#include "leaf/query/cursor.h"
+#include "leaf/rowcodec/key.h"
+#include "proto/errors.h"
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* An array of texts (or one text) as one text joined by commas; the parts are percent-encoded. */
+static enum sf_code read_list(const struct sf_json *body, const char *name, struct sf_arena *arena,
+                              const char **ret, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf joined = {0};
+    const struct sf_json *v = sf_json_get(body, name);
+    bool first = true;
+
+    if (sf_json_kind(v) == SF_JSON_ABSENT || sf_json_kind(v) == SF_JSON_NULL) {
+        return SF_OK;
+    }
+    if (sf_json_kind(v) != SF_JSON_ARRAY) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' must be an array", name);
+    }
+    for (struct sf_json_iter it = sf_json_iter(v); sf_json_next(&it); first = false) {
+        struct sf_slice part;
+
+        if (!sf_json_as_slice(it.value, &part) && !sf_json_as_number_text(it.value, &part)) {
+            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                              "'%s' must hold strings or numbers", name);
+        }
+        if (!first) {
+            sf_buf_byte(&joined, ',');
+        }
+        for (size_t i = 0; i < part.size; i++) {
+            uint8_t c = part.data[i];
+
+            if (c == ',' || c == '%' || c < 0x20) {
+                sf_buf_printf(&joined, "%%%02X", c);
+            } else {
+                sf_buf_byte(&joined, c);
+            }
+        }
+    }
+    *ret = sf_buf_cstr(&joined) == NULL ? NULL : sf_arena_strndup(arena, joined.data, joined.size);
+    return *ret == NULL ? SF_RAISE(err, SF_NOMEM, "request") : SF_OK;
+}
+
+enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
+                                    struct query_params *ret, struct sf_error *err)
+{
+    static const char *const names[] = {"table",  "major",  "key",   "from",   "to",
+                                        "prefix", "limit",  "pages", "cursor", "select",
+                                        "after",  "format", NULL};
+    struct query_params p = {0};
+    int64_t major = 0;
+    int64_t limit = 0;
+    int64_t pages = 0;
+    const struct {
+        const char *name;
+        const char **to;
+    } texts[] = {{"table", &p.table},   {"from", &p.from},     {"to", &p.to},
+                 {"prefix", &p.prefix}, {"cursor", &p.cursor}, {"after", &p.after},
+                 {"format", &p.format}};
+    enum sf_code code = sf_json_check_names(body, names, err);
+
+    for (size_t i = 0; code == SF_OK && i < SF_COUNT(texts); i++) {
+        code = sf_json_read_text(body, texts[i].name, SF_JSON_OPTIONAL, texts[i].to, err);
+    }
+    if (code == SF_OK) {
+        code = sf_json_read_int(body, "major", SF_JSON_OPTIONAL,
+                                (struct sf_json_range){0, UINT32_MAX}, &major, err);
+    }
+    if (code == SF_OK) {
+        code = sf_json_read_int(body, "limit", SF_JSON_OPTIONAL,
+                                (struct sf_json_range){0, INT64_MAX}, &limit, err);
+    }
+    if (code == SF_OK) {
+        code = sf_json_read_int(body, "pages", SF_JSON_OPTIONAL,
+                                (struct sf_json_range){0, INT64_MAX}, &pages, err);
+    }
+    if (code == SF_OK) {
+        code = read_list(body, "key", arena, &p.key, err);
+    }
+    if (code == SF_OK) {
+        code = read_list(body, "select", arena, &p.select, err);
+    }
+    if (code == SF_OK) {
+        p.major = (uint32_t)major;
+        p.limit = (uint64_t)limit;
+        p.pages = (uint64_t)pages;
+        *ret = p;
+    }
+    return code;
+}
+
+enum sf_code query_params_number(const char *name, const char *text, uint64_t *ret,
+                                 struct sf_error *err)
+{
+    if (text == NULL) {
+        *ret = 0;
+        return SF_OK;
+    }
+    if (sf_parse_u64(sf_slice_text(text), ret) != SF_PARSE_OK) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' must be a whole number",
+                          name);
+    }
+    return SF_OK;
+}
+
+/* --- building --------------------------------------------------------------------------------- */
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Splits at commas and undoes percent-encoding; parts live in @arena. */
+static enum sf_code split(const char *name, const char *text, struct sf_arena *arena,
+                          struct sf_slice parts[SF_KEY_FIELDS_MAX], size_t *count,
+                          struct sf_error *err)
+{
+    uint8_t *out = sf_arena_alloc(arena, strlen(text) + 1);
+    uint8_t *start = out;
+
+    *count = 0;
+    if (out == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "request");
+    }
+    for (const char *at = text;; at++) {
+        if (*at == ',' || *at == '\0') {
+            if (*count == SF_KEY_FIELDS_MAX) {
+                return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' has too many parts",
+                                  name);
+            }
+            parts[(*count)++] = sf_slice_of(start, (size_t)(out - start));
+            start = out;
+            if (*at == '\0') {
+                return SF_OK;
+            }
+        } else if (*at == '%' && hex_digit((uint8_t)at[1]) >= 0 && hex_digit((uint8_t)at[2]) >= 0) {
+            *out++ = (uint8_t)(hex_digit((uint8_t)at[1]) << 4 | hex_digit((uint8_t)at[2]));
+            at += 2;
+        } else {
+            *out++ = (uint8_t)*at;
+        }
+    }
+}
+
+/* One bound of a scan, or the key of a get, encoded into @out. */
+struct bound {
+    const char *name;
+    const char *text; /* NULL: not given */
+    enum key_last last;
+    struct sf_buf *out;
+};
+
+static enum sf_code encode_event_bound(const struct bound *b, struct sf_error *err)
+{
+    uint64_t seq;
+    enum sf_code code = query_params_number(b->name, b->text, &seq, err);
+
+    if (code == SF_OK) {
+        sf_buf_be64(b->out, seq);
+        code = sf_buf_check(b->out, b->name, err);
+    }
+    return code;
+}
+
+static enum sf_code encode_bound(const struct sf_table *t, const struct bound *b,
+                                 struct sf_arena *arena, struct sf_error *err)
+{
+    struct sf_slice texts[SF_KEY_FIELDS_MAX];
+    struct key_parts parts;
+    size_t count;
+    enum sf_code code;
+
+    if (b->text == NULL) {
+        return SF_OK;
+    }
+    if (t->kind == SF_TABLE_EVENT) {
+        return encode_event_bound(b, err);
+    }
+    code = split(b->name, b->text, arena, texts, &count, err);
+    if (code == SF_OK && b->last == KEY_LAST_BEGUN) {
+        /* A beginning of a string, or whole parts of other types. */
+        enum sf_type type = t->fields[t->key[count <= t->key_count ? count - 1 : 0]].type;
+        bool begun = type == SF_TYPE_STRING;
+
+        code = key_parse_text(t, texts, count, arena, &parts, err);
+        return code == SF_OK ? key_encode_parts(t, &parts, begun ? KEY_LAST_BEGUN : KEY_LAST_WHOLE,
+                                                b->out, err)
+                             : code;
+    }
+    if (code == SF_OK) {
+        code = key_parse_text(t, texts, count, arena, &parts, err);
+    }
+    return code == SF_OK ? key_encode_parts(t, &parts, KEY_LAST_WHOLE, b->out, err) : code;
+}
+
+static enum sf_code read_position(const char *text, struct query_request *r, struct sf_error *err)
+{
+    const char *colon = text == NULL ? NULL : strchr(text, ':');
+    uint64_t epoch;
+
+    if (text == NULL) {
+        return SF_OK;
+    }
+    if (colon == NULL ||
+        sf_parse_u64(sf_slice_of(text, (size_t)(colon - text)), &epoch) != SF_PARSE_OK ||
+        epoch > UINT32_MAX ||
+        sf_parse_u64(sf_slice_text(colon + 1), &r->after_seq) != SF_PARSE_OK) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "'after' must be a position, EPOCH:SEQ");
+    }
+    r->has_after = true;
+    r->after_epoch = (uint32_t)epoch;
+    return SF_OK;
+}
+
+static enum sf_code apply_cursor(const char *text, const uint8_t *seal_key, struct query_request *r,
+                                 struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    const struct store_head *head = store_lane_head(r->table->lane);
+    struct query_place place;
+    enum sf_code code;
+
+    if (text == NULL || *text == '\0') {
+        return SF_OK;
+    }
+    code = query_cursor_open(seal_key, text, &bytes, &place, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (place.lane != store_lane_id(r->table->lane) || place.epoch != head->epoch) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR, "cursor is of another table");
+    }
+    r->after_seq = place.seq > r->after_seq ? place.seq : r->after_seq;
+    if (place.key.size > 0) {
+        /* The first key behind the last one: itself and a zero byte. */
+        sf_buf_clear(&r->from);
+        sf_buf_slice(&r->from, place.key);
+        sf_buf_byte(&r->from, 0);
+        code = sf_buf_check(&r->from, "cursor", err);
+    }
+    return code;
+}
+
+static enum sf_code build_view(const struct query_params *p, const struct serving_right *right,
+                               struct sf_arena *arena, struct query_request *r,
+                               struct sf_error *err)
+{
+    struct sf_slice *names;
+    size_t count = 0;
+    size_t capacity = 1;
+
+    if (p->select == NULL) {
+        return serving_view(r->table, right->grant, NULL, 0, &r->view, err);
+    }
+    for (const char *at = p->select; *at != '\0'; at++) {
+        capacity += *at == ',';
+    }
+    names = sf_arena_calloc(arena, capacity, sizeof(*names));
+    if (names == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "request");
+    }
+    for (const char *at = p->select; *at != '\0';) {
+        size_t n = strcspn(at, ",");
+
+        names[count++] = sf_slice_of(at, n);
+        at += n + (at[n] == ',');
+    }
+    return serving_view(r->table, right->grant, names, count, &r->view, err);
+}
+
+static enum sf_code read_format(const struct query_params *p, struct query_request *r,
+                                struct sf_error *err)
+{
+    if (p->format == NULL || strcmp(p->format, "ndjson") == 0) {
+        r->format = QUERY_NDJSON;
+        return SF_OK;
+    }
+    if (strcmp(p->format, "csv") == 0 && r->op != QUERY_CHANGES) {
+        r->format = QUERY_CSV;
+        return SF_OK;
+    }
+    return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'format' must be ndjson%s",
+                      r->op == QUERY_CHANGES ? "" : " or csv");
+}
+
+/* Rows of an event table go by their seq: from and to are seqs, and a prefix means nothing. */
+static enum sf_code bound_events(const struct query_params *p, struct query_request *r,
+                                 struct sf_error *err)
+{
+    if (r->table->contract->kind != SF_TABLE_EVENT) {
+        return SF_OK;
+    }
+    if (p->prefix != NULL) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "table '%s' has no key: use from and to with seqs",
+                          r->table->contract->name);
+    }
+    if (r->from.size == 8) {
+        uint64_t from = sf_read_be64(r->from.data);
+
+        r->after_seq = from == 0 ? 0 : from - 1;
+    }
+    r->before_seq = r->to.size == 8 ? sf_read_be64(r->to.data) : UINT64_MAX;
+    return SF_OK;
+}
+
+static enum sf_code build(const struct query_params *p, const struct serving_right *right,
+                          const uint8_t *seal_key, struct sf_arena *arena, struct query_request *r,
+                          struct sf_error *err)
+{
+    const struct bound bounds[] = {
+        {"key", r->op == QUERY_GET ? p->key : NULL, KEY_LAST_WHOLE, &r->key},
+        {"from", r->op == QUERY_SCAN ? p->from : NULL, KEY_LAST_WHOLE, &r->from},
+        {"to", r->op == QUERY_SCAN ? p->to : NULL, KEY_LAST_WHOLE, &r->to},
+        {"prefix", r->op == QUERY_SCAN ? p->prefix : NULL, KEY_LAST_BEGUN, &r->prefix},
+    };
+    enum sf_code code = read_format(p, r, err);
+
+    if (code == SF_OK) {
+        code = build_view(p, right, arena, r, err);
+    }
+    for (size_t i = 0; code == SF_OK && i < SF_COUNT(bounds); i++) {
+        code = encode_bound(r->table->contract, &bounds[i], arena, err);
+    }
+    if (code == SF_OK && r->op == QUERY_GET && r->key.size == 0) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'key' is missing");
+    }
+    if (code == SF_OK && r->op == QUERY_CHANGES) {
+        code = read_position(p->after, r, err);
+    }
+    if (code == SF_OK && r->op == QUERY_SCAN) {
+        code = bound_events(p, r, err);
+    }
+    if (code == SF_OK && r->op == QUERY_SCAN) {
+        code = apply_cursor(p->cursor, seal_key, r, err);
+    }
+    return code;
+}
+
+enum sf_code query_request_build(const struct query_params *p, enum query_op op,
+                                 const struct serving_right *right,
+                                 const uint8_t seal_key[SF_SEAL_KEY_SIZE],
+                                 struct query_request *ret, struct sf_error *err)
+{
+    struct query_request r = {
+        .op = op, .limit = p->limit, .pages = p->pages, .before_seq = UINT64_MAX};
+    struct sf_arena arena;
+    enum sf_code code;
+
+    r.table = served_product_table(right->product, p->table);
+    if (r.table == NULL) {
+        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "product %s/%s: %s%s",
+                          right->product->contract->domain, right->product->contract->name,
+                          p->table == NULL ? "name one of its tables" : "table ",
+                          p->table == NULL ? "" : p->table);
+    }
+    if (right->grant != NULL) {
+        (void)snprintf(r.grant_id, sizeof(r.grant_id), "%s", right->grant->id);
+    }
+    sf_arena_init(&arena, 0);
+    code = build(p, right, seal_key, &arena, &r, err);
+    sf_arena_done(&arena);
+    if (code != SF_OK) {
+        query_request_done(&r);
+        return code;
+    }
+    *ret = r;
+    return SF_OK;
+}

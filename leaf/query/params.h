@@ -1,0 +1,45 @@
+/*
+ * What a request asks, from JSON (NATS) or from the parameters of a URL (HTTP), against the table
+ * it is about and the right of who asks. Pure.
+ *
+ * Members: table, major, key [parts], from, to, prefix (texts; composite: parts joined by ','),
+ * limit, pages, cursor, select [names], after ("EPOCH:SEQ"), format ("ndjson" | "csv").
+ */
+#pragma once
+
+#include "common/sys/seal.h"
+#include "common/wire/json.h"
+#include "leaf/query/query.h"
+
+/* Texts as they came; NULL: not given. */
+struct query_params {
+    const char *table;
+    uint32_t major;  /* 0: not given */
+    const char *key; /* parts percent-encoded, joined by ',' */
+    const char *from;
+    const char *to;
+    const char *prefix;
+    uint64_t limit;
+    uint64_t pages;
+    const char *cursor;
+    const char *select; /* names joined by ',' */
+    const char *after;
+    const char *format;
+};
+
+/* From the JSON object of a request; strings live as long as it, and as @arena.
+ * SF_INVALID E0301. SF_NOMEM. */
+enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
+                                    struct query_params *ret, struct sf_error *err) SF_MUST_CHECK;
+/* A whole number of a URL parameter; @text NULL: 0. SF_INVALID E0301 naming @name. */
+enum sf_code query_params_number(const char *name, const char *text, uint64_t *ret,
+                                 struct sf_error *err) SF_MUST_CHECK;
+
+/*
+ * Builds the request. SF_ABSENT E0303 (table), SF_INVALID E0301, E0304, E0309. SF_NOMEM.
+ * On success the caller owns @ret until query_start() takes it.
+ */
+enum sf_code query_request_build(const struct query_params *p, enum query_op op,
+                                 const struct serving_right *right,
+                                 const uint8_t seal_key[SF_SEAL_KEY_SIZE],
+                                 struct query_request *ret, struct sf_error *err) SF_MUST_CHECK;

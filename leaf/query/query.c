@@ -1,0 +1,170 @@
+#include "leaf/query/query.h"
+
+#include "common/base/alloc.h"
+#include "common/base/assert.h"
+#include "leaf/query/page.h"
+#include "proto/errors.h"
+
+/*
+ *             query_next()            work done               query_next()
+ *   WAITING --------------> READING ------------> WAITING --------------> ...
+ *      |                       |
+ *      +--- query_close() -----+---> CLOSING (until the work is back) ---> freed
+ */
+enum query_state { WAITING, READING, CLOSING };
+
+struct query {
+    enum query_state state;
+    struct queries *qs;
+    query_cb cb;
+    void *data;
+    struct page_reader reader; /* the query thread's while READING */
+    enum sf_code code;
+    struct sf_error error;
+    struct sf_work work;
+    bool ended; /* the last page or an error was told */
+};
+
+struct queries {
+    struct queries_options options;
+    size_t pending;
+};
+
+void query_request_done(struct query_request *r)
+{
+    row_view_free(r->view);
+    sf_buf_done(&r->key);
+    sf_buf_done(&r->from);
+    sf_buf_done(&r->to);
+    sf_buf_done(&r->prefix);
+    *r = (struct query_request){0};
+}
+
+enum sf_code queries_new(const struct queries_options *options, struct queries **ret,
+                         struct sf_error *err)
+{
+    struct queries *qs = sf_calloc(1, sizeof(*qs));
+
+    if (qs == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "queries");
+    }
+    *qs = (struct queries){.options = *options};
+    *ret = qs;
+    return SF_OK;
+}
+
+void queries_free(struct queries *qs)
+{
+    sf_assert(qs == NULL || qs->pending == 0);
+    sf_free(qs);
+}
+
+size_t queries_pending(const struct queries *qs)
+{
+    return qs->pending;
+}
+
+void queries_hold(struct queries *qs)
+{
+    qs->pending++;
+}
+
+void queries_release(struct queries *qs)
+{
+    sf_assert(qs->pending > 0);
+    qs->pending--;
+}
+
+const struct queries_options *queries_get_options(const struct queries *qs)
+{
+    return &qs->options;
+}
+
+static void query_free(struct query *q)
+{
+    q->qs->pending--;
+    page_reader_done(&q->reader);
+    sf_free(q);
+}
+
+/* Query thread. */
+static void read_work(struct sf_work *work)
+{
+    struct query *q = SF_CONTAINER_OF(work, struct query, work);
+
+    if (q->code == SF_OK) {
+        q->code = page_read(&q->reader, &q->error);
+    }
+}
+
+/* Tells the page or the error just read. */
+static void tell(struct query *q)
+{
+    const char *grant_id = q->reader.request.grant_id;
+
+    if (q->code == SF_OK && *grant_id != '\0' &&
+        !serving_still_granted(q->qs->options.serving, grant_id)) {
+        q->code = SF_RAISE_E(&q->error, SF_DENIED, SHEAF_E_DENIED, "grant %s has ended", grant_id);
+    }
+    if (q->code != SF_OK) {
+        q->ended = true;
+        q->cb(q->data, NULL, &q->error);
+        return;
+    }
+    q->ended = q->reader.page.is_last;
+    q->cb(q->data, &q->reader.page, NULL);
+}
+
+static void read_done(struct sf_task *done)
+{
+    struct query *q = SF_CONTAINER_OF(done, struct query, work.done);
+
+    if (q->state == CLOSING) {
+        query_free(q);
+        return;
+    }
+    q->state = WAITING;
+    tell(q);
+}
+
+enum sf_code query_start(struct queries *qs, struct query_request *request, query_cb cb, void *data,
+                         struct query **ret, struct sf_error *err)
+{
+    struct query *q;
+
+    if (qs->pending == QUERIES_MAX) {
+        query_request_done(request);
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests under way", QUERIES_MAX);
+    }
+    q = sf_calloc(1, sizeof(*q));
+    if (q == NULL) {
+        query_request_done(request);
+        return SF_RAISE(err, SF_NOMEM, "request");
+    }
+    q->qs = qs;
+    q->cb = cb;
+    q->data = data;
+    page_reader_init(&q->reader, &qs->options, request);
+    q->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = read_work, .done.run = read_done};
+    qs->pending++;
+    *ret = q;
+    query_next(q);
+    return SF_OK;
+}
+
+void query_next(struct query *q)
+{
+    sf_assert(q->state == WAITING && !q->ended);
+    q->state = READING;
+    sf_rt_work(q->qs->options.rt, &q->work);
+}
+
+void query_close(struct query *q)
+{
+    sf_assert(q->state != CLOSING);
+    if (q->state == READING) {
+        q->state = CLOSING;
+    } else {
+        query_free(q);
+    }
+}

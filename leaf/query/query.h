@@ -1,0 +1,93 @@
+/*
+ * Requests for rows and changes: get, scan, changes. One struct query is one answer, page by page.
+ *
+ *   Flow      query_start(), a page, query_next(), a page, ... until the last page or an error;
+ *             query_close() at any time. All pages of a query show one snapshot.
+ *   Threads   Loop thread; rows are read and rendered on a query thread, which has only the query.
+ *   Memory    A page is valid during its callback. The query is gone after query_close().
+ *   Limits    QUERIES_MAX under way: SF_BUSY. Pages of about QUERY_PAGE_BYTES, one row may exceed.
+ */
+#pragma once
+
+#include "leaf/serving/serving.h"
+#include "leaf/store/read.h"
+
+enum {
+    QUERIES_MAX = 256,
+    QUERY_PAGE_BYTES = 512 * 1024,
+    QUERY_CURSOR_MAX = 2048,
+};
+
+enum query_op { QUERY_GET, QUERY_SCAN, QUERY_CHANGES };
+enum query_format { QUERY_NDJSON, QUERY_CSV };
+
+/* What is asked. Filled by query_request_parse() or by hand; query_start() takes it over. */
+struct query_request {
+    enum query_op op;
+    enum query_format format; /* CSV: get and scan only */
+    const struct served_table *table;
+    struct row_view *view; /* owned */
+    char grant_id[64];     /* "": the owner asks */
+    struct sf_buf key;     /* get: the whole key, encoded */
+    struct sf_buf from;    /* scan: inclusive, encoded; empty: no bound */
+    struct sf_buf to;      /* scan: exclusive */
+    struct sf_buf prefix;  /* scan */
+    bool has_after;        /* changes */
+    uint32_t after_epoch;
+    uint64_t after_seq;  /* changes, scan of an event table: exclusive */
+    uint64_t before_seq; /* scan of an event table: exclusive; UINT64_MAX: no bound */
+    uint64_t limit;      /* rows; 0: no limit */
+    uint64_t pages;      /* pages; 0: no limit */
+};
+
+void query_request_done(struct query_request *r);
+
+struct query_page {
+    const char *content_type;
+    struct sf_slice data;
+    uint64_t rows; /* in this page */
+    bool is_last;
+    uint64_t count;     /* of the last: rows in all pages */
+    const char *cursor; /* of the last: where to go on; "" at the end (changes: never "") */
+    uint32_t epoch;
+    uint64_t first_seq; /* changes: of this page; 0: none in it */
+    uint64_t last_seq;  /* changes: of this page; get, scan: of the snapshot */
+    uint64_t head_seq;  /* of the snapshot */
+};
+
+/* @err NULL: a page. Else the end, without one. May call query_next() or query_close(). */
+typedef void (*query_cb)(void *data, const struct query_page *page, const struct sf_error *err);
+
+struct queries;
+struct query;
+
+struct queries_options {
+    struct sf_rt *rt;
+    struct store *store; /* borrowed, as all here */
+    const struct serving *serving;
+    const uint8_t *seal_key; /* SF_SEAL_KEY_SIZE bytes: seals cursors; the same after a restart */
+};
+
+/* SF_NOMEM. */
+enum sf_code queries_new(const struct queries_options *options, struct queries **ret,
+                         struct sf_error *err) SF_MUST_CHECK;
+/* Every query must be closed and gone: queries_pending() is 0. */
+void queries_free(struct queries *qs);
+size_t queries_pending(const struct queries *qs);
+/* Counts something else that reads the store as under way, until it is released. */
+void queries_hold(struct queries *qs);
+void queries_release(struct queries *qs);
+const struct queries_options *queries_get_options(const struct queries *qs);
+
+/*
+ * Starts an answer; @request is taken, also when this fails. @cb runs later, once per page.
+ * SF_BUSY (E0602), SF_NOMEM. Errors by callback: SF_ABSENT E0305 (get: no such row), SF_CONFLICT
+ * E0308 (changes: another epoch, or a position ahead of the head), SF_DENIED E0401 (the grant ended
+ * while pages went out), SF_CORRUPT, SF_IO, SF_NOMEM.
+ */
+enum sf_code query_start(struct queries *qs, struct query_request *request, query_cb cb, void *data,
+                         struct query **ret, struct sf_error *err) SF_MUST_CHECK;
+/* The next page, after one that was not the last. */
+void query_next(struct query *q);
+/* Afterwards the callback does not run and @q must not be touched. */
+void query_close(struct query *q);

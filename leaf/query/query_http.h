@@ -1,0 +1,44 @@
+/*
+ * Reads over HTTP: one page per request.
+ *
+ *   GET .../{table}/records         from, to, prefix, limit, cursor, select
+ *   GET .../{table}/records/{key}
+ *   GET .../{table}/changes         after=EPOCH:SEQ, limit, select
+ *   GET .../{table}/quarantine      after=N, limit
+ *
+ * Sheaf-Position says what the answer shows, Sheaf-Cursor where to go on. Products of this domain
+ * are read here; those of others by asking their leaf in this domain's name (relay).
+ *
+ *   Threads   Loop thread.
+ */
+#pragma once
+
+#include "common/bus/bus.h"
+#include "common/sys/http_server.h"
+#include "leaf/query/query.h"
+
+/* What the URL says, cut to pieces by the caller. */
+struct http_read {
+    const char *product; /* name without domain */
+    uint32_t major;      /* 0: highest active */
+    const char *table;
+    enum query_op op;
+    const char *key; /* get: percent-decoded path part */
+};
+
+/* Of this leaf's own domain; the caller's token was checked. Answers @r, now or later. */
+void query_http(struct queries *qs, const struct http_read *what, struct sf_http_request *r);
+
+/*
+ * Of another domain: asks q.<domain>.<product>.<op> on @bus, which is this domain's account, so the
+ * owner's leaf decides what is seen.
+ */
+void query_http_relay(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+                      const struct http_read *what, struct sf_http_request *r);
+/* The same for describe. */
+void query_http_relay_describe(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+                               const struct http_read *what, struct sf_http_request *r);
+
+/* Quarantined records of a table: its owner only. */
+void query_http_quarantine(struct queries *qs, const struct http_read *what,
+                           struct sf_http_request *r);

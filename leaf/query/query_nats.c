@@ -1,0 +1,283 @@
+#include "leaf/query/query_nats.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/bus/service.h"
+#include "common/sys/log.h"
+#include "leaf/query/describe.h"
+#include "leaf/query/params.h"
+#include "proto/errors.h"
+#include "proto/subjects.h"
+
+/*
+ * An answer under way:
+ *
+ *   READING --page--> FLUSHING --taken--> READING ... --last page, error--> freed
+ *
+ * The flush between two pages keeps what waits for the server at one page per request.
+ */
+struct answer {
+    struct query_nats *owner;
+    struct query *query;
+    char *reply; /* owned */
+    struct sf_bus_flush flush;
+    bool flushing;
+    bool dropped; /* the service is gone; freed when the flush comes back */
+    struct sf_list link;
+};
+
+struct query_nats {
+    struct sf_bus *bus;
+    struct queries *qs;
+    struct sf_bus_sub sub;
+    struct sf_list answers;
+};
+
+#define FLUSH_NS (5 * SF_NS_PER_S)
+
+static void answer_free(struct answer *a)
+{
+    sf_list_remove(&a->link);
+    if (a->query != NULL) {
+        query_close(a->query);
+    }
+    if (a->flushing) {
+        a->query = NULL;
+        a->dropped = true;
+        return;
+    }
+    sf_free(a->reply);
+    sf_free(a);
+}
+
+static void send_error(struct query_nats *n, const char *reply, const struct sf_error *why)
+{
+    struct sf_error err;
+
+    if (sf_service_send_error(n->bus, reply, why, &err) != SF_OK) {
+        sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(&err));
+    }
+}
+
+static void flushed(struct sf_bus_flush *flush, enum sf_code code)
+{
+    struct answer *a = flush->data;
+
+    a->flushing = false;
+    if (a->dropped || code != SF_OK) {
+        answer_free(a); /* The asker sees silence and asks again. */
+        return;
+    }
+    query_next(a->query);
+}
+
+static void position_text(const struct query_page *page, char *ret, size_t size)
+{
+    if (page->first_seq != 0) {
+        (void)snprintf(ret, size, "%u:%llu-%llu", page->epoch, (unsigned long long)page->first_seq,
+                       (unsigned long long)page->last_seq);
+    } else {
+        (void)snprintf(ret, size, "%u:%llu", page->epoch, (unsigned long long)page->last_seq);
+    }
+}
+
+static enum sf_code send_page(struct answer *a, const struct query_page *page, struct sf_error *err)
+{
+    char position[64];
+    char head[48];
+    const struct sf_bus_header extra[] = {
+        {HEADER_POSITION, position},
+        {HEADER_HEAD, head},
+    };
+    const struct sf_service_page p = {
+        .content_type = page->content_type,
+        .data = page->data,
+        .headers = extra,
+        .header_count = SF_COUNT(extra),
+        .is_last = page->is_last,
+        .count = page->count,
+        .cursor = page->cursor,
+    };
+
+    position_text(page, position, sizeof(position));
+    (void)snprintf(head, sizeof(head), "%u:%llu", page->epoch, (unsigned long long)page->head_seq);
+    return sf_service_send_page(a->owner->bus, a->reply, &p, err);
+}
+
+static void on_page(void *data, const struct query_page *page, const struct sf_error *err)
+{
+    struct answer *a = data;
+    struct sf_error why;
+
+    if (err != NULL) {
+        send_error(a->owner, a->reply, err);
+        answer_free(a);
+        return;
+    }
+    if (send_page(a, page, &why) != SF_OK) {
+        sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(&why));
+        answer_free(a);
+        return;
+    }
+    if (page->is_last) {
+        answer_free(a);
+        return;
+    }
+    a->flush = (struct sf_bus_flush){.done = flushed, .data = a};
+    a->flushing = sf_bus_flush(a->owner->bus, &a->flush, FLUSH_NS, &why) == SF_OK;
+    if (!a->flushing) {
+        answer_free(a);
+    }
+}
+
+static enum sf_code start(struct query_nats *n, const char *reply, struct query_request *request,
+                          struct sf_error *err)
+{
+    struct answer *a = sf_calloc(1, sizeof(*a));
+    enum sf_code code;
+
+    if (a != NULL) {
+        a->reply = sf_strdup(reply);
+    }
+    if (a == NULL || a->reply == NULL) {
+        sf_free(a);
+        query_request_done(request);
+        return SF_RAISE(err, SF_NOMEM, "request");
+    }
+    a->owner = n;
+    code = query_start(n->qs, request, on_page, a, &a->query, err);
+    if (code != SF_OK) {
+        sf_free(a->reply);
+        sf_free(a);
+        return code;
+    }
+    sf_list_push(&n->answers, &a->link);
+    return SF_OK;
+}
+
+static enum sf_code describe(struct query_nats *n, const char *reply,
+                             const struct serving_right *right, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    enum sf_code code = query_describe(right, &out, err);
+
+    return code == SF_OK
+               ? sf_service_send(n->bus, reply, "application/json", sf_buf_view(&out), err)
+               : code;
+}
+
+static bool op_of(const char *name, enum query_op *ret)
+{
+    static const struct {
+        const char *name;
+        enum query_op op;
+    } ops[] = {{"get", QUERY_GET}, {"scan", QUERY_SCAN}, {"changes", QUERY_CHANGES}};
+
+    for (size_t i = 0; i < SF_COUNT(ops); i++) {
+        if (strcmp(ops[i].name, name) == 0) {
+            *ret = ops[i].op;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Answers a request whose body is read: describe at once, the others page by page. */
+static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
+                          const struct subject_request_parts *parts, const struct query_params *p,
+                          struct sf_error *err)
+{
+    const struct serving_caller caller = {.account =
+                                              *parts->account == '\0' ? NULL : parts->account};
+    const struct queries_options *o = queries_get_options(n->qs);
+    struct serving_right right;
+    struct query_request request;
+    enum query_op op;
+    enum sf_code code;
+
+    code = serving_decide(o->serving, &caller, parts->product, p->major, &right, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (strcmp(parts->op, "describe") == 0) {
+        return describe(n, m->reply, &right, err);
+    }
+    if (!op_of(parts->op, &op)) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
+                          "operation is not one of describe, get, scan, changes");
+    }
+    code = query_request_build(p, op, &right, o->seal_key, &request, err);
+    return code == SF_OK ? start(n, m->reply, &request, err) : code;
+}
+
+static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m,
+                               struct sf_error *err)
+{
+    SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
+    struct subject_request_parts parts;
+    struct query_params params = {0};
+    struct sf_arena arena;
+    enum sf_code code = SF_OK;
+
+    if (!subject_request_parse(m->subject, &parts)) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH, "subject is not q.D.P.OP");
+    }
+    sf_arena_init(&arena, SF_SERVICE_PAGE_MAX);
+    if (m->data.size > 0) {
+        code = sf_json_parse(m->data, &doc, err);
+        if (code == SF_OK) {
+            code = query_params_from_json(sf_json_root(doc), &arena, &params, err);
+        }
+    }
+    if (code == SF_OK) {
+        code = serve(n, m, &parts, &params, err);
+    }
+    sf_arena_done(&arena);
+    return code;
+}
+
+static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct query_nats *n = sub->data;
+    struct sf_error err;
+
+    if (m->reply != NULL && *m->reply != '\0' && answer_msg(n, m, &err) != SF_OK) {
+        send_error(n, m->reply, &err);
+    }
+}
+
+enum sf_code query_nats_new(struct sf_bus *bus, struct queries *qs, const char *subject,
+                            struct query_nats **ret, struct sf_error *err)
+{
+    struct query_nats *n = sf_calloc(1, sizeof(*n));
+    enum sf_code code;
+
+    if (n == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "requests");
+    }
+    n->bus = bus;
+    n->qs = qs;
+    n->sub = (struct sf_bus_sub){.on_msg = on_msg, .data = n};
+    sf_list_init(&n->answers);
+    code = sf_bus_subscribe(bus, &n->sub, subject, NULL, err);
+    if (code != SF_OK) {
+        sf_free(n);
+        return code;
+    }
+    *ret = n;
+    return SF_OK;
+}
+
+void query_nats_free(struct query_nats *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    sf_bus_unsubscribe(n->bus, &n->sub);
+    while (!sf_list_empty(&n->answers)) {
+        answer_free(SF_CONTAINER_OF(n->answers.next, struct answer, link));
+    }
+    sf_free(n);
+}

@@ -1,0 +1,209 @@
+/* Reads of other domains' products: HTTP in, a request over NATS out (query_http.h). */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/bus/service.h"
+#include "leaf/query/http_page.h"
+#include "leaf/query/params.h"
+#include "leaf/query/query_http.h"
+#include "leaf/serving/http_answer.h"
+#include "proto/subjects.h"
+
+#define IDLE_NS (5 * SF_NS_PER_S)
+
+struct relay {
+    struct sf_http_request *request;
+    struct sf_service_ask ask;
+    enum http_form form;
+    const char *kind; /* as in struct http_page; static */
+    bool is_describe;
+    struct sf_buf lines;
+    char position[64];
+    char head[64];
+    struct sf_buf cursor;
+};
+
+static void relay_free(struct relay *relay)
+{
+    sf_buf_done(&relay->lines);
+    sf_buf_done(&relay->cursor);
+    sf_free(relay);
+}
+
+static void on_abort(struct sf_http_request *r, void *data)
+{
+    struct relay *relay = data;
+
+    (void)r;
+    sf_service_ask_cancel(&relay->ask);
+    relay_free(relay);
+}
+
+static void keep_header(const struct sf_bus_msg *m, const char *name, char *ret, size_t size)
+{
+    const char *value = sf_bus_msg_header(m, name);
+
+    if (value != NULL) {
+        (void)snprintf(ret, size, "%s", value);
+    }
+}
+
+static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
+{
+    struct relay *relay = ask->data;
+    const char *cursor = sf_bus_msg_header(m, HEADER_CURSOR);
+
+    sf_buf_slice(&relay->lines, m->data);
+    keep_header(m, HEADER_POSITION, relay->position, sizeof(relay->position));
+    keep_header(m, HEADER_HEAD, relay->head, sizeof(relay->head));
+    if (cursor != NULL) {
+        sf_buf_clear(&relay->cursor);
+        sf_buf_text(&relay->cursor, cursor);
+    }
+}
+
+static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const struct sf_error *err)
+{
+    struct relay *relay = ask->data;
+    struct sf_error failed;
+
+    if (code == SF_OK && sf_buf_check(&relay->lines, "answer", &failed) != SF_OK) {
+        code = failed.code;
+        err = &failed;
+    }
+    if (code != SF_OK) {
+        http_problem(relay->request, err);
+    } else if (relay->is_describe) {
+        http_json(relay->request, 200, &relay->lines);
+    } else {
+        const struct http_page page = {
+            .kind = relay->kind,
+            .lines = sf_buf_view(&relay->lines),
+            .position = relay->position,
+            .cursor = relay->cursor.size == 0 ? "" : sf_buf_cstr(&relay->cursor),
+            .head = *relay->head == '\0' ? NULL : relay->head,
+        };
+
+        http_page_answer(relay->request, relay->form, &page);
+    }
+    relay_free(relay);
+}
+
+static void member_list(struct sf_json_writer *w, const char *name, const char *text)
+{
+    sf_json_key(w, name);
+    sf_json_array_begin(w);
+    while (*text != '\0') {
+        size_t n = strcspn(text, ",");
+
+        sf_json_slice(w, sf_slice_of(text, n));
+        text += n + (text[n] == ',');
+    }
+    sf_json_array_end(w);
+}
+
+static enum sf_code write_body(const struct http_read *what, const struct sf_http_request *r,
+                               enum http_form form, struct sf_buf *out, struct sf_error *err)
+{
+    static const char *const copied[] = {"from", "to", "prefix", "cursor", "after"};
+    struct sf_json_writer w = {.out = out};
+    uint64_t limit;
+    enum sf_code code = query_params_number("limit", sf_http_query(r, "limit"), &limit, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    sf_json_object_begin(&w);
+    sf_json_member_uint(&w, "major", what->major);
+    if (what->table != NULL) {
+        sf_json_member_text(&w, "table", what->table);
+        sf_json_member_text(&w, "format",
+                            what->op == QUERY_CHANGES ? "ndjson" : http_form_format(form));
+        sf_json_member_uint(&w, "pages", 1);
+        sf_json_member_uint(&w, "limit", limit);
+        for (size_t i = 0; i < SF_COUNT(copied); i++) {
+            if (sf_http_query(r, copied[i]) != NULL) {
+                sf_json_member_text(&w, copied[i], sf_http_query(r, copied[i]));
+            }
+        }
+        if (what->key != NULL) {
+            member_list(&w, "key", what->key);
+        }
+        if (sf_http_query(r, "select") != NULL) {
+            member_list(&w, "select", sf_http_query(r, "select"));
+        }
+    }
+    sf_json_object_end(&w);
+    return sf_buf_check(out, "request", err);
+}
+
+static enum sf_code relay_start(struct sf_rt *rt, struct sf_bus *bus, const char *subject,
+                                const struct http_read *what, struct relay *relay,
+                                struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    enum sf_code code = write_body(what, relay->request, relay->form, &body, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    relay->ask = (struct sf_service_ask){
+        .on_page = on_ask_page,
+        .on_end = on_ask_end,
+        .data = relay,
+    };
+    const struct sf_bus_msg m = {.subject = subject, .data = sf_buf_view(&body)};
+
+    return sf_service_ask_start(rt, bus, &relay->ask, &m, IDLE_NS, err);
+}
+
+static void relay_request(struct sf_rt *rt, struct sf_bus *bus, const char *subject,
+                          const struct http_read *what, struct sf_http_request *r, bool is_describe)
+{
+    struct relay *relay = sf_calloc(1, sizeof(*relay));
+    struct sf_error err;
+    enum sf_code code;
+
+    if (relay == NULL) {
+        (void)SF_RAISE(&err, SF_NOMEM, "request");
+        http_problem(r, &err);
+        return;
+    }
+    relay->request = r;
+    relay->form = http_form_of(r);
+    if (what->op == QUERY_CHANGES && relay->form == HTTP_FORM_CSV) {
+        relay->form = HTTP_FORM_NDJSON;
+    }
+    relay->kind = what->op == QUERY_GET       ? NULL
+                  : what->op == QUERY_CHANGES ? "ChangeList"
+                                              : "RecordList";
+    relay->is_describe = is_describe;
+    code = relay_start(rt, bus, subject, what, relay, &err);
+    if (code != SF_OK) {
+        http_problem(r, &err);
+        relay_free(relay);
+        return;
+    }
+    sf_http_set_hooks(r, &(struct sf_http_hooks){.on_abort = on_abort, .data = relay});
+}
+
+void query_http_relay(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+                      const struct http_read *what, struct sf_http_request *r)
+{
+    static const char *const ops[] = {
+        [QUERY_GET] = "get", [QUERY_SCAN] = "scan", [QUERY_CHANGES] = "changes"};
+    char subject[SUBJECT_MAX];
+
+    subject_request(subject, domain, what->product, ops[what->op]);
+    relay_request(rt, bus, subject, what, r, /* is_describe= */ false);
+}
+
+void query_http_relay_describe(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+                               const struct http_read *what, struct sf_http_request *r)
+{
+    char subject[SUBJECT_MAX];
+
+    subject_request(subject, domain, what->product, "describe");
+    relay_request(rt, bus, subject, what, r, /* is_describe= */ true);
+}
