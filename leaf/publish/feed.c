@@ -1,0 +1,366 @@
+#include "leaf/publish/feed.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/assert.h"
+#include "common/sys/log.h"
+
+/*
+ *          changes               work done: sent              taken
+ *   IDLE ----------> READING -------------------> FLUSHING ----------> IDLE or READING
+ *    ^                  |                             |
+ *    +--- nothing ------+---- refused ---> STALLED <--+ not taken
+ *                                             |
+ *                                READING <----+ bus is back, or the retry timer
+ *
+ * Any state -- feed_close() --> freed at once, or CLOSING until work, flush and save are back.
+ */
+
+#define RETRY_NS (250 * SF_NS_PER_MS)
+#define SAVE_NS  (100 * SF_NS_PER_MS)
+#define FLUSH_NS (10 * SF_NS_PER_S)
+
+static void feed_step(struct feed *f);
+
+/* --- cursor ----------------------------------------------------------------------------------- */
+
+static struct sf_slice cursor_key(struct feed *f)
+{
+    static const char prefix[] = "cursor/";
+    const uint32_t lane = store_lane_id(f->table->lane);
+    size_t n = sizeof(prefix) - 1;
+    size_t audience = strlen(f->audience);
+
+    audience = audience > sizeof(f->cursor_key) - n - 4 ? sizeof(f->cursor_key) - n - 4 : audience;
+    memcpy(f->cursor_key, prefix, n);
+    for (unsigned i = 0; i < 4; i++) {
+        f->cursor_key[n++] = (uint8_t)(lane >> (24 - 8 * i));
+    }
+    memcpy(f->cursor_key + n, f->audience, audience);
+    return sf_slice_of(f->cursor_key, n + audience);
+}
+
+static void put_be(uint8_t *at, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++) {
+        at[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+    }
+}
+
+static enum sf_code load_cursor(struct feed *f, struct sf_error *err)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
+    const struct store_head *head = store_lane_head(f->table->lane);
+    bool found = false;
+    enum sf_code code = store_snapshot_new(f->options->store, &snapshot, err);
+
+    if (code == SF_OK) {
+        code = store_small_get(snapshot, STORE_META, cursor_key(f), &value, NULL, &found, err);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    f->epoch = head->epoch;
+    f->cursor = head->seq;
+    if (found && value.size == sizeof(f->cursor_value) &&
+        sf_read_be64(value.data + 4) <= head->seq) {
+        f->cursor = sf_read_be64(value.data + 4);
+    }
+    f->cursor_saved = found ? f->cursor : UINT64_MAX; /* A new feed's start is stored too. */
+    return SF_OK;
+}
+
+static void saved(struct store_write *w, const struct sf_error *err)
+{
+    struct feed *f = w->data;
+
+    f->saving = false;
+    if (err != NULL && err->code != SF_CLOSED) {
+        sf_log(SF_LOG_WARN, "publish.cursor_not_saved", SF_F_TEXT("audience", f->audience),
+               SF_F_ERROR(err));
+    }
+    feed_step(f);
+}
+
+static void save_cursor(struct feed *f)
+{
+    struct sf_error err;
+
+    if (f->saving || f->cursor == f->cursor_saved) {
+        return;
+    }
+    put_be(f->cursor_value, f->epoch, 4);
+    put_be(f->cursor_value + 4, f->cursor, 8);
+    f->put = (struct store_put){
+        .space = STORE_META,
+        .key = cursor_key(f),
+        .value = sf_slice_of(f->cursor_value, sizeof(f->cursor_value)),
+    };
+    f->write = (struct store_write){.data = f, .puts = &f->put, .put_count = 1, .unsynced = true};
+    if (store_submit(f->options->store, &f->write, saved, &err) == SF_OK) {
+        f->saving = true;
+        f->cursor_saved = f->cursor;
+    }
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+/* Query thread. */
+static void read_work(struct sf_work *work)
+{
+    struct feed *f = SF_CONTAINER_OF(work, struct feed, work);
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+
+    f->code = store_snapshot_new(f->options->store, &snapshot, &f->error);
+    if (f->code == SF_OK) {
+        f->code = message_fill(&f->message, &f->spec, snapshot, f->table->lane, f->cursor,
+                               f->cursor, &f->error);
+    }
+}
+
+static void stall(struct feed *f)
+{
+    f->state = FEED_STALLED;
+    sf_counter_add(&f->counters->stalls, 1);
+    sf_rt_timer_start(f->options->rt, &f->timer, RETRY_NS);
+}
+
+static void flushed(struct sf_bus_flush *flush, enum sf_code code)
+{
+    struct feed *f = flush->data;
+
+    f->flush.data = NULL;
+    if (f->state == FEED_CLOSING) {
+        feed_step(f);
+        return;
+    }
+    if (code != SF_OK) {
+        stall(f);
+        return;
+    }
+    sf_counter_add(&f->counters->messages, 1);
+    sf_counter_add(&f->counters->changes, f->message.last - f->message.first + 1);
+    sf_counter_add(&f->counters->bytes, f->message.body.size);
+    f->cursor = f->message.last;
+    f->epoch = f->message.epoch;
+    f->state = FEED_IDLE;
+    feed_step(f);
+}
+
+static enum sf_code send(struct feed *f, struct sf_error *err)
+{
+    const struct sf_bus_msg m = message_of_bus(&f->message, &f->spec);
+    enum sf_code code = sf_bus_publish(f->bus, &m, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    f->flush = (struct sf_bus_flush){.done = flushed, .data = f};
+    code = sf_bus_flush(f->bus, &f->flush, FLUSH_NS, err);
+    if (code != SF_OK) {
+        f->flush.data = NULL;
+    }
+    return code;
+}
+
+static void read_done(struct sf_task *done)
+{
+    struct feed *f = SF_CONTAINER_OF(done, struct feed, work.done);
+    struct sf_error err;
+
+    f->work.done.run = NULL;
+    if (f->state == FEED_CLOSING) {
+        feed_step(f);
+        return;
+    }
+    if (f->code != SF_OK) {
+        sf_log(SF_LOG_ERROR, "publish.read_failed", SF_F_TEXT("subject", f->subject),
+               SF_F_ERROR(&f->error));
+        stall(f);
+        return;
+    }
+    if (f->message.first == 0) {
+        f->state = FEED_IDLE;
+        feed_step(f);
+        return;
+    }
+    f->state = FEED_FLUSHING;
+    if (send(f, &err) != SF_OK) {
+        stall(f);
+    }
+}
+
+static void start_reading(struct feed *f)
+{
+    f->state = FEED_READING;
+    f->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = read_work, .done.run = read_done};
+    sf_rt_work(f->options->rt, &f->work);
+}
+
+static void timer_fire(struct sf_timer *timer)
+{
+    struct feed *f = SF_CONTAINER_OF(timer, struct feed, timer);
+
+    if (f->state == FEED_STALLED) {
+        f->state = FEED_IDLE;
+        feed_step(f);
+    } else {
+        save_cursor(f);
+    }
+}
+
+void feed_discard(struct feed *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    message_done(&f->message);
+    row_view_free(f->view);
+    grant_set_unref(f->grants);
+    sf_free(f->audience);
+    sf_free(f);
+}
+SF_DEFINE_CLEANUP(struct feed, feed_discard)
+
+static bool in_use(const struct feed *f)
+{
+    return f->saving || f->flush.data != NULL || f->work.done.run != NULL;
+}
+
+static void feed_step(struct feed *f)
+{
+    switch (f->state) {
+    case FEED_IDLE:
+        if (store_lane_head(f->table->lane)->seq > f->cursor) {
+            start_reading(f);
+        }
+        if (f->cursor != f->cursor_saved && !f->saving && !sf_list_linked(&f->timer.link)) {
+            sf_rt_timer_start(f->options->rt, &f->timer, SAVE_NS);
+        }
+        break;
+    case FEED_READING:
+    case FEED_FLUSHING:
+    case FEED_STALLED:
+        break;
+    case FEED_CLOSING:
+        if (!in_use(f)) {
+            void (*on_gone)(void *data) = f->on_gone;
+            void *data = f->data;
+
+            feed_discard(f);
+            on_gone(data);
+        }
+        break;
+    }
+}
+
+void feed_wake(struct feed *f)
+{
+    if (f->state == FEED_STALLED) {
+        sf_rt_timer_stop(f->options->rt, &f->timer);
+        f->state = FEED_IDLE;
+    }
+    feed_step(f);
+}
+
+void feed_heartbeat(struct feed *f)
+{
+    const uint64_t head = store_lane_head(f->table->lane)->seq;
+    struct sf_error err;
+    enum sf_code code;
+
+    if (f->state != FEED_IDLE || !sf_bus_connected(f->bus)) {
+        return;
+    }
+    code = message_heartbeat(&f->message, &f->spec, f->epoch, head, f->cursor, &err);
+    if (code == SF_OK) {
+        const struct sf_bus_msg m = message_of_bus(&f->message, &f->spec);
+
+        code = sf_bus_publish(f->bus, &m, &err);
+    }
+    if (code != SF_OK) {
+        sf_log(SF_LOG_DEBUG, "publish.heartbeat_lost", SF_F_ERROR(&err));
+    }
+}
+
+/* --- begin and end ---------------------------------------------------------------------------- */
+
+static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, struct sf_error *err)
+{
+    const struct sf_product *p = spec->table->product->contract;
+    const bool is_own = spec->grant == NULL;
+    enum sf_code code = serving_view(spec->table, spec->grant, NULL, 0, &f->view, err);
+
+    if (code == SF_OK) {
+        code = message_view_name(f->view, f->view_name, err);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    (void)snprintf(f->contract, sizeof(f->contract), "%u.%u.%u", p->version.major, p->version.minor,
+                   p->version.patch);
+    f->spec = (struct message_spec){
+        .lane = {.domain = p->domain,
+                 .product = p->name,
+                 .table = spec->table->contract->name,
+                 .major = p->version.major},
+        .audience = f->audience,
+        .subject = f->subject,
+        .contract = f->contract,
+        .view_name = f->view_name,
+        .view = f->view,
+        .leaf_key = f->options->leaf_key,
+    };
+    f->bus = is_own ? f->options->own : f->options->serve;
+    if (is_own) {
+        subject_own(f->subject, &f->spec.lane);
+    } else {
+        subject_live_source(f->subject, &f->spec.lane, f->audience);
+        f->grants = grant_set_ref(f->options->serving->grants);
+    }
+    return SF_OK;
+}
+
+enum sf_code feed_new(const struct publisher_options *options, struct feed_counters *counters,
+                      const struct feed_spec *spec, struct feed **ret, struct sf_error *err)
+{
+    SF_CLEANUP(feed_discardp) struct feed *f = sf_calloc(1, sizeof(*f));
+    enum sf_code code;
+
+    if (f == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "feed");
+    }
+    f->options = options;
+    f->counters = counters;
+    f->table = spec->table;
+    f->audience = sf_strdup(spec->audience);
+    f->timer.fire = timer_fire;
+    message_init(&f->message);
+    if (f->audience == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "feed");
+    }
+    code = make_spec(f, spec, err);
+    if (code == SF_OK) {
+        code = load_cursor(f, err);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    *ret = SF_TAKE(f);
+    return SF_OK;
+}
+
+void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
+{
+    sf_assert(f->state != FEED_CLOSING);
+    sf_rt_timer_stop(f->options->rt, &f->timer);
+    save_cursor(f);
+    sf_list_remove(&f->link);
+    f->on_gone = on_gone;
+    f->data = data;
+    f->state = FEED_CLOSING;
+    feed_step(f);
+}

@@ -1,0 +1,82 @@
+/*
+ * One feed of the publisher: an audience of a lane, and its cursor.
+ *
+ *   Threads   Loop thread, but for the message while it is being read.
+ *   Close     Cancels; on_gone runs once nothing of the feed is in use, and the feed is freed then.
+ */
+#pragma once
+
+#include "leaf/publish/message.h"
+#include "leaf/publish/publisher.h"
+
+enum feed_state {
+    FEED_IDLE,     /* nothing behind the cursor */
+    FEED_READING,  /* a query thread makes the message */
+    FEED_FLUSHING, /* sent; waiting for the server to have it */
+    FEED_STALLED,  /* the server did not take it; waits for the bus or a moment */
+    FEED_CLOSING,  /* closed while reading, flushing or saving */
+};
+
+struct feed_counters {
+    struct sf_counter messages;
+    struct sf_counter changes;
+    struct sf_counter bytes;
+    struct sf_counter stalls;
+};
+
+struct feed {
+    enum feed_state state;
+    const struct publisher_options *options;
+    struct feed_counters *counters;
+    void (*on_gone)(void *data);
+    void *data;
+
+    const struct served_table *table;
+    char *audience; /* owned; "own" for the owner's stream */
+    struct sf_bus *bus;
+    struct row_view *view; /* owned */
+    char subject[SUBJECT_MAX];
+    char view_name[MESSAGE_VIEW_NAME];
+    char contract[40];
+    struct message_spec spec;
+    struct grant_set *grants; /* held while the view is in use; NULL for the owner */
+
+    uint32_t epoch;
+    uint64_t cursor;       /* last seq the server has taken */
+    uint64_t cursor_saved; /* as it is stored */
+    uint64_t sent_first;   /* for tests and status: of the message under way */
+
+    struct message message;
+    enum sf_code code;
+    struct sf_error error;
+    struct sf_work work;
+    struct sf_bus_flush flush;
+    struct sf_timer timer; /* stalled: try again; else: save the cursor */
+    bool saving;
+    uint8_t cursor_key[96];
+    uint8_t cursor_value[12];
+    struct store_put put;
+    struct store_write write;
+
+    bool wanted;         /* scratch of publisher_update() */
+    struct sf_list link; /* in the publisher */
+};
+
+struct feed_spec {
+    const struct served_table *table;
+    const char *audience;
+    const struct grant *grant; /* NULL: the owner */
+};
+
+/* The feed starts behind its stored cursor, or at the lane's head when it never was. Reads the
+ * store: a few microseconds on the loop. SF_NOMEM, SF_CORRUPT, SF_IO. */
+enum sf_code feed_new(const struct publisher_options *options, struct feed_counters *counters,
+                      const struct feed_spec *spec, struct feed **ret,
+                      struct sf_error *err) SF_MUST_CHECK;
+/* Frees a feed that was never woken; its cursor stays as it is stored. NULL is fine. */
+void feed_discard(struct feed *f);
+/* Looks for changes behind the cursor and moves on. */
+void feed_wake(struct feed *f);
+/* Sends Sheaf-Head when nothing is under way. */
+void feed_heartbeat(struct feed *f);
+void feed_close(struct feed *f, void (*on_gone)(void *data), void *data);

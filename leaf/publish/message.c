@@ -1,0 +1,165 @@
+#include "leaf/publish/message.h"
+
+#include <stdio.h>
+
+#include "common/sys/encoding.h"
+#include "leaf/serving/change.h"
+
+void message_init(struct message *m)
+{
+    *m = (struct message){0};
+}
+
+void message_done(struct message *m)
+{
+    sf_buf_done(&m->body);
+}
+
+static void add_header(struct message *m, const char *name, const char *value)
+{
+    m->headers[m->header_count++] = (struct sf_bus_header){name, value};
+}
+
+/* Position, headers and signature of what the body holds. */
+static enum sf_code message_close(struct message *m, const struct message_spec *spec,
+                                  struct sf_error *err)
+{
+    const bool is_heartbeat = m->first == 0;
+    uint8_t hash[SF_HASH256_SIZE];
+    char hash_text[2 * SF_HASH256_SIZE + 1];
+    char text[MESSAGE_TEXT_MAX];
+    const struct sf_slice body = sf_buf_view(&m->body);
+    struct sf_signature signature;
+    enum sf_code code;
+
+    sf_hash256(&body, 1, hash);
+    sf_encode(SF_HEX, sf_slice_of(hash, sizeof(hash)), hash_text);
+    const size_t n = message_signed_bytes(
+        &(struct message_texts){
+            .lane = spec->lane,
+            .audience = spec->audience,
+            .epoch = m->epoch,
+            .first = m->first,
+            .last = m->last,
+            .prev = m->prev,
+            .head = m->head,
+            .payload_hash = hash_text,
+        },
+        text);
+
+    code = sf_sign(spec->leaf_key, SIGN_MESSAGE, sf_slice_of(text, n), &signature, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    sf_encode(SF_BASE64, sf_slice_of(signature.bytes, sizeof(signature.bytes)), m->signature);
+    (void)snprintf(m->prev_text, sizeof(m->prev_text), "%llu", (unsigned long long)m->prev);
+    m->header_count = 0;
+    if (is_heartbeat) {
+        (void)snprintf(m->head_text, sizeof(m->head_text), "%u:%llu", m->epoch,
+                       (unsigned long long)m->head);
+        add_header(m, HEADER_HEAD, m->head_text);
+    } else {
+        (void)snprintf(m->position, sizeof(m->position), "%u:%llu-%llu", m->epoch,
+                       (unsigned long long)m->first, (unsigned long long)m->last);
+        (void)snprintf(m->id, sizeof(m->id), "%s:%s", spec->subject, m->position);
+        add_header(m, HEADER_POSITION, m->position);
+        add_header(m, HEADER_MSG_ID, m->id);
+        add_header(m, HEADER_TYPE, "application/x-ndjson");
+    }
+    add_header(m, HEADER_PREV, m->prev_text);
+    add_header(m, HEADER_CONTRACT, spec->contract);
+    add_header(m, HEADER_VIEW, spec->view_name);
+    add_header(m, HEADER_AUDIENCE, spec->audience);
+    add_header(m, HEADER_SIG, m->signature);
+    return SF_OK;
+}
+
+static enum sf_code append_changes(struct message *m, const struct message_spec *spec,
+                                   struct store_log *log, struct sf_error *err)
+{
+    struct store_log_entry entry;
+    bool more;
+
+    while (m->body.size < MESSAGE_BYTES) {
+        enum sf_code code = store_log_next(log, &entry, &more, err);
+
+        if (code != SF_OK) {
+            return code;
+        }
+        if (!more || (m->first != 0 && entry.epoch != m->epoch)) {
+            return SF_OK;
+        }
+        code = change_render_json(spec->view, &entry, &m->body, err);
+        if (code != SF_OK) {
+            return code;
+        }
+        m->epoch = entry.epoch;
+        m->first = m->first == 0 ? entry.seq : m->first;
+        m->last = entry.seq;
+    }
+    return SF_OK;
+}
+
+enum sf_code message_fill(struct message *m, const struct message_spec *spec,
+                          const struct store_snapshot *snapshot, const struct store_lane *lane,
+                          uint64_t after, uint64_t prev, struct sf_error *err)
+{
+    SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
+    enum sf_code code;
+
+    sf_buf_clear(&m->body);
+    m->first = 0;
+    m->last = 0;
+    m->head = 0;
+    m->prev = prev;
+    code = store_log_new(snapshot, lane, after, /* verify= */ false, &log, err);
+    if (code == SF_OK) {
+        code = append_changes(m, spec, log, err);
+    }
+    if (code != SF_OK || m->first == 0) {
+        return code;
+    }
+    return message_close(m, spec, err);
+}
+
+enum sf_code message_heartbeat(struct message *m, const struct message_spec *spec, uint32_t epoch,
+                               uint64_t head, uint64_t prev, struct sf_error *err)
+{
+    sf_buf_clear(&m->body);
+    m->epoch = epoch;
+    m->first = 0;
+    m->last = 0;
+    m->prev = prev;
+    m->head = head;
+    return message_close(m, spec, err);
+}
+
+struct sf_bus_msg message_of_bus(const struct message *m, const struct message_spec *spec)
+{
+    return (struct sf_bus_msg){
+        .subject = spec->subject,
+        .data = sf_buf_view(&m->body),
+        .headers = m->headers,
+        .header_count = m->header_count,
+    };
+}
+
+enum sf_code message_view_name(const struct row_view *view, char ret[MESSAGE_VIEW_NAME],
+                               struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf canonical = {0};
+    uint8_t hash[SF_HASH128_SIZE];
+    struct sf_slice parts[2];
+    enum sf_code code;
+
+    row_view_canonical(view, &canonical);
+    code = sf_buf_check(&canonical, "view", err);
+    if (code != SF_OK) {
+        return code;
+    }
+    parts[0] = sf_slice_text(view->table->name);
+    parts[1] = sf_buf_view(&canonical);
+    sf_hash128(parts, 2, hash);
+    sf_encode(SF_BASE32_LOWER, sf_slice_of(hash, sizeof(hash)), ret);
+    return SF_OK;
+}

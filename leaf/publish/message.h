@@ -1,0 +1,68 @@
+/*
+ * One wire message: a run of whole changes of one lane, as one audience may see them, with the
+ * headers that say where it stands and who vouches for it.
+ *
+ *   Threads   Any; one message belongs to one thread at a time.
+ *   Memory    A message owns its text and borrows the spec.
+ *   Limits    MESSAGE_BYTES of changes, one change may exceed; a run never crosses an epoch.
+ */
+#pragma once
+
+#include "common/bus/bus.h"
+#include "common/sys/crypto.h"
+#include "leaf/rowcodec/view.h"
+#include "leaf/store/read.h"
+#include "proto/message.h"
+
+enum { MESSAGE_BYTES = 192 * 1024 };
+
+/* What all messages of one audience of one lane have in common. Immutable while in use. */
+struct message_spec {
+    struct subject_lane lane; /* borrowed names */
+    const char *audience;
+    const char *subject;  /* full subject to publish on */
+    const char *contract; /* version, "1.2.0" */
+    const char *view_name;
+    const struct row_view *view;
+    const struct sf_seed *leaf_key;
+};
+
+struct message {
+    struct sf_buf body;
+    uint32_t epoch;
+    uint64_t first;
+    uint64_t last;
+    uint64_t prev;
+    uint64_t head; /* heartbeats */
+
+    /* Made by message_close(). */
+    char position[64];
+    char prev_text[48];
+    char head_text[48];
+    char id[SUBJECT_MAX + 64];
+    char signature[96];
+    struct sf_bus_header headers[9];
+    size_t header_count;
+};
+
+void message_init(struct message *m);
+void message_done(struct message *m);
+
+/*
+ * Fills @m with changes behind @after of @snapshot, as many as fit, and closes it. With none, @m is
+ * empty (first 0). @prev is the last seq of the audience's message before.
+ * SF_CORRUPT, SF_IO, SF_NOMEM.
+ */
+enum sf_code message_fill(struct message *m, const struct message_spec *spec,
+                          const struct store_snapshot *snapshot, const struct store_lane *lane,
+                          uint64_t after, uint64_t prev, struct sf_error *err) SF_MUST_CHECK;
+/* A heartbeat: an empty body and Sheaf-Head. SF_NOMEM. */
+enum sf_code message_heartbeat(struct message *m, const struct message_spec *spec, uint32_t epoch,
+                               uint64_t head, uint64_t prev, struct sf_error *err) SF_MUST_CHECK;
+/* As the bus wants it; borrows @m and @spec. */
+struct sf_bus_msg message_of_bus(const struct message *m, const struct message_spec *spec);
+
+/* The name of a view: 26 characters of its hash over table and field numbers. */
+enum { MESSAGE_VIEW_NAME = 27 };
+enum sf_code message_view_name(const struct row_view *view, char ret[MESSAGE_VIEW_NAME],
+                               struct sf_error *err) SF_MUST_CHECK;

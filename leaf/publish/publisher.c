@@ -1,0 +1,237 @@
+#include "leaf/publish/publisher.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/sys/log.h"
+#include "leaf/publish/feed.h"
+#include "proto/errors.h"
+
+#define OWN_AUDIENCE "own"
+
+struct publisher {
+    struct publisher_options options;
+    struct feed_counters counters;
+    struct sf_list feeds;
+    size_t feed_count; /* including those that are closing */
+    struct store_listener listener;
+    struct sf_timer heartbeat;
+    bool closing;
+    void (*closed)(void *data);
+    void *closed_data;
+    struct sf_task closed_turn;
+};
+
+static void register_counters(struct publisher *p)
+{
+    const struct {
+        const char *name;
+        const char *help;
+        struct sf_counter *counter;
+    } all[] = {
+        {"publish_messages_total", "Messages the local server has taken.", &p->counters.messages},
+        {"publish_changes_total", "Changes in these messages.", &p->counters.changes},
+        {"publish_bytes_total", "Bytes of these messages.", &p->counters.bytes},
+        {"publish_stalls_total", "Times a feed had to wait for its server.", &p->counters.stalls},
+    };
+
+    for (size_t i = 0; i < SF_COUNT(all); i++) {
+        sf_counter_register(p->options.metrics,
+                            &(struct sf_metric_spec){.name = all[i].name, .help = all[i].help},
+                            all[i].counter);
+    }
+}
+
+static void on_changes(struct store_listener *l, struct store_lane *lane)
+{
+    struct publisher *p = SF_CONTAINER_OF(l, struct publisher, listener);
+
+    for (struct sf_list *at = p->feeds.next, *next; at != &p->feeds; at = next) {
+        struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
+
+        next = at->next;
+        if (f->table->lane == lane && f->state == FEED_IDLE) {
+            feed_wake(f);
+        }
+    }
+}
+
+static void heartbeat_fire(struct sf_timer *timer)
+{
+    struct publisher *p = SF_CONTAINER_OF(timer, struct publisher, heartbeat);
+
+    for (struct sf_list *at = p->feeds.next; at != &p->feeds; at = at->next) {
+        feed_heartbeat(SF_CONTAINER_OF(at, struct feed, link));
+    }
+    sf_rt_timer_start(p->options.rt, &p->heartbeat, PUBLISHER_HEARTBEAT_NS);
+}
+
+enum sf_code publisher_new(const struct publisher_options *options, struct publisher **ret,
+                           struct sf_error *err)
+{
+    struct publisher *p = sf_calloc(1, sizeof(*p));
+
+    if (p == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "publisher");
+    }
+    p->options = *options;
+    sf_list_init(&p->feeds);
+    p->listener.on_changes = on_changes;
+    p->heartbeat.fire = heartbeat_fire;
+    register_counters(p);
+    store_listen(options->store, &p->listener);
+    sf_rt_timer_start(options->rt, &p->heartbeat, PUBLISHER_HEARTBEAT_NS);
+    *ret = p;
+    return SF_OK;
+}
+
+static void finish_close(struct sf_task *turn)
+{
+    struct publisher *p = SF_CONTAINER_OF(turn, struct publisher, closed_turn);
+    void (*closed)(void *data) = p->closed;
+    void *data = p->closed_data;
+
+    sf_metric_remove(&p->counters.messages.metric);
+    sf_metric_remove(&p->counters.changes.metric);
+    sf_metric_remove(&p->counters.bytes.metric);
+    sf_metric_remove(&p->counters.stalls.metric);
+    sf_free(p);
+    closed(data);
+}
+
+static void maybe_closed(struct publisher *p)
+{
+    if (p->closing && p->feed_count == 0) {
+        p->closed_turn.run = finish_close;
+        sf_rt_post(p->options.rt, &p->closed_turn);
+    }
+}
+
+static void on_feed_gone(void *data)
+{
+    struct publisher *p = data;
+
+    p->feed_count--;
+    maybe_closed(p);
+}
+
+static struct feed *find_feed(struct publisher *p, const struct feed_spec *spec)
+{
+    for (struct sf_list *at = p->feeds.next; at != &p->feeds; at = at->next) {
+        struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
+
+        if (f->table->lane == spec->table->lane && strcmp(f->audience, spec->audience) == 0) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Keeps the feed of @spec when its contract and view are still the same; otherwise a new one takes
+ * over behind the cursor of the old.
+ */
+static enum sf_code want_feed(struct publisher *p, const struct feed_spec *spec,
+                              struct sf_error *err)
+{
+    struct feed *old = find_feed(p, spec);
+    struct feed *f;
+    enum sf_code code;
+
+    if (old != NULL && old->wanted) {
+        return SF_OK; /* Another grant of the same audience. */
+    }
+    if (p->feed_count >= FEEDS_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d feeds", FEEDS_MAX);
+    }
+    code = feed_new(&p->options, &p->counters, spec, &f, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    if (old != NULL && old->table == f->table && strcmp(old->view_name, f->view_name) == 0) {
+        old->wanted = true;
+        feed_discard(f);
+        return SF_OK;
+    }
+    if (old != NULL) {
+        f->cursor = old->cursor;
+        f->epoch = old->epoch;
+    }
+    f->wanted = true;
+    p->feed_count++;
+    sf_list_push(&p->feeds, &f->link);
+    return SF_OK;
+}
+
+static enum sf_code want_feeds_of(struct publisher *p, const struct served_product *product,
+                                  struct sf_error *err)
+{
+    const struct serving *s = p->options.serving;
+    const int64_t now_us = sf_rt_wall_us(p->options.rt);
+    const bool serves = s->grants != NULL && s->grants->expires_us > now_us;
+    enum sf_code code = SF_OK;
+
+    for (size_t t = 0; code == SF_OK && t < product->table_count; t++) {
+        struct feed_spec spec = {.table = &product->tables[t], .audience = OWN_AUDIENCE};
+
+        code = want_feed(p, &spec, err);
+        for (size_t g = 0; code == SF_OK && serves && g < s->grants->grant_count; g++) {
+            spec.grant = &s->grants->grants[g];
+            spec.audience = spec.grant->audience;
+            if (spec.grant->until_us > now_us &&
+                spec.grant->major == product->contract->version.major &&
+                strcmp(spec.grant->product, product->contract->name) == 0) {
+                code = want_feed(p, &spec, err);
+            }
+        }
+    }
+    return code;
+}
+
+enum sf_code publisher_update(struct publisher *p, struct sf_error *err)
+{
+    const struct served_product *product;
+    enum sf_code code = SF_OK;
+    size_t at = 0;
+
+    for (struct sf_list *l = p->feeds.next; l != &p->feeds; l = l->next) {
+        SF_CONTAINER_OF(l, struct feed, link)->wanted = false;
+    }
+    while (code == SF_OK &&
+           (product = product_set_next(&p->options.serving->products, &at)) != NULL) {
+        code = want_feeds_of(p, product, err);
+    }
+    /* Also after a failure: what is not granted any more must end. */
+    for (struct sf_list *l = p->feeds.next, *next; l != &p->feeds; l = next) {
+        struct feed *f = SF_CONTAINER_OF(l, struct feed, link);
+
+        next = l->next;
+        if (!f->wanted) {
+            feed_close(f, on_feed_gone, p);
+        }
+    }
+    publisher_wake(p);
+    return code;
+}
+
+void publisher_wake(struct publisher *p)
+{
+    for (struct sf_list *at = p->feeds.next, *next; at != &p->feeds; at = next) {
+        next = at->next;
+        feed_wake(SF_CONTAINER_OF(at, struct feed, link));
+    }
+}
+
+void publisher_close(struct publisher *p, void (*closed)(void *data), void *data)
+{
+    p->closing = true;
+    p->closed = closed;
+    p->closed_data = data;
+    store_unlisten(p->options.store, &p->listener);
+    sf_rt_timer_stop(p->options.rt, &p->heartbeat);
+    p->feed_count++; /* Holds the end until the walk is over. */
+    while (!sf_list_empty(&p->feeds)) {
+        feed_close(SF_CONTAINER_OF(p->feeds.next, struct feed, link), on_feed_gone, p);
+    }
+    on_feed_gone(p);
+}
