@@ -1,0 +1,318 @@
+#include "leaf/uplink/uplink.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/bus/service.h"
+#include "common/sys/log.h"
+#include "proto/errors.h"
+#include "proto/subjects.h"
+
+/*
+ *            sent                    answered
+ *   PAUSED --------> POLLING ----------------------> POLLING (at once)
+ *      ^                |
+ *      +---- refused ---+--- timed out, not connected
+ */
+
+struct uplink {
+    struct uplink_options options;
+    uint64_t have_version;
+    bool polling;
+    uint64_t answered_ns; /* 0: never */
+    bool was_up;
+    struct sf_bus_call poll;
+    struct sf_timer retry;
+
+    struct sf_bus_call call; /* apply */
+    uplink_apply_cb apply_cb;
+    void *apply_data;
+
+    struct sf_counter polls;
+    struct sf_counter failures;
+    struct sf_gauge up;
+    struct sf_gauge bundle_version;
+};
+
+static void poll_start(struct uplink *u);
+
+static void set_up(struct uplink *u, bool is_up, const struct sf_error *why)
+{
+    if (u->was_up == is_up) {
+        return;
+    }
+    u->was_up = is_up;
+    sf_gauge_set(&u->up, is_up);
+    if (is_up) {
+        sf_log(SF_LOG_INFO, "uplink.up", SF_F_TEXT("domain", u->options.domain));
+    } else {
+        sf_log(SF_LOG_WARN, "uplink.down", SF_F_TEXT("domain", u->options.domain), SF_F_ERROR(why));
+    }
+}
+
+static void take_reply(struct uplink *u, const Sheaf__V1__PollReply *reply)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    uint64_t version = u->have_version;
+    uint8_t *at;
+
+    if (reply->bundle == NULL) {
+        return;
+    }
+    at = sf_buf_reserve(&bytes, sheaf__v1__signed__get_packed_size(reply->bundle));
+    if (at == NULL) {
+        return;
+    }
+    bytes.size += sheaf__v1__signed__pack(reply->bundle, at);
+    if (u->options.on_bundle(u->options.data, sf_buf_view(&bytes), &version)) {
+        u->have_version = version;
+        sf_gauge_set(&u->bundle_version, (int64_t)version);
+    }
+}
+
+static enum sf_code read_reply(struct uplink *u, const struct sf_bus_msg *m, struct sf_error *err)
+{
+    Sheaf__V1__PollReply *reply;
+    enum sf_code code = sf_service_check(m, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    reply = sheaf__v1__poll_reply__unpack(NULL, m->data.size, m->data.data);
+    if (reply == NULL) {
+        return SF_RAISE(err, SF_CORRUPT, "the hub's answer to a poll cannot be read");
+    }
+    take_reply(u, reply);
+    sheaf__v1__poll_reply__free_unpacked(reply, NULL);
+    return SF_OK;
+}
+
+static void pause_then_poll(struct uplink *u, const struct sf_error *why)
+{
+    sf_counter_add(&u->failures, 1);
+    if (!uplink_is_up(u)) {
+        set_up(u, false, why);
+    }
+    sf_rt_timer_start(u->options.rt, &u->retry, UPLINK_RETRY_NS);
+}
+
+static void poll_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
+                      const struct sf_bus_msg *m)
+{
+    struct uplink *u = call->data;
+    struct sf_error err;
+    enum sf_code code;
+
+    u->polling = false;
+    if (outcome == SF_BUS_ANSWERED) {
+        code = read_reply(u, m, &err);
+    } else {
+        code = SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_HUB_UNREACHABLE, "the hub does not answer");
+    }
+    if (code != SF_OK) {
+        pause_then_poll(u, &err);
+        return;
+    }
+    u->answered_ns = sf_rt_now_ns(u->options.rt);
+    set_up(u, true, NULL);
+    poll_start(u);
+}
+
+static enum sf_code pack_poll(struct uplink *u, struct sf_buf *out, struct sf_error *err)
+{
+    Sheaf__V1__PollRequest poll = SHEAF__V1__POLL_REQUEST__INIT;
+    /* protobuf-c wants char *, and only reads it. */
+    SF_CLEANUP(sf_freep) char *domain = sf_strdup(u->options.domain);
+    uint8_t *at;
+
+    if (domain == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "poll");
+    }
+    poll.domain = domain;
+    poll.have_version = u->have_version;
+    u->options.fill_poll(u->options.data, &poll);
+    at = sf_buf_reserve(out, sheaf__v1__poll_request__get_packed_size(&poll));
+    if (at != NULL) {
+        out->size += sheaf__v1__poll_request__pack(&poll, at);
+    }
+    return sf_buf_check(out, "poll", err);
+}
+
+static void poll_start(struct uplink *u)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    char subject[SUBJECT_MAX];
+    struct sf_error err;
+    enum sf_code code = pack_poll(u, &body, &err);
+
+    sf_rt_timer_stop(u->options.rt, &u->retry);
+    if (code == SF_OK) {
+        subject_control(subject, "poll");
+        u->poll = (struct sf_bus_call){.done = poll_done, .data = u};
+        code = sf_bus_request(u->options.serve, &u->poll,
+                              &(struct sf_bus_msg){.subject = subject, .data = sf_buf_view(&body)},
+                              UPLINK_POLL_TIMEOUT_NS, &err);
+    }
+    if (code != SF_OK) {
+        pause_then_poll(u, &err);
+        return;
+    }
+    u->polling = true;
+    sf_counter_add(&u->polls, 1);
+}
+
+static void retry_fire(struct sf_timer *timer)
+{
+    poll_start(SF_CONTAINER_OF(timer, struct uplink, retry));
+}
+
+enum sf_code uplink_new(const struct uplink_options *options, uint64_t have_version,
+                        struct uplink **ret, struct sf_error *err)
+{
+    struct uplink *u = sf_calloc(1, sizeof(*u));
+
+    if (u == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "uplink");
+    }
+    u->options = *options;
+    u->have_version = have_version;
+    u->retry.fire = retry_fire;
+    sf_counter_register(
+        options->metrics,
+        &(struct sf_metric_spec){.name = "uplink_polls_total", .help = "Polls sent to the hub."},
+        &u->polls);
+    sf_counter_register(options->metrics,
+                        &(struct sf_metric_spec){.name = "uplink_failures_total",
+                                                 .help = "Polls without a good answer."},
+                        &u->failures);
+    sf_gauge_register(
+        options->metrics,
+        &(struct sf_metric_spec){.name = "uplink_up", .help = "1 when the hub answers."}, &u->up);
+    sf_gauge_register(options->metrics,
+                      &(struct sf_metric_spec){.name = "uplink_bundle_version",
+                                               .help = "Version of the bundle in force."},
+                      &u->bundle_version);
+    sf_gauge_set(&u->bundle_version, (int64_t)have_version);
+    sf_rt_timer_start(options->rt, &u->retry, 0);
+    *ret = u;
+    return SF_OK;
+}
+
+void uplink_free(struct uplink *u)
+{
+    if (u == NULL) {
+        return;
+    }
+    sf_rt_timer_stop(u->options.rt, &u->retry);
+    sf_bus_cancel(u->options.serve, &u->poll);
+    uplink_apply_cancel(u);
+    sf_metric_remove(&u->polls.metric);
+    sf_metric_remove(&u->failures.metric);
+    sf_metric_remove(&u->up.metric);
+    sf_metric_remove(&u->bundle_version.metric);
+    sf_free(u);
+}
+
+bool uplink_is_up(const struct uplink *u)
+{
+    const uint64_t now_ns = sf_rt_now_ns(u->options.rt);
+
+    return u->answered_ns != 0 && now_ns - u->answered_ns < 2 * UPLINK_POLL_TIMEOUT_NS;
+}
+
+void uplink_wake(struct uplink *u)
+{
+    if (!u->polling) {
+        poll_start(u);
+    }
+}
+
+/* --- apply ------------------------------------------------------------------------------------ */
+
+static void apply_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
+                       const struct sf_bus_msg *m)
+{
+    struct uplink *u = call->data;
+    uplink_apply_cb cb = u->apply_cb;
+    Sheaf__V1__ApplyReply *reply = NULL;
+    struct sf_error err;
+    enum sf_code code;
+
+    u->apply_cb = NULL;
+    if (outcome != SF_BUS_ANSWERED) {
+        code = SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_HUB_UNREACHABLE,
+                          "a product is applied by the hub, which does not answer");
+    } else {
+        code = sf_service_check(m, &err);
+    }
+    if (code == SF_OK) {
+        reply = sheaf__v1__apply_reply__unpack(NULL, m->data.size, m->data.data);
+        if (reply == NULL) {
+            code = SF_RAISE(&err, SF_CORRUPT, "the hub's answer cannot be read");
+        }
+    }
+    cb(u->apply_data, reply, code == SF_OK ? NULL : &err);
+    if (reply != NULL) {
+        sheaf__v1__apply_reply__free_unpacked(reply, NULL);
+    }
+}
+
+static enum sf_code pack_apply(const struct uplink *u, const struct uplink_apply *apply,
+                               struct sf_buf *out, struct sf_error *err)
+{
+    SF_CLEANUP(sf_freep) char *domain = sf_strdup(u->options.domain);
+    SF_CLEANUP(sf_freep) char *by = sf_strdup(apply->applied_by);
+    SF_CLEANUP(sf_freep) char *yaml = sf_strndup(apply->yaml.data, apply->yaml.size);
+    Sheaf__V1__ApplyRequest request = SHEAF__V1__APPLY_REQUEST__INIT;
+    uint8_t *at;
+
+    if (domain == NULL || by == NULL || yaml == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "product");
+    }
+    request.domain = domain;
+    request.applied_by = by;
+    request.product_yaml = (ProtobufCBinaryData){apply->yaml.size, (uint8_t *)yaml};
+    request.dry_run = apply->dry_run;
+    at = sf_buf_reserve(out, sheaf__v1__apply_request__get_packed_size(&request));
+    if (at != NULL) {
+        out->size += sheaf__v1__apply_request__pack(&request, at);
+    }
+    return sf_buf_check(out, "product", err);
+}
+
+enum sf_code uplink_apply_product(struct uplink *u, const struct uplink_apply *apply,
+                                  uplink_apply_cb cb, void *data, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    char subject[SUBJECT_MAX];
+    enum sf_code code;
+
+    if (u->apply_cb != NULL) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "another product is being applied");
+    }
+    code = pack_apply(u, apply, &body, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    subject_control(subject, "product.apply");
+    u->call = (struct sf_bus_call){.done = apply_done, .data = u};
+    code = sf_bus_request(u->options.serve, &u->call,
+                          &(struct sf_bus_msg){.subject = subject, .data = sf_buf_view(&body)},
+                          UPLINK_CALL_TIMEOUT_NS, err);
+    if (code == SF_UNAVAILABLE) {
+        err->number = SHEAF_E_HUB_UNREACHABLE;
+    }
+    if (code == SF_OK) {
+        u->apply_cb = cb;
+        u->apply_data = data;
+    }
+    return code;
+}
+
+void uplink_apply_cancel(struct uplink *u)
+{
+    if (u->apply_cb != NULL) {
+        sf_bus_cancel(u->options.serve, &u->call);
+        u->apply_cb = NULL;
+    }
+}

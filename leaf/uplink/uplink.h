@@ -1,0 +1,60 @@
+/*
+ * Uplink: the leaf's lease with the hub, and its way to the bundle.
+ *
+ * Asks mesh.poll for ever. The hub answers at once when it has a newer bundle than the one named,
+ * else after its hold time; so one poll is lease, long poll and acknowledgement in one.
+ *
+ *   Threads   Loop thread.
+ *   Limits    One poll and one other call at a time.
+ *   Close     Cancels.
+ */
+#pragma once
+
+#include "common/bus/bus.h"
+#include "common/sys/metrics.h"
+#include "control.pb-c.h"
+
+#define UPLINK_POLL_TIMEOUT_NS (4 * SF_NS_PER_S)
+#define UPLINK_RETRY_NS        (250 * SF_NS_PER_MS)
+#define UPLINK_CALL_TIMEOUT_NS (10 * SF_NS_PER_S)
+
+struct uplink;
+
+struct uplink_options {
+    struct sf_rt *rt;
+    struct sf_bus *serve; /* borrowed */
+    const char *domain;
+    struct sf_metrics *metrics;
+    /* A Signed bundle came. True: it is in force now as *ret_version; false: refused. */
+    bool (*on_bundle)(void *data, struct sf_slice signed_bundle, uint64_t *ret_version);
+    /* Fills heads, version and so on; what it points to stays until the next call. */
+    void (*fill_poll)(void *data, Sheaf__V1__PollRequest *poll);
+    void *data;
+};
+
+/* Starts polling. SF_NOMEM. */
+enum sf_code uplink_new(const struct uplink_options *options, uint64_t have_version,
+                        struct uplink **ret, struct sf_error *err) SF_MUST_CHECK;
+void uplink_free(struct uplink *u);
+/* Whether the hub answered a poll within the last seconds; and when, 0: never. */
+bool uplink_is_up(const struct uplink *u);
+/* Polls now: heads have changed much, or the bus is back. */
+void uplink_wake(struct uplink *u);
+
+/* @reply is valid during the call; NULL with @err. */
+typedef void (*uplink_apply_cb)(void *data, const Sheaf__V1__ApplyReply *reply,
+                                const struct sf_error *err);
+struct uplink_apply {
+    struct sf_slice yaml;
+    const char *applied_by;
+    bool dry_run;
+};
+/*
+ * Asks the hub to take up a product. @cb runs once, later: SF_UNAVAILABLE E0704 when the hub does
+ * not answer. SF_BUSY: another call is under way. SF_NOMEM.
+ */
+enum sf_code uplink_apply_product(struct uplink *u, const struct uplink_apply *apply,
+                                  uplink_apply_cb cb, void *data,
+                                  struct sf_error *err) SF_MUST_CHECK;
+/* Forgets the call under way: its callback does not run. */
+void uplink_apply_cancel(struct uplink *u);
