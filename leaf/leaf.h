@@ -1,0 +1,25 @@
+/*
+ * The leaf as a whole: owns every service, starts them in order, stops them in reverse.
+ *
+ *   Start    keys and identity (joining when needed), store, products and bundle as stored,
+ *            nats-server, connections, services, HTTP. All but joining works without the hub.
+ *   Stop     HTTP and sources first, then what reads and publishes, then the store (which commits
+ *            what is queued), connections, nats-server.
+ *   Threads  Main thread.
+ */
+#pragma once
+
+#include "common/sys/metrics.h"
+#include "common/sys/rt_uv.h"
+#include "leaf/leaf_config.h"
+#include "leaf/serving/serving.h"
+#include "leaf/uplink/identity.h"
+
+struct leaf;
+
+/* Everything up to taking requests. Any error is fatal: the caller prints it. */
+enum sf_code leaf_new(const struct leaf_config *config, struct leaf **ret,
+                      struct sf_error *err) SF_MUST_CHECK;
+/* Runs until SIGTERM or SIGINT, or a failure that leaves nothing to serve; then stops and frees.
+ * Returns the exit status. */
+int leaf_run(struct leaf *leaf);

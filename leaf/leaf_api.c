@@ -1,0 +1,301 @@
+/*
+ * The HTTP interface of the leaf: who calls, and where a request goes.
+ *
+ *   GET  /livez, /readyz, /metrics       for anyone on this machine
+ *   GET  /v1/status                      LeafStatus
+ *   GET  /v1/products                    ProductList
+ *   PUT  /v1/products/D/P                apply a product file (?dry_run=1)
+ *   GET  /v1/products/D/P[@MAJOR]        Product
+ *   POST /v1/products/D/P[@MAJOR]/T/records
+ *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine
+ *
+ * All of /v1 wants a token of this leaf's domain. Products of other domains are read by asking
+ * their leaf in this domain's name.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/str.h"
+#include "common/identity/token.h"
+#include "leaf/ingest/ingest_http.h"
+#include "leaf/leaf_private.h"
+#include "leaf/query/describe.h"
+#include "leaf/query/query_http.h"
+#include "leaf/serving/http_answer.h"
+#include "proto/errors.h"
+
+/* --- who calls -------------------------------------------------------------------------------- */
+
+static bool find_key(void *data, const char *issuer, struct sf_public_key *ret)
+{
+    const struct leaf *leaf = data;
+
+    if (strcmp(issuer, leaf->config->domain) != 0) {
+        return false;
+    }
+    *ret = leaf->identity.keys.domain.public_key;
+    return true;
+}
+
+static enum sf_code authenticate(struct leaf *leaf, struct sf_http_request *r, struct sf_token *ret,
+                                 struct sf_error *err)
+{
+    const struct sf_token_check check = {
+        .find_key = find_key,
+        .data = leaf,
+        .mesh = leaf->identity.mesh.mesh,
+        .now_s = sf_rt_wall_us(leaf->rt) / SF_US_PER_S,
+    };
+    const char *header = sf_http_header_of(r, "Authorization");
+    enum sf_token_verdict verdict = sf_token_verify(&check, sf_token_of_header(header), ret);
+
+    return verdict == SF_TOKEN_GOOD ? SF_OK : sf_token_raise(verdict, err);
+}
+
+/* --- where it goes ---------------------------------------------------------------------------- */
+
+struct route {
+    struct leaf *leaf;
+    struct sf_http_request *request;
+    char user[160]; /* "domain/user" */
+    char product[64];
+    const char *domain;
+    bool is_get;
+    struct http_read read;
+};
+
+static void not_found(struct sf_http_request *r)
+{
+    struct sf_error err;
+
+    (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_NO_SUCH_PATH, "%s", sf_http_path(r));
+    http_problem(r, &err);
+}
+
+static void wrong_method(struct sf_http_request *r)
+{
+    struct sf_error err;
+
+    (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_METHOD_NOT_ALLOWED, "%s %s", sf_http_method(r),
+                     sf_http_path(r));
+    http_problem(r, &err);
+}
+
+/* P or P@MAJOR. */
+static enum sf_code read_product(struct route *route, const char *text, struct sf_error *err)
+{
+    const char *at = strchr(text, '@');
+    const size_t n = at == NULL ? strlen(text) : (size_t)(at - text);
+    uint64_t major = 0;
+
+    if (!sf_name_is_product(sf_slice_text(route->domain)) ||
+        !sf_name_is_product(sf_slice_of(text, n)) ||
+        (at != NULL &&
+         (sf_parse_u64(sf_slice_text(at + 1), &major) != SF_PARSE_OK || major > UINT32_MAX))) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "the path must name a product: D/P or D/P@MAJOR");
+    }
+    memcpy(route->product, text, n);
+    route->product[n] = '\0';
+    route->read.product = route->product;
+    route->read.major = (uint32_t)major;
+    return SF_OK;
+}
+
+static bool is_own(const struct route *route)
+{
+    return strcmp(route->domain, route->leaf->config->domain) == 0;
+}
+
+static void describe(struct route *route)
+{
+    struct leaf *leaf = route->leaf;
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    struct serving_right right;
+    struct sf_error err;
+    enum sf_code code;
+
+    if (!is_own(route)) {
+        query_http_relay_describe(leaf->rt, leaf->own, route->domain, &route->read, route->request);
+        return;
+    }
+    code = serving_decide(&leaf->serving, &(struct serving_caller){0}, route->product,
+                          route->read.major, &right, &err);
+    if (code == SF_OK) {
+        code = query_describe(&right, &out, &err);
+    }
+    if (code != SF_OK) {
+        http_problem(route->request, &err);
+        return;
+    }
+    http_json(route->request, 200, &out);
+}
+
+static void product_route(struct route *route)
+{
+    if (route->is_get) {
+        describe(route);
+        return;
+    }
+    if (strcmp(sf_http_method(route->request), "PUT") != 0) {
+        wrong_method(route->request);
+        return;
+    }
+    if (!is_own(route)) {
+        struct sf_error err;
+
+        (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_NOT_OWNER, "product %s/%s", route->domain,
+                         route->product);
+        http_problem(route->request, &err);
+        return;
+    }
+    leaf_apply_http(route->leaf, route->request, route->user);
+}
+
+static enum sf_code find_table(const struct route *route, const struct served_table **ret,
+                               struct sf_error *err)
+{
+    struct serving_right right;
+    enum sf_code code;
+
+    if (!is_own(route)) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_NOT_OWNER, "product %s/%s", route->domain,
+                          route->product);
+    }
+    code = serving_decide(&route->leaf->serving, &(struct serving_caller){0}, route->product,
+                          route->read.major, &right, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    *ret = served_product_table(right.product, route->read.table);
+    return *ret == NULL
+               ? SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "table '%s'", route->read.table)
+               : SF_OK;
+}
+
+static void ingest(struct route *route)
+{
+    const struct served_table *table;
+    struct sf_error err;
+
+    if (find_table(route, &table, &err) != SF_OK) {
+        http_problem(route->request, &err);
+        return;
+    }
+    ingest_http(route->leaf->ingest, table, route->request);
+}
+
+static void read_rows(struct route *route, enum query_op op)
+{
+    struct leaf *leaf = route->leaf;
+
+    route->read.op = op;
+    if (is_own(route)) {
+        query_http(leaf->queries, &route->read, route->request);
+    } else {
+        query_http_relay(leaf->rt, leaf->own, route->domain, &route->read, route->request);
+    }
+}
+
+static void quarantine(struct route *route)
+{
+    const struct served_table *table;
+    struct sf_error err;
+
+    if (find_table(route, &table, &err) != SF_OK) {
+        http_problem(route->request, &err);
+        return;
+    }
+    query_http_quarantine(route->leaf->queries, &route->read, route->request);
+}
+
+/* /v1/products/D/P/T/WHAT[/KEY] */
+static void table_route(struct route *route)
+{
+    const size_t parts = sf_http_part_count(route->request);
+    const char *what = sf_http_part(route->request, 5);
+
+    route->read.table = sf_http_part(route->request, 4);
+    if (!sf_name_is_table(sf_slice_text(route->read.table))) {
+        not_found(route->request);
+    } else if (strcmp(what, "records") == 0 && parts == 6 &&
+               strcmp(sf_http_method(route->request), "POST") == 0) {
+        ingest(route);
+    } else if (!route->is_get) {
+        wrong_method(route->request);
+    } else if (strcmp(what, "records") == 0) {
+        route->read.key = sf_http_part(route->request, 6);
+        read_rows(route, parts == 7 ? QUERY_GET : QUERY_SCAN);
+    } else if (strcmp(what, "changes") == 0 && parts == 6) {
+        read_rows(route, QUERY_CHANGES);
+    } else if (strcmp(what, "quarantine") == 0 && parts == 6) {
+        quarantine(route);
+    } else {
+        not_found(route->request);
+    }
+}
+
+static void products_route(struct route *route)
+{
+    const size_t parts = sf_http_part_count(route->request);
+    struct sf_error err;
+
+    if (parts == 2 && route->is_get) {
+        leaf_products_http(route->leaf, route->request);
+        return;
+    }
+    if (parts != 4 && parts != 6 && parts != 7) {
+        not_found(route->request);
+        return;
+    }
+    route->domain = sf_http_part(route->request, 2);
+    if (read_product(route, sf_http_part(route->request, 3), &err) != SF_OK) {
+        http_problem(route->request, &err);
+    } else if (parts == 4) {
+        product_route(route);
+    } else {
+        table_route(route);
+    }
+}
+
+static void v1_route(struct leaf *leaf, struct sf_http_request *r)
+{
+    const char *what = sf_http_part(r, 1);
+    struct route route = {
+        .leaf = leaf, .request = r, .is_get = strcmp(sf_http_method(r), "GET") == 0};
+    struct sf_token token;
+    struct sf_error err;
+
+    if (authenticate(leaf, r, &token, &err) != SF_OK) {
+        http_problem(r, &err);
+        return;
+    }
+    (void)snprintf(route.user, sizeof(route.user), "%s/%s", token.issuer, token.subject);
+    if (what != NULL && strcmp(what, "products") == 0) {
+        products_route(&route);
+    } else if (what != NULL && strcmp(what, "status") == 0 && sf_http_part_count(r) == 2 &&
+               route.is_get) {
+        leaf_status_http(leaf, r);
+    } else {
+        not_found(r);
+    }
+}
+
+void leaf_api_handle(struct sf_http_request *r, void *data)
+{
+    struct leaf *leaf = data;
+    const char *path = sf_http_path(r);
+    const char *first = sf_http_part(r, 0);
+
+    if (first != NULL && strcmp(first, "v1") == 0) {
+        v1_route(leaf, r);
+    } else if (strcmp(path, "/livez") == 0) {
+        leaf_livez_http(r);
+    } else if (strcmp(path, "/readyz") == 0) {
+        leaf_readyz_http(leaf, r);
+    } else if (strcmp(path, "/metrics") == 0) {
+        leaf_metrics_http(leaf, r);
+    } else {
+        not_found(r);
+    }
+}

@@ -1,0 +1,470 @@
+/* The leaf's side of the mesh: its nats-server, its two connections, bundle, lease, credentials. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/bus/natsd_config.h"
+#include "leaf/leaf_private.h"
+#include "leaf/store/read.h"
+#include "leaf/uplink/join.h"
+#include "proto/subjects.h"
+
+#define TICK_NS        SF_NS_PER_S
+#define RENEW_RETRY_US (60 * SF_US_PER_S)
+#define RENEW_BELOW_US (12 * 3600 * SF_US_PER_S)
+
+enum { NATS_PORT_FIRST = 14222 };
+
+/* meta: version of the newest bundle ever accepted (8 bytes), then the bundle. */
+static const struct sf_slice bundle_key = {(const uint8_t *)"bundle", 6};
+
+/* Renewing credentials on a query thread. */
+struct renewal {
+    struct leaf *leaf;
+    struct identity_mesh mesh;
+    enum sf_code code;
+    struct sf_error error;
+    struct sf_work work;
+    bool running;
+    int64_t next_us; /* not before */
+};
+
+/* --- bundle ----------------------------------------------------------------------------------- */
+
+static struct grant_trust trust_of(const struct leaf *leaf)
+{
+    return (struct grant_trust){
+        .mesh = leaf->identity.mesh.mesh,
+        .domain = leaf->config->domain,
+        .hub_key = &leaf->identity.mesh.hub_key,
+        .domain_key = &leaf->identity.keys.domain.public_key,
+        .now_us = sf_rt_wall_us(leaf->rt),
+    };
+}
+
+static uint64_t version_stored(const struct leaf *leaf)
+{
+    return leaf->bundle_bytes.size < 8 ? 0 : sf_read_be64(leaf->bundle_bytes.data);
+}
+
+enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    const struct grant_trust trust = trust_of(leaf);
+    struct sf_error refused;
+    bool found;
+    enum sf_code code = store_snapshot_new(leaf->store, &snapshot, err);
+
+    if (code == SF_OK) {
+        code = store_small_get(snapshot, STORE_META, bundle_key, &leaf->bundle_bytes, NULL, &found,
+                               err);
+    }
+    if (code != SF_OK || leaf->bundle_bytes.size < 8) {
+        return code;
+    }
+    code = grant_set_open(sf_slice_of(leaf->bundle_bytes.data + 8, leaf->bundle_bytes.size - 8),
+                          &trust, &leaf->serving.grants, &refused);
+    if (code != SF_OK) {
+        sf_log(SF_LOG_WARN, "leaf.bundle_not_in_force", SF_F_ERROR(&refused));
+    }
+    return SF_OK;
+}
+
+static void bundle_saved(struct store_write *w, const struct sf_error *err)
+{
+    struct leaf *leaf = w->data;
+
+    leaf->bundle_saving = false;
+    if (err != NULL) {
+        sf_log(SF_LOG_WARN, "leaf.bundle_not_stored", SF_F_ERROR(err));
+    }
+}
+
+/* Keeps the bundle for the next start. One that comes while the last is being stored is stored with
+ * the one after it: the hub sends another within half its life. */
+static void store_bundle(struct leaf *leaf, uint64_t version, struct sf_slice bundle)
+{
+    struct sf_error err;
+
+    if (leaf->bundle_saving) {
+        return;
+    }
+    sf_buf_clear(&leaf->bundle_bytes);
+    sf_buf_be64(&leaf->bundle_bytes, version);
+    sf_buf_slice(&leaf->bundle_bytes, bundle);
+    leaf->bundle_put = (struct store_put){
+        .space = STORE_META, .key = bundle_key, .value = sf_buf_view(&leaf->bundle_bytes)};
+    leaf->bundle_write =
+        (struct store_write){.data = leaf, .puts = &leaf->bundle_put, .put_count = 1};
+    if (sf_buf_check(&leaf->bundle_bytes, "bundle", &err) != SF_OK ||
+        store_submit(leaf->store, &leaf->bundle_write, bundle_saved, &err) != SF_OK) {
+        sf_log(SF_LOG_WARN, "leaf.bundle_not_stored", SF_F_ERROR(&err));
+        return;
+    }
+    leaf->bundle_saving = true;
+}
+
+static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_version)
+{
+    struct leaf *leaf = data;
+    struct grant_trust trust = trust_of(leaf);
+    struct grant_set *grants;
+    struct sf_error err;
+
+    trust.version_min = version_stored(leaf);
+    if (leaf->serving.grants != NULL && leaf->serving.grants->version > trust.version_min) {
+        trust.version_min = leaf->serving.grants->version;
+    }
+    if (grant_set_open(signed_bundle, &trust, &grants, &err) != SF_OK) {
+        sf_log(SF_LOG_ERROR, "leaf.bundle_refused", SF_F_ERROR(&err));
+        return false;
+    }
+    if (grants->refused > 0) {
+        sf_log(SF_LOG_ERROR, "leaf.grants_without_consent", SF_F_UINT("count", grants->refused));
+    }
+    grant_set_unref(leaf->serving.grants);
+    leaf->serving.grants = grants;
+    *ret_version = grants->version;
+    leaf_serving_changed(leaf);
+    store_bundle(leaf, grants->version, signed_bundle);
+    return true;
+}
+
+void leaf_serving_changed(struct leaf *leaf)
+{
+    struct sf_error err;
+
+    if (leaf->publisher != NULL && publisher_update(leaf->publisher, &err) != SF_OK) {
+        sf_log(SF_LOG_ERROR, "leaf.feeds_missing", SF_F_ERROR(&err));
+    }
+}
+
+/* --- lease ------------------------------------------------------------------------------------ */
+
+/* protobuf-c takes char * for texts that it only reads. */
+static char *unconst(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = text};
+
+    return u.out;
+}
+
+static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
+{
+    struct leaf *leaf = data;
+    const struct served_product *p;
+    size_t at = 0;
+    size_t n = 0;
+
+    while ((p = product_set_next(&leaf->serving.products, &at)) != NULL) {
+        for (size_t t = 0; t < p->table_count && n < HEADS_MAX; t++, n++) {
+            const struct store_head *head = store_lane_head(p->tables[t].lane);
+            Sheaf__V1__LaneHead *out = &leaf->heads[n];
+
+            sheaf__v1__lane_head__init(out);
+            out->product = unconst(p->contract->name);
+            out->major = p->contract->version.major;
+            out->table = unconst(p->tables[t].contract->name);
+            out->epoch = head->epoch;
+            out->seq = head->seq;
+            out->commit_us = head->commit_us;
+            out->rows = head->rows;
+            out->quarantined = head->quarantined;
+            leaf->head_list[n] = out;
+        }
+    }
+    poll->heads = leaf->head_list;
+    poll->n_heads = n;
+    poll->leaf_version = unconst(SHEAF_VERSION);
+    poll->nats_server_version = unconst(sf_natsd_version(leaf->natsd));
+}
+
+/* --- credentials ------------------------------------------------------------------------------ */
+
+/* Query thread. */
+static void renew_work(struct sf_work *work)
+{
+    struct renewal *r = SF_CONTAINER_OF(work, struct renewal, work);
+    const struct join_request request = {
+        .identity = &r->leaf->identity,
+        .hub_url = r->leaf->config->hub_url != NULL ? r->leaf->config->hub_url
+                                                    : r->leaf->identity.mesh.hub_url,
+        .token = "",
+    };
+
+    r->code = join_perform(&request, &r->mesh, &r->error);
+}
+
+static void renew_done(struct sf_task *done)
+{
+    struct renewal *r = SF_CONTAINER_OF(done, struct renewal, work.done);
+
+    r->running = false;
+    r->next_us = sf_rt_wall_us(r->leaf->rt) + RENEW_RETRY_US;
+    if (r->code != SF_OK) {
+        sf_log(SF_LOG_WARN, "leaf.credentials_not_renewed", SF_F_ERROR(&r->error));
+        return;
+    }
+    r->leaf->identity.mesh = r->mesh;
+    sf_log(SF_LOG_INFO, "leaf.credentials_renewed");
+}
+
+/* Credentials live for a day and are renewed at half their life. */
+static void maybe_renew(struct leaf *leaf, int64_t now_us)
+{
+    struct renewal *r = leaf->renewal;
+    const int64_t left_us = leaf->identity.mesh.expires_us - now_us;
+
+    if (!leaf->identity.mesh.joined || r->running || r->next_us > now_us ||
+        left_us > RENEW_BELOW_US) {
+        return;
+    }
+    r->running = true;
+    r->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = renew_work, .done.run = renew_done};
+    sf_rt_work(leaf->rt, &r->work);
+}
+
+static bool has_expired_grant(const struct grant_set *set, int64_t from_us, int64_t to_us)
+{
+    if (set == NULL) {
+        return false;
+    }
+    if (set->expires_us > from_us && set->expires_us <= to_us) {
+        return true;
+    }
+    for (size_t i = 0; i < set->grant_count; i++) {
+        if (set->grants[i].until_us > from_us && set->grants[i].until_us <= to_us) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tick_fire(struct sf_timer *timer)
+{
+    struct leaf *leaf = SF_CONTAINER_OF(timer, struct leaf, tick);
+    const int64_t now_us = sf_rt_wall_us(leaf->rt);
+
+    /* Twice the period, so that a late tick misses nothing. */
+    if (has_expired_grant(leaf->serving.grants, now_us - 2 * SF_US_PER_S, now_us)) {
+        leaf_serving_changed(leaf);
+    }
+    maybe_renew(leaf, now_us);
+    sf_rt_timer_start(leaf->rt, &leaf->tick, TICK_NS);
+}
+
+/* --- nats-server and connections -------------------------------------------------------------- */
+
+static enum sf_code configure(void *data, struct sf_buf *ret, struct sf_error *err)
+{
+    struct leaf *leaf = data;
+    const struct identity *id = &leaf->identity;
+    const char *apps[] = {id->keys.app_user};
+    char name[80];
+    char log_path[4096];
+    const struct sf_natsd_leaf config = {
+        .name = name,
+        .domain = leaf->config->domain,
+        .client_port = leaf->nats_port,
+        .log_path = log_path,
+        .process_user = id->keys.process_user,
+        .process_serve_user = id->keys.process_serve_user,
+        .app_users = apps,
+        .app_user_count = SF_COUNT(apps),
+        .system_user = id->keys.system_user,
+        .hub_url = id->mesh.joined ? id->mesh.leafnode_url : NULL,
+        .creds_path = id->creds_path,
+        .serve_creds_path = id->serve_creds_path,
+    };
+
+    (void)snprintf(name, sizeof(name), "leaf-%s", leaf->config->domain);
+    (void)snprintf(log_path, sizeof(log_path), "%s/log/nats-server.log", leaf->config->data_dir);
+    sf_natsd_config_leaf(&config, ret);
+    return sf_buf_check(ret, "configuration of nats-server", err);
+}
+
+static void on_natsd_up(void *data)
+{
+    struct leaf *leaf = data;
+
+    leaf->natsd_up = true;
+    sf_log(SF_LOG_INFO, "leaf.nats_server_up", SF_F_UINT("port", leaf->nats_port),
+           SF_F_TEXT("version", sf_natsd_version(leaf->natsd)));
+}
+
+static void on_natsd_down(void *data)
+{
+    struct leaf *leaf = data;
+
+    leaf->natsd_up = false;
+    sf_log(SF_LOG_WARN, "leaf.nats_server_down");
+}
+
+static void on_natsd_failed(void *data, const struct sf_error *err)
+{
+    struct leaf *leaf = data;
+
+    sf_log(SF_LOG_ERROR, "leaf.nats_server_failed", SF_F_ERROR(err));
+    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s\n", err->number, err->text);
+    leaf_begin_stop(leaf, 7);
+}
+
+static void on_bus_state(struct sf_bus *bus, bool is_connected)
+{
+    struct leaf *leaf = bus->data;
+
+    if (is_connected && leaf->publisher != NULL) {
+        publisher_wake(leaf->publisher);
+    }
+    if (is_connected && bus == leaf->serve && leaf->uplink != NULL) {
+        uplink_wake(leaf->uplink);
+    }
+}
+
+static enum sf_code open_bus(struct leaf *leaf, const char *name, const struct sf_seed *seed,
+                             const char *nkey, struct sf_bus **ret, struct sf_error *err)
+{
+    char url[64];
+    const char *urls[] = {url};
+    const struct sf_bus_nats_options options = {
+        .urls = urls, .url_count = 1, .name = name, .user = seed, .nkey = nkey};
+    enum sf_code code;
+
+    (void)snprintf(url, sizeof(url), "nats://127.0.0.1:%u", leaf->nats_port);
+    code = sf_bus_nats_open(leaf->rt, &options, ret, err);
+    if (code == SF_OK) {
+        (*ret)->on_state = on_bus_state;
+        (*ret)->data = leaf;
+    }
+    return code;
+}
+
+static enum sf_code start_natsd(struct leaf *leaf, struct sf_error *err)
+{
+    char config_path[4096];
+    const struct sf_natsd_options options = {
+        .binary = leaf->config->nats_server,
+        .config_path = config_path,
+        .client_port = leaf->config->nats_port,
+        .configure = configure,
+        .on_up = on_natsd_up,
+        .on_down = on_natsd_down,
+        .on_failed = on_natsd_failed,
+        .data = leaf,
+    };
+    struct sf_natsd_options chosen = options;
+    enum sf_code code = SF_OK;
+
+    if (chosen.client_port == 0) {
+        code = sf_port_find(NATS_PORT_FIRST, &chosen.client_port, err);
+    } else if (!sf_port_is_free(chosen.client_port)) {
+        code =
+            SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_PORT_IN_USE, "NATS port %u", chosen.client_port);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    leaf->nats_port = chosen.client_port;
+    (void)snprintf(config_path, sizeof(config_path), "%s/nats-server.conf", leaf->config->data_dir);
+    return sf_natsd_start(leaf->uv, &chosen, &leaf->natsd, err);
+}
+
+static enum sf_code start_requests(struct leaf *leaf, struct sf_error *err)
+{
+    char subject[SUBJECT_MAX];
+    enum sf_code code;
+
+    subject_request_listen(subject, leaf->config->domain);
+    code = query_nats_new(leaf->serve, leaf->queries, subject, &leaf->requests_serve, err);
+    if (code == SF_OK) {
+        subject_request_local(subject, leaf->config->domain);
+        code = query_nats_new(leaf->own, leaf->queries, subject, &leaf->requests_own, err);
+    }
+    return code;
+}
+
+static enum sf_code start_publisher(struct leaf *leaf, struct sf_error *err)
+{
+    const struct publisher_options options = {
+        .rt = leaf->rt,
+        .store = leaf->store,
+        .serving = &leaf->serving,
+        .serve = leaf->serve,
+        .own = leaf->own,
+        .leaf_key = &leaf->identity.keys.leaf,
+        .metrics = &leaf->metrics,
+    };
+    enum sf_code code = publisher_new(&options, &leaf->publisher, err);
+
+    return code == SF_OK ? publisher_update(leaf->publisher, err) : code;
+}
+
+enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
+{
+    const struct identity_keys *k = &leaf->identity.keys;
+    const struct uplink_options uplink = {
+        .rt = leaf->rt,
+        .domain = leaf->config->domain,
+        .metrics = &leaf->metrics,
+        .on_bundle = on_bundle,
+        .fill_poll = fill_poll,
+        .data = leaf,
+    };
+    enum sf_code code = start_natsd(leaf, err);
+
+    if (code == SF_OK) {
+        code = open_bus(leaf, "leaf-serve", &k->process_serve, k->process_serve_user, &leaf->serve,
+                        err);
+    }
+    if (code == SF_OK) {
+        code = open_bus(leaf, "leaf", &k->process, k->process_user, &leaf->own, err);
+    }
+    if (code == SF_OK) {
+        code = start_requests(leaf, err);
+    }
+    if (code == SF_OK) {
+        code = start_publisher(leaf, err);
+    }
+    if (code == SF_OK && leaf->identity.mesh.joined) {
+        struct uplink_options o = uplink;
+
+        o.serve = leaf->serve;
+        code = uplink_new(&o, leaf->serving.grants == NULL ? 0 : leaf->serving.grants->version,
+                          &leaf->uplink, err);
+    }
+    if (code == SF_OK) {
+        leaf->renewal = sf_calloc(1, sizeof(*leaf->renewal));
+        code = leaf->renewal == NULL ? SF_RAISE(err, SF_NOMEM, "leaf") : SF_OK;
+    }
+    if (code == SF_OK) {
+        leaf->renewal->leaf = leaf;
+        leaf->tick.fire = tick_fire;
+        sf_rt_timer_start(leaf->rt, &leaf->tick, TICK_NS);
+    }
+    return code;
+}
+
+bool leaf_mesh_is_renewing(const struct leaf *leaf)
+{
+    return leaf->renewal != NULL && leaf->renewal->running;
+}
+
+void leaf_mesh_stop_services(struct leaf *leaf)
+{
+    query_nats_free(leaf->requests_serve);
+    query_nats_free(leaf->requests_own);
+    leaf->requests_serve = NULL;
+    leaf->requests_own = NULL;
+    uplink_free(leaf->uplink);
+    leaf->uplink = NULL;
+    leaf_apply_cancel(leaf);
+}
+
+void leaf_mesh_done(struct leaf *leaf)
+{
+    sf_free(leaf->renewal);
+    leaf->renewal = NULL;
+}

@@ -1,0 +1,110 @@
+/* What the files of the root object share: leaf.c, leaf_mesh.c, leaf_apply.c, leaf_api.c,
+ * leaf_status.c. */
+#pragma once
+
+#include "common/bus/bus_nats.h"
+#include "common/bus/natsd.h"
+#include "common/sys/file.h"
+#include "common/sys/http_server.h"
+#include "common/sys/seal.h"
+#include "leaf/ingest/ingest.h"
+#include "leaf/leaf.h"
+#include "leaf/publish/publisher.h"
+#include "leaf/query/query.h"
+#include "leaf/query/query_nats.h"
+#include "leaf/uplink/uplink.h"
+
+enum { HEADS_MAX = 1024 };
+
+enum stop_stage {
+    STOP_NONE,      /* running */
+    STOP_PUBLISHER, /* waiting for the publisher, for requests and for readers */
+    STOP_STORE,
+    STOP_BUSES,
+    STOP_NATSD,
+    STOP_DONE,
+};
+
+struct apply; /* leaf_apply.c */
+
+struct leaf {
+    const struct leaf_config *config;
+    struct rt_uv *uv;
+    struct sf_rt *rt;
+    struct sf_metrics metrics;
+    struct sf_lock lock; /* of the data directory */
+    struct identity identity;
+    uint8_t seal_key[SF_SEAL_KEY_SIZE];
+    int64_t started_us;
+
+    struct store *store;
+    struct serving serving;
+    struct ingest *ingest;
+    struct queries *queries;
+    struct publisher *publisher;
+
+    struct sf_natsd *natsd;
+    bool natsd_up;
+    uint16_t nats_port;
+    struct sf_bus *serve; /* account <d>.serve */
+    struct sf_bus *own;   /* account <d> */
+    struct query_nats *requests_serve;
+    struct query_nats *requests_own;
+    struct uplink *uplink;
+    struct sf_timer tick; /* every second: what has expired */
+
+    struct renewal *renewal; /* leaf_mesh.c */
+    Sheaf__V1__LaneHead heads[HEADS_MAX];
+    Sheaf__V1__LaneHead *head_list[HEADS_MAX];
+
+    struct store_write bundle_write; /* leaf_mesh.c: storing the bundle in force */
+    struct store_put bundle_put;
+    struct sf_buf bundle_bytes;
+    bool bundle_saving;
+
+    struct apply *apply; /* under way, or NULL */
+    struct sf_http_server *http;
+
+    struct sf_gauge store_failed;
+    struct sf_gauge store_queued_bytes;
+    struct sf_counter store_commits; /* brought up to store_stats() at each scrape */
+    struct sf_counter store_syncs;
+    struct sf_counter store_changes;
+
+    enum stop_stage stop;
+    size_t closing; /* answers that the stage waits for */
+    struct sf_timer stop_poll;
+    int exit_status;
+};
+
+/* leaf_mesh.c: nats-server, connections, bundle, lease. */
+enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+/* Ends services over NATS, at once; connections and server stay. */
+void leaf_mesh_stop_services(struct leaf *leaf);
+/* Whether a renewal of credentials is still running on a query thread. */
+bool leaf_mesh_is_renewing(const struct leaf *leaf);
+void leaf_mesh_done(struct leaf *leaf);
+/* Products or grants changed. */
+void leaf_serving_changed(struct leaf *leaf);
+
+/* leaf_apply.c */
+enum sf_code leaf_products_load(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+void leaf_apply_http(struct leaf *leaf, struct sf_http_request *r, const char *user);
+/* Forgets an apply that still waits for the hub. */
+void leaf_apply_cancel(struct leaf *leaf);
+
+/* leaf_api.c */
+void leaf_api_handle(struct sf_http_request *r, void *data);
+
+/* leaf_status.c */
+void leaf_metrics_register(struct leaf *leaf);
+void leaf_metrics_http(struct leaf *leaf, struct sf_http_request *r);
+void leaf_status_http(struct leaf *leaf, struct sf_http_request *r);
+void leaf_products_http(struct leaf *leaf, struct sf_http_request *r);
+/* livez: the process answers. readyz: it can take and serve data of its own domain. */
+void leaf_livez_http(struct sf_http_request *r);
+void leaf_readyz_http(struct leaf *leaf, struct sf_http_request *r);
+
+/* leaf.c */
+void leaf_begin_stop(struct leaf *leaf, int exit_status);

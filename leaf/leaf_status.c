@@ -1,0 +1,179 @@
+/* What the leaf says of itself: status, health, metrics, its products. */
+#include <stdio.h>
+
+#include "leaf/leaf_private.h"
+#include "leaf/query/describe.h"
+#include "leaf/serving/http_answer.h"
+#include "proto/errors.h"
+
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+void leaf_metrics_register(struct leaf *leaf)
+{
+    const struct {
+        const char *name;
+        const char *help;
+        struct sf_counter *counter;
+    } counters[] = {
+        {"store_commits_total", "Group commits.", &leaf->store_commits},
+        {"store_syncs_total", "Commits with fdatasync.", &leaf->store_syncs},
+        {"store_changes_total", "Changes made durable.", &leaf->store_changes},
+    };
+
+    for (size_t i = 0; i < SF_COUNT(counters); i++) {
+        sf_counter_register(
+            &leaf->metrics,
+            &(struct sf_metric_spec){.name = counters[i].name, .help = counters[i].help},
+            counters[i].counter);
+    }
+    sf_gauge_register(
+        &leaf->metrics,
+        &(struct sf_metric_spec){.name = "store_failed", .help = "1 when the store is read-only."},
+        &leaf->store_failed);
+    sf_gauge_register(&leaf->metrics,
+                      &(struct sf_metric_spec){.name = "store_queued_bytes",
+                                               .help = "Bytes waiting for a commit."},
+                      &leaf->store_queued_bytes);
+}
+
+static void raise_to(struct sf_counter *c, uint64_t value)
+{
+    sf_counter_add(c, value - atomic_load_explicit(&c->value, memory_order_relaxed));
+}
+
+void leaf_metrics_http(struct leaf *leaf, struct sf_http_request *r)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+    const struct store_stats stats = store_stats(leaf->store);
+    struct sf_error err;
+
+    raise_to(&leaf->store_commits, stats.commits);
+    raise_to(&leaf->store_syncs, stats.syncs);
+    raise_to(&leaf->store_changes, stats.changes);
+    sf_gauge_set(&leaf->store_failed, stats.failed);
+    sf_gauge_set(&leaf->store_queued_bytes, (int64_t)stats.queued_bytes);
+    sf_metrics_render(&leaf->metrics, &text);
+    if (sf_buf_check(&text, "metrics", &err) != SF_OK) {
+        http_problem(r, &err);
+        return;
+    }
+    sf_http_respond(r, 200, SF_METRICS_CONTENT_TYPE, NULL, 0, sf_buf_view(&text));
+}
+
+/* --- health ----------------------------------------------------------------------------------- */
+
+void leaf_livez_http(struct sf_http_request *r)
+{
+    sf_http_respond(r, 200, "text/plain; charset=utf-8", NULL, 0, SF_LITERAL("ok\n"));
+}
+
+void leaf_readyz_http(struct leaf *leaf, struct sf_http_request *r)
+{
+    struct sf_error err;
+
+    if (store_failed(leaf->store)) {
+        (void)SF_RAISE_E(&err, SF_IO, SHEAF_E_STORE_FAILED, "the store is read-only");
+    } else if (!leaf->natsd_up || !sf_bus_connected(leaf->own)) {
+        (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE,
+                         "the leaf's nats-server is not up");
+    } else {
+        leaf_livez_http(r);
+        return;
+    }
+    http_problem(r, &err);
+}
+
+/* --- products and status ---------------------------------------------------------------------- */
+
+static enum sf_code write_products(const struct leaf *leaf, struct sf_json_writer *w,
+                                   struct sf_error *err)
+{
+    struct serving_right right = {0};
+    enum sf_code code = SF_OK;
+    size_t at = 0;
+
+    sf_json_array_begin(w);
+    while (code == SF_OK &&
+           (right.product = product_set_next(&leaf->serving.products, &at)) != NULL) {
+        code = query_describe_item(&right, w, err);
+    }
+    sf_json_array_end(w);
+    return code;
+}
+
+void leaf_products_http(struct leaf *leaf, struct sf_http_request *r)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    struct sf_json_writer w = {.out = &body};
+    struct sf_error err;
+    enum sf_code code;
+
+    sf_json_object_begin(&w);
+    sf_json_member_text(&w, "apiVersion", "sheaf/v1");
+    sf_json_member_text(&w, "kind", "ProductList");
+    sf_json_key(&w, "items");
+    code = write_products(leaf, &w, &err);
+    sf_json_object_end(&w);
+    if (code != SF_OK) {
+        http_problem(r, &err);
+        return;
+    }
+    http_json(r, 200, &body);
+}
+
+static void write_hub(const struct leaf *leaf, struct sf_json_writer *w)
+{
+    const struct grant_set *grants = leaf->serving.grants;
+    const char *state = leaf->uplink == NULL         ? "not_joined"
+                        : uplink_is_up(leaf->uplink) ? "up"
+                                                     : "down";
+
+    sf_json_key(w, "hub");
+    sf_json_object_begin(w);
+    sf_json_member_text(w, "state", state);
+    sf_json_member_text(w, "url", leaf->identity.mesh.hub_url);
+    sf_json_member_uint(w, "bundle", grants == NULL ? 0 : grants->version);
+    sf_json_member_bool(w, "bundle_in_force",
+                        grants != NULL && grants->expires_us > sf_rt_wall_us(leaf->rt));
+    sf_json_member_uint(w, "grants", grants == NULL ? 0 : grants->grant_count);
+    sf_json_object_end(w);
+}
+
+void leaf_status_http(struct leaf *leaf, struct sf_http_request *r)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    struct sf_json_writer w = {.out = &body};
+    const struct store_stats stats = store_stats(leaf->store);
+    struct sf_error err;
+    enum sf_code code;
+
+    sf_json_object_begin(&w);
+    sf_json_member_text(&w, "apiVersion", "sheaf/v1");
+    sf_json_member_text(&w, "kind", "LeafStatus");
+    sf_json_member_text(&w, "domain", leaf->config->domain);
+    sf_json_member_text(&w, "mesh", leaf->identity.mesh.mesh);
+    sf_json_member_text(&w, "version", SHEAF_VERSION);
+    sf_json_member_int(&w, "uptime_us", sf_rt_wall_us(leaf->rt) - leaf->started_us);
+    write_hub(leaf, &w);
+    sf_json_key(&w, "nats");
+    sf_json_object_begin(&w);
+    sf_json_member_text(&w, "state", leaf->natsd_up ? "up" : "down");
+    sf_json_member_text(&w, "server", sf_natsd_version(leaf->natsd));
+    sf_json_key(&w, "url");
+    sf_json_printf(&w, "nats://127.0.0.1:%u", leaf->nats_port);
+    sf_json_object_end(&w);
+    sf_json_key(&w, "store");
+    sf_json_object_begin(&w);
+    sf_json_member_text(&w, "state", stats.failed ? "read-only" : "ok");
+    sf_json_member_uint(&w, "commits", stats.commits);
+    sf_json_member_uint(&w, "queued_bytes", stats.queued_bytes);
+    sf_json_object_end(&w);
+    sf_json_key(&w, "products");
+    code = write_products(leaf, &w, &err);
+    sf_json_object_end(&w);
+    if (code != SF_OK) {
+        http_problem(r, &err);
+        return;
+    }
+    http_json(r, 200, &body);
+}

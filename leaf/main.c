@@ -1,0 +1,66 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "common/sys/crypto.h"
+#include "common/sys/process.h"
+#include "leaf/leaf.h"
+#include "proto/errors.h"
+
+static int print_help(void)
+{
+    struct sf_buf text = {0};
+
+    sf_buf_text(&text, "sheaf-leaf keeps the data products of one domain and serves them.\n\n"
+                       "USAGE\n  sheaf-leaf --data DIR --domain NAME [--hub URL "
+                       "--join-token-file FILE] [SETTINGS]\n\nSETTINGS\n");
+    leaf_config_help(&text);
+    (void)fwrite(text.data, 1, text.size, stdout);
+    sf_buf_done(&text);
+    return 0;
+}
+
+static int fail(const struct sf_error *err)
+{
+    const struct sheaf_error_info *info = sheaf_error_info(err->number);
+
+    if (err->number == 0) {
+        (void)fprintf(stderr, "sheaf-leaf: error: %s\n", err->text);
+        return 1;
+    }
+    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", err->number,
+                  info->title, err->text, info->next);
+    return info->exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    extern char **environ;
+    struct leaf_config config;
+    struct leaf *leaf;
+    struct sf_error err;
+    int status;
+
+    sf_process_shim(argc, argv);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return print_help();
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            (void)printf("sheaf-leaf %s\n", SHEAF_VERSION);
+            return 0;
+        }
+    }
+    if (leaf_config_read(argc - 1, (const char *const *)argv + 1, (const char *const *)environ,
+                         &config, &err) != SF_OK) {
+        (void)fail(&err);
+        return 2;
+    }
+    if (sf_crypto_init(&err) != SF_OK || sf_log_open(&config.log, &err) != SF_OK ||
+        leaf_new(&config, &leaf, &err) != SF_OK) {
+        status = fail(&err);
+    } else {
+        status = leaf_run(leaf);
+    }
+    leaf_config_done(&config);
+    return status;
+}
