@@ -1,15 +1,19 @@
 /*
  * A contract from data: columns are added row by row over the whole file, then asked for a product.
  *
- * Types are the narrowest that hold every cell: bool, int32, int64, decimal, double, date,
- * timestamp, uuid, else string. Digits with leading zeros stay strings. Required is what was never
- * null. A key is a column that was unique and never null; without one the table is of kind event.
+ * Types are the narrowest that hold every cell: bool, int32 (int64 for keys), int64, decimal (up to
+ * four digits behind the point), double, date, timestamp, uuid, else string. Digits with leading
+ * zeros stay strings, as do dates whose day and month cannot be told apart. Required is what was
+ * never null. A key is one column that was unique and never null and looks like one (its name, or
+ * the first column); without one the table is of kind event. Columns that hold e-mail addresses in
+ * 90 of 100 cells, or whose name suggests it, get class pii.
  *
  *   Order     sf_infer_new, sf_infer_header, sf_infer_row ..., sf_infer_product, sf_infer_free.
  *   Threads   One thread.
- *   Memory    Bounded: per column 16 bytes per row for up to 8 key candidates and 4,000,000 rows;
- *             beyond that no key is guessed. Cells are not kept, but one sample per column.
- *   Limits    SF_FIELDS_MAX columns.
+ *   Memory    Bounded: 256 MiB of 64-bit hashes for key candidates (some 12 million rows of one); a
+ *             candidate that would pass that is no candidate any more. Two equal hashes count as
+ *             equal values, so a key may be missed, never invented. No cell is kept.
+ *   Limits    SF_FIELDS_MAX columns, names of 1,000 bytes.
  */
 #pragma once
 

@@ -1,0 +1,454 @@
+#include "common/contract/compat.h"
+
+#include <stdio.h>
+
+#include "common/base/str.h"
+#include "common/contract/product_file.h"
+#include "common/contract/value.h"
+#include "proto/errors.h"
+
+/*
+ * What is compatible within a major version: everything a reader of the old contract could read, it
+ * still can, and everything a writer of the old contract could send is still accepted. So a new
+ * optional field is, a new enum value is not (readers may not know it), nor a missing one.
+ */
+
+/* --- notes ------------------------------------------------------------------------------------ */
+
+/* One table or field of both versions, for the path of its notes. */
+struct subject {
+    struct sf_compat *c;
+    const char *table;
+    const char *field; /* or NULL */
+};
+
+static const char *keep(struct sf_compat *c, const char *text)
+{
+    char *copy = sf_arena_strdup(&c->arena, text);
+
+    c->failed |= copy == NULL;
+    return copy == NULL ? "" : copy;
+}
+
+static void add_note(const struct subject *s, const struct sf_change_note *note)
+{
+    struct sf_compat *c = s->c;
+    struct sf_change_note *at;
+    char *path;
+
+    if (c->count == c->capacity) {
+        size_t capacity = c->capacity == 0 ? 16 : c->capacity * 2;
+        struct sf_change_note *notes = sf_arena_calloc(&c->arena, capacity, sizeof(*notes));
+
+        if (notes == NULL) {
+            c->failed = true;
+            return;
+        }
+        if (c->count > 0) {
+            memcpy(notes, c->notes, c->count * sizeof(*notes));
+        }
+        c->notes = notes;
+        c->capacity = capacity;
+    }
+    path = s->field == NULL ? sf_arena_strdup(&c->arena, s->table)
+                            : sf_arena_printf(&c->arena, "%s.%s", s->table, s->field);
+    c->failed |= path == NULL;
+    at = &c->notes[c->count++];
+    *at = *note;
+    at->path = path == NULL ? "" : path;
+    at->before = keep(c, note->before);
+    at->after = keep(c, note->after);
+    c->breaking_count += note->breaking;
+}
+
+static void breaking(const struct subject *s, const char *what, const char *before,
+                     const char *after)
+{
+    add_note(s, &(struct sf_change_note){
+                    .what = what, .before = before, .after = after, .breaking = true});
+}
+
+static void harmless(const struct subject *s, const char *what, const char *before,
+                     const char *after)
+{
+    add_note(s, &(struct sf_change_note){.what = what, .before = before, .after = after});
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static const char *or_none(const char *text)
+{
+    return text == NULL ? "none" : text;
+}
+
+/* --- rules of a field ------------------------------------------------------------------------- */
+
+/* The text of a rule's value; "none" when there is no such rule. Kept in the arena. */
+static const char *value_text(struct sf_compat *c, const struct sf_field *f,
+                              const struct sf_value *v)
+{
+    struct sf_buf text = {0};
+    const char *kept = "none";
+
+    if (v->present) {
+        sf_value_format(f, v, &text);
+        kept = sf_buf_cstr(&text) == NULL ? "" : keep(c, (const char *)text.data);
+        c->failed |= text.failed != SF_OK;
+    }
+    sf_buf_done(&text);
+    return kept;
+}
+
+/* A bound may go outwards, as what was allowed stays so; @outwards is the sign of that way. */
+static void compare_bound(const struct subject *s, const struct sf_field *before,
+                          const struct sf_field *after, bool upper)
+{
+    const struct sf_value *a = upper ? &before->max : &before->min;
+    const struct sf_value *b = upper ? &after->max : &after->min;
+    const char *what = upper ? "max" : "min";
+    const char *from = value_text(s->c, before, a);
+    const char *to = value_text(s->c, after, b);
+    int order = a->present && b->present ? sf_value_compare(before->type, b, a) : 0;
+    bool tighter = b->present && (!a->present || (upper ? order < 0 : order > 0));
+
+    if (a->present == b->present && (!a->present || order == 0)) {
+        return;
+    }
+    if (tighter) {
+        breaking(s, what, from, to);
+    } else {
+        harmless(s, what, from, to);
+    }
+}
+
+static void compare_length(const struct subject *s, const char *what, uint32_t before,
+                           uint32_t after)
+{
+    bool upper = strcmp(what, "max_length") == 0;
+    bool tighter = upper ? after != 0 && (before == 0 || after < before) : after > before;
+    char from[16] = "none";
+    char to[16] = "none";
+
+    if (before == after) {
+        return;
+    }
+    if (before != 0) {
+        (void)snprintf(from, sizeof(from), "%u", before);
+    }
+    if (after != 0) {
+        (void)snprintf(to, sizeof(to), "%u", after);
+    }
+    if (tighter) {
+        breaking(s, what, from, to);
+    } else {
+        harmless(s, what, from, to);
+    }
+}
+
+static bool has_enum_value(const struct sf_field *f, const struct sf_value *v)
+{
+    for (size_t i = 0; i < f->enum_count; i++) {
+        if (sf_value_compare(f->type, &f->enum_values[i], v) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void compare_enum(const struct subject *s, const struct sf_field *before,
+                         const struct sf_field *after)
+{
+    if (before->enum_count == 0 && after->enum_count > 0) {
+        breaking(s, "enum added", "none", "a list of values");
+        return;
+    }
+    if (before->enum_count > 0 && after->enum_count == 0) {
+        breaking(s, "enum removed", "a list of values", "none");
+        return;
+    }
+    for (size_t i = 0; i < before->enum_count; i++) {
+        if (!has_enum_value(after, &before->enum_values[i])) {
+            breaking(s, "enum value removed", value_text(s->c, before, &before->enum_values[i]),
+                     "");
+        }
+    }
+    for (size_t i = 0; i < after->enum_count; i++) {
+        if (!has_enum_value(before, &after->enum_values[i])) {
+            breaking(s, "enum value added", "", value_text(s->c, after, &after->enum_values[i]));
+        }
+    }
+}
+
+static void compare_default(const struct subject *s, const struct sf_field *before,
+                            const struct sf_field *after)
+{
+    const struct sf_value *a = &before->default_value;
+    const struct sf_value *b = &after->default_value;
+    const char *from;
+    const char *to;
+
+    if (a->present == b->present && (!a->present || sf_value_compare(before->type, a, b) == 0)) {
+        return;
+    }
+    from = value_text(s->c, before, a);
+    to = value_text(s->c, after, b);
+    if (a->present && !b->present && after->required) {
+        breaking(s, "default", from, to); /* writers that leave the field out are refused now */
+    } else {
+        harmless(s, "default", from, to);
+    }
+}
+
+static void compare_rules(const struct subject *s, const struct sf_field *before,
+                          const struct sf_field *after)
+{
+    compare_bound(s, before, after, /* upper= */ false);
+    compare_bound(s, before, after, /* upper= */ true);
+    compare_length(s, "min_length", before->min_length, after->min_length);
+    compare_length(s, "max_length", before->max_length, after->max_length);
+    compare_enum(s, before, after);
+    compare_default(s, before, after);
+    if (!same(before->pattern_text, after->pattern_text)) {
+        if (after->pattern_text != NULL) {
+            breaking(s, "pattern", or_none(before->pattern_text), after->pattern_text);
+        } else {
+            harmless(s, "pattern", before->pattern_text, "none");
+        }
+    }
+    if (before->format != after->format) {
+        const char *from =
+            before->format == SF_FORMAT_NONE ? "none" : sf_format_name(before->format);
+        const char *to = after->format == SF_FORMAT_NONE ? "none" : sf_format_name(after->format);
+
+        if (after->format != SF_FORMAT_NONE) {
+            breaking(s, "format", from, to);
+        } else {
+            harmless(s, "format", from, to);
+        }
+    }
+}
+
+/* --- fields and tables ------------------------------------------------------------------------ */
+
+static void compare_field(const struct subject *s, const struct sf_field *before,
+                          const struct sf_field *after)
+{
+    char from[24];
+    char to[24];
+
+    sf_field_type_text(before, from, sizeof(from));
+    sf_field_type_text(after, to, sizeof(to));
+    if (strcmp(before->name, after->name) != 0) {
+        breaking(s, "name", before->name, after->name);
+    }
+    if (before->required != after->required) {
+        /* Readers rely on it being there, writers on being allowed to leave it out. */
+        breaking(s, "required", before->required ? "true" : "false",
+                 after->required ? "true" : "false");
+    }
+    if (before->class != after->class) {
+        harmless(s, "class", before->class == SF_CLASS_NONE ? "none" : sf_class_name(before->class),
+                 after->class == SF_CLASS_NONE ? "none" : sf_class_name(after->class));
+    }
+    if (!same(before->unit, after->unit) && before->unit != NULL) {
+        breaking(s, "unit", before->unit, or_none(after->unit));
+    }
+    if (!same(before->parse, after->parse)) {
+        breaking(s, "parse", or_none(before->parse), or_none(after->parse));
+    }
+    if (!same(before->source, after->source) && before->source != NULL) {
+        breaking(s, "source", before->source, or_none(after->source));
+    }
+    if (strcmp(from, to) != 0) {
+        breaking(s, "type", from, to);
+        return; /* rules of two types cannot be compared */
+    }
+    compare_rules(s, before, after);
+}
+
+static bool is_reserved(const struct sf_table *t, uint32_t number)
+{
+    for (size_t i = 0; i < t->reserved_count; i++) {
+        if (t->reserved[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void compare_fields(struct sf_compat *c, const struct sf_table *before,
+                           const struct sf_table *after)
+{
+    char type[24];
+
+    for (size_t i = 0; i < before->field_count; i++) {
+        const struct sf_field *f = &before->fields[i];
+        struct subject s = {c, before->name, f->name};
+        int32_t index = sf_table_field_by_number(after, f->number);
+
+        sf_field_type_text(f, type, sizeof(type));
+        if (index >= 0) {
+            compare_field(&s, f, &after->fields[index]);
+        } else if (sf_table_field_index(after, sf_slice_text(f->name)) >= 0) {
+            char from[16];
+            char to[16];
+
+            index = sf_table_field_index(after, sf_slice_text(f->name));
+            (void)snprintf(from, sizeof(from), "%u", f->number);
+            (void)snprintf(to, sizeof(to), "%u", after->fields[index].number);
+            breaking(&s, "number", from, to);
+        } else {
+            breaking(&s, "field removed", type, "");
+        }
+    }
+    for (size_t i = 0; i < after->field_count; i++) {
+        const struct sf_field *f = &after->fields[i];
+        struct subject s = {c, after->name, f->name};
+
+        if (sf_table_field_by_number(before, f->number) >= 0 ||
+            sf_table_field_index(before, sf_slice_text(f->name)) >= 0) {
+            continue;
+        }
+        sf_field_type_text(f, type, sizeof(type));
+        if (is_reserved(before, f->number)) {
+            breaking(&s, "reserved number used", "", type);
+        } else if (f->required) {
+            breaking(&s, "required field added", "", type);
+        } else {
+            harmless(&s, "field added", "", type);
+        }
+    }
+}
+
+/* "a, b" of the key, in the arena. */
+static const char *key_text(struct sf_compat *c, const struct sf_table *t)
+{
+    struct sf_buf text = {0};
+    const char *kept;
+
+    for (size_t i = 0; i < t->key_count; i++) {
+        sf_buf_printf(&text, "%s%s", i == 0 ? "" : ", ", t->fields[t->key[i]].name);
+    }
+    kept = sf_buf_cstr(&text) == NULL ? "" : keep(c, (const char *)text.data);
+    c->failed |= text.failed != SF_OK;
+    sf_buf_done(&text);
+    return t->key_count == 0 ? "none" : kept;
+}
+
+static const char *event_time_text(const struct sf_table *t)
+{
+    return t->event_time < 0 ? "none" : t->fields[t->event_time].name;
+}
+
+static void compare_table(struct sf_compat *c, const struct sf_table *before,
+                          const struct sf_table *after)
+{
+    struct subject s = {c, before->name, NULL};
+    const char *from = key_text(c, before);
+    const char *to = key_text(c, after);
+
+    if (before->kind != after->kind) {
+        breaking(&s, "kind", before->kind == SF_TABLE_STATE ? "state" : "event",
+                 after->kind == SF_TABLE_STATE ? "state" : "event");
+    }
+    if (strcmp(from, to) != 0) {
+        breaking(&s, "key", from, to);
+    }
+    if (strcmp(event_time_text(before), event_time_text(after)) != 0) {
+        harmless(&s, "event_time", event_time_text(before), event_time_text(after));
+    }
+    for (size_t i = 0; i < before->reserved_count; i++) {
+        if (!is_reserved(after, before->reserved[i]) &&
+            sf_table_field_by_number(after, before->reserved[i]) < 0) {
+            char number[16];
+
+            (void)snprintf(number, sizeof(number), "%u", before->reserved[i]);
+            breaking(&s, "reserved number dropped", number, "");
+        }
+    }
+    compare_fields(c, before, after);
+}
+
+static void compare_products(struct sf_compat *c, const struct sf_product *before,
+                             const struct sf_product *after)
+{
+    for (size_t i = 0; i < before->table_count; i++) {
+        const struct sf_table *t = &before->tables[i];
+        const struct sf_table *other = sf_product_table(after, t->name);
+
+        if (other == NULL) {
+            breaking(&(struct subject){c, t->name, NULL}, "table removed", "table", "");
+        } else {
+            compare_table(c, t, other);
+        }
+    }
+    for (size_t i = 0; i < after->table_count; i++) {
+        if (sf_product_table(before, after->tables[i].name) == NULL) {
+            harmless(&(struct subject){c, after->tables[i].name, NULL}, "table added", "", "table");
+        }
+    }
+}
+
+static const struct sf_change_note *first_breaking(const struct sf_compat *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->notes[i].breaking) {
+            return &c->notes[i];
+        }
+    }
+    return NULL;
+}
+
+enum sf_code sf_compat_check(const struct sf_product *before, const struct sf_product *after,
+                             struct sf_compat *ret, struct sf_error *err)
+{
+    const struct sf_change_note *first;
+
+    *ret = (struct sf_compat){0};
+    sf_arena_init(&ret->arena, 0);
+    compare_products(ret, before, after);
+    if (ret->failed) {
+        return SF_RAISE(err, SF_NOMEM, "comparing versions of %s/%s", before->domain, before->name);
+    }
+    if (sf_version_compare(&after->version, &before->version) <= 0) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_VERSION_NOT_HIGHER,
+                          "version %u.%u.%u is not higher than %u.%u.%u, which is in force",
+                          after->version.major, after->version.minor, after->version.patch,
+                          before->version.major, before->version.minor, before->version.patch);
+    }
+    first = first_breaking(ret);
+    if (first != NULL && after->version.major == before->version.major) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_BREAKING_CHANGE,
+                          "%zu breaking change%s need%s version %u.0.0; the first: %s: %s %s -> %s",
+                          ret->breaking_count, ret->breaking_count == 1 ? "" : "s",
+                          ret->breaking_count == 1 ? "s" : "", before->version.major + 1,
+                          first->path, first->what, first->before[0] == '\0' ? "-" : first->before,
+                          first->after[0] == '\0' ? "-" : first->after);
+    }
+    return SF_OK;
+}
+
+void sf_compat_done(struct sf_compat *c)
+{
+    sf_arena_done(&c->arena);
+    *c = (struct sf_compat){0};
+}
+
+void sf_compat_render(const struct sf_compat *c, struct sf_buf *out)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct sf_change_note *n = &c->notes[i];
+        const char *mark = n->before[0] == '\0' ? "+" : n->after[0] == '\0' ? "-" : "~";
+
+        sf_buf_printf(out, "  %s %s  %s", mark, n->path, n->what);
+        if (n->before[0] != '\0' && n->after[0] != '\0') {
+            sf_buf_printf(out, " %s -> %s", n->before, n->after);
+        } else {
+            sf_buf_printf(out, " %s", n->before[0] != '\0' ? n->before : n->after);
+        }
+        sf_buf_printf(out, "  %s\n", n->breaking ? "BREAKING" : "ok");
+    }
+}
