@@ -34,6 +34,11 @@ void subject_import_local(char ret[SUBJECT_MAX], const char *domain, const char 
     (void)snprintf(ret, SUBJECT_MAX, "dp.%s.%s.$1.v%u.$2", domain, product, major);
 }
 
+void subject_live_export(char ret[SUBJECT_MAX], const char *domain)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "dp.%s.>", domain);
+}
+
 void subject_own(char ret[SUBJECT_MAX], const struct subject_lane *lane)
 {
     (void)snprintf(ret, SUBJECT_MAX, "own.%s.%s.v%u.%u", lane->product, lane->table, lane->major,
@@ -123,4 +128,9 @@ bool subject_control_parse(const char *subject, char *ret_account, char *ret_op)
     }
     memcpy(ret_op, subject, strlen(subject) + 1);
     return true;
+}
+
+void subject_control_local(char ret[SUBJECT_MAX])
+{
+    (void)snprintf(ret, SUBJECT_MAX, "mesh.>");
 }

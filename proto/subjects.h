@@ -58,6 +58,8 @@ void subject_import_source(char ret[SUBJECT_MAX], const char *domain, const char
 /* ...and dp.<d>.<product>.$1.v<major>.$2, what it is renamed to */
 void subject_import_local(char ret[SUBJECT_MAX], const char *domain, const char *product,
                           uint32_t major);
+/* dp.<d>.>: what <d>.serve exports */
+void subject_live_export(char ret[SUBJECT_MAX], const char *domain);
 /* own.<product>.<table>.v<major>.<partition>: the owner's unmasked stream, local to its leaf */
 void subject_own(char ret[SUBJECT_MAX], const struct subject_lane *lane);
 
@@ -83,5 +85,6 @@ bool subject_request_parse(const char *subject, struct subject_request_parts *re
 void subject_control_listen(char ret[SUBJECT_MAX]); /* mesh.ctl.*.> */
 void subject_control_source(char ret[SUBJECT_MAX], const char *account);
 void subject_control(char ret[SUBJECT_MAX], const char *op);
+void subject_control_local(char ret[SUBJECT_MAX]); /* mesh.>, what the import is renamed to */
 /* false: not of that form. @ret_account 64 bytes, @ret_op 64 bytes. */
 bool subject_control_parse(const char *subject, char *ret_account, char *ret_op);
