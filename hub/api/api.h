@@ -64,3 +64,25 @@
  * visible to their owner, their consumer and the platform, and to nobody else (404).
  */
 #pragma once
+
+#include "common/sys/http_server.h"
+#include "common/sys/metrics.h"
+#include "hub/api/state.h"
+
+struct api;
+struct rt_uv;
+
+struct api_options {
+    struct rt_uv *uv;
+    struct hub_state *state; /* borrowed */
+    const char *address;
+    uint16_t port; /* 0: any free one */
+};
+
+/* Serves from now on; everything but /livez answers 503 until state->open. Codes of
+ * sf_http_server_new(). */
+enum sf_code api_new(const struct api_options *o, struct api **ret,
+                     struct sf_error *err) SF_MUST_CHECK;
+uint16_t api_port(const struct api *a);
+/* Aborts what is open; appends under way must have ended (event_log_close()). NULL is fine. */
+void api_free(struct api *a);

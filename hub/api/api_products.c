@@ -1,0 +1,166 @@
+/* /v1/products: the catalog. */
+#include <string.h>
+
+#include "hub/api/call.h"
+#include "hub/api/product_ref.h"
+#include "proto/errors.h"
+
+/* The caller's own active grant on @p, or NULL. */
+static const struct registry_grant *grant_of(const struct call *c, const struct registry_product *p,
+                                             uint32_t major)
+{
+    const struct registry_access access = {
+        .consumer = c->token.issuer,
+        .owner = p->owner->name,
+        .product = p->name,
+        .major = major,
+    };
+
+    return c->is_platform ? NULL : registry_active(&c->state->registry, &access);
+}
+
+static bool owns(const struct call *c, const struct registry_product *p)
+{
+    return !c->is_platform && strcmp(c->token.issuer, p->owner->name) == 0;
+}
+
+static void write_summary(struct answer *a, const struct call *c, const struct registry_product *p,
+                          const struct sf_product *contract)
+{
+    const struct registry_grant *grant = grant_of(c, p, contract->version.major);
+
+    sf_json_key(&a->json, "product");
+    sf_json_printf(&a->json, "%s/%s", p->owner->name, p->name);
+    sf_json_member_text(&a->json, "domain", p->owner->name);
+    sf_json_member_text(&a->json, "name", p->name);
+    sf_json_key(&a->json, "version");
+    sf_json_printf(&a->json, "%u.%u.%u", contract->version.major, contract->version.minor,
+                   contract->version.patch);
+    sf_json_member_uint(&a->json, "major", contract->version.major);
+    sf_json_member_text(&a->json, "status", sf_status_name(contract->status));
+    sf_json_member_text(&a->json, "owner", contract->owner);
+    sf_json_member_text(&a->json, "description", contract->description);
+    answer_texts(a, "tags", contract->tags, contract->tag_count);
+    sf_json_member_text(&a->json, "access", sf_access_name(contract->access));
+    sf_json_member_bool(&a->json, "granted", grant != NULL || owns(c, p));
+    if (grant != NULL) {
+        sf_json_member_text(&a->json, "grant", grant->id);
+    }
+}
+
+void product_list(struct call *c, const char *const *part)
+{
+    struct sf_map_entry *entry;
+    struct answer a;
+    size_t at = 0;
+
+    (void)part;
+    answer_begin(&a, "ProductList");
+    sf_json_key(&a.json, "items");
+    sf_json_array_begin(&a.json);
+    while ((entry = sf_map_next(&c->state->registry.products, &at)) != NULL) {
+        const struct registry_product *p = entry->value;
+
+        sf_json_object_begin(&a.json);
+        sf_json_member_text(&a.json, "kind", "Product");
+        write_summary(&a, c, p, registry_version(p, 0)->product);
+        sf_json_object_end(&a.json);
+    }
+    sf_json_array_end(&a.json);
+    answer_send(&a, c, 200);
+}
+
+static void write_field(struct answer *a, const struct sf_field *f)
+{
+    char type[32];
+
+    sf_field_type_text(f, type, sizeof(type));
+    sf_json_object_begin(&a->json);
+    sf_json_member_text(&a->json, "name", f->name);
+    sf_json_member_uint(&a->json, "number", f->number);
+    sf_json_member_text(&a->json, "type", type);
+    sf_json_member_bool(&a->json, "required", f->required);
+    sf_json_member_text(&a->json, "class",
+                        f->class == SF_CLASS_NONE ? NULL : sf_class_name(f->class));
+    sf_json_member_bool(&a->json, "shared", sf_class_is_open(f->class));
+    sf_json_member_text(&a->json, "description", f->description);
+    sf_json_member_text(&a->json, "unit", f->unit);
+    sf_json_object_end(&a->json);
+}
+
+static void write_table(struct answer *a, const struct sf_table *t)
+{
+    sf_json_object_begin(&a->json);
+    sf_json_member_text(&a->json, "name", t->name);
+    sf_json_member_text(&a->json, "kind", t->kind == SF_TABLE_STATE ? "state" : "event");
+    sf_json_key(&a->json, "key");
+    sf_json_array_begin(&a->json);
+    for (size_t i = 0; i < t->key_count; i++) {
+        sf_json_text(&a->json, t->fields[t->key[i]].name);
+    }
+    sf_json_array_end(&a->json);
+    sf_json_member_text(&a->json, "description", t->description);
+    sf_json_key(&a->json, "fields");
+    sf_json_array_begin(&a->json);
+    for (size_t i = 0; i < t->field_count; i++) {
+        write_field(a, &t->fields[i]);
+    }
+    sf_json_array_end(&a->json);
+    sf_json_object_end(&a->json);
+}
+
+static void write_versions(struct answer *a, const struct registry_product *p)
+{
+    sf_json_key(&a->json, "versions");
+    sf_json_array_begin(&a->json);
+    for (size_t i = 0; i < p->version_count; i++) {
+        const struct registry_version *v = &p->versions[i];
+
+        sf_json_object_begin(&a->json);
+        sf_json_key(&a->json, "version");
+        sf_json_printf(&a->json, "%u.%u.%u", v->product->version.major, v->product->version.minor,
+                       v->product->version.patch);
+        answer_time(a, "applied", v->applied_us);
+        sf_json_member_text(&a->json, "applied_by", v->applied_by);
+        sf_json_object_end(&a->json);
+    }
+    sf_json_array_end(&a->json);
+}
+
+static void send_product(struct call *c, const struct registry_product *p,
+                         const struct registry_version *v)
+{
+    struct answer a;
+
+    answer_begin(&a, "Product");
+    write_summary(&a, c, p, v->product);
+    sf_json_member_slice(&a.json, "contract", v->yaml);
+    sf_json_key(&a.json, "tables");
+    sf_json_array_begin(&a.json);
+    for (size_t i = 0; i < v->product->table_count; i++) {
+        write_table(&a, &v->product->tables[i]);
+    }
+    sf_json_array_end(&a.json);
+    write_versions(&a, p);
+    answer_send(&a, c, 200);
+}
+
+void product_get(struct call *c, const char *const *part)
+{
+    const struct registry_product *p = NULL;
+    const struct registry_version *v = NULL;
+    struct product_ref ref;
+    struct sf_error err;
+
+    if (product_ref_parse(part[1], /* with_domain= */ false, &ref)) {
+        p = registry_product(&c->state->registry, part[0], ref.product);
+        v = p == NULL ? NULL : registry_version(p, ref.major);
+    }
+    if (v == NULL) {
+        (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN,
+                         "there is no product %.64s/%.64s", part[0], part[1]);
+        call_fail(c, &err);
+        return;
+    }
+    send_product(c, p, v);
+}

@@ -1,0 +1,93 @@
+/* /v1/status: what is up, and how old what is known about it is. */
+#include "hub/api/call.h"
+
+static const char *state_of(const struct lease *l)
+{
+    return !l->seen ? "never" : lease_is_up(l) ? "up" : "down";
+}
+
+static int64_t age_us(const struct lease *l)
+{
+    return (int64_t)((sf_rt_now_ns(l->all->rt) - l->seen_ns) / 1000);
+}
+
+static void write_leaf(struct answer *a, const struct lease *l)
+{
+    sf_json_object_begin(&a->json);
+    sf_json_member_text(&a->json, "domain", l->domain->name);
+    sf_json_member_text(&a->json, "state", state_of(l));
+    if (l->seen) {
+        sf_json_member_int(&a->json, "seen_age_us", age_us(l));
+        sf_json_member_text(&a->json, "version", l->leaf_version);
+        sf_json_member_text(&a->json, "nats_server", l->nats_version);
+        sf_json_member_uint(&a->json, "bundle", l->version);
+        sf_json_member_uint(&a->json, "bundle_in_force", l->in_force);
+    }
+    sf_json_object_end(&a->json);
+}
+
+static void write_head(struct answer *a, const struct lease *l, const struct lease_head *h)
+{
+    int64_t now_us = sf_rt_wall_us(l->all->rt);
+
+    sf_json_object_begin(&a->json);
+    sf_json_key(&a->json, "product");
+    sf_json_printf(&a->json, "%s/%s", l->domain->name, h->product);
+    sf_json_member_uint(&a->json, "major", h->major);
+    sf_json_member_text(&a->json, "table", h->table);
+    sf_json_member_uint(&a->json, "partition", h->partition);
+    sf_json_key(&a->json, "position");
+    sf_json_printf(&a->json, "%u:%lu", h->epoch, (unsigned long)h->seq);
+    sf_json_member_uint(&a->json, "rows", h->rows);
+    sf_json_member_uint(&a->json, "quarantined", h->quarantined);
+    if (h->commit_us > 0 && h->commit_us <= now_us) {
+        sf_json_member_int(&a->json, "commit_age_us", now_us - h->commit_us);
+    }
+    sf_json_member_text(&a->json, "leaf", state_of(l));
+    sf_json_object_end(&a->json);
+}
+
+static void write_leaves(struct answer *a, const struct leases *leases)
+{
+    struct sf_map_entry *entry;
+    size_t at = 0;
+
+    sf_json_key(&a->json, "leaves");
+    sf_json_array_begin(&a->json);
+    while ((entry = sf_map_next(&leases->by_domain, &at)) != NULL) {
+        write_leaf(a, entry->value);
+    }
+    sf_json_array_end(&a->json);
+    sf_json_key(&a->json, "products");
+    sf_json_array_begin(&a->json);
+    at = 0;
+    while ((entry = sf_map_next(&leases->by_domain, &at)) != NULL) {
+        const struct lease *l = entry->value;
+
+        for (size_t i = 0; i < l->head_count; i++) {
+            write_head(a, l, &l->heads[i]);
+        }
+    }
+    sf_json_array_end(&a->json);
+}
+
+void status_get(struct call *c, const char *const *part)
+{
+    const struct hub_state *s = c->state;
+    bool connected = sf_bus_connected(s->mesh_bus);
+    struct answer a;
+
+    (void)part;
+    answer_begin(&a, "Status");
+    sf_json_member_text(&a.json, "mesh", s->registry.mesh);
+    sf_json_member_text(&a.json, "version", SHEAF_VERSION);
+    sf_json_member_uint(&a.json, "events", s->registry.events);
+    sf_json_member_uint(&a.json, "claims_pending", pusher_pending(s->pusher));
+    sf_json_key(&a.json, "nats");
+    sf_json_object_begin(&a.json);
+    sf_json_member_text(&a.json, "server", s->nats_version);
+    sf_json_member_text(&a.json, "state", connected ? "up" : "down");
+    sf_json_object_end(&a.json);
+    write_leaves(&a, &s->leases);
+    answer_send(&a, c, 200);
+}

@@ -1,0 +1,92 @@
+#include "common/contract/product_file.h"
+#include "common/wire/control.h"
+#include "hub/api/change.h"
+#include "proto/errors.h"
+
+static char *text(const char *s)
+{
+    return (char *)(uintptr_t)s;
+}
+
+/* What stands in the way of, or beside, the product that was read. */
+static struct review_input facts_of(const struct change_product *c,
+                                    const struct registry_product *p)
+{
+    struct review_input in = {.yaml = c->yaml, .domain = c->domain};
+    const struct sf_version *version = &c->review.product->version;
+
+    for (size_t i = 0; p != NULL && i < p->version_count; i++) {
+        if (sf_version_compare(&p->versions[i].product->version, version) == 0) {
+            in.same_version_yaml = p->versions[i].yaml;
+        }
+    }
+    if (p != NULL) {
+        const struct registry_version *v = registry_version(p, version->major);
+
+        in.same_major = v != NULL ? v->product : NULL;
+    }
+    return in;
+}
+
+static enum sf_code check_room(const struct change_product *c, const struct registry_product *p,
+                               struct sf_error *err)
+{
+    if (p == NULL) {
+        return registry_check_room(&c->state->registry, REGISTRY_PRODUCT, err);
+    }
+    if (p->version_count >= REGISTRY_VERSIONS_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%s/%s has %d versions, the limit",
+                          p->owner->name, p->name, REGISTRY_VERSIONS_MAX);
+    }
+    return SF_OK;
+}
+
+static enum sf_code fill(const struct change_product *c, struct sf_arena *arena,
+                         Sheaf__V1__Event *e, struct sf_error *err)
+{
+    const struct sf_product *p = c->review.product;
+    Sheaf__V1__ProductApplied *m = sf_arena_alloc(arena, sizeof(*m));
+
+    e->actor = sf_arena_printf(arena, "%s/%s", c->domain, c->applied_by);
+    if (m == NULL || e->actor == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "product %s/%s", p->domain, p->name);
+    }
+    sheaf__v1__product_applied__init(m);
+    m->domain = text(c->domain);
+    m->product = text(p->name);
+    m->version =
+        sf_arena_printf(arena, "%u.%u.%u", p->version.major, p->version.minor, p->version.patch);
+    m->product_yaml = sf_control_data(c->yaml);
+    if (m->version == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "product %s/%s", p->domain, p->name);
+    }
+    e->kind_case = SHEAF__V1__EVENT__KIND_PRODUCT_APPLIED;
+    e->product_applied = m;
+    return SF_OK;
+}
+
+static enum sf_code build(struct event_append *op, Sheaf__V1__Event *e, struct sf_arena *arena,
+                          struct sf_error *err)
+{
+    struct change_product *c = op->data;
+    const struct registry_product *p;
+    struct review_input in;
+    enum sf_code code = review_read(&c->review, c->yaml, err);
+
+    if (code != SF_OK || c->review.product == NULL) {
+        return code;
+    }
+    p = registry_product(&c->state->registry, c->review.product->domain, c->review.product->name);
+    in = facts_of(c, p);
+    code = review_check(&c->review, &in, err);
+    if (code != SF_OK || !c->review.accepted || !c->review.changed || c->dry_run) {
+        return code;
+    }
+    code = check_room(c, p, err);
+    return code != SF_OK ? code : fill(c, arena, e, err);
+}
+
+void change_product_init(struct change_product *c, struct hub_state *s)
+{
+    *c = (struct change_product){.state = s, .op = {.build = build, .data = c}};
+}

@@ -1,0 +1,236 @@
+#include "hub/api/control.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/bus/service.h"
+#include "common/sys/log.h"
+#include "common/wire/control.h"
+#include "hub/api/change.h"
+#include "proto/errors.h"
+#include "proto/subjects.h"
+
+#define PROTOBUF "application/protobuf"
+
+struct control {
+    struct hub_state *state;
+    struct sf_bus_sub sub;
+    size_t applies;
+};
+
+/* A product.apply under way. */
+struct apply {
+    struct change_product change;
+    struct control *control;
+    struct sf_arena arena; /* of the request */
+    char reply[256];
+};
+
+static void fail(struct control *c, const char *reply, const struct sf_error *why)
+{
+    struct sf_error err;
+
+    if (sf_service_reply_error(c->state->mesh_bus, reply, why, &err) != SF_OK) {
+        sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&err));
+    }
+}
+
+/* --- poll ------------------------------------------------------------------------------------- */
+
+static void poll(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+{
+    struct lease *lease = lease_of(&c->state->leases, d);
+    const Sheaf__V1__PollRequest *request;
+    struct sf_arena arena;
+    struct sf_error err;
+
+    sf_arena_init(&arena, 0);
+    request = SF_CONTROL_UNPACK(poll_request, &arena, m->data);
+    if (lease == NULL) {
+        (void)SF_RAISE_E(&err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
+        fail(c, m->reply, &err);
+    } else if (request == NULL || strcmp(request->domain, d->name) != 0) {
+        (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not a poll of domain %s", d->name);
+        fail(c, m->reply, &err);
+    } else {
+        lease_poll(lease, request, m->reply);
+    }
+    sf_arena_done(&arena);
+}
+
+/* --- product.apply ---------------------------------------------------------------------------- */
+
+static void apply_free(struct apply *a)
+{
+    a->control->applies--;
+    review_done(&a->change.review);
+    sf_arena_done(&a->arena);
+    sf_free(a);
+}
+
+static bool fill_findings(struct apply *a, Sheaf__V1__ApplyReply *m)
+{
+    const struct review *r = &a->change.review;
+
+    m->findings = sf_arena_calloc(&a->arena, r->finding_count + 1, sizeof(*m->findings));
+    for (size_t i = 0; m->findings != NULL && i < r->finding_count; i++) {
+        Sheaf__V1__Finding *f = sf_arena_alloc(&a->arena, sizeof(*f));
+
+        if (f == NULL) {
+            return false;
+        }
+        sheaf__v1__finding__init(f);
+        f->number = r->findings[i].number;
+        f->is_error = r->findings[i].is_error;
+        f->text = (char *)(uintptr_t)r->findings[i].text;
+        m->findings[m->n_findings++] = f;
+    }
+    return m->findings != NULL;
+}
+
+static enum sf_code send_reply(struct apply *a, struct sf_error *err)
+{
+    const struct review *r = &a->change.review;
+    Sheaf__V1__ApplyReply m;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+
+    sheaf__v1__apply_reply__init(&m);
+    m.accepted = r->accepted;
+    m.changed = r->accepted && r->changed;
+    if (r->product != NULL) {
+        const struct sf_version *v = &r->product->version;
+
+        m.version = sf_arena_printf(&a->arena, "%u.%u.%u", v->major, v->minor, v->patch);
+    }
+    if (fill_findings(a, &m) && m.version != NULL) {
+        size = sheaf__v1__apply_reply__get_packed_size(&m);
+        bytes = sf_arena_alloc(&a->arena, size + 1);
+    }
+    if (bytes == NULL) {
+        return SF_RAISE_E(err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
+    }
+    (void)sheaf__v1__apply_reply__pack(&m, bytes);
+    return sf_service_reply(a->control->state->mesh_bus, a->reply, PROTOBUF,
+                            sf_slice_of(bytes, size), err);
+}
+
+static void on_applied(struct event_append *op, enum sf_code code, const struct event_record *r,
+                       const struct sf_error *err)
+{
+    struct apply *a = SF_CONTAINER_OF(op, struct apply, change.op);
+    struct sf_error why;
+
+    (void)r;
+    if (code != SF_OK) {
+        fail(a->control, a->reply, err);
+    } else if (send_reply(a, &why) != SF_OK) {
+        sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&why));
+    }
+    apply_free(a);
+}
+
+static enum sf_code read_apply(struct apply *a, const struct registry_domain *d,
+                               struct sf_slice bytes, struct sf_error *err)
+{
+    struct sf_slice own = sf_arena_slice(&a->arena, bytes);
+    const Sheaf__V1__ApplyRequest *m = SF_CONTROL_UNPACK(apply_request, &a->arena, own);
+
+    if (m == NULL || strcmp(m->domain, d->name) != 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not an apply of domain %s",
+                          d->name);
+    }
+    a->change.domain = d->name;
+    a->change.applied_by = *m->applied_by == '\0' ? "unknown" : m->applied_by;
+    a->change.yaml = sf_control_slice(m->product_yaml);
+    a->change.dry_run = m->dry_run;
+    return SF_OK;
+}
+
+static void apply(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+{
+    struct apply *a = NULL;
+    struct sf_error err;
+    enum sf_code code;
+
+    if (c->applies < CONTROL_APPLIES_MAX && strlen(m->reply) < sizeof(a->reply)) {
+        a = sf_calloc(1, sizeof(*a));
+    }
+    if (a == NULL) {
+        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "%zu applies are under way", c->applies);
+        fail(c, m->reply, &err);
+        return;
+    }
+    c->applies++;
+    a->control = c;
+    sf_arena_init(&a->arena, 0);
+    memcpy(a->reply, m->reply, strlen(m->reply) + 1);
+    change_product_init(&a->change, c->state);
+    a->change.op.done = on_applied;
+    code = read_apply(a, d, m->data, &err);
+    if (code == SF_OK) {
+        code = event_log_append(c->state->log, &a->change.op, &err);
+    }
+    if (code != SF_OK) {
+        fail(c, m->reply, &err);
+        apply_free(a);
+    }
+}
+
+/* --- dispatch --------------------------------------------------------------------------------- */
+
+static void on_control(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct control *c = sub->data;
+    char account[64];
+    char op[64];
+    const struct registry_domain *d = NULL;
+    struct sf_error err;
+
+    if (m->reply == NULL || *m->reply == '\0') {
+        return;
+    }
+    if (subject_control_parse(m->subject, account, op)) {
+        d = registry_domain_of_account(&c->state->registry, account);
+    }
+    if (d == NULL || strcmp(account, d->serve_account) != 0) {
+        (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_DENIED, "not an account of a joined domain");
+        fail(c, m->reply, &err);
+    } else if (strcmp(op, "poll") == 0) {
+        poll(c, d, m);
+    } else if (strcmp(op, "product.apply") == 0) {
+        apply(c, d, m);
+    } else {
+        (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_NO_SUCH_PATH, "no control operation '%.60s'", op);
+        fail(c, m->reply, &err);
+    }
+}
+
+enum sf_code control_new(struct hub_state *s, struct control **ret, struct sf_error *err)
+{
+    struct control *c = sf_calloc(1, sizeof(*c));
+    char subject[SUBJECT_MAX];
+    enum sf_code code;
+
+    if (c == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "hub control");
+    }
+    c->state = s;
+    c->sub = (struct sf_bus_sub){.on_msg = on_control, .data = c};
+    subject_control_listen(subject);
+    code = sf_bus_subscribe(s->mesh_bus, &c->sub, subject, NULL, err);
+    if (code != SF_OK) {
+        sf_free(c);
+        return code;
+    }
+    *ret = c;
+    return SF_OK;
+}
+
+void control_free(struct control *c)
+{
+    if (c != NULL) {
+        sf_bus_unsubscribe(c->state->mesh_bus, &c->sub);
+        sf_free(c);
+    }
+}

@@ -1,0 +1,271 @@
+#include "hub/api/lease.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/bus/service.h"
+#include "common/sys/log.h"
+#include "common/wire/control.h"
+#include "proto/errors.h"
+
+#define PROTOBUF "application/protobuf"
+
+static void lease_free(struct lease *l)
+{
+    sf_rt_timer_stop(l->all->rt, &l->hold);
+    while (!sf_list_empty(&l->waits)) {
+        (void)sf_list_pop(&l->waits);
+    }
+    sf_free(l->heads);
+    sf_buf_done(&l->bundle);
+    sf_free(l);
+}
+
+void leases_done(struct leases *l)
+{
+    struct sf_map_entry *entry;
+    size_t at = 0;
+
+    while ((entry = sf_map_next(&l->by_domain, &at)) != NULL) {
+        lease_free(entry->value);
+    }
+    sf_map_done(&l->by_domain);
+}
+
+struct lease *lease_find(const struct leases *l, const char *domain)
+{
+    return sf_map_get(&l->by_domain, domain);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void send_bytes(struct lease *l, const char *reply, const Sheaf__V1__PollReply *m)
+{
+    size_t size = sheaf__v1__poll_reply__get_packed_size(m);
+    SF_CLEANUP(sf_freep) uint8_t *bytes = sf_alloc(size + 1);
+    struct sf_error err;
+
+    if (bytes == NULL) {
+        return; /* the leaf asks again */
+    }
+    (void)sheaf__v1__poll_reply__pack(m, bytes);
+    if (sf_service_reply(l->all->bus, reply, PROTOBUF, sf_slice_of(bytes, size), &err) != SF_OK) {
+        sf_log(SF_LOG_WARN, "leases.answer_lost", SF_F_TEXT("domain", l->domain->name),
+               SF_F_ERROR(&err));
+    }
+}
+
+static void answer(struct lease *l, const char *reply, bool with_bundle)
+{
+    Sheaf__V1__PollReply m;
+    struct sf_arena arena;
+
+    sheaf__v1__poll_reply__init(&m);
+    sf_arena_init(&arena, 0);
+    m.current_version = l->version;
+    if (with_bundle) {
+        m.bundle = SF_CONTROL_UNPACK(signed, &arena, sf_buf_view(&l->bundle));
+    }
+    send_bytes(l, reply, &m);
+    sf_arena_done(&arena);
+}
+
+/* A poll that is held is answered and forgotten. */
+static void release(struct lease *l, bool with_bundle)
+{
+    char reply[sizeof(l->held_reply)];
+
+    if (l->held_reply[0] == '\0') {
+        return;
+    }
+    memcpy(reply, l->held_reply, sizeof(reply));
+    l->held_reply[0] = '\0';
+    sf_rt_timer_stop(l->all->rt, &l->hold);
+    answer(l, reply, with_bundle);
+}
+
+/* --- bundles ---------------------------------------------------------------------------------- */
+
+/*
+ * Versions rise also over restarts and with a clock that went back: they are at least the wall
+ * clock, and above both what was issued last and what the leaf says it has.
+ */
+static enum sf_code make_bundle(struct lease *l, struct sf_error *err)
+{
+    int64_t now_us = sf_rt_wall_us(l->all->rt);
+    uint64_t version = (uint64_t)now_us;
+    struct sf_buf bundle = {0};
+    enum sf_code code;
+
+    version = version > l->version ? version : l->version + 1;
+    version = version > l->in_force ? version : l->in_force + 1;
+    const struct bundle_terms terms = {
+        .owner = l->domain,
+        .version = version,
+        .issued_us = now_us,
+        .expires_us = now_us + BUNDLE_LIFE_US,
+    };
+
+    code = bundle_make(l->all->registry, &terms, l->all->hub_key, &bundle, err);
+    if (code != SF_OK) {
+        sf_buf_done(&bundle);
+        return code;
+    }
+    sf_buf_done(&l->bundle);
+    l->bundle = bundle;
+    l->version = version;
+    l->issued_us = now_us;
+    l->covers = l->domain->grants_changed;
+    return SF_OK;
+}
+
+static bool is_stale(const struct lease *l)
+{
+    int64_t age_us = sf_rt_wall_us(l->all->rt) - l->issued_us;
+
+    return l->bundle.size == 0 || l->covers != l->domain->grants_changed ||
+           age_us > BUNDLE_RENEWED_US || age_us < 0 || l->in_force > l->version;
+}
+
+/* Makes a new bundle when the old one will not do. False: there is none to give. */
+static bool refresh(struct lease *l)
+{
+    struct sf_error err;
+
+    if (is_stale(l) && make_bundle(l, &err) != SF_OK) {
+        sf_log(SF_LOG_ERROR, "leases.bundle_failed", SF_F_TEXT("domain", l->domain->name),
+               SF_F_ERROR(&err));
+        return false;
+    }
+    return true;
+}
+
+static void on_hold_over(struct sf_timer *t)
+{
+    struct lease *l = SF_CONTAINER_OF(t, struct lease, hold);
+
+    release(l, refresh(l) && l->in_force != l->version);
+}
+
+void lease_renew(struct lease *l)
+{
+    if (refresh(l) && l->in_force != l->version) {
+        release(l, /* with_bundle= */ true);
+    }
+}
+
+struct lease *lease_of(struct leases *all, const struct registry_domain *domain)
+{
+    struct lease *l = lease_find(all, domain->name);
+
+    if (l == NULL) {
+        l = sf_calloc(1, sizeof(*l));
+        if (l == NULL || sf_map_put(&all->by_domain, sf_slice_text(domain->name), l) != SF_OK) {
+            sf_free(l);
+            return NULL;
+        }
+        l->all = all;
+        l->domain = domain;
+        l->hold = (struct sf_timer){.fire = on_hold_over};
+        sf_list_init(&l->waits);
+    }
+    return l;
+}
+
+/* --- polls ------------------------------------------------------------------------------------ */
+
+static void copy_head(struct lease_head *to, const Sheaf__V1__LaneHead *from)
+{
+    (void)snprintf(to->product, sizeof(to->product), "%s", from->product);
+    (void)snprintf(to->table, sizeof(to->table), "%s", from->table);
+    to->major = from->major;
+    to->partition = from->partition;
+    to->epoch = from->epoch;
+    to->seq = from->seq;
+    to->commit_us = from->commit_us;
+    to->rows = from->rows;
+    to->quarantined = from->quarantined;
+}
+
+/* Out of memory keeps the heads of the last poll. */
+static void take_heads(struct lease *l, const Sheaf__V1__PollRequest *m)
+{
+    size_t count = m->n_heads < LEASE_HEADS_MAX ? m->n_heads : LEASE_HEADS_MAX;
+    struct lease_head *heads = sf_calloc(count + 1, sizeof(*heads));
+
+    if (heads == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        copy_head(&heads[i], m->heads[i]);
+    }
+    sf_free(l->heads);
+    l->heads = heads;
+    l->head_count = count;
+}
+
+static void end_waits(struct lease *l)
+{
+    struct sf_list over;
+
+    sf_list_move(&over, &l->waits);
+    while (!sf_list_empty(&over)) {
+        struct lease_wait *w = SF_CONTAINER_OF(sf_list_pop(&over), struct lease_wait, link);
+
+        w->done(w);
+    }
+}
+
+static void hold(struct lease *l, const char *reply)
+{
+    (void)snprintf(l->held_reply, sizeof(l->held_reply), "%s", reply);
+    sf_rt_timer_start(l->all->rt, &l->hold, LEASE_HOLD_NS);
+}
+
+void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *reply)
+{
+    if (!l->seen) {
+        sf_log(SF_LOG_INFO, "leases.first_poll", SF_F_TEXT("domain", l->domain->name));
+    }
+    l->seen = true;
+    l->seen_ns = sf_rt_now_ns(l->all->rt);
+    l->in_force = m->have_version < INT64_MAX ? m->have_version : 0;
+    (void)snprintf(l->leaf_version, sizeof(l->leaf_version), "%s", m->leaf_version);
+    (void)snprintf(l->nats_version, sizeof(l->nats_version), "%s", m->nats_server_version);
+    take_heads(l, m);
+    release(l, /* with_bundle= */ false);
+    if (!refresh(l)) {
+        answer(l, reply, /* with_bundle= */ false);
+    } else if (l->in_force != l->version) {
+        answer(l, reply, /* with_bundle= */ true);
+    } else if (strlen(reply) < sizeof(l->held_reply)) {
+        hold(l, reply);
+    } else {
+        answer(l, reply, /* with_bundle= */ false);
+    }
+    if (lease_is_acknowledged(l)) {
+        end_waits(l);
+    }
+}
+
+bool lease_is_acknowledged(const struct lease *l)
+{
+    return l->bundle.size > 0 && l->covers == l->domain->grants_changed &&
+           l->in_force == l->version;
+}
+
+bool lease_is_up(const struct lease *l)
+{
+    return l->seen && sf_rt_now_ns(l->all->rt) - l->seen_ns <= LEASE_DOWN_NS;
+}
+
+void lease_wait(struct lease *l, struct lease_wait *w)
+{
+    sf_list_push(&l->waits, &w->link);
+}
+
+void lease_cancel(struct lease_wait *w)
+{
+    sf_list_remove(&w->link);
+}

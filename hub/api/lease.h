@@ -1,0 +1,85 @@
+/*
+ * Leases: what each domain's leaf last said of itself, and the bundle it has to be given.
+ *
+ * A leaf has no address. It asks `mesh.poll`, and its question is held until there is a newer
+ * bundle or the hold time is over. The version it says it has in force acknowledges a bundle.
+ *
+ *   HELD: a poll waits for an answer. FREE: none does. A second poll frees the first with nothing.
+ *
+ *   Threads   Loop thread.
+ *   Memory    Leases are owned here, one per domain, until leases_done().
+ *   Limits    LEASE_HEADS_MAX heads per leaf; the rest is dropped.
+ *   Order     done of a wait runs once, never inside lease_wait().
+ */
+#pragma once
+
+#include "common/base/map.h"
+#include "common/bus/bus.h"
+#include "hub/registry/bundle.h"
+
+enum { LEASE_HEADS_MAX = 2000 };
+#define LEASE_HOLD_NS     (UINT64_C(2) * SF_NS_PER_S)
+#define LEASE_DOWN_NS     (UINT64_C(6) * SF_NS_PER_S) /* silent for longer: down */
+#define BUNDLE_LIFE_US    (INT64_C(3600) * 1000000)
+#define BUNDLE_RENEWED_US (BUNDLE_LIFE_US / 2)
+
+struct lease_head {
+    char product[64];
+    char table[72];
+    uint32_t major;
+    uint32_t partition;
+    uint32_t epoch;
+    uint64_t seq;
+    int64_t commit_us;
+    uint64_t rows;
+    uint64_t quarantined;
+};
+
+struct lease {
+    struct leases *all;
+    const struct registry_domain *domain;
+    bool seen; /* ever, since this process started */
+    uint64_t seen_ns;
+    char leaf_version[32];
+    char nats_version[32];
+    struct lease_head *heads; /* owned */
+    size_t head_count;
+    struct sf_buf bundle; /* encoded Signed; empty: none made yet */
+    uint64_t version;
+    int64_t issued_us;
+    uint64_t covers;      /* grants_changed of the domain that the bundle shows */
+    uint64_t in_force;    /* what the leaf said it has */
+    char held_reply[256]; /* "": FREE */
+    struct sf_timer hold;
+    struct sf_list waits;
+};
+
+struct leases {
+    struct sf_rt *rt;
+    struct sf_bus *bus; /* account MESH */
+    const struct registry *registry;
+    const struct sf_seed *hub_key;
+    struct sf_map by_domain; /* name -> struct lease, owned */
+};
+
+void leases_done(struct leases *l);
+/* The lease of a domain, made when it is new. NULL: out of memory. */
+struct lease *lease_of(struct leases *l, const struct registry_domain *domain);
+/* NULL when its leaf has never been heard of. */
+struct lease *lease_find(const struct leases *l, const char *domain);
+
+/* A leaf asks. Answers to @reply now or later. */
+void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *reply);
+/* The grants on the domain's products have changed: makes the bundle and answers a held poll. */
+void lease_renew(struct lease *l);
+/* Whether the leaf has said that the newest bundle is in force. */
+bool lease_is_acknowledged(const struct lease *l);
+bool lease_is_up(const struct lease *l);
+
+struct lease_wait {
+    void (*done)(struct lease_wait *w); /* the newest bundle is in force at the leaf */
+    void *data;
+    struct sf_list link; /* private */
+};
+void lease_wait(struct lease *l, struct lease_wait *w);
+void lease_cancel(struct lease_wait *w);

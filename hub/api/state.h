@@ -1,0 +1,52 @@
+/*
+ * What the hub's interfaces work on: registry, log, keys, claims and leases, and how one event
+ * changes them all.
+ *
+ *   Threads   Loop thread.
+ *   Memory    Everything is borrowed but the leases and the directory.
+ */
+#pragma once
+
+#include "common/sys/metrics.h"
+#include "hub/api/lease.h"
+#include "hub/claims/account_claims.h"
+#include "hub/claims/pusher.h"
+#include "hub/events/event_log.h"
+#include "hub/registry/registry.h"
+
+struct hub_state {
+    struct sf_rt *rt;
+    struct sf_bus *mesh_bus; /* account MESH; set before the log is opened */
+    struct authority *keys;
+    struct event_log *log; /* NULL before it is opened */
+    struct pusher *pusher; /* NULL before SYS is connected: nothing is pushed then */
+    struct registry registry;
+    struct directory directory;
+    struct leases leases;
+    char mesh_account[SF_NKEY_TEXT_MAX];
+    char system_account[SF_NKEY_TEXT_MAX];
+    char nats_url[64];
+    char leafnode_url[64];
+    char nats_version[32];
+    char operator_jwt[1024];
+    struct sf_timer expiry; /* of the grant that ends first */
+    struct event_append expire_op;
+    bool expiring; /* expire_op is under way */
+    bool open;     /* the log has been read: changes are made and pushed from now on */
+};
+
+/* @s->rt and @s->keys are set. Derives the keys of SYS and MESH. SF_NOMEM. */
+enum sf_code state_init(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
+void state_done(struct hub_state *s);
+
+/* For event_log_options.on_event: the registry takes the event in, and when the log is open, claims
+ * are pushed and bundles renewed. */
+enum sf_code state_on_event(void *data, const struct event_record *r,
+                            struct sf_error *err) SF_MUST_CHECK;
+/* The whole log has been read: writes all claims into the directory and starts what waits on the
+ * clock. SF_NOMEM, SF_BUSY. */
+enum sf_code state_open(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
+/* Claims of SYS and MESH, for the first start of the server. SF_NOMEM. */
+enum sf_code state_put_own_claims(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
+/* Stops timers and cancels what is under way; before log and pusher are closed. */
+void state_close(struct hub_state *s);
