@@ -1,0 +1,368 @@
+/*
+ * Load on the ingest endpoint of a leaf, closed loop.
+ *
+ *     http_load URL TOKEN_FILE CONNECTIONS RECORDS SECONDS PATTERN [FIRST]
+ *
+ * Sends bodies of RECORDS NDJSON records of exactly 250 bytes over CONNECTIONS keep-alive
+ * connections and waits for each answer. PATTERN: rising (keys FIRST, FIRST+1, ...), random (each
+ * key once, in random order), updates (random keys below FIRST). Bodies are made once; only the
+ * key digits change. Prints one line of JSON.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/alloc.h"
+
+enum {
+    RECORD_BYTES = 250,
+    KEY_OFFSET = 15, /* of the digits in {"order_id":"O-0000000000",... */
+    KEY_DIGITS = 10,
+    TEMPLATES = 64,
+    ANSWER_BYTES = 8192,
+    LATENCIES_MAX = 4 * 1024 * 1024,
+};
+
+enum pattern { RISING, RANDOM, UPDATES };
+
+struct connection {
+    int fd;
+    char *body; /* head and records; a private copy whose keys are patched */
+    size_t size;
+    size_t sent;
+    char answer[ANSWER_BYTES];
+    size_t received;
+    uint64_t started_ns;
+};
+
+struct load {
+    const char *host;
+    char path[512];
+    uint16_t port;
+    char token[4096];
+    size_t records;
+    enum pattern pattern;
+    uint64_t first;
+    uint64_t next;
+    char *templates[TEMPLATES];
+    size_t head_size[TEMPLATES];
+    size_t total_size;
+    unsigned next_template;
+
+    uint64_t accepted;
+    uint64_t requests;
+    uint64_t refused;
+    uint64_t *latencies_ns;
+    size_t latency_count;
+};
+
+static void fail(const char *what)
+{
+    (void)fprintf(stderr, "http_load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+static void make_record(char *to, uint64_t seed)
+{
+    static const char *const countries[] = {"NO", "SE", "DK"};
+    uint64_t h = mix(seed + 1);
+    int n = snprintf(
+        to, RECORD_BYTES,
+        "{\"order_id\":\"O-%010u\",\"customer_id\":\"C-%07" PRIu64 "\",\"email\":\"user%07" PRIu64
+        "@example.com\",\"country\":\"%s\",\"amount\":%" PRIu64 ".%02" PRIu64
+        ",\"quantity\":%" PRIu64 ",\"ordered_at\":\"2026-%02" PRIu64 "-%02" PRIu64 "T%02" PRIu64
+        ":%02" PRIu64 ":%02" PRIu64 ".%06" PRIu64 "Z\",\"note\":\"",
+        0, (h >> 20) % 10000000, (h >> 24) % 10000000, countries[h % 3], (h >> 8) % 10000,
+        (h >> 13) % 100, (h >> 5) % 90 + 10, (h >> 9) % 12 + 1, (h >> 11) % 28 + 1, (h >> 15) % 24,
+        (h >> 17) % 60, (h >> 23) % 60, (h >> 7) % 1000000);
+
+    while (n < RECORD_BYTES - 3) {
+        h = mix(h);
+        to[n++] = (char)('a' + h % 26);
+    }
+    memcpy(to + n, "\"}\n", 3);
+}
+
+static void make_templates(struct load *l)
+{
+    const size_t body = l->records * RECORD_BYTES;
+
+    for (unsigned t = 0; t < TEMPLATES; t++) {
+        char *at = sf_alloc(body + 8192);
+        int head;
+
+        if (at == NULL) {
+            fail("memory");
+        }
+        head = snprintf(at, 8192,
+                        "POST %s HTTP/1.1\r\nHost: %s:%u\r\nAuthorization: Bearer %s\r\n"
+                        "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
+                        l->path, l->host, l->port, l->token, body);
+        for (size_t i = 0; i < l->records; i++) {
+            make_record(at + head + i * RECORD_BYTES, (uint64_t)t << 32 | i);
+        }
+        l->templates[t] = at;
+        l->head_size[t] = (size_t)head;
+        l->total_size = (size_t)head + body;
+    }
+}
+
+static uint64_t next_key(struct load *l)
+{
+    const uint64_t n = l->next++;
+
+    switch (l->pattern) {
+    case RISING:
+        return l->first + n;
+    case RANDOM:
+        /* A permutation of the ten-digit numbers: odd multiplier, no common factor with 10^10. */
+        return (l->first + n) % UINT64_C(10000000000) * UINT64_C(6180339887) %
+               UINT64_C(10000000000);
+    case UPDATES:
+        break;
+    }
+    return mix(n) % l->first;
+}
+
+static void patch_keys(struct load *l, char *records)
+{
+    for (size_t i = 0; i < l->records; i++) {
+        uint64_t key = next_key(l);
+        char *digits = records + i * RECORD_BYTES + KEY_OFFSET;
+
+        for (int d = KEY_DIGITS - 1; d >= 0; d--) {
+            digits[d] = (char)('0' + key % 10);
+            key /= 10;
+        }
+    }
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void open_connection(struct load *l, struct connection *c, int epoll)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(l->port)};
+    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+    int one = 1;
+
+    if (inet_pton(AF_INET, l->host, &to.sin_addr) != 1) {
+        fail("address");
+    }
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+        fail("connect");
+    }
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) != 0) {
+        fail("connection");
+    }
+    c->body = sf_alloc(l->total_size + 8192);
+    if (c->body == NULL) {
+        fail("memory");
+    }
+}
+
+static void begin_request(struct load *l, struct connection *c)
+{
+    const unsigned t = l->next_template++ % TEMPLATES;
+
+    memcpy(c->body, l->templates[t], l->total_size);
+    patch_keys(l, c->body + l->head_size[t]);
+    c->size = l->total_size;
+    c->sent = 0;
+    c->received = 0;
+    c->started_ns = now_ns();
+}
+
+static bool send_more(struct connection *c)
+{
+    while (c->sent < c->size) {
+        ssize_t n = write(c->fd, c->body + c->sent, c->size - c->sent);
+
+        if (n < 0) {
+            if (errno == EAGAIN) {
+                return false;
+            }
+            fail("write");
+        }
+        c->sent += (size_t)n;
+    }
+    return true;
+}
+
+/* Whether the answer is whole; then counts it. */
+static bool read_answer(struct load *l, struct connection *c)
+{
+    for (;;) {
+        ssize_t n = read(c->fd, c->answer + c->received, ANSWER_BYTES - 1 - c->received);
+        const char *end;
+        const char *length;
+        const char *accepted;
+
+        if (n < 0 && errno == EAGAIN) {
+            return false;
+        }
+        if (n <= 0) {
+            fail("the leaf closed the connection");
+        }
+        c->received += (size_t)n;
+        c->answer[c->received] = '\0';
+        end = strstr(c->answer, "\r\n\r\n");
+        length = strcasestr(c->answer, "content-length:");
+        if (end == NULL || length == NULL ||
+            c->received < (size_t)(end + 4 - c->answer) + strtoul(length + 15, NULL, 10)) {
+            continue;
+        }
+        accepted = strstr(end, "\"accepted\":");
+        if (strncmp(c->answer, "HTTP/1.1 200", 12) != 0 || accepted == NULL) {
+            if (l->refused++ == 0) {
+                (void)fprintf(stderr, "http_load: %.300s\n", c->answer);
+            }
+        } else {
+            l->accepted += strtoul(accepted + 11, NULL, 10);
+        }
+        l->requests++;
+        if (l->latency_count < LATENCIES_MAX) {
+            l->latencies_ns[l->latency_count++] = now_ns() - c->started_ns;
+        }
+        return true;
+    }
+}
+
+static void run(struct load *l, struct connection *connections, size_t count, double seconds)
+{
+    const uint64_t end_ns = now_ns() + (uint64_t)(seconds * 1e9);
+    struct epoll_event events[64];
+    size_t busy = count;
+    int epoll = epoll_create1(0);
+
+    if (epoll < 0) {
+        fail("epoll");
+    }
+    for (size_t i = 0; i < count; i++) {
+        open_connection(l, &connections[i], epoll);
+        begin_request(l, &connections[i]);
+        (void)send_more(&connections[i]);
+    }
+    while (busy > 0) {
+        int n = epoll_wait(epoll, events, 64, 1000);
+
+        for (int i = 0; i < n; i++) {
+            struct connection *c = events[i].data.ptr;
+
+            while (c->fd >= 0 && send_more(c) && read_answer(l, c)) {
+                if (now_ns() >= end_ns) {
+                    (void)close(c->fd);
+                    c->fd = -1;
+                    busy--;
+                    break;
+                }
+                begin_request(l, c);
+            }
+        }
+    }
+    (void)close(epoll);
+}
+
+/* --- main ------------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t *x = a;
+    const uint64_t *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static double percentile_us(const struct load *l, double p)
+{
+    return l->latency_count == 0
+               ? 0
+               : (double)l->latencies_ns[(size_t)(p * (double)(l->latency_count - 1))] / 1e3;
+}
+
+static void read_target(struct load *l, const char *url, const char *token_file)
+{
+    static char host[64];
+    FILE *f = fopen(token_file, "r");
+
+    if (f == NULL || fscanf(f, "%4095s", l->token) != 1) {
+        fail(token_file);
+    }
+    (void)fclose(f);
+    if (sscanf(url, "http://%63[^:]:%hu%511s", host, &l->port, l->path) != 3) {
+        fail(url);
+    }
+    l->host = host;
+}
+
+int main(int argc, char **argv)
+{
+    struct load l = {0};
+    struct connection *connections;
+    struct rusage usage;
+    uint64_t started_ns;
+    double elapsed_s;
+    size_t count;
+
+    if (argc < 7) {
+        (void)fprintf(stderr, "usage: http_load URL TOKEN_FILE CONNECTIONS RECORDS SECONDS "
+                              "rising|random|updates [FIRST]\n");
+        return 2;
+    }
+    read_target(&l, argv[1], argv[2]);
+    count = strtoul(argv[3], NULL, 10);
+    l.records = strtoul(argv[4], NULL, 10);
+    l.pattern = strcmp(argv[6], "random") == 0    ? RANDOM
+                : strcmp(argv[6], "updates") == 0 ? UPDATES
+                                                  : RISING;
+    l.first = argc > 7 ? strtoull(argv[7], NULL, 10) : 1;
+    l.latencies_ns = sf_calloc(LATENCIES_MAX, sizeof(uint64_t));
+    connections = sf_calloc(count, sizeof(*connections));
+    if (connections == NULL || l.latencies_ns == NULL) {
+        fail("memory");
+    }
+    make_templates(&l);
+    started_ns = now_ns();
+    run(&l, connections, count, strtod(argv[5], NULL));
+    elapsed_s = (double)(now_ns() - started_ns) / 1e9;
+    qsort(l.latencies_ns, l.latency_count, sizeof(uint64_t), by_value);
+    (void)getrusage(RUSAGE_SELF, &usage);
+    (void)printf("{\"accepted\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"refused\":%" PRIu64
+                 ",\"seconds\":%.3f,\"records_per_s\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
+                 "\"client_cpu_s\":%.2f,\"next\":%" PRIu64 "}\n",
+                 l.accepted, l.requests, l.refused, elapsed_s, (double)l.accepted / elapsed_s,
+                 percentile_us(&l, 0.5), percentile_us(&l, 0.99),
+                 (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+                 l.first + l.next);
+    return l.refused > 0;
+}
