@@ -70,9 +70,35 @@ static void put_text(struct line *l, const char *text)
     put(l, text, strlen(text));
 }
 
+/* Bytes of the UTF-8 character at @c, which ends with a NUL; 0 when it is not one. */
+static size_t character_size(const unsigned char *c)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t size = *c < 0x80 ? 1 : *c >= 0xf0 ? 4 : *c >= 0xe0 ? 3 : 2;
+    uint32_t value = *c & (0xffU >> (size + 1));
+
+    if (size == 1) {
+        return 1;
+    }
+    for (size_t i = 1; i < size; i++) {
+        if ((c[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        value = value << 6 | (c[i] & 0x3fU);
+    }
+    if (*c < 0xc0 || *c > 0xf4 || value < least[size] || value > 0x10ffff ||
+        (value >= 0xd800 && value < 0xe000)) {
+        return 0;
+    }
+    return size;
+}
+
 static void put_escaped(struct line *l, const char *text)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+    const unsigned char *c = (const unsigned char *)text;
+
+    while (*c != '\0') {
+        size_t size = character_size(c);
         char escape[8];
 
         if (*c == '"' || *c == '\\') {
@@ -81,9 +107,12 @@ static void put_escaped(struct line *l, const char *text)
         } else if (*c < 0x20 || *c == 0x7f) {
             (void)snprintf(escape, sizeof(escape), "\\u%04x", *c);
             put_text(l, escape);
+        } else if (size == 0) {
+            put_text(l, "\\ufffd");
         } else {
-            put(l, (const char *)c, 1);
+            put(l, (const char *)c, size);
         }
+        c += size == 0 ? 1 : size;
     }
 }
 
