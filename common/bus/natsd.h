@@ -3,12 +3,12 @@
  * configuration before every start, says when it takes connections, starts it again when it dies.
  *
  *   Threads   Loop thread. The version is asked of the binary by a child process.
- *   Order     on_up and on_down alternate, starting with on_up. on_failed runs at most once, when
- *             the server cannot be used at all (E0702, E0703, or it ends at once again and again).
- *   Memory    Options are copied.
- *   Limits    Restart with backoff from 100 ms to 5 s; a run of 10 s resets it. Without an answer
- *             on its port within 10 s a start counts as failed.
- *   Close     SIGTERM to the server, SIGKILL after 5 s; then the callback, once.
+ *   Order     on_up and on_down alternate, starting with on_up. on_failed runs at most once and
+ *             nothing after it: too old (E0703), its port is taken (E0701), or the first five
+ * starts did not bring it up (E0708). Once it was up it is started again for ever. Memory Options
+ * are copied. Limits    Restart with backoff from 100 ms to 5 s; a run of 10 s resets it. Without
+ * an answer on its port within 10 s a start counts as failed. Close     SIGTERM to the server,
+ * SIGKILL after 5 s; then the callback, once.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ struct sf_natsd;
 struct sf_natsd_options {
     const char *binary;      /* path given by the user; NULL: looked for, see sf_natsd_find() */
     const char *config_path; /* written before each start, mode 0600 */
+    const char *output_path; /* what it says before it opens its log; NULL: with ours */
     const char *wipe_dir;    /* emptied before each start (cache of the resolver); NULL: none */
     uint16_t client_port;    /* of the configuration, on 127.0.0.1: up when it answers */
     /* Appends the configuration to @ret, in the state of this moment. */
