@@ -10,11 +10,12 @@
  *             not keep rt_uv_run() running.
  *   Memory    Options are copied; the seed into locked memory, from where it signs the server's
  *             nonce. It is never written anywhere.
- *   Limits    Outgoing and incoming messages and bytes as the options say. Incoming messages past
- *             the limit are dropped and counted. Data up to what the server announces as its
- *             max_payload, 1 MiB before the first connection.
- *   Close     Cancels: calls end as DISCONNECTED, flushes as SF_CLOSED, what waits is dropped, then
- *             the callback runs, once, on the loop. Subscriptions end without a callback.
+ *   Limits    Outgoing and incoming messages and bytes as the options say; an empty message has 1
+ * MiB more, so that an answer whose last page found room can be ended. Incoming messages past the
+ * limit are dropped and counted. Data up to what the server announces as its max_payload, 1 MiB
+ * before the first connection. Close     Cancels: calls end as DISCONNECTED, flushes as SF_CLOSED,
+ * what waits is dropped, then the callback runs, once, on the loop. Subscriptions end without a
+ * callback.
  */
 #pragma once
 

@@ -27,8 +27,9 @@
 enum {
     RETRY_WAIT_MS = 250,
     RETRY_JITTER_MS = 100,
-    FLUSH_MS = 5000,   /* when somebody waits for the answer */
-    FLUSH_SOON_MS = 1, /* when the PING is only there to write: not to wait for long */
+    EMPTY_BYTES_MAX = 1024 * 1024, /* above the limit, for the messages that end an answer */
+    FLUSH_MS = 5000,               /* when somebody waits for the answer */
+    FLUSH_SOON_MS = 1,             /* when the PING is only there to write: not to wait for long */
 };
 
 void nats_publish_free(struct nats_publish *p)
@@ -481,7 +482,8 @@ bool nats_link_publish(struct nats_link *l, struct nats_publish *p)
     bool fits;
 
     (void)pthread_mutex_lock(&l->lock);
-    fits = p->size <= l->out_bytes_max - l->out_bytes;
+    fits = l->out_bytes < l->out_bytes_max + (p->is_empty ? EMPTY_BYTES_MAX : 0) &&
+           (p->is_empty || p->size <= l->out_bytes_max - l->out_bytes);
     if (fits) {
         l->out_bytes += p->size;
         hand_over(l, &p->command);

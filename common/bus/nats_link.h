@@ -30,8 +30,9 @@ struct nats_command {
 
 struct nats_publish {
     struct nats_command command;
-    natsMsg *msg; /* owned */
-    size_t size;  /* bytes that it counts as */
+    natsMsg *msg;  /* owned */
+    size_t size;   /* bytes that it counts as */
+    bool is_empty; /* no data: has room of its own */
 };
 
 void nats_publish_free(struct nats_publish *p);

@@ -1,0 +1,314 @@
+#include "common/bus/service.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "common/base/assert.h"
+#include "common/wire/json.h"
+#include "proto/errors.h"
+#include "proto/subjects.h"
+
+enum { HEADERS_MAX = 16 };
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+/* The number that users see for an error that was raised without one. */
+static uint16_t number_of(const struct sf_error *why)
+{
+    if (why->number != 0) {
+        return why->number;
+    }
+    switch (why->code) {
+    case SF_BUSY:
+    case SF_NOMEM:
+        return SHEAF_E_BUSY;
+    case SF_INVALID:
+        return SHEAF_E_BAD_REQUEST;
+    case SF_ABSENT:
+        return SHEAF_E_NO_SUCH_PATH;
+    case SF_DENIED:
+        return SHEAF_E_DENIED;
+    case SF_CONFLICT:
+        return SHEAF_E_WRONG_STATE;
+    case SF_IO:
+        return SHEAF_E_STORE_FAILED;
+    case SF_CORRUPT:
+        return SHEAF_E_STORE_CORRUPT;
+    case SF_TIMEOUT:
+    case SF_UNAVAILABLE:
+    case SF_CLOSED:
+        return SHEAF_E_LEAF_UNREACHABLE;
+    case SF_OK:
+        break;
+    }
+    return SHEAF_E_INTERNAL;
+}
+
+/* What an asker may do about an answer with this HTTP status. */
+static enum sf_code code_of_status(unsigned status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return SF_DENIED;
+    case 404:
+    case 410:
+        return SF_ABSENT;
+    case 409:
+        return SF_CONFLICT;
+    case 429:
+        return SF_BUSY;
+    case 503:
+        return SF_UNAVAILABLE;
+    default:
+        return status >= 500 ? SF_IO : SF_INVALID;
+    }
+}
+
+void sf_service_problem(const struct sf_error *why, struct sf_buf *ret)
+{
+    const struct sheaf_error_info *info = sheaf_error_info(number_of(why));
+    struct sf_json_writer w = {.out = ret};
+
+    sf_json_object_begin(&w);
+    sf_json_member_text(&w, "type", "about:blank");
+    sf_json_member_text(&w, "title", info->title);
+    sf_json_member_uint(&w, "status", info->http_status);
+    sf_json_member_text(&w, "detail", why->text);
+    sf_json_key(&w, "code");
+    sf_json_printf(&w, "SHEAF-E%04u", info->number);
+    sf_json_member_text(&w, "next", info->next);
+    sf_json_object_end(&w);
+}
+
+/* --- answering -------------------------------------------------------------------------------- */
+
+/* An empty message without headers: the server's mapping of the reply ends with it. */
+static enum sf_code send_end(struct sf_bus *bus, const char *reply, struct sf_error *err)
+{
+    struct sf_bus_msg m = {.subject = reply};
+
+    return sf_bus_publish(bus, &m, err);
+}
+
+enum sf_code sf_service_send_page(struct sf_bus *bus, const char *reply,
+                                  const struct sf_service_page *page, struct sf_error *err)
+{
+    struct sf_bus_header headers[HEADERS_MAX] = {{HEADER_TYPE, page->content_type}};
+    struct sf_bus_msg m = {
+        .subject = reply,
+        .data = page->data,
+        .headers = headers,
+        .header_count = 1,
+    };
+    char count[24];
+    enum sf_code code;
+
+    sf_assert(page->header_count <= HEADERS_MAX - 3);
+    sf_assert(page->data.size <= SF_SERVICE_PAGE_MAX);
+    for (size_t i = 0; i < page->header_count; i++) {
+        headers[m.header_count++] = page->headers[i];
+    }
+    if (page->is_last) {
+        (void)snprintf(count, sizeof(count), "%" PRIu64, page->count);
+        headers[m.header_count++] = (struct sf_bus_header){HEADER_COUNT, count};
+        if (page->cursor != NULL && *page->cursor != '\0') {
+            headers[m.header_count++] = (struct sf_bus_header){HEADER_CURSOR, page->cursor};
+        }
+    }
+    code = sf_bus_publish(bus, &m, err);
+    return code == SF_OK && page->is_last ? send_end(bus, reply, err) : code;
+}
+
+enum sf_code sf_service_reply(struct sf_bus *bus, const char *reply, const char *content_type,
+                              struct sf_slice data, struct sf_error *err)
+{
+    struct sf_bus_header type = {HEADER_TYPE, content_type};
+    struct sf_bus_msg m = {.subject = reply, .data = data, .headers = &type, .header_count = 1};
+
+    return sf_bus_publish(bus, &m, err);
+}
+
+enum sf_code sf_service_send(struct sf_bus *bus, const char *reply, const char *content_type,
+                             struct sf_slice data, struct sf_error *err)
+{
+    enum sf_code code = sf_service_reply(bus, reply, content_type, data, err);
+
+    return code == SF_OK ? send_end(bus, reply, err) : code;
+}
+
+enum sf_code sf_service_reply_error(struct sf_bus *bus, const char *reply,
+                                    const struct sf_error *why, struct sf_error *err)
+{
+    const struct sheaf_error_info *info = sheaf_error_info(number_of(why));
+    struct sf_error text = *why;
+    char status[8];
+    char id[16];
+    struct sf_bus_header headers[] = {
+        {HEADER_ERROR, text.text},
+        {HEADER_ERROR_CODE, status},
+        {HEADER_ERROR_ID, id},
+        {HEADER_TYPE, "application/problem+json"},
+    };
+    struct sf_bus_msg m = {.subject = reply, .headers = headers, .header_count = 4};
+    struct sf_buf body = {0};
+    enum sf_code code;
+
+    for (char *c = text.text; *c != '\0'; c++) {
+        *c = *c == '\r' || *c == '\n' ? ' ' : *c; /* a header is one line */
+    }
+    (void)snprintf(status, sizeof(status), "%u", info->http_status);
+    (void)snprintf(id, sizeof(id), "SHEAF-E%04u", info->number);
+    sf_service_problem(why, &body);
+    code = sf_buf_check(&body, "error answer", err);
+    if (code == SF_OK) {
+        m.data = sf_buf_view(&body);
+        code = sf_bus_publish(bus, &m, err);
+    }
+    sf_buf_done(&body);
+    return code;
+}
+
+enum sf_code sf_service_send_error(struct sf_bus *bus, const char *reply,
+                                   const struct sf_error *why, struct sf_error *err)
+{
+    enum sf_code code = sf_service_reply_error(bus, reply, why, err);
+
+    return code == SF_OK ? send_end(bus, reply, err) : code;
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static enum sf_code raise_nobody(const char *what, struct sf_error *err)
+{
+    return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE, "%s", what);
+}
+
+static bool is_no_responders(const struct sf_bus_msg *m)
+{
+    const char *status = m->data.size != 0 ? NULL : sf_bus_msg_header(m, "Status");
+
+    return status != NULL && strcmp(status, "503") == 0;
+}
+
+enum sf_code sf_service_check(const struct sf_bus_msg *m, struct sf_error *err)
+{
+    const char *status = sf_bus_msg_header(m, HEADER_ERROR_CODE);
+    const char *id = sf_bus_msg_header(m, HEADER_ERROR_ID);
+    const char *text = sf_bus_msg_header(m, HEADER_ERROR);
+    unsigned number = SHEAF_E_INTERNAL;
+    unsigned http_status = 500;
+
+    if (is_no_responders(m)) {
+        return raise_nobody("nobody serves this request", err);
+    }
+    if (status == NULL && text == NULL) {
+        return SF_OK;
+    }
+    if (id == NULL || sscanf(id, "SHEAF-E%4u", &number) != 1) {
+        number = SHEAF_E_INTERNAL; /* a service that is not ours */
+    }
+    if (status == NULL || sscanf(status, "%3u", &http_status) != 1) {
+        http_status = sheaf_error_info((uint16_t)number)->http_status;
+    }
+    return SF_RAISE_E(err, code_of_status(http_status), (uint16_t)number, "%s",
+                      text == NULL || *text == '\0' ? "the service answered with an error" : text);
+}
+
+/* A streamed request under way. */
+struct asking {
+    struct sf_rt *rt;
+    struct sf_bus *bus;
+    struct sf_service_ask *owner;
+    struct sf_bus_sub sub;
+    struct sf_timer idle;
+    uint64_t idle_ns;
+};
+
+static void release(struct asking *a)
+{
+    sf_rt_timer_stop(a->rt, &a->idle);
+    sf_bus_unsubscribe(a->bus, &a->sub);
+    a->owner->private = NULL;
+    sf_free(a);
+}
+
+static void end(struct asking *a, enum sf_code code, const struct sf_error *err)
+{
+    struct sf_service_ask *owner = a->owner;
+
+    release(a);
+    owner->on_end(owner, code, err);
+}
+
+static void on_idle(struct sf_timer *t)
+{
+    struct asking *a = SF_CONTAINER_OF(t, struct asking, idle);
+    struct sf_error err = {0};
+    bool connected = sf_bus_connected(a->bus);
+
+    end(a,
+        raise_nobody(connected ? "no answer: nobody serves this request, or not now"
+                               : "no answer: the connection to NATS was lost",
+                     &err),
+        &err);
+}
+
+static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct asking *a = sub->data;
+    struct sf_error err = {0};
+    enum sf_code code = sf_service_check(m, &err);
+
+    if (code != SF_OK) {
+        end(a, code, &err);
+    } else if (m->data.size == 0 && m->header_count == 0) {
+        end(a, SF_OK, NULL);
+    } else {
+        sf_rt_timer_start(a->rt, &a->idle, a->idle_ns);
+        a->owner->on_page(a->owner, m); /* may cancel: @a is not touched behind it */
+    }
+}
+
+enum sf_code sf_service_ask_start(struct sf_rt *rt, struct sf_bus *bus, struct sf_service_ask *ask,
+                                  const struct sf_bus_msg *request, uint64_t idle_ns,
+                                  struct sf_error *err)
+{
+    struct asking *a = sf_calloc(1, sizeof(*a));
+    struct sf_bus_msg m = *request;
+    char inbox[128];
+    enum sf_code code;
+
+    if (a == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "request");
+    }
+    a->rt = rt;
+    a->bus = bus;
+    a->owner = ask;
+    a->idle_ns = idle_ns;
+    a->sub = (struct sf_bus_sub){.on_msg = on_answer, .data = a};
+    a->idle.fire = on_idle;
+    ask->private = a;
+    m.reply = inbox;
+    code = sf_bus_new_inbox(bus, inbox, sizeof(inbox), err);
+    if (code == SF_OK) {
+        code = sf_bus_subscribe(bus, &a->sub, inbox, NULL, err);
+    }
+    if (code == SF_OK) {
+        code = sf_bus_publish(bus, &m, err);
+    }
+    if (code != SF_OK) {
+        release(a);
+        return code;
+    }
+    sf_rt_timer_start(rt, &a->idle, idle_ns);
+    return SF_OK;
+}
+
+void sf_service_ask_cancel(struct sf_service_ask *ask)
+{
+    if (ask->private != NULL) {
+        release(ask->private);
+    }
+}
