@@ -1,0 +1,389 @@
+/* What kv.h promises, of RocksDB and of the fake: the same tests run on both. */
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "leaf/store/kv_rocks.h"
+#include "proto/errors.h"
+#include "tests/lib/fake_kv.h"
+#include "tests/lib/tmpdir.h"
+
+struct subject {
+    bool fake;
+    struct fake_disk disk;
+    struct tmpdir tmp;
+    struct kv *kv;
+};
+
+static void subject_open(struct subject *s)
+{
+    struct sf_error err = {0};
+    char path[PATH_MAX];
+    enum sf_code code;
+
+    if (s->fake) {
+        code = fake_kv_open(&s->disk, &s->kv, &err);
+    } else {
+        code = kv_rocks_open(tmpdir_join(&s->tmp, "store", path), NULL, &s->kv, &err);
+    }
+    if (code != SF_OK) {
+        fail_msg("open: %s", err.text);
+    }
+}
+
+static void subject_reopen(struct subject *s)
+{
+    s->kv->ops->close(s->kv);
+    subject_open(s);
+}
+
+static int setup(void **state, bool fake)
+{
+    struct subject *s = sf_calloc(1, sizeof(*s));
+
+    assert_non_null(s);
+    s->fake = fake;
+    fake_disk_init(&s->disk);
+    tmpdir_init(&s->tmp);
+    subject_open(s);
+    *state = s;
+    return 0;
+}
+
+static int setup_fake(void **state)
+{
+    return setup(state, true);
+}
+
+static int setup_rocks(void **state)
+{
+    return setup(state, false);
+}
+
+static int teardown(void **state)
+{
+    struct subject *s = *state;
+
+    s->kv->ops->close(s->kv);
+    fake_disk_done(&s->disk);
+    tmpdir_done(&s->tmp);
+    sf_free(s);
+    return 0;
+}
+
+/* "put log a 1", "del log a", "drop log a c": a batch in words. */
+struct word {
+    const char *op;
+    enum kv_family family;
+    const char *key;
+    const char *value;
+};
+
+static void write_words(struct kv *kv, const struct word *words, size_t count, bool sync)
+{
+    struct kv_batch *b = NULL;
+    struct sf_error err = {0};
+
+    assert_int_equal(kv->ops->batch_new(kv, &b, &err), SF_OK);
+    for (size_t i = 0; i < count; i++) {
+        struct sf_slice key = sf_slice_text(words[i].key);
+        struct sf_slice value = sf_slice_text(words[i].value);
+
+        if (words[i].op[0] == 'p') { /* In two pieces each, one of them empty now and then. */
+            b->ops->put(
+                b, words[i].family,
+                (struct kv_parts){sf_slice_of(key.data, key.size / 2),
+                                  sf_slice_of(key.data + key.size / 2, key.size - key.size / 2)},
+                kv_one(value));
+        } else if (words[i].op[0] == 'd') {
+            b->ops->remove(b, words[i].family, key);
+        } else {
+            b->ops->remove_range(b, words[i].family, key, value);
+        }
+    }
+    if (kv->ops->write(kv, b, sync, &err) != SF_OK) {
+        fail_msg("write: %s", err.text);
+    }
+    b->ops->free(b);
+}
+#define WRITE(kv, ...)                                                                             \
+    write_words((kv), (const struct word[]){__VA_ARGS__},                                          \
+                sizeof((const struct word[]){__VA_ARGS__}) / sizeof(struct word), true)
+
+static const char *get(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
+                       const char *key)
+{
+    static char text[64];
+    struct sf_buf value = {0};
+    bool found = false;
+
+    assert_int_equal(kv->ops->get(kv, snapshot, f, sf_slice_text(key), &value, &found, NULL),
+                     SF_OK);
+    (void)snprintf(text, sizeof(text), "%s%.*s", found ? "" : "absent", found ? (int)value.size : 0,
+                   (const char *)value.data);
+    sf_buf_done(&value);
+    return text;
+}
+
+static const char *walk(struct kv *kv, const struct kv_snapshot *snapshot, const char *from,
+                        const char *to, bool reverse)
+{
+    static char text[256];
+    struct kv_range range = {sf_slice_text(from), sf_slice_text(to), true};
+    struct kv_iter *it = NULL;
+    size_t used = 0;
+
+    text[0] = '\0';
+    assert_int_equal(kv->ops->iter_new(kv, snapshot, KV_STATE, &range, &it, NULL), SF_OK);
+    for (reverse ? it->ops->last(it) : it->ops->first(it); it->ops->valid(it);
+         reverse ? it->ops->prev(it) : it->ops->next(it)) {
+        struct sf_slice key = it->ops->key(it);
+        struct sf_slice value = it->ops->value(it);
+
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%.*s=%.*s ", SF_SLICE_ARG(key),
+                                 SF_SLICE_ARG(value));
+    }
+    assert_int_equal(it->ops->check(it, NULL), SF_OK);
+    it->ops->free(it);
+    return text;
+}
+
+static void test_a_batch_is_read_back_from_its_families(void **state)
+{
+    struct subject *s = *state;
+
+    WRITE(s->kv, {"put", KV_LOG, "a", "log"}, {"put", KV_STATE, "a", "state"},
+          {"put", KV_META, "a", ""}, {"put", KV_STATE, "gone", "x"}, {"del", KV_STATE, "gone", ""});
+    assert_string_equal(get(s->kv, NULL, KV_LOG, "a"), "log");
+    assert_string_equal(get(s->kv, NULL, KV_STATE, "a"), "state");
+    assert_string_equal(get(s->kv, NULL, KV_META, "a"), "");
+    assert_string_equal(get(s->kv, NULL, KV_IDEM, "a"), "absent");
+    assert_string_equal(get(s->kv, NULL, KV_STATE, "gone"), "absent");
+    subject_reopen(s);
+    assert_string_equal(get(s->kv, NULL, KV_LOG, "a"), "log");
+    assert_string_equal(get(s->kv, NULL, KV_STATE, "gone"), "absent");
+}
+
+static void test_the_last_put_of_a_key_in_a_batch_holds(void **state)
+{
+    struct subject *s = *state;
+
+    WRITE(s->kv, {"put", KV_STATE, "k", "1"}, {"del", KV_STATE, "k", ""},
+          {"put", KV_STATE, "k", "2"});
+    assert_string_equal(get(s->kv, NULL, KV_STATE, "k"), "2");
+}
+
+static void test_iterators_keep_their_bounds_both_ways(void **state)
+{
+    struct subject *s = *state;
+
+    WRITE(s->kv, {"put", KV_STATE, "a", "1"}, {"put", KV_STATE, "b", "2"},
+          {"put", KV_STATE, "ba", "3"}, {"put", KV_STATE, "c", "4"}, {"put", KV_LOG, "bb", "no"});
+    assert_string_equal(walk(s->kv, NULL, "", "", false), "a=1 b=2 ba=3 c=4 ");
+    assert_string_equal(walk(s->kv, NULL, "", "", true), "c=4 ba=3 b=2 a=1 ");
+    assert_string_equal(walk(s->kv, NULL, "b", "c", false), "b=2 ba=3 ");
+    assert_string_equal(walk(s->kv, NULL, "b", "c", true), "ba=3 b=2 ");
+    assert_string_equal(walk(s->kv, NULL, "aa", "az", false), "");
+    assert_string_equal(walk(s->kv, NULL, "aa", "az", true), "");
+    assert_string_equal(walk(s->kv, NULL, "bb", "", false), "c=4 ");
+}
+
+static const char *seek(struct kv *kv, const char *key, bool back)
+{
+    static char text[64];
+    struct kv_range range = {sf_slice_text("b"), sf_slice_text("e"), true};
+    struct kv_iter *it = NULL;
+
+    assert_int_equal(kv->ops->iter_new(kv, NULL, KV_STATE, &range, &it, NULL), SF_OK);
+    if (back) {
+        it->ops->seek_back(it, sf_slice_text(key));
+    } else {
+        it->ops->seek(it, sf_slice_text(key));
+    }
+    (void)snprintf(text, sizeof(text), "%.*s", it->ops->valid(it) ? 1 : 0,
+                   it->ops->valid(it) ? (const char *)it->ops->key(it).data : "");
+    it->ops->free(it);
+    return text;
+}
+
+static void test_seeks_find_the_nearest_key_in_bounds(void **state)
+{
+    struct subject *s = *state;
+
+    WRITE(s->kv, {"put", KV_STATE, "a", ""}, {"put", KV_STATE, "b", ""}, {"put", KV_STATE, "d", ""},
+          {"put", KV_STATE, "f", ""});
+    assert_string_equal(seek(s->kv, "b", false), "b");
+    assert_string_equal(seek(s->kv, "c", false), "d");
+    assert_string_equal(seek(s->kv, "d", false), "d");
+    assert_string_equal(seek(s->kv, "e", false), "");
+    assert_string_equal(seek(s->kv, "a", false), "b");
+    assert_string_equal(seek(s->kv, "c", true), "b");
+    assert_string_equal(seek(s->kv, "d", true), "d");
+    assert_string_equal(seek(s->kv, "a", true), "");
+    assert_string_equal(seek(s->kv, "z", true), "d");
+}
+
+static void test_a_snapshot_stays_as_it_was(void **state)
+{
+    struct subject *s = *state;
+    struct kv_snapshot *snapshot = NULL;
+
+    WRITE(s->kv, {"put", KV_STATE, "a", "1"}, {"put", KV_STATE, "b", "1"});
+    assert_int_equal(s->kv->ops->snapshot_new(s->kv, &snapshot, NULL), SF_OK);
+    WRITE(s->kv, {"put", KV_STATE, "a", "2"}, {"del", KV_STATE, "b", ""},
+          {"put", KV_STATE, "c", "2"});
+    assert_string_equal(get(s->kv, snapshot, KV_STATE, "a"), "1");
+    assert_string_equal(get(s->kv, snapshot, KV_STATE, "c"), "absent");
+    assert_string_equal(walk(s->kv, snapshot, "", "", false), "a=1 b=1 ");
+    assert_string_equal(walk(s->kv, snapshot, "", "", true), "b=1 a=1 ");
+    assert_string_equal(walk(s->kv, NULL, "", "", false), "a=2 c=2 ");
+    s->kv->ops->snapshot_free(s->kv, snapshot);
+}
+
+static void test_an_iterator_does_not_see_later_writes(void **state)
+{
+    struct subject *s = *state;
+    struct kv_range all = {0};
+    struct kv_iter *it = NULL;
+
+    WRITE(s->kv, {"put", KV_STATE, "b", "1"}, {"put", KV_STATE, "d", "1"});
+    assert_int_equal(s->kv->ops->iter_new(s->kv, NULL, KV_STATE, &all, &it, NULL), SF_OK);
+    it->ops->first(it);
+    WRITE(s->kv, {"put", KV_STATE, "a", "2"}, {"put", KV_STATE, "c", "2"},
+          {"del", KV_STATE, "d", ""});
+    it->ops->next(it);
+    assert_true(it->ops->valid(it));
+    assert_memory_equal(it->ops->key(it).data, "d", 1);
+    it->ops->prev(it);
+    assert_memory_equal(it->ops->key(it).data, "b", 1);
+    it->ops->prev(it);
+    assert_false(it->ops->valid(it));
+    assert_int_equal(it->ops->check(it, NULL), SF_OK);
+    it->ops->free(it);
+}
+
+static void test_a_range_is_removed_without_its_end(void **state)
+{
+    struct subject *s = *state;
+
+    WRITE(s->kv, {"put", KV_STATE, "a", "1"}, {"put", KV_STATE, "b", "1"},
+          {"put", KV_STATE, "c", "1"}, {"put", KV_STATE, "d", "1"});
+    WRITE(s->kv, {"range", KV_STATE, "b", "d"}, {"put", KV_STATE, "ca", "2"});
+    assert_string_equal(walk(s->kv, NULL, "", "", false), "a=1 ca=2 d=1 ");
+    subject_reopen(s);
+    assert_string_equal(walk(s->kv, NULL, "", "", true), "d=1 ca=2 a=1 ");
+}
+
+enum { MANY = 700 };
+
+struct found {
+    unsigned calls[MANY];
+    char values[MANY][8];
+};
+
+static void on_value(void *data, size_t i, const struct sf_slice *value)
+{
+    struct found *f = data;
+
+    f->calls[i]++;
+    (void)snprintf(f->values[i], sizeof(f->values[i]), "%.*s", value == NULL ? 1 : (int)value->size,
+                   value == NULL ? "-" : (const char *)value->data);
+}
+
+static void test_multi_get_calls_once_per_key(void **state)
+{
+    static struct found f;
+    static char names[MANY][8];
+    struct subject *s = *state;
+    struct sf_slice keys[MANY];
+    struct kv_batch *b = NULL;
+    char expected[8];
+
+    f = (struct found){0};
+    assert_int_equal(s->kv->ops->batch_new(s->kv, &b, NULL), SF_OK);
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "k%d", (i * 37) % MANY);
+        keys[i] = sf_slice_text(names[i]);
+        if (i % 3 != 0) {
+            b->ops->put(b, KV_STATE, kv_one(keys[i]), kv_one(keys[i]));
+        }
+    }
+    assert_int_equal(s->kv->ops->write(s->kv, b, false, NULL), SF_OK);
+    b->ops->free(b);
+    assert_int_equal(s->kv->ops->multi_get(s->kv, KV_STATE, keys, MANY, on_value, &f, NULL), SF_OK);
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(expected, sizeof(expected), "%s", i % 3 != 0 ? names[i] : "-");
+        assert_int_equal(f.calls[i], 1);
+        assert_string_equal(f.values[i], expected);
+    }
+}
+
+static void test_a_cleared_batch_writes_nothing_of_before(void **state)
+{
+    struct subject *s = *state;
+    struct kv_batch *b = NULL;
+
+    assert_int_equal(s->kv->ops->batch_new(s->kv, &b, NULL), SF_OK);
+    b->ops->put(b, KV_STATE, kv_one(SF_LITERAL("a")), kv_one(SF_LITERAL("1")));
+    b->ops->clear(b);
+    b->ops->put(b, KV_STATE, kv_one(SF_LITERAL("b")), kv_one(SF_LITERAL("2")));
+    assert_int_equal(s->kv->ops->write(s->kv, b, true, NULL), SF_OK);
+    b->ops->free(b);
+    assert_string_equal(walk(s->kv, NULL, "", "", false), "b=2 ");
+}
+
+static void test_one_owner_at_a_time(void **state)
+{
+    struct subject *s = *state;
+    struct kv *second = NULL;
+    struct sf_error err = {0};
+    char path[PATH_MAX];
+    enum sf_code code =
+        s->fake ? fake_kv_open(&s->disk, &second, &err)
+                : kv_rocks_open(tmpdir_join(&s->tmp, "store", path), NULL, &second, &err);
+
+    assert_int_equal(code, SF_CONFLICT);
+    assert_int_equal(err.number, SHEAF_E_DATA_DIR_IN_USE);
+    assert_null(second);
+}
+
+static void test_space_is_known(void **state)
+{
+    struct subject *s = *state;
+    uint64_t free_bytes = 0;
+    uint64_t total_bytes = 0;
+
+    assert_int_equal(s->kv->ops->disk(s->kv, &free_bytes, &total_bytes, NULL), SF_OK);
+    assert_true(total_bytes > 0 && free_bytes <= total_bytes);
+    assert_true(s->kv->ops->approximate_size(s->kv, KV_LOG, SF_LITERAL("a"), SF_LITERAL("b")) == 0);
+}
+
+#define ON(setup_of)                                                                               \
+    cmocka_unit_test_setup_teardown(test_a_batch_is_read_back_from_its_families, setup_of,         \
+                                    teardown),                                                     \
+        cmocka_unit_test_setup_teardown(test_the_last_put_of_a_key_in_a_batch_holds, setup_of,     \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_iterators_keep_their_bounds_both_ways, setup_of,      \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_seeks_find_the_nearest_key_in_bounds, setup_of,       \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_a_snapshot_stays_as_it_was, setup_of, teardown),      \
+        cmocka_unit_test_setup_teardown(test_an_iterator_does_not_see_later_writes, setup_of,      \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_a_range_is_removed_without_its_end, setup_of,         \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_multi_get_calls_once_per_key, setup_of, teardown),    \
+        cmocka_unit_test_setup_teardown(test_a_cleared_batch_writes_nothing_of_before, setup_of,   \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_one_owner_at_a_time, setup_of, teardown),             \
+        cmocka_unit_test_setup_teardown(test_space_is_known, setup_of, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest on_fake[] = {ON(setup_fake)};
+    const struct CMUnitTest on_rocks[] = {ON(setup_rocks)};
+    int failed = cmocka_run_group_tests_name("kv: fake", on_fake, NULL, NULL);
+
+    return failed + cmocka_run_group_tests_name("kv: RocksDB", on_rocks, NULL, NULL);
+}
