@@ -50,6 +50,7 @@ enum sf_code store_check_tail(struct store *s, struct store_lane *lane, struct s
         .last_seq = lane->head.seq,
         .reverse = true,
         .verify = true,
+        .head = &lane->head,
     };
     SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
     SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
@@ -204,28 +205,29 @@ enum sf_code store_check(struct store *s, struct store_check_result *ret, struct
     return code;
 }
 
-/* --- the state from the log --- */
+/* --- the rows from the log --- */
 
 struct replay {
     struct store *store;
+    const struct store_lane *lane;
     struct kv_batch *batch; /* borrowed */
     size_t bytes;
 };
 
-static enum sf_code replay_flush(struct replay *r, bool sync, struct sf_error *err)
+static enum sf_code replay_flush(struct replay *r, struct sf_error *err)
 {
     struct kv *kv = r->store->kv;
-    enum sf_code code = kv->ops->write(kv, r->batch, sync, err);
+    enum sf_code code = kv->ops->write(kv, r->batch, KV_VOLATILE, err);
 
     r->batch->ops->clear(r->batch);
     r->bytes = 0;
     return code;
 }
 
-static enum sf_code replay_change(struct replay *r, const struct store_lane *lane,
-                                  const struct store_log_entry *e, struct sf_error *err)
+static enum sf_code replay_change(struct replay *r, const struct store_log_entry *e,
+                                  struct sf_error *err)
 {
-    struct keyspace_key prefix = keyspace_lane(lane->id);
+    struct keyspace_key prefix = keyspace_lane(r->lane->id);
     struct keyspace_state state = {e->seq, e->contract_id, e->op};
     uint8_t header[KEYSPACE_STATE_HEADER];
 
@@ -233,63 +235,76 @@ static enum sf_code replay_change(struct replay *r, const struct store_lane *lan
     r->batch->ops->put(r->batch, KV_STATE, (struct kv_parts){keyspace_view(&prefix), e->key},
                        (struct kv_parts){sf_slice_of(header, sizeof(header)), e->row});
     r->bytes += e->key.size + e->row.size;
-    return r->bytes < REPLAY_BATCH_BYTES ? SF_OK : replay_flush(r, /* sync= */ false, err);
+    return r->bytes < REPLAY_BATCH_BYTES ? SF_OK : replay_flush(r, err);
 }
 
-static enum sf_code replay_lane(struct replay *r, const struct store_snapshot *snapshot,
-                                const struct store_lane *lane, struct sf_error *err)
+static enum sf_code replay_changes(struct replay *r, const struct store_snapshot *snapshot,
+                                   uint64_t after_seq, struct sf_error *err)
 {
+    struct log_range range = {
+        .first_seq = after_seq + 1,
+        .last_seq = r->lane->head.seq,
+        .verify = true,
+        .head = &r->lane->head,
+    };
     SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
     struct store_log_entry e;
     bool more = true;
-    enum sf_code code = store_log_new(snapshot, lane, 0, /* verify= */ true, &log, err);
+    enum sf_code code = log_open(snapshot, r->lane, &range, &log, err);
 
     while (code == SF_OK && more) {
         code = store_log_next(log, &e, &more, err);
         if (code == SF_OK && more) {
-            code = replay_change(r, lane, &e, err);
+            code = replay_change(r, &e, err);
         }
     }
     return code;
 }
 
-/* Rows that were there stay until a newer one replaces them: all of them are in the log too. */
-enum sf_code store_replay_state(struct store *s, struct sf_error *err)
+enum sf_code store_replay_lane(struct store *s, struct store_lane *lane, struct sf_error *err)
 {
     SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
-    struct replay r = {.store = s, .batch = s->group.batch};
-    struct keyspace_key applied = keyspace_applied();
-    uint8_t mark[8];
+    struct replay r = {.store = s, .lane = lane, .batch = s->group.rows};
+    struct keyspace_key applied = keyspace_applied(lane->id);
+    uint8_t head[KEYSPACE_HEAD_BYTES];
+    struct store_head shown;
     enum sf_code code = store_snapshot_new(s, &snapshot, err);
 
-    r.batch->ops->clear(r.batch);
-    for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
-        if (s->lanes[i]->name.kind == STORE_STATE) {
-            code = replay_lane(&r, snapshot, s->lanes[i], err);
-        }
-    }
+    code = code == SF_OK ? store_snapshot_head(snapshot, lane, &shown, err) : code;
     if (code != SF_OK) {
         return code;
     }
-    keyspace_write_be64(mark, s->last.commit);
+    if (shown.seq > lane->head.seq) {
+        return corrupt(lane, shown.seq, "the rows are ahead of the log", err);
+    }
+    if (shown.seq == lane->head.seq && shown.quarantined == lane->head.quarantined) {
+        return SF_OK;
+    }
+    r.batch->ops->clear(r.batch);
+    if (lane->name.kind == STORE_STATE) {
+        code = replay_changes(&r, snapshot, shown.seq, err);
+        if (code != SF_OK) {
+            return code;
+        }
+    }
+    keyspace_head_encode(&lane->head, head);
     r.batch->ops->put(r.batch, KV_STATE, kv_one(keyspace_view(&applied)),
-                      kv_one(sf_slice_of(mark, sizeof(mark))));
-    return replay_flush(&r, /* sync= */ true, err);
+                      kv_one(sf_slice_of(head, sizeof(head))));
+    return replay_flush(&r, err);
 }
 
 enum sf_code store_rebuild_state(struct store *s, struct sf_error *err)
 {
-    struct keyspace_key from = keyspace_lane(1);
+    struct keyspace_key from = keyspace_lane(0);
     struct keyspace_key to = keyspace_lane(UINT32_MAX);
-    struct keyspace_key applied = keyspace_applied();
-    static const uint8_t none[8];
-    struct replay r = {.store = s, .batch = s->group.batch};
+    struct kv_batch *b = s->group.rows;
     enum sf_code code;
 
-    r.batch->ops->clear(r.batch);
-    r.batch->ops->remove_range(r.batch, KV_STATE, keyspace_view(&from), keyspace_view(&to));
-    r.batch->ops->put(r.batch, KV_STATE, kv_one(keyspace_view(&applied)),
-                      kv_one(sf_slice_of(none, sizeof(none))));
-    code = replay_flush(&r, /* sync= */ true, err);
-    return code == SF_OK ? store_replay_state(s, err) : code;
+    b->ops->clear(b);
+    b->ops->remove_range(b, KV_STATE, keyspace_view(&from), keyspace_view(&to));
+    code = s->kv->ops->write(s->kv, b, KV_SYNC, err);
+    for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
+        code = store_replay_lane(s, s->lanes[i], err);
+    }
+    return code;
 }

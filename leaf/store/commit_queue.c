@@ -271,8 +271,8 @@ void commit_queue_init(struct store *s)
 
 void commit_queue_done(struct store *s)
 {
-    kv_batch_free(s->group.batch);
-    s->group.batch = NULL;
+    kv_batch_free(SF_TAKE(s->group.batch));
+    kv_batch_free(SF_TAKE(s->group.rows));
     sf_arena_done(&s->group.arena);
     sf_buf_done(&s->group.bytes_out);
 }

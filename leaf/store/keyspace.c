@@ -52,9 +52,12 @@ void keyspace_after_prefix(struct sf_buf *b)
     }
 }
 
-struct keyspace_key keyspace_applied(void)
+struct keyspace_key keyspace_applied(uint32_t lane)
 {
-    return keyspace_lane(0);
+    struct keyspace_key k = {.size = 8};
+
+    keyspace_write_be32(k.bytes + 4, lane);
+    return k;
 }
 
 static struct keyspace_key tagged(uint8_t tag)

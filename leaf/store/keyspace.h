@@ -34,8 +34,8 @@ struct keyspace_key keyspace_lane_seq(uint32_t lane, uint64_t seq);
 struct keyspace_key keyspace_lane(uint32_t lane);
 /* Turns @b into the first bytes behind all that begin with it; empty: there are none. */
 void keyspace_after_prefix(struct sf_buf *b);
-/* Where the state's mark stands: up to which commit it holds the log. No lane has id 0. */
-struct keyspace_key keyspace_applied(void);
+/* Family state: the head that a lane's rows show, under id 0, which no lane has. */
+struct keyspace_key keyspace_applied(uint32_t lane);
 
 /* Families: meta. The first byte tells what a key is of. */
 struct keyspace_key keyspace_meta_format(void);

@@ -26,6 +26,17 @@ struct kv_batch;
 struct kv_snapshot;
 struct kv_iter;
 
+/* How a write survives a crash. */
+enum kv_durability {
+    KV_SYNC,  /* on the disk when it returns, and every write of before but volatile ones */
+    KV_PLAIN, /* survives the end of the process, not a power cut */
+    /*
+     * In memory until it is moved to disk some day or the kv is closed: what can be made again. Of
+     * the volatile writes to one family a crash keeps those up to some point, and none behind it.
+     */
+    KV_VOLATILE,
+};
+
 /* Bytes in two pieces, so that a prefix need not be copied in front of a key or a row. */
 struct kv_parts {
     struct sf_slice a;
@@ -79,11 +90,9 @@ struct kv_range {
 struct kv_ops {
     /* SF_NOMEM. */
     enum sf_code (*batch_new)(struct kv *kv, struct kv_batch **ret, struct sf_error *err);
-    /*
-     * Writes @b; with @sync it returns after fdatasync, and everything written before is durable
-     * too. After SF_IO or SF_CORRUPT it is unknown what reached the disk: never call it again.
-     */
-    enum sf_code (*write)(struct kv *kv, struct kv_batch *b, bool sync, struct sf_error *err);
+    /* After SF_IO or SF_CORRUPT it is unknown what reached the disk: never call it again. */
+    enum sf_code (*write)(struct kv *kv, struct kv_batch *b, enum kv_durability d,
+                          struct sf_error *err);
     /* Sets *@found, and on true the contents of @value. @snapshot may be NULL: the latest. */
     enum sf_code (*get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
                         struct sf_slice key, struct sf_buf *value, bool *found,

@@ -26,8 +26,7 @@ struct kv_rocks {
     rocksdb_block_based_table_options_t *tables[FAMILIES];
     rocksdb_cache_t *cache;
     rocksdb_readoptions_t *read;
-    rocksdb_writeoptions_t *write_sync;
-    rocksdb_writeoptions_t *write_plain;
+    rocksdb_writeoptions_t *write[3]; /* by enum kv_durability */
 };
 
 /* RocksDB wants a family of this name; nothing is in it. */
@@ -141,14 +140,14 @@ static enum sf_code rocks_batch_new(struct kv *kv, struct kv_batch **ret, struct
     return SF_OK;
 }
 
-static enum sf_code rocks_write(struct kv *kv, struct kv_batch *batch, bool sync,
+static enum sf_code rocks_write(struct kv *kv, struct kv_batch *batch, enum kv_durability d,
                                 struct sf_error *err)
 {
     struct rocks_batch *b = SF_CONTAINER_OF(batch, struct rocks_batch, batch);
     struct kv_rocks *k = self(kv);
     char *text = NULL;
 
-    rocksdb_write(k->db, sync ? k->write_sync : k->write_plain, b->wb, &text);
+    rocksdb_write(k->db, k->write[d], b->wb, &text);
     return raise_text(text, "write", err);
 }
 
@@ -414,8 +413,9 @@ static void rocks_close(struct kv *kv)
     if (k->cache != NULL) {
         rocksdb_cache_destroy(k->cache);
         rocksdb_readoptions_destroy(k->read);
-        rocksdb_writeoptions_destroy(k->write_sync);
-        rocksdb_writeoptions_destroy(k->write_plain);
+        for (size_t i = 0; i < SF_COUNT(k->write); i++) {
+            rocksdb_writeoptions_destroy(k->write[i]);
+        }
     }
     data_dir_done(&k->dir);
     sf_free(k);
@@ -487,9 +487,12 @@ static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *o
     }
     k->cache = rocksdb_cache_create_lru(options->cache_bytes);
     k->read = rocksdb_readoptions_create();
-    k->write_sync = rocksdb_writeoptions_create();
-    k->write_plain = rocksdb_writeoptions_create();
-    rocksdb_writeoptions_set_sync(k->write_sync, 1);
+    for (size_t i = 0; i < SF_COUNT(k->write); i++) {
+        k->write[i] = rocksdb_writeoptions_create();
+    }
+    rocksdb_writeoptions_set_sync(k->write[KV_SYNC], 1);
+    /* What is in memory only is flushed when RocksDB is closed; its default. */
+    rocksdb_writeoptions_disable_WAL(k->write[KV_VOLATILE], 1);
     for (size_t i = 0; i < FAMILIES; i++) {
         k->tables[i] = table_options(k, i);
         k->options[i] = family_options(k, i, options);

@@ -59,7 +59,13 @@ enum sf_code log_open(const struct store_snapshot *snapshot, const struct store_
     log->lane = lane;
     log->range = *range;
     log->at = range->reverse ? range->last_seq : range->first_seq;
-    code = store_snapshot_head(snapshot, lane, &log->head, err);
+    code = SF_OK;
+    if (range->head != NULL) {
+        log->head = *range->head;
+        log->range.head = NULL;
+    } else {
+        code = store_snapshot_head(snapshot, lane, &log->head, err);
+    }
     if (code == SF_OK) {
         code = kv->ops->iter_new(kv, snapshot->kv, KV_LOG, &bounds, &log->it, err);
     }

@@ -9,6 +9,7 @@ struct log_range {
     bool reverse;
     bool verify; /* each change against its digest */
     bool fill_cache;
+    const struct store_head *head; /* of the log; NULL: the one that the snapshot's rows show */
 };
 
 enum sf_code log_open(const struct store_snapshot *snapshot, const struct store_lane *lane,

@@ -194,7 +194,7 @@ static enum sf_code put_meta(struct store *s, const struct keyspace_key *key, st
 
     b->ops->clear(b);
     b->ops->put(b, KV_META, kv_one(keyspace_view(key)), kv_one(value));
-    return s->kv->ops->write(s->kv, b, /* sync= */ true, err);
+    return s->kv->ops->write(s->kv, b, KV_SYNC, err);
 }
 
 static enum sf_code load_format(struct store *s, struct sf_error *err)
@@ -337,34 +337,19 @@ static enum sf_code load_max_key(struct store *s, struct store_lane *lane, struc
     return it->ops->check(it, err);
 }
 
-static enum sf_code load_state(struct store *s, struct sf_error *err)
-{
-    struct keyspace_key key = keyspace_applied();
-    struct sf_buf *b = &s->group.bytes_out;
-    bool found = false;
-    enum sf_code code = s->kv->ops->get(s->kv, NULL, KV_STATE, keyspace_view(&key), b, &found, err);
-
-    if (code == SF_OK && s->last.commit > 0 &&
-        (!found || b->size != 8 || sf_read_be64(b->data) != s->last.commit)) {
-        code = store_replay_state(s, err);
-    }
-    return code;
-}
-
 static enum sf_code load(struct store *s, struct sf_error *err)
 {
     enum sf_code code = s->kv->ops->batch_new(s->kv, &s->group.batch, err);
 
+    code = code == SF_OK ? s->kv->ops->batch_new(s->kv, &s->group.rows, err) : code;
     code = code == SF_OK ? load_format(s, err) : code;
     code = code == SF_OK ? load_commit(s, err) : code;
     code = code == SF_OK ? load_lanes(s, err) : code;
     for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
         code = load_head(s, s->lanes[i], err);
         code = code == SF_OK ? store_check_tail(s, s->lanes[i], err) : code;
-    }
-    code = code == SF_OK ? load_state(s, err) : code;
-    for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
-        if (s->lanes[i]->name.kind == STORE_STATE) {
+        code = code == SF_OK ? store_replay_lane(s, s->lanes[i], err) : code;
+        if (code == SF_OK && s->lanes[i]->name.kind == STORE_STATE) {
             code = load_max_key(s, s->lanes[i], err);
         }
     }

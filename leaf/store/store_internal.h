@@ -66,8 +66,10 @@ struct commit_group {
     bool small_only; /* above half of it: puts still go on */
     bool dirty;      /* something is in the batch */
     bool numbered;   /* a lane is: the commit takes its number */
+    bool has_rows;   /* something is in the other */
     bool sync;
-    struct kv_batch *batch;
+    struct kv_batch *batch; /* what must be durable */
+    struct kv_batch *rows;  /* what can be made again from the log */
     struct sf_arena arena;
     struct sf_buf bytes_out; /* one frame or small record at a time */
 
@@ -133,8 +135,9 @@ void store_free(struct store *s);
 /* check.c: what store_open() verifies. */
 enum sf_code store_check_tail(struct store *s, struct store_lane *lane,
                               struct sf_error *err) SF_MUST_CHECK;
-/* Makes the newest rows again from the log, and marks that they are. */
-enum sf_code store_replay_state(struct store *s, struct sf_error *err) SF_MUST_CHECK;
+/* Brings the newest rows of a lane to its head, from the log, if they are not there yet. */
+enum sf_code store_replay_lane(struct store *s, struct store_lane *lane,
+                               struct sf_error *err) SF_MUST_CHECK;
 
 /* "sales/orders@1.orders" into @ret, for texts; cut when it is longer. */
 const char *store_lane_text(const struct store_lane *lane, char *ret, size_t size);

@@ -80,7 +80,7 @@ struct word {
     const char *value;
 };
 
-static void write_words(struct kv *kv, const struct word *words, size_t count, bool sync)
+static void write_words(struct kv *kv, const struct word *words, size_t count)
 {
     struct kv_batch *b = NULL;
     struct sf_error err = {0};
@@ -102,14 +102,14 @@ static void write_words(struct kv *kv, const struct word *words, size_t count, b
             b->ops->remove_range(b, words[i].family, key, value);
         }
     }
-    if (kv->ops->write(kv, b, sync, &err) != SF_OK) {
+    if (kv->ops->write(kv, b, KV_SYNC, &err) != SF_OK) {
         fail_msg("write: %s", err.text);
     }
     b->ops->free(b);
 }
 #define WRITE(kv, ...)                                                                             \
     write_words((kv), (const struct word[]){__VA_ARGS__},                                          \
-                sizeof((const struct word[]){__VA_ARGS__}) / sizeof(struct word), true)
+                sizeof((const struct word[]){__VA_ARGS__}) / sizeof(struct word))
 
 static const char *get(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
                        const char *key)
@@ -309,7 +309,7 @@ static void test_multi_get_calls_once_per_key(void **state)
             b->ops->put(b, KV_STATE, kv_one(keys[i]), kv_one(keys[i]));
         }
     }
-    assert_int_equal(s->kv->ops->write(s->kv, b, false, NULL), SF_OK);
+    assert_int_equal(s->kv->ops->write(s->kv, b, KV_PLAIN, NULL), SF_OK);
     b->ops->free(b);
     assert_int_equal(s->kv->ops->multi_get(s->kv, KV_STATE, keys, MANY, on_value, &f, NULL), SF_OK);
     for (int i = 0; i < MANY; i++) {
@@ -328,7 +328,7 @@ static void test_a_cleared_batch_writes_nothing_of_before(void **state)
     b->ops->put(b, KV_STATE, kv_one(SF_LITERAL("a")), kv_one(SF_LITERAL("1")));
     b->ops->clear(b);
     b->ops->put(b, KV_STATE, kv_one(SF_LITERAL("b")), kv_one(SF_LITERAL("2")));
-    assert_int_equal(s->kv->ops->write(s->kv, b, true, NULL), SF_OK);
+    assert_int_equal(s->kv->ops->write(s->kv, b, KV_VOLATILE, NULL), SF_OK);
     b->ops->free(b);
     assert_string_equal(walk(s->kv, NULL, "", "", false), "b=2 ");
 }

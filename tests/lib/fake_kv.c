@@ -9,6 +9,7 @@ struct fake_version {
     struct fake_version *older;
     uint64_t number; /* of the write that made it */
     bool removed;
+    bool is_volatile;
     size_t size;
     uint8_t bytes[];
 };
@@ -176,18 +177,26 @@ static struct fake_entry *make_entry(struct fake_disk *d, enum kv_family f, stru
     return e;
 }
 
-static enum sf_code add_version(struct fake_disk *d, enum kv_family f, struct sf_slice key,
-                                struct sf_slice value, bool removed, struct sf_error *err)
+/* What all versions of one write have in common. */
+struct fake_stamp {
+    uint64_t number;
+    bool is_volatile;
+};
+
+static enum sf_code add_version(struct fake_disk *d, const struct fake_op *op, struct sf_slice key,
+                                struct sf_slice value, struct fake_stamp stamp,
+                                struct sf_error *err)
 {
-    struct fake_entry *e = make_entry(d, f, key);
+    struct fake_entry *e = make_entry(d, op->family, key);
     struct fake_version *v = e == NULL ? NULL : sf_alloc(sizeof(*v) + value.size);
 
     if (v == NULL) {
         return no_memory(err);
     }
     v->older = e->newest;
-    v->number = d->writes + 1;
-    v->removed = removed;
+    v->number = stamp.number;
+    v->removed = op->kind != FAKE_PUT;
+    v->is_volatile = stamp.is_volatile;
     v->size = value.size;
     if (value.size > 0) {
         memcpy(v->bytes, value.data, value.size);
@@ -196,18 +205,22 @@ static enum sf_code add_version(struct fake_disk *d, enum kv_family f, struct sf
     return SF_OK;
 }
 
-/* Forgets the versions behind @number. */
-static void drop_after(struct fake_disk *d, uint64_t number)
+/* Forgets the versions behind @kept, or when volatile behind @flushed. */
+static void drop_after(struct fake_disk *d, uint64_t kept, uint64_t flushed)
 {
     for (int f = 0; f < KV_FAMILY_COUNT; f++) {
         for (size_t i = 0; i < d->families[f].count; i++) {
-            struct fake_entry *e = d->families[f].entries[i];
+            struct fake_version **at = &d->families[f].entries[i]->newest;
 
-            while (e->newest != NULL && e->newest->number > number) {
-                struct fake_version *v = e->newest;
+            while (*at != NULL) {
+                struct fake_version *v = *at;
 
-                e->newest = v->older;
-                sf_free(v);
+                if (v->number > (v->is_volatile ? flushed : kept)) {
+                    *at = v->older;
+                    sf_free(v);
+                } else {
+                    at = &v->older;
+                }
             }
         }
     }
@@ -281,13 +294,13 @@ static enum sf_code fake_batch_new(struct kv *kv, struct kv_batch **ret, struct 
 }
 
 static enum sf_code apply_op(struct fake_disk *d, const struct fake_op *op, struct sf_slice key,
-                             struct sf_slice value, struct sf_error *err)
+                             struct sf_slice value, struct fake_stamp stamp, struct sf_error *err)
 {
     enum sf_code code = SF_OK;
     size_t i;
 
     if (op->kind != FAKE_REMOVE_RANGE) {
-        return add_version(d, op->family, key, value, op->kind == FAKE_REMOVE, err);
+        return add_version(d, op, key, value, stamp, err);
     }
     for (i = lower_bound(d, op->family, key); code == SF_OK && i < d->families[op->family].count;
          i++) {
@@ -296,14 +309,15 @@ static enum sf_code apply_op(struct fake_disk *d, const struct fake_op *op, stru
         if (sf_slice_compare(found, value) >= 0) {
             break;
         }
-        code = add_version(d, op->family, found, (struct sf_slice){0}, /* removed= */ true, err);
+        code = add_version(d, op, found, (struct sf_slice){0}, stamp, err);
     }
     return code;
 }
 
-static enum sf_code apply_batch(struct fake_disk *d, const struct fake_batch *b,
+static enum sf_code apply_batch(struct fake_disk *d, const struct fake_batch *b, bool is_volatile,
                                 struct sf_error *err)
 {
+    struct fake_stamp stamp = {d->writes + 1, is_volatile};
     enum sf_code code = sf_buf_check(&b->ops, "fake batch", err);
 
     for (size_t at = 0; code == SF_OK && at < b->ops.size;) {
@@ -312,16 +326,16 @@ static enum sf_code apply_batch(struct fake_disk *d, const struct fake_batch *b,
 
         memcpy(&op, b->ops.data + at, sizeof(op));
         key = sf_slice_of(b->ops.data + at + sizeof(op), op.key_size);
-        code = apply_op(d, &op, key, sf_slice_of(key.data + key.size, op.value_size), err);
+        code = apply_op(d, &op, key, sf_slice_of(key.data + key.size, op.value_size), stamp, err);
         at += sizeof(op) + op.key_size + op.value_size;
     }
     if (code != SF_OK) {
-        drop_after(d, d->writes);
+        drop_after(d, d->writes, d->writes);
     }
     return code;
 }
 
-static enum sf_code fake_write(struct kv *kv, struct kv_batch *batch, bool sync,
+static enum sf_code fake_write(struct kv *kv, struct kv_batch *batch, enum kv_durability durability,
                                struct sf_error *err)
 {
     struct fake_disk *d = disk_of(kv);
@@ -329,12 +343,13 @@ static enum sf_code fake_write(struct kv *kv, struct kv_batch *batch, bool sync,
     enum sf_code code = SF_OK;
 
     if (!fail || d->fail_applies) {
-        code = apply_batch(d, SF_CONTAINER_OF(batch, struct fake_batch, batch), err);
+        code = apply_batch(d, SF_CONTAINER_OF(batch, struct fake_batch, batch),
+                           durability == KV_VOLATILE, err);
     }
     if (code == SF_OK && (!fail || d->fail_applies)) {
         d->writes++;
-        d->syncs += sync ? 1 : 0;
-        d->durable = sync ? d->writes : d->durable;
+        d->syncs += durability == KV_SYNC ? 1 : 0;
+        d->durable = durability == KV_SYNC ? d->writes : d->durable;
     }
     return fail ? injected(d, err) : code;
 }
@@ -595,6 +610,9 @@ static void fake_close(struct kv *kv)
 
     sf_assert(k->disk->open_things == 0);
     k->disk->open = false;
+    if (!k->disk->killed) {
+        k->disk->flushed = k->disk->writes;
+    }
     sf_free(k);
 }
 
@@ -609,7 +627,7 @@ void fake_disk_init(struct fake_disk *d)
 void fake_disk_done(struct fake_disk *d)
 {
     sf_assert(!d->open);
-    drop_after(d, 0);
+    drop_after(d, 0, 0);
     for (int f = 0; f < KV_FAMILY_COUNT; f++) {
         for (size_t i = 0; i < d->families[f].count; i++) {
             sf_free(d->families[f].entries[i]);
@@ -649,18 +667,14 @@ enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error 
     return SF_OK;
 }
 
-void fake_disk_power_cut(struct fake_disk *d, uint64_t kept)
+void fake_disk_crash(struct fake_disk *d, uint64_t kept, uint64_t flushed)
 {
     sf_assert(!d->open);
-    sf_assert(kept <= fake_disk_unsynced(d));
-    d->durable += kept;
-    d->writes = d->durable;
-    drop_after(d, d->writes);
-}
-
-uint64_t fake_disk_unsynced(const struct fake_disk *d)
-{
-    return d->writes - d->durable;
+    sf_assert(kept >= d->durable && flushed >= d->flushed);
+    drop_after(d, kept, flushed);
+    d->durable = d->writes; /* What is left is on the disk. */
+    d->flushed = d->writes;
+    d->killed = false;
 }
 
 uint8_t *fake_disk_value(struct fake_disk *d, enum kv_family f, struct sf_slice key, size_t *size)

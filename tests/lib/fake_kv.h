@@ -19,11 +19,12 @@ struct fake_disk {
     bool fail_on;           /* and so do all that follow */
     enum sf_code fail_code; /* with this; SF_OK means SF_IO */
     bool fail_applies;      /* a write that fails has reached the disk nevertheless */
+    bool killed;            /* closing flushes nothing, as when the process was killed */
     uint64_t free_bytes;
     uint64_t total_bytes;
 
     /* Counters. */
-    uint64_t writes; /* that succeeded; also the number of the newest version */
+    uint64_t writes; /* that succeeded; also the number of the newest */
     uint64_t syncs;
     uint64_t reads;
     uint64_t keys_read;   /* asked for by multi-get */
@@ -31,7 +32,8 @@ struct fake_disk {
 
     /* Private. */
     bool open;
-    uint64_t durable; /* writes up to here survive a power cut */
+    uint64_t durable; /* writes up to here survive a power cut, volatile ones apart */
+    uint64_t flushed; /* volatile ones up to here survive a kill */
     struct {
         struct fake_entry **entries; /* in key order */
         size_t count;
@@ -46,10 +48,12 @@ void fake_disk_done(struct fake_disk *d);
 /* SF_CONFLICT (SHEAF-E0606): open already. SF_NOMEM. */
 enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error *err) SF_MUST_CHECK;
 
-/* Drops the writes that were not synced but for the first @kept of them. The disk is closed. */
-void fake_disk_power_cut(struct fake_disk *d, uint64_t kept);
-/* Writes that a power cut would drop now. */
-uint64_t fake_disk_unsynced(const struct fake_disk *d);
+/*
+ * Drops what a power cut drops: writes behind number @kept, which is at least d->durable, and
+ * volatile ones behind number @flushed. With @kept = d->writes it is a killed process. The disk is
+ * closed.
+ */
+void fake_disk_crash(struct fake_disk *d, uint64_t kept, uint64_t flushed);
 
 /* The newest value, for tests that damage it: pointer and size, or NULL when absent. */
 uint8_t *fake_disk_value(struct fake_disk *d, enum kv_family f, struct sf_slice key, size_t *size);
