@@ -381,9 +381,7 @@ static void test_space_is_known(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest on_fake[] = {ON(setup_fake)};
-    const struct CMUnitTest on_rocks[] = {ON(setup_rocks)};
-    int failed = cmocka_run_group_tests_name("kv: fake", on_fake, NULL, NULL);
+    const struct CMUnitTest tests[] = {ON(setup_fake), ON(setup_rocks)};
 
-    return failed + cmocka_run_group_tests_name("kv: RocksDB", on_rocks, NULL, NULL);
+    return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
 }
