@@ -1,10 +1,10 @@
 /* product load, ls, show, export and quarantine ls: what is done with products in force. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "cli/catalog.h"
 #include "cli/commands.h"
 #include "cli/load.h"
-#include "cli/rows.h"
 #include "common/contract/export_proto.h"
 #include "common/contract/product_file.h"
 #include "common/identity/token.h"
@@ -244,14 +244,47 @@ int cmd_product_export(struct cli *cli)
 
 /* --- quarantine ------------------------------------------------------------------------------- */
 
+struct quarantine {
+    struct api *api;
+    const char *path; /* up to "?after=" */
+    uint64_t limit;   /* 0: none */
+    uint64_t seen;
+};
+
+/* One page behind *after; *ret_more: there is another. */
+static enum sf_code quarantine_page(struct quarantine *q, uint64_t *after, bool *ret_more,
+                                    struct sf_error *err)
+{
+    char path[CLI_PATH_MAX];
+    const struct sf_json *root = NULL;
+    enum sf_code code = SF_OK;
+
+    (void)snprintf(path, sizeof(path), "%s%" PRIu64, q->path, *after);
+    code = api_get_leaf(q->api, path, &root, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    (void)sf_json_as_bool(sf_json_get(root, "more"), ret_more);
+    (void)sf_json_as_uint(sf_json_get(root, "last"), after);
+    for (struct sf_json_iter it = sf_json_iter(sf_json_get(root, "items"));
+         (q->limit == 0 || q->seen < q->limit) && sf_json_next(&it);) {
+        q->seen++;
+        print_answer_members(&q->api->cli->print, it.value);
+    }
+    *ret_more = *ret_more && (q->limit == 0 || q->seen < q->limit);
+    return SF_OK;
+}
+
 static enum sf_code quarantine(struct cli *cli, struct api *a, struct sf_error *err)
 {
-    struct rows rows = {.print = &cli->print};
+    struct quarantine q = {.api = a};
     struct sf_buf path = {0};
     struct product_ref r;
+    uint64_t after = 0;
+    bool more = true;
     enum sf_code code = product_ref_parse(cli->args.positional[0], &r, err);
 
-    code = code == SF_OK ? args_u64(&cli->args, "limit", 1000, &rows.limit, err) : code;
+    code = code == SF_OK ? args_u64(&cli->args, "limit", 1000, &q.limit, err) : code;
     code = code == SF_OK ? api_open(cli, a, err) : code;
     code = code == SF_OK ? api_act(a, r.domain, err) : code;
     code = code == SF_OK ? catalog_fill_table(a, &r, err) : code;
@@ -259,13 +292,17 @@ static enum sf_code quarantine(struct cli *cli, struct api *a, struct sf_error *
         return code;
     }
     catalog_table_path(&r, &path);
-    sf_buf_text(&path, "/quarantine?");
+    sf_buf_text(&path, "/quarantine?after=");
+    q.path = sf_buf_cstr(&path);
+    code = q.path == NULL ? sf_buf_check(&path, "path", err) : SF_OK;
     print_begin(&cli->print, PRINT_LIST, "QuarantineList");
-    code = sf_buf_cstr(&path) == NULL ? sf_buf_check(&path, "path", err)
-                                      : rows_print(a, sf_buf_cstr(&path), &rows, err);
+    while (code == SF_OK && more) {
+        more = false;
+        code = quarantine_page(&q, &after, &more, err);
+    }
     sf_buf_done(&path);
     code = code == SF_OK ? print_end(&cli->print, err) : code;
-    if (code == SF_OK && rows.count == 0) {
+    if (code == SF_OK && q.seen == 0) {
         cli_note(cli, "nothing is in quarantine");
     }
     return code;

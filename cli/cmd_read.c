@@ -45,6 +45,20 @@ static void add_parameter(struct sf_buf *path, const struct args *args, const ch
     }
 }
 
+/* Parts of a key are joined by commas, so a comma inside one is written twice encoded. */
+static void add_key_part(struct sf_buf *path, const char *part)
+{
+    for (; *part != '\0'; part++) {
+        char c[2] = {*part, '\0'};
+
+        if (*part == ',' || *part == '%') {
+            sf_buf_printf(path, "%%25%02X", (unsigned)*part);
+        } else {
+            api_escape(path, c);
+        }
+    }
+}
+
 /* ".../records?..." or ".../records/KEY?". */
 static void read_path(const struct args *args, const struct product_ref *r, struct sf_buf *path)
 {
@@ -54,7 +68,7 @@ static void read_path(const struct args *args, const struct product_ref *r, stru
     sf_buf_text(path, "/records");
     for (unsigned i = 0; key != NULL; key = args_value_at(args, "key", ++i)) {
         sf_buf_text(path, i == 0 ? "/" : ",");
-        api_escape(path, key);
+        add_key_part(path, key);
     }
     sf_buf_text(path, "?");
     add_parameter(path, args, "from");

@@ -32,7 +32,7 @@ static const struct flag load_flags[] = {
 
 static const struct flag read_flags[] = {
     {"limit", 0, "N", "rows at most; 1000 by default, 0 for all"},
-    {"key", 0, "KEY", "one row; parts of a key with commas between"},
+    {"key", 0, "KEY", "one row; repeat it for each part of a composite key"},
     {"from", 0, "KEY", "first key, or seq of an event table (inclusive)"},
     {"to", 0, "KEY", "where to stop (exclusive)"},
     {"prefix", 0, "KEY", "keys that begin so"},

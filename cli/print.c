@@ -39,7 +39,7 @@ void print_time_text(int64_t wall_us, char ret[PRINT_TIME_SIZE])
 
 static void fail(struct print *p, enum sf_code code)
 {
-    if (p->failed == SF_OK) {
+    if (p->failed == SF_OK) { /* the first one; SF_OK changes nothing */
         p->failed = code;
     }
 }
@@ -214,6 +214,7 @@ static void hold_cell(struct print *p, enum print_cell_kind kind, struct sf_slic
     *c = (struct print_cell){.kind = kind, .at = p->text.size};
     append_shown(&p->text, text);
     c->size = p->text.size - c->at;
+    fail(p, p->text.failed);
     p->is_text[p->at] = p->is_text[p->at] || (kind != PRINT_NUMBER && kind != PRINT_NULL);
 }
 
@@ -252,9 +253,7 @@ static void end_row(struct print *p)
         sf_buf_byte(&p->text, '\n');
         break;
     }
-    if (p->text.failed != SF_OK) {
-        fail(p, p->text.failed);
-    }
+    fail(p, p->text.failed);
     put(p, sf_buf_view(&p->text));
     sf_buf_clear(&p->text);
 }
@@ -452,9 +451,7 @@ static void print_container(struct print *p, const char *name, const struct sf_j
         sf_buf_clear(&raw);
         sf_json_value(&w, value);
     }
-    if (raw.failed != SF_OK) {
-        fail(p, raw.failed);
-    }
+    fail(p, raw.failed);
     add_cell(p, name, PRINT_RAW, sf_buf_view(&raw));
     sf_buf_done(&raw);
 }
@@ -525,6 +522,7 @@ enum sf_code print_end(struct print *p, struct sf_error *err)
         if (p->shape == PRINT_LIST) {
             put_text(p, p->row_count == 0 ? "]" : "\n]");
         }
+        fail(p, p->members.failed);
         put(p, sf_buf_view(&p->members));
         put_text(p, "}\n");
     }

@@ -218,9 +218,14 @@ enum sf_code records_next(struct records *r, struct sf_slice *ret, struct sf_err
     return SF_OK;
 }
 
-/* Appends one record to a batch: NDJSON has no line ends inside a record. */
+/*
+ * Appends one record to a batch. Blank lines stay, so that lines of the batch are lines of the
+ * file; elements of an array become one line each.
+ */
 static void append_record(struct records *r, struct sf_slice text)
 {
+    size_t at = 0;
+
     if (r->format == RECORDS_CSV) {
         sf_buf_slice(&r->batch, text);
         if (text.size > 0 && text.data[text.size - 1] != '\n') {
@@ -228,8 +233,11 @@ static void append_record(struct records *r, struct sf_slice text)
         }
         return;
     }
-    size_t at = r->batch.size;
-
+    for (uint64_t line = r->batch_line; r->format == RECORDS_NDJSON && line < r->line; line++) {
+        sf_buf_byte(&r->batch, '\n');
+    }
+    r->batch_line = r->line + 1;
+    at = r->batch.size;
     sf_buf_slice(&r->batch, text);
     for (size_t i = at; i < r->batch.size; i++) {
         if (r->batch.data[i] == '\n' || r->batch.data[i] == '\r') {
@@ -253,7 +261,10 @@ enum sf_code records_batch(struct records *r, uint64_t rows_max, size_t bytes_ma
         if (code != SF_OK) {
             break;
         }
-        b.first_line = b.rows == 0 ? r->line : b.first_line;
+        if (b.rows == 0) {
+            b.first_line = r->line;
+            r->batch_line = r->line;
+        }
         b.rows++;
         append_record(r, text);
     }

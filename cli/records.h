@@ -32,6 +32,7 @@ struct records {
     uint64_t line_at; /* JSON: of the front of left */
     struct sf_ndjson ndjson;
     struct sf_buf batch;
+    uint64_t batch_line; /* NDJSON: of the file, on which the batch goes on */
 };
 
 /* @format_name: "csv", "ndjson", "json", or NULL to tell by the name of the file. */

@@ -1,0 +1,38 @@
+/*
+ * A consumer of one lane that prints every change once and in order, whatever is lost, doubled or
+ * restarted on the way.
+ *
+ *   Flow      Live messages come from the leaf's nats-server; their signature is checked, and
+ *             headers show gaps. What is missing is asked for page by page (`changes`), while live
+ *             messages wait. After a reconnect, and after 12 s of silence, it asks as well.
+ *   Threads   Loop thread. Printing blocks it: NATS then drops, and the gap is replayed.
+ *   Limits    SUB_HELD_BYTES_MAX bytes of live messages wait; more are dropped and replayed.
+ */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/follow.h"
+#include "cli/product_ref.h"
+#include "common/sys/crypto.h"
+
+enum { SUB_HELD_BYTES_MAX = 16 * 1024 * 1024 };
+
+struct sub_options {
+    struct product_ref product; /* with table and major */
+    bool is_own;                /* the consumer's own domain: the unmasked stream */
+    const char *nats_url;
+    const struct sf_seed *user; /* nkey of the domain's apps */
+    const char *user_text;
+    struct sf_public_key leaf_key; /* of the owner's leaf */
+    struct follow start;
+    int64_t since_us; /* changes committed before are skipped; 0: none */
+    uint64_t count;   /* 0: no end */
+};
+
+/*
+ * Runs until @count changes are printed (SF_OK), SIGINT or SIGTERM (SF_CLOSED), or an error that
+ * waiting does not cure: SF_DENIED (the grant ended), SF_CONFLICT (E0308), SF_ABSENT, SF_IO
+ * (standard output).
+ */
+enum sf_code sub_run(struct cli *cli, const struct sub_options *o,
+                     struct sf_error *err) SF_MUST_CHECK;
