@@ -222,6 +222,13 @@ static void on_varz(struct sf_natsd_varz_call *call, enum sf_code code,
     step(h);
 }
 
+static enum sf_code on_event(void *data, const struct event_record *r, struct sf_error *err)
+{
+    struct hub *h = data;
+
+    return state_on_event(&h->state, r, err);
+}
+
 static void on_log_failed(void *data, const struct sf_error *err)
 {
     fail(data, err);
@@ -254,7 +261,7 @@ static enum sf_code open_log(struct hub *h, struct sf_error *err)
         .rt = h->state.rt,
         .bus = h->mesh.bus,
         .hub_key = &h->keys.hub_key,
-        .on_event = state_on_event,
+        .on_event = on_event,
         .on_open = on_log_open,
         .on_failed = on_log_failed,
         .data = h,

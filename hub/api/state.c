@@ -158,9 +158,8 @@ static enum sf_code domain_joined(struct hub_state *s, const char *name, struct 
 
 static void plan_expiry(struct hub_state *s);
 
-enum sf_code state_on_event(void *data, const struct event_record *r, struct sf_error *err)
+enum sf_code state_on_event(struct hub_state *s, const struct event_record *r, struct sf_error *err)
 {
-    struct hub_state *s = data;
     const struct registry_request *q;
     enum sf_code code = registry_apply(&s->registry, r->event, err);
 

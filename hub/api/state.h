@@ -39,9 +39,9 @@ struct hub_state {
 enum sf_code state_init(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
 void state_done(struct hub_state *s);
 
-/* For event_log_options.on_event: the registry takes the event in, and when the log is open, claims
- * are pushed and bundles renewed. */
-enum sf_code state_on_event(void *data, const struct event_record *r,
+/* The registry takes the event in, and when the log is open, claims are pushed and bundles renewed.
+ */
+enum sf_code state_on_event(struct hub_state *s, const struct event_record *r,
                             struct sf_error *err) SF_MUST_CHECK;
 /* The whole log has been read: writes all claims into the directory and starts what waits on the
  * clock. SF_NOMEM, SF_BUSY. */
