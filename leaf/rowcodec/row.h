@@ -3,7 +3,8 @@
  *
  * One value has one byte string: ascending field numbers, minimal varints, null = absent, zeros
  * written; int32, int64, date and decimal are zigzag varints, bool a varint, timestamp fixed64,
- * float fixed32, double fixed64, the rest bytes. (docs/formats: row)
+ * float fixed32, double fixed64, the rest bytes.
+ * docs/formats/rows-and-keys.md is the same in full.
  *
  *   Memory    Output goes into the caller's buffer, whose failure is returned; what was written of
  *             a row that failed is taken back.

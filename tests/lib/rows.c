@@ -175,7 +175,13 @@ static double random_double(struct rows_random *r, bool is_float)
     } else {
         memcpy(&d, &bits, sizeof(d));
     }
-    if (is_float) {
+    if (is_float && rows_below(r, 2) == 0) {
+        uint32_t low = (uint32_t)bits;
+        float f;
+
+        memcpy(&f, &low, sizeof(f));
+        d = (double)f;
+    } else if (is_float) {
         d = d > (double)FLT_MAX || d < -(double)FLT_MAX ? 0.25 : (double)(float)d;
     }
     return d - d != 0 ? 2.5 : d == 0 ? 0 : d; /* no infinities, no NaN, no -0 */

@@ -78,6 +78,52 @@ static void test_what_is_no_key_is_refused(void **state)
     refuse("a\0\0\x80\0\0\0\x80\0\0\0\0\0x", 14, "key of table 'sales': bytes behind its end");
 }
 
+static void test_values_beyond_their_type_are_no_key(void **state)
+{
+    static const struct sf_field few[] = {
+        {.number = 1, .name = "price", .type = SF_TYPE_DECIMAL, .precision = 2, .scale = 1},
+        {.number = 2, .name = "paid", .type = SF_TYPE_BOOL},
+        {.number = 3, .name = "at", .type = SF_TYPE_TIMESTAMP},
+    };
+    static const uint16_t all[] = {0, 1, 2};
+    static const struct sf_table t = {
+        .name = "few", .fields = few, .field_count = 3, .key = all, .key_count = 3};
+    static const struct {
+        uint64_t price;
+        uint8_t paid;
+        uint64_t at;
+        const char *said; /* NULL: a key */
+    } cases[] = {
+        {(UINT64_C(1) << 63) + 99, 1, UINT64_C(1) << 63, NULL},
+        {(UINT64_C(1) << 63) - 99, 0, UINT64_C(1) << 63, NULL},
+        {(UINT64_C(1) << 63) + 100, 0, UINT64_C(1) << 63,
+         "key of table 'few': no value of 'price'"},
+        {(UINT64_C(1) << 63) - 100, 0, UINT64_C(1) << 63,
+         "key of table 'few': no value of 'price'"},
+        {UINT64_C(1) << 63, 2, UINT64_C(1) << 63, "key of table 'few': no value of 'paid'"},
+        {UINT64_C(1) << 63, 0, UINT64_MAX, "key of table 'few': no value of 'at'"},
+    };
+    struct sf_value values[3];
+    struct sf_error err;
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct sf_arena arena = {0};
+        struct sf_buf k = {0};
+        enum sf_code code;
+
+        sf_buf_be64(&k, cases[i].price);
+        sf_buf_byte(&k, cases[i].paid);
+        sf_buf_be64(&k, cases[i].at);
+        code = key_decode(&t, sf_buf_view(&k), values, &arena, &err);
+        assert_int_equal(code, cases[i].said == NULL ? SF_OK : SF_CORRUPT);
+        if (code != SF_OK) {
+            assert_string_equal(err.text, cases[i].said);
+        }
+        sf_buf_done(&k);
+    }
+}
+
 static void test_keys_have_a_largest_size(void **state)
 {
     uint8_t text[SF_KEY_BYTES_MAX] = {0};
@@ -92,13 +138,14 @@ static void test_keys_have_a_largest_size(void **state)
 
     (void)state;
     memset(text, 'x', sizeof(text));
+    sf_buf_be32(&out, 7); /* what stands before the key is not counted */
     assert_int_equal(key_encode(&table, values, &out, &err), SF_OK);
-    assert_int_equal(out.size, SF_KEY_BYTES_MAX);
+    assert_int_equal(out.size, 4 + SF_KEY_BYTES_MAX);
     text[0] = 0; /* takes two bytes */
     assert_int_equal(key_encode(&table, values, &out, &err), SF_INVALID);
     assert_string_equal(err.text, "the key is longer than 1024 bytes");
     assert_int_equal(err.number, 208);
-    assert_int_equal(out.size, SF_KEY_BYTES_MAX);
+    assert_int_equal(out.size, 4 + SF_KEY_BYTES_MAX);
     sf_buf_done(&out);
 }
 
@@ -226,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_layout_of_a_key),
         cmocka_unit_test(test_what_is_no_key_is_refused),
+        cmocka_unit_test(test_values_beyond_their_type_are_no_key),
         cmocka_unit_test(test_keys_have_a_largest_size),
         cmocka_unit_test(test_text_parts_become_a_prefix_of_the_key),
         cmocka_unit_test(test_bad_text_parts_are_refused_with_words),

@@ -120,6 +120,37 @@ static void test_json_has_the_fields_of_the_view_and_explicit_nulls(void **state
     sf_buf_done(&out);
 }
 
+/* Each character becomes six, which is more than was reckoned with; twice in one row. */
+static void test_strings_full_of_escapes_find_room(void **state)
+{
+    static const struct sf_field two[] = {
+        {.number = 1, .name = "a", .type = SF_TYPE_STRING},
+        {.number = 2, .name = "b", .type = SF_TYPE_STRING},
+    };
+    static const struct sf_table t = {.name = "two", .fields = two, .field_count = 2};
+    struct row_view *view = view_of(&t, NULL, false);
+    struct sf_value values[2] = {{.present = true}, {.present = true}};
+    struct sf_buf row = {0};
+    struct sf_buf out = {0};
+    struct sf_error err;
+    uint8_t ones[1000];
+
+    (void)state;
+    memset(ones, 1, sizeof(ones));
+    for (size_t size = 0; size <= sizeof(ones); size += 250) {
+        sf_buf_clear(&row);
+        sf_buf_done(&out);
+        values[0].s = values[1].s = sf_slice_of(ones, size);
+        assert_int_equal(row_encode(&t, values, &row, &err), SF_OK);
+        assert_int_equal(row_render_json(view, sf_buf_view(&row), &out, &err), SF_OK);
+        assert_int_equal(out.size, strlen("{\"a\":\"\",\"b\":\"\"}") + 12 * size);
+        assert_memory_equal(out.data + out.size - 2, "\"}", 2);
+    }
+    row_view_free(view);
+    sf_buf_done(&row);
+    sf_buf_done(&out);
+}
+
 static void test_csv_tells_null_from_empty(void **state)
 {
     static const char *const few[] = {"flag", "price", "note", "blob", NULL};
@@ -304,6 +335,25 @@ static void test_a_view_of_unknown_fields_is_refused(void **state)
     assert_null(view);
 }
 
+static void test_building_a_view_survives_every_failed_allocation(void **state)
+{
+    const struct row_view_options all = {0};
+    struct row_view *view = NULL;
+    struct sf_error err;
+    enum sf_code code;
+    long n = 0;
+
+    (void)state;
+    do {
+        sf_alloc_fail_after(n++, 0);
+        code = row_view_build(&people, &all, &view, &err);
+        assert_true(code == SF_OK || code == SF_NOMEM);
+    } while (code != SF_OK);
+    sf_alloc_fail_after(-1, 0);
+    assert_int_equal(n, 3);
+    row_view_free(view);
+}
+
 static void test_projection_drops_what_the_table_does_not_know(void **state)
 {
     struct row_view *view = view_of(&people, NULL, true);
@@ -331,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_encode_never_writes_is_refused),
         cmocka_unit_test(test_json_has_the_fields_of_the_view_and_explicit_nulls),
+        cmocka_unit_test(test_strings_full_of_escapes_find_room),
         cmocka_unit_test(test_csv_tells_null_from_empty),
         cmocka_unit_test(test_a_bad_row_leaves_nothing_behind),
         cmocka_unit_test(test_rows_have_a_largest_size),
@@ -338,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_no_memory_is_said_and_leaves_nothing),
         cmocka_unit_test(test_views_are_allow_lists),
         cmocka_unit_test(test_a_view_of_unknown_fields_is_refused),
+        cmocka_unit_test(test_building_a_view_survives_every_failed_allocation),
         cmocka_unit_test(test_projection_drops_what_the_table_does_not_know),
     };
 
