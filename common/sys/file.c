@@ -384,8 +384,7 @@ bool sf_port_is_free(uint16_t port)
 
     /* As servers do, so that a port whose connections are only lingering counts as free. */
     return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
-           bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address)) == 0 &&
-           listen(fd, 1) == 0;
+           bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address)) == 0;
 }
 
 enum sf_code sf_port_find(uint16_t first, uint16_t *ret, struct sf_error *err)

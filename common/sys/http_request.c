@@ -286,6 +286,7 @@ void *sf_http_request_uri(void *server, const char *target, struct MHD_Connectio
 {
     struct sf_http_server *s = server;
     struct sf_http_request *r = sf_calloc(1, sizeof(*r));
+    enum sf_code code;
 
     if (r == NULL) {
         return NULL;
@@ -293,7 +294,8 @@ void *sf_http_request_uri(void *server, const char *target, struct MHD_Connectio
     r->server = s;
     r->connection = connection;
     r->drain.run = sf_http_request_drain;
-    r->refusal = sf_http_uri_parse(target, &r->uri, NULL) == SF_OK ? 0 : 400;
+    code = sf_http_uri_parse(target, &r->uri, NULL);
+    r->refusal = code == SF_OK ? 0 : code == SF_NOMEM ? 429 : 400;
     sf_list_push(&s->requests, &r->link);
     return r;
 }

@@ -512,6 +512,40 @@ static void test_server_without_memory_leaves_nothing(void **state)
     rt_uv_free(u);
 }
 
+/*
+ * One allocation of the server fails: the client gets an answer or a closed connection, nobody is
+ * told twice, and the next request is served.
+ */
+static void test_requests_survive_failed_allocations(void **state)
+{
+    static const char *const requests[] = {
+        "POST /echo?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "5\r\nabcde\r\n0\r\n\r\n",
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < SF_COUNT(requests); i++) {
+        long faults = 1;
+
+        for (long after = 0; faults > 0; after++) {
+            int fd = raw_open(f);
+
+            sf_alloc_fail_after(after, 0);
+            raw_send(fd, requests[i]);
+            (void)raw_expect(fd, "HTTP/1.1 ");
+            faults = sf_alloc_faults();
+            sf_alloc_fail_after(-1, 0);
+            assert_int_equal(close(fd), 0);
+            fd = raw_open(f);
+            raw_send(fd, requests[i]);
+            assert_true(raw_expect(fd, "size=5 body=abcde"));
+            assert_int_equal(close(fd), 0);
+            assert_true(after < 100);
+        }
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -541,6 +575,7 @@ int main(void)
         T(test_failures_name_the_server_and_nothing_of_the_path),
         T(test_server_says_why_it_does_not_start),
         T(test_server_without_memory_leaves_nothing),
+        T(test_requests_survive_failed_allocations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
