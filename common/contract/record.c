@@ -276,15 +276,20 @@ static void read_members(struct sf_record_reader *r, const struct sf_json *row, 
                          struct sf_value *values, struct sf_verdict *v)
 {
     struct sf_json_iter it = sf_json_iter(row);
+    bool depth_known = false;
 
     for (size_t at = 0; sf_json_next_inline(&it); at++) {
         uint16_t index = guess_name(r, at, it.key);
         size_t field;
 
-        if (is_container(it.value) && sf_json_is_deep(row)) {
-            sf_verdict_add(v, SHEAF_E_RECORD_TOO_LARGE, -1, "more than %d levels deep",
-                           SF_JSON_DEPTH_MAX);
-            return;
+        /* Once per record: a record of nothing but containers would be walked for each of them. */
+        if (!depth_known && is_container(it.value)) {
+            depth_known = true;
+            if (sf_json_is_deep(row)) {
+                sf_verdict_add(v, SHEAF_E_RECORD_TOO_LARGE, -1, "more than %d levels deep",
+                               SF_JSON_DEPTH_MAX);
+                return;
+            }
         }
         if (index == SF_RECORD_NO_NAME) {
             if (!only_key) {

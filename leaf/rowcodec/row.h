@@ -7,7 +7,9 @@
  * docs/formats/rows-and-keys.md is the same in full.
  *
  *   Memory    Output goes into the caller's buffer, whose failure is returned; what was written of
- *             a row that failed is taken back.
+ *             a row that failed is taken back. A buffer with a size_max is full a little early: up
+ *             to 15 bytes per field are asked for on top of a row, 40 and the row's size on top of
+ *             its JSON.
  *   Errors    SF_CORRUPT: the bytes are no canonical row; the text never holds a value.
  *   Threads   Pure functions.
  */

@@ -266,6 +266,22 @@ static void test_what_is_no_record_says_why(void **state)
     sf_free(large);
 }
 
+/* Milliseconds, where a walk over the record for each of its containers would take minutes. */
+static void test_a_record_of_containers_costs_one_walk(void **state)
+{
+    struct fixture *f = *state;
+    struct sf_buf line = {0};
+
+    sf_buf_text(&line, "{\"a\":0");
+    for (int i = 0; i < 100000; i++) {
+        sf_buf_text(&line, ",\"a\":[]");
+    }
+    sf_buf_text(&line, "}");
+    (void)read_json(f, sf_buf_cstr(&line));
+    assert_int_equal(f->verdict.found, 100003);
+    sf_buf_done(&line);
+}
+
 static void test_violations_never_hold_a_value(void **state)
 {
     struct fixture *f = *state;
@@ -442,6 +458,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_list_of_violations_is_bounded_and_counted, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_is_no_record_says_why, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_record_of_containers_costs_one_walk, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_violations_never_hold_a_value, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_delete_reads_the_key_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_csv_header_is_bound_or_refused, setup, teardown),
