@@ -14,8 +14,10 @@
  *     REFUSING (drains the body)           ABORTED <---------------------+
  *
  * MHD 0.9.75 takes an answer only at the first call of the step, before the body, or after the
- * last byte of it; in between we have to read on. So what a Content-Length gives away is refused at
- * once, what only the bytes of a chunked body show is refused at its end.
+ * last byte of it; in between we have to read on. Refusing at the first call closes a connection
+ * with bytes still in it, so most clients see a reset instead of the answer (1 MB body: 125 of
+ * 200). So a refused body is read to its end, unless its client waits to be told to go on, or means
+ * to send more than DRAIN_BYTES_MAX.
  *
  * While the handler thinks, and while a stream has nothing to send, the connection is suspended.
  * Answering resumes it; MHD then calls the step (or the stream's reader) again.
@@ -201,11 +203,20 @@ static enum MHD_Result on_headers(struct sf_http_request *r, const char *method)
     unsigned status = r->refusal != 0 ? r->refusal : charge(r, length);
 
     r->method = sf_strdup(method);
-    if (status == 0 && (r->method == NULL ||
-                        !body_reserve(r, length < BODY_FIRST_MAX ? length : BODY_FIRST_MAX))) {
+    if (r->method == NULL) {
+        return refuse(r, 429);
+    }
+    if (status == 0 && !body_reserve(r, length < BODY_FIRST_MAX ? length : BODY_FIRST_MAX)) {
         status = 429;
     }
-    return status == 0 ? MHD_YES : refuse(r, status);
+    if (status == 0) {
+        return MHD_YES;
+    }
+    if (length > DRAIN_BYTES_MAX || sf_http_header_of(r, "Expect") != NULL) {
+        return refuse(r, status);
+    }
+    refuse_at_end(r, status);
+    return MHD_YES;
 }
 
 /* The step. */

@@ -217,6 +217,23 @@ static void test_expecting_client_is_told_to_go_on_or_not(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+static void test_sender_of_a_refused_body_sees_the_answer(void **state)
+{
+    char block[10001];
+    int fd = raw_open(*state);
+
+    memset(block, 'x', sizeof(block) - 1);
+    block[sizeof(block) - 1] = '\0';
+    raw_send(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+    for (int i = 0; i < 100; i++) {
+        raw_send(fd, block); /* would fail when the server had closed */
+    }
+    assert_true(raw_expect(fd, "HTTP/1.1 413 "));
+    raw_send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_true(raw_expect(fd, "HTTP/1.1 204"));
+    assert_int_equal(close(fd), 0);
+}
+
 static void test_headers_are_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -559,6 +576,7 @@ int main(void)
         T(test_bodies_of_all_requests_together_are_bounded),
         T(test_connection_is_kept_and_requests_in_a_row_are_answered_in_order),
         T(test_expecting_client_is_told_to_go_on_or_not),
+        T(test_sender_of_a_refused_body_sees_the_answer),
         T(test_headers_are_bounded),
         T(test_client_that_leaves_aborts_its_request_once),
         T(test_server_that_closes_aborts_what_is_open),
