@@ -426,6 +426,18 @@ static void test_the_asker_is_known_by_its_account_and_cannot_name_another(void 
     assert_int_not_equal(ask_once(&w->f, hub_app, want, SF_LITERAL("{}"), 200, NULL),
                          SF_BUS_ANSWERED);
     assert_int_equal(r.asked, asked);
+    /* Nor by claims: an import of another account's token is taken, and leads nowhere. */
+    (void)snprintf(forged, sizeof(forged), "dpq.sales.%s.>", w->f.account[FIXTURE_SALES].id);
+    nats_fixture_sign(&w->f, FIXTURE_MARKETING,
+                      &(struct sf_nats_import){"forged", forged,
+                                               w->f.account[FIXTURE_SALES_SERVE].id,
+                                               SF_NATS_SERVICE, "q.sales.>"},
+                      1);
+    assert_int_equal(nats_fixture_push(&w->f, FIXTURE_MARKETING, NULL, 1, FIXTURE_WAIT_MS), 1);
+    assert_int_not_equal(
+        ask_once(&w->f, hub_app, "q.sales.orders.scan", SF_LITERAL("{}"), 300, NULL),
+        SF_BUS_ANSWERED);
+    assert_int_equal(r.asked, asked);
     nats_fixture_close_bus(&w->f, hub_app);
     unserve(w, &r);
 }
