@@ -29,8 +29,10 @@ struct reader {
     struct level levels[SF_YAML_DEPTH_MAX];
     size_t depth;
     size_t node_count;
-    bool stopped; /* the text was not read to its end */
-    bool failed;  /* out of memory */
+    struct fy_token_iter *chunks;
+    struct sf_buf text; /* of the scalar at hand */
+    bool stopped;       /* the text was not read to its end */
+    bool failed;        /* out of memory */
 };
 
 static const struct sf_place whole_file = {0};
@@ -144,7 +146,8 @@ static void take_key(struct reader *r, struct fy_event *event, struct sf_slice t
     struct sf_place place = place_of(event, level->node->place);
 
     level->key_place = place;
-    level->key = sf_arena_strndup(r->arena, text.data, text.size);
+    level->key =
+        sf_arena_strndup(r->arena, text.size == 0 ? "" : (const char *)text.data, text.size);
     if (level->key == NULL) {
         stop_without_memory(r);
         return;
@@ -168,20 +171,44 @@ static void take_key(struct reader *r, struct fy_event *event, struct sf_slice t
     }
 }
 
+/*
+ * The text of a scalar into r->text. Not by fy_token_get_text(): in libfyaml 0.7.12 it returns
+ * bytes nobody wrote for folded text whose lines are indented further behind an empty one.
+ */
+static bool read_scalar(struct reader *r, struct fy_token *token)
+{
+    const struct fy_iter_chunk *chunk = NULL;
+    enum fy_scalar_style style;
+    int failed = 0;
+
+    sf_buf_clear(&r->text);
+    if (token == NULL) {
+        return true;
+    }
+    fy_token_iter_start(token, r->chunks);
+    while ((chunk = fy_token_iter_chunk_next(r->chunks, chunk, &failed)) != NULL) {
+        sf_buf_append(&r->text, chunk->str, chunk->len);
+    }
+    fy_token_iter_finish(r->chunks);
+    style = fy_token_scalar_style(token);
+    if (failed != 0 && r->text.size == 0 && (style == FYSS_LITERAL || style == FYSS_FOLDED)) {
+        failed = 0; /* what an empty block at the end of the file gives */
+    }
+    return failed == 0 && r->text.failed == SF_OK;
+}
+
 static void on_scalar(struct reader *r, struct fy_event *event)
 {
     struct fy_token *token = event->scalar.value;
-    struct sf_slice text = {0};
+    struct sf_slice text;
     struct sf_yaml_node *node;
     char *copy;
 
-    if (token != NULL) {
-        text.data = (const uint8_t *)fy_token_get_text(token, &text.size);
-        if (text.data == NULL) {
-            stop_without_memory(r);
-            return;
-        }
+    if (!read_scalar(r, token)) {
+        stop_without_memory(r);
+        return;
     }
+    text = sf_buf_view(&r->text);
     if (is_key_next(r)) {
         take_key(r, event, text);
         return;
@@ -190,7 +217,7 @@ static void on_scalar(struct reader *r, struct fy_event *event)
     if (node == NULL) {
         return;
     }
-    copy = sf_arena_strndup(r->arena, text.data == NULL ? "" : (const char *)text.data, text.size);
+    copy = sf_arena_strndup(r->arena, text.size == 0 ? "" : (const char *)text.data, text.size);
     if (copy == NULL) {
         stop_without_memory(r);
         return;
@@ -297,6 +324,22 @@ static void report_syntax(struct reader *r, struct fy_diag *diag)
     sf_issues_error(r->issues, place, SHEAF_E_YAML_SYNTAX, "%s", error->msg);
 }
 
+/* Why the first character of @rest may not stand in a file; NULL when it may. */
+static const char *refusal(struct sf_slice rest)
+{
+    uint8_t c = rest.data[0];
+
+    if (sf_utf8_char_size(rest) == 0) {
+        return "not valid UTF-8";
+    }
+    if (c == '\r') {
+        /* YAML would end a line here, editors and we would not. */
+        return rest.size > 1 && rest.data[1] == '\n' ? NULL : "a line ends with CR alone";
+    }
+    return c == 0x7f || (c < ' ' && c != '\t' && c != '\n') ? "control characters are not allowed"
+                                                            : NULL;
+}
+
 static bool check_text(struct sf_issues *issues)
 {
     struct sf_place place = {.line = 1, .column = 1, .width = 1};
@@ -307,16 +350,16 @@ static bool check_text(struct sf_issues *issues)
         return false;
     }
     while (rest.size > 0) {
-        size_t size = sf_utf8_char_size(rest);
-        uint8_t c = rest.data[0];
+        const char *why = refusal(rest);
+        size_t size;
 
-        if (size == 0 || c == 0x7f || (c < ' ' && c != '\t' && c != '\n' && c != '\r')) {
-            sf_issues_error(issues, place, SHEAF_E_YAML_SYNTAX,
-                            size == 0 ? "not valid UTF-8" : "control characters are not allowed");
+        if (why != NULL) {
+            sf_issues_error(issues, place, SHEAF_E_YAML_SYNTAX, "%s", why);
             return false;
         }
-        place.column = c == '\n' ? 1 : place.column + 1;
-        place.line += c == '\n';
+        place.column = rest.data[0] == '\n' ? 1 : place.column + 1;
+        place.line += rest.data[0] == '\n';
+        size = sf_utf8_char_size(rest);
         rest = sf_slice_of(rest.data + size, rest.size - size);
     }
     return true;
@@ -342,6 +385,15 @@ static void read_events(struct reader *r, struct fy_parser *parser, struct fy_di
     }
 }
 
+/* Some complaints are printed although they are collected: nobody may write to our stderr. */
+static void discard(struct fy_diag *diag, void *user, const char *text, size_t size)
+{
+    (void)diag;
+    (void)user;
+    (void)text;
+    (void)size;
+}
+
 static bool read_text(struct reader *r)
 {
     struct fy_diag_cfg diag_cfg;
@@ -351,6 +403,8 @@ static bool read_text(struct reader *r)
     bool started;
 
     fy_diag_cfg_default(&diag_cfg);
+    diag_cfg.fp = NULL;
+    diag_cfg.output_fn = discard;
     diag = fy_diag_create(&diag_cfg);
     if (diag == NULL) {
         return false;
@@ -360,13 +414,17 @@ static bool read_text(struct reader *r)
                 FYPCF_ALLOW_DUPLICATE_KEYS; /* we find them, with a place */
     cfg.diag = diag;
     parser = fy_parser_create(&cfg);
-    started = parser != NULL && fy_parser_set_string(parser, (const char *)r->issues->source.data,
-                                                     r->issues->source.size) == 0;
+    r->chunks = fy_token_iter_create(NULL);
+    started = parser != NULL && r->chunks != NULL &&
+              fy_parser_set_string(parser, (const char *)r->issues->source.data,
+                                   r->issues->source.size) == 0;
     if (started) {
         read_events(r, parser, diag);
     }
+    fy_token_iter_destroy(r->chunks);
     fy_parser_destroy(parser);
     fy_diag_destroy(diag);
+    sf_buf_done(&r->text);
     return started && !r->failed;
 }
 

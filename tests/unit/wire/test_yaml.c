@@ -86,6 +86,36 @@ static void test_nodes_know_their_text_and_place(void **state)
     run_done(&r);
 }
 
+static void test_folded_text_is_read_whole(void **state)
+{
+    const struct sf_yaml_node *n;
+    struct run r;
+
+    (void)state;
+    run_text(&r, SF_LITERAL("d:\n"
+                            "        a: >-\n"
+                            "        \n"
+                            "                b: >-\n"
+                            "                    folded\n"
+                            "                    text\n"
+                            "        c: >\n"
+                            "          one\n"
+                            "          two\n"
+                            "\n"
+                            "            three\n"));
+    assert_int_equal(r.code, SF_OK);
+    n = r.root->first->first;
+    assert_string_equal((const char *)n->text.data, "\nb: >-\n    folded\n    text");
+    assert_int_equal(n->text.size, strlen((const char *)n->text.data));
+    assert_string_equal((const char *)n->next->text.data, "one two\n\n  three\n");
+    run_done(&r);
+    run_text(&r, SF_LITERAL("a: |\n"));
+    assert_int_equal(r.code, SF_OK);
+    assert_int_equal(r.root->first->text.size, 0);
+    assert_false(sf_yaml_is_null(r.root->first));
+    run_done(&r);
+}
+
 static void test_documents_are_linked(void **state)
 {
     struct run r;
@@ -181,6 +211,10 @@ static void test_bytes_that_are_not_text_are_refused(void **state)
                   "f.yaml:2:4: error[SHEAF-E0101]: not valid UTF-8\n"
                   "b: ?\n"
                   "   ^\n");
+    assert_issues("a: 1\r\nb: 2\rc: 3\n", SF_INVALID,
+                  "f.yaml:2:5: error[SHEAF-E0101]: a line ends with CR alone\n"
+                  "b: 2?c: 3\n"
+                  "    ^\n");
     assert_issues("a: \x01\n", SF_INVALID,
                   "f.yaml:1:4: error[SHEAF-E0101]: control characters are not allowed\n"
                   "a: ?\n"
@@ -305,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nodes_know_their_text_and_place),
+        cmocka_unit_test(test_folded_text_is_read_whole),
         cmocka_unit_test(test_documents_are_linked),
         cmocka_unit_test(test_duplicate_keys_are_all_reported),
         cmocka_unit_test(test_the_first_of_duplicates_stays),
