@@ -32,6 +32,19 @@ static void echo(struct sf_http_request *r)
     sf_buf_done(&b);
 }
 
+static void keep(struct sf_http_request *r)
+{
+    struct sf_buf body = {0};
+
+    sf_http_take_body(r, &body);
+    sf_assert(sf_http_body(r).size == 0);
+    for (size_t i = 0; i < SF_HTTP_BODY_PADDING; i++) {
+        sf_assert(body.data[body.size + i] == 0);
+    }
+    sf_http_respond(r, 200, NULL, NULL, 0, sf_buf_view(&body));
+    sf_buf_done(&body);
+}
+
 static void later_fire(struct sf_timer *t)
 {
     struct later *l = SF_CONTAINER_OF(t, struct later, timer);
@@ -91,6 +104,8 @@ static void handle(struct sf_http_request *r, void *data)
         sf_http_respond(r, 204, NULL, NULL, 0, SF_LITERAL(""));
     } else if (strcmp(what, "echo") == 0) {
         echo(r);
+    } else if (strcmp(what, "keep") == 0) {
+        keep(r);
     } else if (strcmp(what, "later") == 0) {
         f->later.request = r;
         sf_rt_timer_start(f->rt, &f->later.timer, SF_NS_PER_MS);

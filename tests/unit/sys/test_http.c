@@ -59,6 +59,21 @@ static void test_methods_and_empty_bodies(void **state)
     client_done(&c);
 }
 
+static void test_handler_may_keep_the_body(void **state)
+{
+    struct sf_http_call http = {.method = "POST", .body = SF_LITERAL("kept")};
+    struct client c;
+
+    client_init(&c);
+    assert_int_equal(client_call(&c, *state, "/keep", &http), SF_OK);
+    assert_string_equal(client_body(&c), "kept");
+    http.body = SF_LITERAL("");
+    assert_int_equal(client_call(&c, *state, "/keep", &http), SF_OK);
+    assert_int_equal(c.answer.status, 200);
+    assert_int_equal(c.answer.body.size, 0);
+    client_done(&c);
+}
+
 static void test_answer_may_come_later(void **state)
 {
     struct sf_http_call http = {.method = "POST", .body = SF_LITERAL("x")};
@@ -569,6 +584,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_request_is_seen_and_answered_whole),
         T(test_methods_and_empty_bodies),
+        T(test_handler_may_keep_the_body),
         T(test_answer_may_come_later),
         T(test_malformed_target_is_refused_without_its_handler),
         T(test_body_up_to_the_limit_and_not_beyond),
