@@ -82,7 +82,7 @@ static enum sf_code find_table(const struct sf_json *product, struct product_ref
     r->major = (uint32_t)major;
     (void)sf_json_as_text(sf_json_get(found, "position"), &position);
     ret_head->known = follow_parse_position(position, &ret_head->epoch, &ret_head->at);
-    return ret_head->known && major > 0
+    return ret_head->known
                ? SF_OK
                : SF_RAISE_E(err, SF_INVALID, SHEAF_E_INTERNAL, "%s/%s.%s has no position",
                             r->domain, r->product, r->table);

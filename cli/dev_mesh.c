@@ -113,10 +113,13 @@ static enum sf_code add_leaf(struct dev_mesh *m, const char *domain,
     *n = (struct dev_node){.state = DEV_WAITING};
     (void)snprintf(n->domain, sizeof(n->domain), "%s", domain);
     (void)snprintf(n->data, sizeof(n->data), "%s/leaf-%s", m->options->data_dir, domain);
+    code = sf_dir_make(n->data, 0700, err);
     (void)snprintf(n->token_path, sizeof(n->token_path), "%s/leaf-%s/join.token",
                    m->options->data_dir, domain);
-    code = choose_port(m, last != NULL ? last->http : NULL, (uint16_t)(m->hub.http + 1), &n->http,
-                       err);
+    if (code == SF_OK) {
+        code = choose_port(m, last != NULL ? last->http : NULL, (uint16_t)(m->hub.http + 1),
+                           &n->http, err);
+    }
     if (code == SF_OK) {
         code = choose_port(m, last != NULL ? last->nats : NULL, (uint16_t)(m->hub.nats + 1),
                            &n->nats, err);
@@ -269,7 +272,10 @@ static void on_probe(struct sf_task *t)
         step(m);
         return;
     }
-    if (p->code != SF_OK) {
+    if (p->code != SF_OK && p->question == DEV_ASK_TOKEN && !sf_code_is_transient(p->code)) {
+        m->error = p->error;
+        m->stopping = true;
+    } else if (p->code != SF_OK) {
         m->waiting = true;
         sf_rt_timer_start(m->rt, &m->timer, PROBE_EVERY_NS);
     } else if (n->state == DEV_STARTING) {

@@ -195,6 +195,22 @@ static void flush_object(struct print *p)
     }
 }
 
+/* Decimals are JSON strings, so that no reader rounds them; in a table they are numbers. */
+static bool looks_numeric(struct sf_slice text)
+{
+    size_t i = text.size > 0 && text.data[0] == '-';
+    bool digits = i < text.size;
+    bool point = false;
+
+    for (; i < text.size; i++) {
+        bool is_point = text.data[i] == '.' && !point;
+
+        digits = digits && (is_point || (text.data[i] >= '0' && text.data[i] <= '9'));
+        point = point || is_point;
+    }
+    return digits;
+}
+
 static void hold_cell(struct print *p, enum print_cell_kind kind, struct sf_slice text)
 {
     struct print_cell *c = NULL;
@@ -215,7 +231,7 @@ static void hold_cell(struct print *p, enum print_cell_kind kind, struct sf_slic
     append_shown(&p->text, text);
     c->size = p->text.size - c->at;
     fail(p, p->text.failed);
-    p->is_text[p->at] = p->is_text[p->at] || (kind != PRINT_NUMBER && kind != PRINT_NULL);
+    p->is_text[p->at] = p->is_text[p->at] || (kind != PRINT_NULL && !looks_numeric(text));
 }
 
 /* --- rows and cells --------------------------------------------------------------------------- */
@@ -442,12 +458,19 @@ static bool join_words(const struct sf_json *value, struct sf_buf *ret)
     return true;
 }
 
+/* CSV has no form for objects: JSON then, which keeps everything. */
+static bool is_plain(const struct print *p, const struct sf_json *value)
+{
+    return p->format == PRINT_TABLE ||
+           (p->format == PRINT_CSV && sf_json_kind(value) == SF_JSON_ARRAY);
+}
+
 static void print_container(struct print *p, const char *name, const struct sf_json *value)
 {
     struct sf_buf raw = {0};
     struct sf_json_writer w = {.out = &raw};
 
-    if ((p->format != PRINT_TABLE && p->format != PRINT_CSV) || !join_words(value, &raw)) {
+    if (!is_plain(p, value) || !join_words(value, &raw)) {
         sf_buf_clear(&raw);
         sf_json_value(&w, value);
     }

@@ -31,7 +31,7 @@ static enum sf_code take_major(const char **at, const char *whole, uint32_t *ret
     for (; **at >= '0' && **at <= '9' && major < 100000; *at += 1) {
         major = major * 10 + (uint32_t)(**at - '0');
     }
-    if (*at == start || major == 0 || (**at != '\0' && **at != '.')) {
+    if (*at == start || (**at != '\0' && **at != '.')) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME,
                           "'%s': behind '@' stands a major version, like @1", whole);
     }

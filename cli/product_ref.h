@@ -9,7 +9,7 @@ struct product_ref {
     char domain[PRODUCT_NAME_MAX];
     char product[PRODUCT_NAME_MAX];
     char table[PRODUCT_NAME_MAX]; /* "": not named */
-    uint32_t major;               /* 0: not named */
+    uint32_t major;               /* 0: not named, or of a product that is still at 0.x */
 };
 
 /* SF_INVALID, E0106: which part is not a name. */

@@ -86,7 +86,7 @@ static void end(struct sub *s, const struct sf_error *why)
     s->error = *why;
     sf_service_ask_cancel(&s->ask);
     sf_rt_timer_stop(s->rt, &s->retry);
-    sf_rt_timer_stop(s->rt, &s->silence);
+    sf_rt_timer_start(s->rt, &s->silence, SILENCE_NS); /* keeps the loop running to the end */
     sf_bus_unsubscribe(s->bus, &s->live);
     sf_bus_nats_close(s->bus, on_closed, s);
 }
