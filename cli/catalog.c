@@ -96,3 +96,34 @@ void catalog_left_out(struct api *a, const struct product_ref *r,
         }
     }
 }
+
+enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf_code code,
+                             struct sf_error *err)
+{
+    struct sf_error found = *err;
+    struct sf_buf path = {0};
+    const struct sf_json *root = NULL;
+    bool granted = true;
+    enum sf_code asked = SF_OK;
+
+    if (err->number != SHEAF_E_LEAF_UNREACHABLE || strcmp(a->who.domain, r->domain) == 0) {
+        return code;
+    }
+    product_path(r, &path);
+    asked =
+        sf_buf_cstr(&path) == NULL ? SF_NOMEM : api_get_hub(a, sf_buf_cstr(&path), &root, &found);
+    sf_buf_done(&path);
+    if (asked == SF_ABSENT) {
+        *err = found;
+        return asked;
+    }
+    a->cli->next[0] = '\0';
+    if (asked == SF_OK && sf_json_as_bool(sf_json_get(root, "granted"), &granted) && !granted) {
+        (void)snprintf(a->cli->next, sizeof(a->cli->next),
+                       "sheaf access request %s/%s --as %s --purpose TEXT --for 90d", r->domain,
+                       r->product, a->who.domain);
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "%s has no grant for %s/%s",
+                          a->who.domain, r->domain, r->product);
+    }
+    return code;
+}

@@ -17,5 +17,11 @@ enum sf_code catalog_fill_table(struct api *a, struct product_ref *r,
 void catalog_left_out(struct api *a, const struct product_ref *r,
                       bool (*has_field)(void *data, const char *name), void *data,
                       struct sf_buf *ret);
+/*
+ * Why another domain's product gave no answer (@code, @err: E0705): without a grant requests reach
+ * nobody, which looks the same. Asks the hub, and makes E0401 or E0302 of it where that is so.
+ */
+enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf_code code,
+                             struct sf_error *err) SF_MUST_CHECK;
 /* Appends "/v1/products/D/P[@MAJOR]/TABLE". */
 void catalog_table_path(const struct product_ref *r, struct sf_buf *ret);

@@ -12,7 +12,7 @@
 #include "cli/args.h"
 #include "cli/print.h"
 
-enum { CLI_PATH_MAX = 1024, CLI_NEXT_MAX = 240 };
+enum { CLI_PATH_MAX = 1024, CLI_NEXT_MAX = 320 };
 
 /* Exit codes; docs/reference/cli.md and `sheaf help exit-codes`. */
 enum cli_exit {

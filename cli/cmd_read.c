@@ -88,9 +88,12 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
     code = code == SF_OK ? args_u64(&cli->args, "limit", LIMIT_DEFAULT, &rows.limit, err) : code;
     code = code == SF_OK ? api_open(cli, a, err) : code;
     code = code == SF_OK ? api_act(a, r.domain, err) : code;
-    code = code == SF_OK ? catalog_fill_table(a, &r, err) : code;
     if (code != SF_OK) {
         return code;
+    }
+    code = catalog_fill_table(a, &r, err);
+    if (code != SF_OK) {
+        return catalog_explain(a, &r, code, err);
     }
     read_path(&cli->args, &r, &path);
     print_begin(&cli->print, PRINT_LIST, "RowList");
@@ -98,7 +101,7 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
                                       : rows_print(a, sf_buf_cstr(&path), &rows, err);
     sf_buf_done(&path);
     if (code != SF_OK) {
-        return code;
+        return catalog_explain(a, &r, code, err);
     }
     if (cli->print.format == PRINT_TABLE && rows.count > 0 &&
         strcmp(a->who.domain, r.domain) != 0 && !args_has(&cli->args, "select")) {

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/api.h"
+#include "cli/catalog.h"
 #include "cli/commands.h"
 #include "cli/sub.h"
 #include "common/base/str.h"
@@ -139,7 +139,10 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
     product_ref_text(r, text);
     (void)snprintf(path, sizeof(path), "/v1/products/%s", text);
     code = api_get_leaf(a, path, &product, err);
-    code = code == SF_OK ? find_table(product, r, &head, err) : code;
+    if (code != SF_OK) {
+        return catalog_explain(a, r, code, err);
+    }
+    code = find_table(product, r, &head, err);
     code = code == SF_OK ? read_since(&cli->args, &head, &o, err) : code;
     code = code == SF_OK ? read_leaf_key(a, r->domain, &o.leaf_key, err) : code;
     leaf = context_leaf(&a->context, a->who.domain);
