@@ -149,7 +149,8 @@ int load_report(struct cli *cli, const struct product_ref *r, const struct load_
     cli_did(cli, "loaded %s rows in %.2f s into %s/%s.%s, now at %" PRIu64 ":%" PRIu64, accepted,
             result->seconds, r->domain, r->product, r->table, result->epoch, result->last_seq);
     if (result->quarantined > 0) {
-        cli_warn(cli, "%s records went to quarantine:", quarantined);
+        cli_warn(cli, "%s record%s went to quarantine:", quarantined,
+                 result->quarantined == 1 ? "" : "s");
         for (unsigned i = 0; i < result->error_count; i++) {
             const struct load_error *e = &result->errors[i];
 

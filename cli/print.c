@@ -71,6 +71,7 @@ void print_done(struct print *p)
     sf_free(p->cells);
     sf_buf_done(&p->text);
     sf_buf_done(&p->members);
+    sf_buf_done(&p->line);
     *p = (struct print){.out = p->out, .format = p->format};
 }
 
@@ -127,21 +128,34 @@ static bool to_right(const struct print *p, size_t column)
     return !p->is_text[column];
 }
 
+static void pad(struct sf_buf *line, unsigned count)
+{
+    while (count-- > 0) {
+        sf_buf_byte(line, ' ');
+    }
+}
+
+/* Adds a cell to the line under way, and writes the line, without spaces at its end, after the
+ * last.
+ */
 static void put_cell(struct print *p, size_t column, struct sf_slice text)
 {
     unsigned width = print_width(text);
-    unsigned pad = p->widths[column] > width ? p->widths[column] - width : 0;
+    unsigned gap = p->widths[column] > width ? p->widths[column] - width : 0;
+    struct sf_buf *line = &p->line;
 
-    if (to_right(p, column)) {
-        put_spaces(p, pad);
-        put(p, text);
-    } else {
-        put(p, text);
-        if (column + 1 < p->column_count) {
-            put_spaces(p, pad);
+    pad(line, to_right(p, column) ? gap : 0);
+    sf_buf_slice(line, text);
+    pad(line, to_right(p, column) ? GAP : gap + GAP);
+    if (column + 1 == p->column_count) {
+        while (line->size > 0 && line->data[line->size - 1] == ' ') {
+            line->size--;
         }
+        sf_buf_byte(line, '\n');
+        fail(p, line->failed);
+        put(p, sf_buf_view(line));
+        sf_buf_clear(line);
     }
-    put_text(p, column + 1 < p->column_count ? "  " : "\n");
 }
 
 static void widen(struct print *p, size_t column, unsigned width)
@@ -195,6 +209,19 @@ static void flush_object(struct print *p)
     }
 }
 
+/* "2026-09-01T07:43:05.000000Z" without its zeros, which only take room in a table. */
+static void append_time(struct sf_buf *b, struct sf_slice text)
+{
+    static const char zeros[] = ".000000Z";
+
+    if (text.size == 27 && text.data[10] == 'T' && memcmp(text.data + 19, zeros, 8) == 0) {
+        sf_buf_append(b, text.data, 19);
+        sf_buf_byte(b, 'Z');
+    } else {
+        append_shown(b, text);
+    }
+}
+
 /* Decimals are JSON strings, so that no reader rounds them; in a table they are numbers. */
 static bool looks_numeric(struct sf_slice text)
 {
@@ -228,7 +255,7 @@ static void hold_cell(struct print *p, enum print_cell_kind kind, struct sf_slic
     }
     c = &p->cells[p->cell_count++];
     *c = (struct print_cell){.kind = kind, .at = p->text.size};
-    append_shown(&p->text, text);
+    append_time(&p->text, text);
     c->size = p->text.size - c->at;
     fail(p, p->text.failed);
     p->is_text[p->at] = p->is_text[p->at] || (kind != PRINT_NULL && !looks_numeric(text));

@@ -51,6 +51,7 @@ struct print {
     size_t cell_capacity;
     struct sf_buf text; /* of those cells; of the line under way in the other forms */
     struct sf_buf members;
+    struct sf_buf line; /* of a table */
     enum sf_code failed;
 };
 

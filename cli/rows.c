@@ -75,6 +75,19 @@ static void page_path(struct sf_buf *b, const char *path, const struct rows *row
     }
 }
 
+/* "1:1-7" and "1:7" both say: as of 1:7. */
+static void keep_position(struct rows *rows, const char *position)
+{
+    const char *dash = strchr(position, '-');
+
+    if (dash == NULL) {
+        (void)snprintf(rows->position, sizeof(rows->position), "%s", position);
+    } else {
+        (void)snprintf(rows->position, sizeof(rows->position), "%.*s:%s",
+                       (int)strcspn(position, ":"), position, dash + 1);
+    }
+}
+
 enum sf_code rows_print(struct api *a, const char *path, struct rows *rows, struct sf_error *err)
 {
     struct sf_buf full = {0};
@@ -99,7 +112,7 @@ enum sf_code rows_print(struct api *a, const char *path, struct rows *rows, stru
         }
         position = sf_http_answer_header(&a->answer, HEADER_POSITION);
         if (position != NULL) {
-            (void)snprintf(rows->position, sizeof(rows->position), "%s", position);
+            keep_position(rows, position);
         }
         code = print_page(rows, sf_buf_view(&a->answer.body), err);
         next = sf_http_answer_header(&a->answer, HEADER_CURSOR);

@@ -57,7 +57,7 @@ static enum sf_code authenticate(struct leaf *leaf, struct sf_http_request *r, s
 struct route {
     struct leaf *leaf;
     struct sf_http_request *request;
-    char user[160]; /* "domain/user" */
+    char user[64];
     char product[64];
     const char *domain;
     bool is_get;
@@ -270,7 +270,7 @@ static void v1_route(struct leaf *leaf, struct sf_http_request *r)
         http_problem(r, &err);
         return;
     }
-    (void)snprintf(route.user, sizeof(route.user), "%s/%s", token.issuer, token.subject);
+    (void)snprintf(route.user, sizeof(route.user), "%s", token.subject); /* the hub knows whose */
     if (what != NULL && strcmp(what, "products") == 0) {
         products_route(&route);
     } else if (what != NULL && strcmp(what, "status") == 0 && sf_http_part_count(r) == 2 &&

@@ -52,7 +52,13 @@ expect() {
     local want=$1 got=0
     shift
     printf '%s$ sheaf' "$DIM"
-    printf ' %q' "$@"
+    local word
+    for word in "$@"; do
+        case $word in
+        *" "*) printf ' "%s"' "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
     printf '%s\n' "$OFF"
     "$SHEAF" "$@" 2>&1 || got=$?
     if [ "$got" != "$want" ]; then

@@ -109,14 +109,17 @@ void answer_begin(struct answer *a, const char *kind)
 void answer_send(struct answer *a, struct call *c, unsigned status)
 {
     struct sf_error err;
+    struct sf_buf body;
 
     sf_json_object_end(&a->json);
-    if (sf_buf_check(&a->body, "answer", &err) != SF_OK) {
+    body = a->body; /* @a may live in the call, which is gone once it is answered */
+    a->body = (struct sf_buf){0};
+    if (sf_buf_check(&body, "answer", &err) != SF_OK) {
         call_fail(c, &err);
     } else {
-        call_answer(c, status, &a->body);
+        call_answer(c, status, &body);
     }
-    sf_buf_done(&a->body);
+    sf_buf_done(&body);
 }
 
 void answer_time(struct answer *a, const char *name, int64_t us)

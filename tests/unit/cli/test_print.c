@@ -53,7 +53,7 @@ static void test_table_is_aligned_and_cannot_drive_the_terminal(void **state)
     begin(&w, PRINT_TABLE);
     print_two_rows(&w.print);
     expect(&w, "name         n  ok     note\n"
-               "Ærø, \"x\"    -5  true   \n"
+               "Ærø, \"x\"    -5  true\n"
                "          1200  false  a\\nb\\x1b[31m\n");
 }
 
@@ -171,21 +171,25 @@ static void test_json_values_keep_their_text(void **state)
     struct sf_json_doc *doc = NULL;
 
     (void)state;
-    assert_int_equal(sf_json_parse(SF_LITERAL("{\"kind\":\"X\",\"d\":12.50,\"l\":[\"a\",\"b\"],"
-                                              "\"o\":{\"k\":1,\"m\":\"v\"},\"z\":[]}"),
-                                   &doc, &err),
-                     SF_OK);
+    assert_int_equal(
+        sf_json_parse(
+            SF_LITERAL(
+                "{\"kind\":\"X\",\"d\":12.50,\"l\":[\"a\",\"b\"],"
+                "\"o\":{\"k\":1,\"m\":\"v\"},\"z\":[],\"t\":\"2026-09-01T07:43:05.000000Z\"}"),
+            &doc, &err),
+        SF_OK);
     begin(&w, PRINT_TABLE);
     print_begin(&w.print, PRINT_LIST, "L");
     print_answer_members(&w.print, sf_json_root(doc));
     assert_int_equal(print_end(&w.print, &err), SF_OK);
-    expect(&w, "    d  l     o        z\n"
-               "12.50  a, b  k=1 m=v  \n");
+    expect(&w, "    d  l     o        z  t\n"
+               "12.50  a, b  k=1 m=v     2026-09-01T07:43:05Z\n");
     begin(&w, PRINT_NDJSON);
     print_begin(&w.print, PRINT_LIST, "L");
     print_answer_members(&w.print, sf_json_root(doc));
     assert_int_equal(print_end(&w.print, &err), SF_OK);
-    expect(&w, "{\"d\":12.50,\"l\":[\"a\",\"b\"],\"o\":{\"k\":1,\"m\":\"v\"},\"z\":[]}\n");
+    expect(&w, "{\"d\":12.50,\"l\":[\"a\",\"b\"],\"o\":{\"k\":1,\"m\":\"v\"},\"z\":[],"
+               "\"t\":\"2026-09-01T07:43:05.000000Z\"}\n");
     sf_json_free(doc);
 }
 
