@@ -22,6 +22,19 @@ static void lease_free(struct lease *l)
     sf_free(l);
 }
 
+void leases_close(struct leases *l)
+{
+    struct sf_map_entry *entry;
+    size_t at = 0;
+
+    while ((entry = sf_map_next(&l->by_domain, &at)) != NULL) {
+        struct lease *lease = entry->value;
+
+        lease->held_reply[0] = '\0';
+        sf_rt_timer_stop(l->rt, &lease->hold);
+    }
+}
+
 void leases_done(struct leases *l)
 {
     struct sf_map_entry *entry;
@@ -65,6 +78,7 @@ static void answer(struct lease *l, const char *reply, bool with_bundle)
     sf_arena_init(&arena, 0);
     m.current_version = l->version;
     if (with_bundle) {
+        l->sent = l->version;
         m.bundle = SF_CONTROL_UNPACK(signed, &arena, sf_buf_view(&l->bundle));
     }
     send_bytes(l, reply, &m);
@@ -217,10 +231,10 @@ static void end_waits(struct lease *l)
     }
 }
 
-static void hold(struct lease *l, const char *reply)
+static void hold(struct lease *l, const char *reply, uint64_t wait_ns)
 {
     (void)snprintf(l->held_reply, sizeof(l->held_reply), "%s", reply);
-    sf_rt_timer_start(l->all->rt, &l->hold, LEASE_HOLD_NS);
+    sf_rt_timer_start(l->all->rt, &l->hold, wait_ns);
 }
 
 void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *reply)
@@ -235,14 +249,14 @@ void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *re
     (void)snprintf(l->nats_version, sizeof(l->nats_version), "%s", m->nats_server_version);
     take_heads(l, m);
     release(l, /* with_bundle= */ false);
-    if (!refresh(l)) {
+    if (!refresh(l) || strlen(reply) >= sizeof(l->held_reply)) {
         answer(l, reply, /* with_bundle= */ false);
-    } else if (l->in_force != l->version) {
-        answer(l, reply, /* with_bundle= */ true);
-    } else if (strlen(reply) < sizeof(l->held_reply)) {
-        hold(l, reply);
+    } else if (l->in_force == l->version) {
+        hold(l, reply, LEASE_HOLD_NS);
+    } else if (l->sent == l->version) {
+        hold(l, reply, LEASE_RESEND_NS);
     } else {
-        answer(l, reply, /* with_bundle= */ false);
+        answer(l, reply, /* with_bundle= */ true);
     }
     if (lease_is_acknowledged(l)) {
         end_waits(l);

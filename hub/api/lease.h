@@ -6,6 +6,9 @@
  *
  *   HELD: a poll waits for an answer. FREE: none does. A second poll frees the first with nothing.
  *
+ * A leaf that asks again without the bundle it was just sent (it did not arrive, or was refused)
+ * gets it again after LEASE_RESEND_NS, so that a refusal does not become a race.
+ *
  *   Threads   Loop thread.
  *   Memory    Leases are owned here, one per domain, until leases_done().
  *   Limits    LEASE_HEADS_MAX heads per leaf; the rest is dropped.
@@ -19,6 +22,7 @@
 
 enum { LEASE_HEADS_MAX = 2000 };
 #define LEASE_HOLD_NS     (UINT64_C(2) * SF_NS_PER_S)
+#define LEASE_RESEND_NS   (UINT64_C(200) * SF_NS_PER_MS)
 #define LEASE_DOWN_NS     (UINT64_C(6) * SF_NS_PER_S) /* silent for longer: down */
 #define BUNDLE_LIFE_US    (INT64_C(3600) * 1000000)
 #define BUNDLE_RENEWED_US (BUNDLE_LIFE_US / 2)
@@ -49,6 +53,7 @@ struct lease {
     int64_t issued_us;
     uint64_t covers;      /* grants_changed of the domain that the bundle shows */
     uint64_t in_force;    /* what the leaf said it has */
+    uint64_t sent;        /* version sent last */
     char held_reply[256]; /* "": FREE */
     struct sf_timer hold;
     struct sf_list waits;
@@ -62,6 +67,8 @@ struct leases {
     struct sf_map by_domain; /* name -> struct lease, owned */
 };
 
+/* Forgets the polls that are held: nothing is sent any more. */
+void leases_close(struct leases *l);
 void leases_done(struct leases *l);
 /* The lease of a domain, made when it is new. NULL: out of memory. */
 struct lease *lease_of(struct leases *l, const struct registry_domain *domain);

@@ -297,6 +297,7 @@ void state_close(struct hub_state *s)
 {
     s->open = false;
     sf_rt_timer_stop(s->rt, &s->expiry);
+    leases_close(&s->leases);
 }
 
 void state_done(struct hub_state *s)

@@ -220,14 +220,23 @@ static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     step(p);
 }
 
-/* Whether the server has our text in force: {"data":{"jwt":...}}. */
+/*
+ * Whether the server has our text in force: {"data":{"jwt":...}}. An account that nobody has used
+ * yet is not loaded ("does not exist"): its first use gets the text that was pushed, or asks us.
+ */
 static bool is_in_force(const struct pusher *p, struct sf_slice text)
 {
     SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
+    const char *trouble = "";
     struct sf_slice jwt;
 
-    return sf_json_parse(text, &doc, NULL) == SF_OK &&
-           sf_json_as_slice(sf_json_path(sf_json_root(doc), "data.jwt"), &jwt) &&
+    if (sf_json_parse(text, &doc, NULL) != SF_OK) {
+        return false;
+    }
+    if (sf_json_as_text(sf_json_path(sf_json_root(doc), "error.description"), &trouble)) {
+        return strstr(trouble, "does not exist") != NULL;
+    }
+    return sf_json_as_slice(sf_json_path(sf_json_root(doc), "data.jwt"), &jwt) &&
            sf_slice_equal(jwt, sf_slice_text(first(p)->account->jwt));
 }
 
