@@ -197,6 +197,23 @@ static enum sf_code put_meta(struct store *s, const struct keyspace_key *key, st
     return s->kv->ops->write(s->kv, b, KV_SYNC, err);
 }
 
+/* Only a store without a single record may be given a format. */
+static enum sf_code check_is_new(struct store *s, struct sf_error *err)
+{
+    struct kv_range all = {0};
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    enum sf_code code = s->kv->ops->iter_new(s->kv, NULL, KV_META, &all, &it, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    it->ops->first(it);
+    if (it->ops->valid(it)) {
+        return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "the store has lost its format");
+    }
+    return it->ops->check(it, err);
+}
+
 static enum sf_code load_format(struct store *s, struct sf_error *err)
 {
     struct keyspace_key key = keyspace_meta_format();
@@ -211,7 +228,8 @@ static enum sf_code load_format(struct store *s, struct sf_error *err)
         return code;
     }
     if (!found) {
-        return put_meta(s, &key, sf_slice_of(ours, sizeof(ours)), err);
+        code = check_is_new(s, err);
+        return code == SF_OK ? put_meta(s, &key, sf_slice_of(ours, sizeof(ours)), err) : code;
     }
     if (!sf_slice_equal(sf_buf_view(b), sf_slice_of(ours, sizeof(ours)))) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_DATA_DIR_VERSION,
@@ -337,6 +355,31 @@ static enum sf_code load_max_key(struct store *s, struct store_lane *lane, struc
     return it->ops->check(it, err);
 }
 
+/* Frames of lanes that were not loaded, or lanes that committed under no record of a commit. */
+static enum sf_code check_complete(struct store *s, struct sf_error *err)
+{
+    struct kv_range all = {0};
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    enum sf_code code;
+
+    for (size_t i = 0; i < s->lane_count; i++) {
+        if (s->lanes[i]->head.commit > s->last.commit) {
+            return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT,
+                              "the record of the last commit is missing");
+        }
+    }
+    code = s->kv->ops->iter_new(s->kv, NULL, KV_LOG, &all, &it, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    it->ops->last(it);
+    if (it->ops->valid(it) && sf_read_be32(it->ops->key(it).data) > s->lane_count) {
+        return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT,
+                          "a lane is stored that has no name");
+    }
+    return it->ops->check(it, err);
+}
+
 static enum sf_code load(struct store *s, struct sf_error *err)
 {
     enum sf_code code = s->kv->ops->batch_new(s->kv, &s->group.batch, err);
@@ -353,7 +396,7 @@ static enum sf_code load(struct store *s, struct sf_error *err)
             code = load_max_key(s, s->lanes[i], err);
         }
     }
-    return code;
+    return code == SF_OK ? check_complete(s, err) : code;
 }
 
 static void set_options(struct store *s, const struct store_options *options)

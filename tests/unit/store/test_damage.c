@@ -1,0 +1,506 @@
+/* What is damaged is found, named and never handed out: on the fake disk and in RocksDB's files. */
+#include "tests/lib/cmocka.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "leaf/store/check.h"
+#include "leaf/store/kv_rocks.h"
+#include "proto/errors.h"
+#include "tests/lib/store_world.h"
+#include "tests/lib/tmpdir.h"
+
+/* Three frames of a state lane, with one key updated; closed. */
+static void make_store(struct store_world *w)
+{
+    struct store_lane *lane;
+    struct world_write ww;
+
+    store_world_init(w, 1);
+    lane = store_world_lane(w, "orders", STORE_STATE);
+    for (int i = 0; i < 3; i++) {
+        world_write_init(&ww, lane);
+        (void)world_write_add(&ww, "key-a", "row of a");
+        (void)world_write_add(&ww, i == 0 ? "key-b" : "key-c", "another row");
+        assert_int_equal(world_write_run(&ww, w), SF_OK);
+    }
+    store_world_close(w);
+}
+
+/* Opens and checks everything; the code of what fails first. */
+static enum sf_code open_and_check(struct store_world *w, struct sf_error *err)
+{
+    struct store_check_result r;
+    enum sf_code code = store_world_try_open(w, err);
+
+    if (code != SF_OK) {
+        w->store = NULL;
+        return code;
+    }
+    code = store_check(w->store, &r, err);
+    store_world_close(w);
+    return code;
+}
+
+static void test_every_flipped_bit_of_the_log_is_found(void **state)
+{
+    struct store_world w;
+    struct sf_slice key;
+    struct sf_error err = {0};
+
+    (void)state;
+    make_store(&w);
+    assert_int_equal(open_and_check(&w, &err), SF_OK);
+    for (size_t i = 0; fake_disk_key(&w.disk, KV_LOG, i, &key); i++) {
+        size_t size = 0;
+        uint8_t *bytes = fake_disk_value(&w.disk, KV_LOG, key, &size);
+
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            if (open_and_check(&w, &err) != SF_CORRUPT || err.number != SHEAF_E_STORE_CORRUPT) {
+                fail_msg("frame %zu, bit %zu: %s", i, bit, err.text);
+            }
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+    assert_int_equal(open_and_check(&w, &err), SF_OK);
+    store_world_done(&w);
+}
+
+static void test_every_flipped_bit_of_a_row_is_found_by_the_check(void **state)
+{
+    struct store_world w;
+    struct sf_slice key;
+    struct sf_error err = {0};
+
+    (void)state;
+    make_store(&w);
+    for (size_t i = 0; fake_disk_key(&w.disk, KV_STATE, i, &key); i++) {
+        size_t size = 0;
+        uint8_t *bytes = fake_disk_value(&w.disk, KV_STATE, key, &size);
+        bool is_row = key.size > 4 && sf_read_be32(key.data) != 0;
+
+        for (size_t bit = 0; is_row && bit < size * 8; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            if (open_and_check(&w, &err) != SF_CORRUPT) {
+                fail_msg("row %zu, bit %zu", i, bit);
+            }
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+    assert_int_equal(open_and_check(&w, &err), SF_OK);
+    store_world_done(&w);
+}
+
+static void test_what_was_damaged_is_named(void **state)
+{
+    struct store_world w;
+    struct sf_slice key;
+    size_t size = 0;
+    uint8_t *bytes;
+    struct sf_error err = {0};
+
+    (void)state;
+    make_store(&w);
+    assert_true(fake_disk_key(&w.disk, KV_LOG, 2, &key));
+    bytes = fake_disk_value(&w.disk, KV_LOG, key, &size);
+    bytes[size - 40] ^= 1; /* in the last row */
+    assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+    assert_string_equal(err.text, "lane 1, seq 6: digest does not hold");
+    bytes[size - 40] ^= 1;
+    bytes[20] ^= 1; /* commit number */
+    w.store = NULL;
+    assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+    assert_string_equal(err.text, "sales/orders@1.orders, seq 6: a frame is damaged");
+    bytes[20] ^= 1;
+    w.store = NULL;
+    store_world_done(&w);
+}
+
+static void test_a_frame_that_is_gone_is_found(void **state)
+{
+    static const char *const texts[] = {
+        "sales/orders@1.orders, seq 2: is not in the log",
+        "sales/orders@1.orders, seq 4: the log has a gap or an overlap",
+        "sales/orders@1.orders, seq 6: the log has a gap or an overlap",
+    };
+    struct sf_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct store_world w;
+        struct sf_slice key;
+
+        make_store(&w);
+        assert_true(fake_disk_key(&w.disk, KV_LOG, i, &key));
+        fake_disk_forget(&w.disk, KV_LOG, key);
+        assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+        assert_string_equal(err.text, texts[i]);
+        w.store = NULL;
+        store_world_done(&w);
+    }
+}
+
+static void test_records_that_are_gone_are_found(void **state)
+{
+    struct sf_error err = {0};
+    struct sf_slice key;
+
+    (void)state;
+    for (size_t i = 0;; i++) { /* c(ommit), f(ormat), h(ead), l(ane) */
+        struct store_world w;
+        uint8_t tag;
+
+        make_store(&w);
+        if (!fake_disk_key(&w.disk, KV_META, i, &key)) {
+            assert_int_equal(i, 4);
+            store_world_done(&w);
+            return;
+        }
+        tag = key.data[0];
+        fake_disk_forget(&w.disk, KV_META, key);
+        if (tag == 'h') {
+            assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+            assert_string_equal(err.text, "lane 1 has no head");
+        } else if (tag == 'l') {
+            assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+            assert_string_equal(err.text, "a lane is stored that has no name");
+        } else if (tag == 'c') {
+            assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+            assert_string_equal(err.text, "the record of the last commit is missing");
+        } else {
+            assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+            assert_string_equal(err.text, "the store has lost its format");
+        }
+        w.store = NULL;
+        store_world_done(&w);
+    }
+}
+
+static void test_another_format_is_refused(void **state)
+{
+    struct store_world w;
+    size_t size = 0;
+    struct sf_error err = {0};
+
+    (void)state;
+    make_store(&w);
+    fake_disk_value(&w.disk, KV_META, SF_LITERAL("f"), &size)[3] = 2;
+    assert_int_equal(store_world_try_open(&w, &err), SF_CONFLICT);
+    assert_int_equal(err.number, SHEAF_E_DATA_DIR_VERSION);
+    w.store = NULL;
+    store_world_done(&w);
+}
+
+static void test_a_log_behind_its_head_is_refused(void **state)
+{
+    struct store_world w;
+    struct sf_slice key;
+    size_t size = 0;
+    uint8_t *head;
+    struct sf_error err = {0};
+
+    (void)state;
+    make_store(&w);
+    assert_true(fake_disk_key(&w.disk, KV_META, 2, &key));
+    assert_int_equal(key.data[0], 'h');
+    head = fake_disk_value(&w.disk, KV_META, key, &size);
+    head[11] = 4; /* The head of an older day: frames stand behind it. */
+    assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+    assert_string_equal(err.text, "sales/orders@1.orders, seq 5: the log goes on behind the head");
+    w.store = NULL;
+    store_world_done(&w);
+}
+
+/* --- RocksDB --- */
+
+struct rocks {
+    struct rt_sim sim;
+    struct tmpdir tmp;
+    char path[PATH_MAX];
+    struct store *store;
+    struct store_lane *lane;
+};
+
+static enum sf_code rocks_open(struct rocks *r, struct sf_error *err)
+{
+    struct store_lane_name name = {"sales/orders", "orders", 1, 0, STORE_STATE};
+    struct store_options options = {.disk_reserve_bytes = 1};
+    struct kv *kv = NULL;
+    enum sf_code code = kv_rocks_open(r->path, NULL, &kv, err);
+
+    code = code == SF_OK ? store_open(&r->sim.rt, kv, &options, &r->store, err) : code;
+    return code == SF_OK ? store_lane_open(r->store, &name, &r->lane, err) : code;
+}
+
+static void rocks_init(struct rocks *r)
+{
+    assert_int_equal(sf_crypto_init(NULL), SF_OK);
+    rt_sim_init(&r->sim, 1);
+    tmpdir_init(&r->tmp);
+    (void)tmpdir_join(&r->tmp, "store", r->path);
+}
+
+static void rocks_done(struct rocks *r)
+{
+    rt_sim_done(&r->sim);
+    tmpdir_done(&r->tmp);
+}
+
+static void on_closed(void *data)
+{
+    ((struct rocks *)data)->store = NULL;
+}
+
+static void rocks_close(struct rocks *r)
+{
+    store_close(r->store, on_closed, r);
+    rt_sim_run(&r->sim);
+    assert_null(r->store);
+}
+
+static void rocks_put(struct rocks *r, int from, int count)
+{
+    struct world_write ww;
+    char key[16];
+
+    world_write_init(&ww, r->lane);
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(key, sizeof(key), "k%04d", from + i);
+        (void)world_write_add(&ww, key, "a row that is stored");
+    }
+    assert_int_equal(world_write_submit(&ww, r->store, NULL), SF_OK);
+    rt_sim_run(&r->sim);
+    assert_int_equal(ww.error.code, SF_OK);
+}
+
+static void test_rocksdb_keeps_a_store(void **state)
+{
+    struct rocks r;
+    struct store_check_result result;
+    struct sf_error err = {0};
+
+    (void)state;
+    rocks_init(&r);
+    for (int i = 0; i < 4; i++) {
+        if (rocks_open(&r, &err) != SF_OK) {
+            fail_msg("%s", err.text);
+        }
+        assert_int_equal(store_lane_head(r.lane)->seq, i * 30);
+        rocks_put(&r, i * 20, 20);
+        rocks_put(&r, i * 20, 10); /* updates */
+        assert_int_equal(store_check(r.store, &result, &err), SF_OK);
+        assert_int_equal(result.rows, (i + 1) * 20);
+        assert_int_equal(result.changes, (i + 1) * 30);
+        rocks_close(&r);
+    }
+    assert_int_equal(rocks_open(&r, &err), SF_OK);
+    assert_int_equal(store_rebuild_state(r.store, &err), SF_OK);
+    assert_int_equal(store_check(r.store, &result, &err), SF_OK);
+    assert_int_equal(result.rows, 80);
+    rocks_close(&r);
+    rocks_done(&r);
+}
+
+/* Copies the files of a store that is open, as a killed process leaves them behind. */
+static void copy_files(const char *from, const char *to)
+{
+    DIR *d = opendir(from);
+    struct dirent *e;
+
+    assert_non_null(d);
+    assert_int_equal(mkdir(to, 0700), 0);
+    while ((e = readdir(d)) != NULL) {
+        char a[PATH_MAX];
+        char b[PATH_MAX];
+        static char bytes[1 << 16];
+        struct stat st;
+        ssize_t n;
+        int in;
+        int out;
+
+        (void)snprintf(a, sizeof(a), "%.3000s/%s", from, e->d_name);
+        (void)snprintf(b, sizeof(b), "%.3000s/%s", to, e->d_name);
+        assert_int_equal(stat(a, &st), 0);
+        if (S_ISDIR(st.st_mode)) {
+            if (e->d_name[0] != '.') {
+                copy_files(a, b);
+            }
+            continue;
+        }
+        in = open(a, O_RDONLY);
+        out = open(b, O_WRONLY | O_CREAT, 0600);
+        assert_true(in >= 0 && out >= 0);
+        while ((n = read(in, bytes, sizeof(bytes))) > 0) {
+            assert_int_equal(write(out, bytes, (size_t)n), n);
+        }
+        (void)close(in);
+        (void)close(out);
+    }
+    (void)closedir(d);
+}
+
+/* The newest write-ahead log of the store at @path. */
+static void wal_of(const char *path, char *ret)
+{
+    char dir[PATH_MAX];
+    DIR *d;
+    struct dirent *e;
+    off_t largest = -1;
+
+    (void)snprintf(dir, sizeof(dir), "%.3000s/db", path);
+    d = opendir(dir);
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL) {
+        char file[PATH_MAX];
+        struct stat st;
+
+        (void)snprintf(file, sizeof(file), "%.3000s/%s", dir, e->d_name);
+        if (strstr(e->d_name, ".log") != NULL && stat(file, &st) == 0 && st.st_size > largest) {
+            largest = st.st_size;
+            (void)snprintf(ret, PATH_MAX, "%s", file);
+        }
+    }
+    (void)closedir(d);
+    assert_true(largest > 0);
+}
+
+static void test_rows_lost_by_a_killed_process_come_back_from_the_log(void **state)
+{
+    struct rocks r;
+    struct store_check_result result;
+    struct sf_error err = {0};
+    char copy[PATH_MAX];
+
+    (void)state;
+    rocks_init(&r);
+    assert_int_equal(rocks_open(&r, &err), SF_OK);
+    rocks_put(&r, 0, 30);
+    rocks_put(&r, 10, 30);
+    copy_files(r.path, tmpdir_join(&r.tmp, "copy", copy));
+    rocks_close(&r);
+    (void)snprintf(r.path, sizeof(r.path), "%s", copy);
+    if (rocks_open(&r, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(store_lane_head(r.lane)->seq, 60);
+    assert_int_equal(store_lane_head(r.lane)->rows, 40);
+    assert_int_equal(store_check(r.store, &result, &err), SF_OK);
+    assert_int_equal(result.rows, 40);
+    rocks_close(&r);
+    rocks_done(&r);
+}
+
+static void test_a_flipped_bit_in_the_write_ahead_log_refuses_to_open(void **state)
+{
+    struct rocks r;
+    struct sf_error err = {0};
+    char original[PATH_MAX];
+    char name[32];
+
+    (void)state;
+    rocks_init(&r);
+    assert_int_equal(rocks_open(&r, &err), SF_OK);
+    for (int i = 0; i < 20; i++) {
+        rocks_put(&r, i * 20, 20);
+    }
+    copy_files(r.path, tmpdir_join(&r.tmp, "original", original));
+    rocks_close(&r);
+    for (int i = 1; i < 8; i++) {
+        char wal[PATH_MAX];
+        struct stat st;
+        uint8_t byte;
+        int fd;
+
+        (void)snprintf(name, sizeof(name), "copy%d", i);
+        copy_files(original, tmpdir_join(&r.tmp, name, r.path));
+        wal_of(r.path, wal);
+        assert_int_equal(stat(wal, &st), 0);
+        fd = open(wal, O_RDWR);
+        assert_int_equal(pread(fd, &byte, 1, st.st_size * i / 8), 1);
+        byte ^= 0x10;
+        assert_int_equal(pwrite(fd, &byte, 1, st.st_size * i / 8), 1);
+        (void)close(fd);
+        assert_int_equal(rocks_open(&r, &err), SF_CORRUPT);
+        assert_int_equal(err.number, SHEAF_E_STORE_CORRUPT);
+    }
+    rocks_done(&r);
+}
+
+static void test_a_torn_tail_is_cut_off(void **state)
+{
+    struct rocks r;
+    struct store_check_result result;
+    struct sf_error err = {0};
+    char copy[PATH_MAX];
+    char wal[PATH_MAX];
+    struct stat st;
+
+    (void)state;
+    rocks_init(&r);
+    assert_int_equal(rocks_open(&r, &err), SF_OK);
+    rocks_put(&r, 0, 20);
+    rocks_put(&r, 20, 20);
+    copy_files(r.path, tmpdir_join(&r.tmp, "copy", copy));
+    rocks_close(&r);
+    wal_of(copy, wal);
+    assert_int_equal(stat(wal, &st), 0);
+    assert_int_equal(truncate(wal, st.st_size - 37), 0); /* as if the last sync had not been */
+    (void)snprintf(r.path, sizeof(r.path), "%s", copy);
+    if (rocks_open(&r, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(store_lane_head(r.lane)->seq, 20);
+    assert_int_equal(store_check(r.store, &result, &err), SF_OK);
+    rocks_put(&r, 20, 20);
+    rocks_close(&r);
+    rocks_done(&r);
+}
+
+static void test_a_directory_of_another_version_is_refused(void **state)
+{
+    struct rocks r;
+    struct sf_error err = {0};
+    char file[PATH_MAX];
+    int fd;
+
+    (void)state;
+    rocks_init(&r);
+    assert_int_equal(rocks_open(&r, &err), SF_OK);
+    rocks_close(&r);
+    (void)snprintf(file, sizeof(file), "%.3000s/FORMAT", r.path);
+    fd = open(file, O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, "sheaf store 2\n", 14), 14);
+    (void)close(fd);
+    assert_int_equal(rocks_open(&r, &err), SF_CONFLICT);
+    assert_int_equal(err.number, SHEAF_E_DATA_DIR_VERSION);
+    assert_int_equal(truncate(file, 0), 0); /* Empty beside data: not a new directory. */
+    assert_int_equal(rocks_open(&r, &err), SF_CONFLICT);
+    assert_int_equal(err.number, SHEAF_E_DATA_DIR_VERSION);
+    (void)tmpdir_join(&r.tmp, "no/such/parent", r.path);
+    assert_int_equal(rocks_open(&r, &err), SF_ABSENT);
+    rocks_done(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_flipped_bit_of_the_log_is_found),
+        cmocka_unit_test(test_every_flipped_bit_of_a_row_is_found_by_the_check),
+        cmocka_unit_test(test_what_was_damaged_is_named),
+        cmocka_unit_test(test_a_frame_that_is_gone_is_found),
+        cmocka_unit_test(test_records_that_are_gone_are_found),
+        cmocka_unit_test(test_another_format_is_refused),
+        cmocka_unit_test(test_a_log_behind_its_head_is_refused),
+        cmocka_unit_test(test_rocksdb_keeps_a_store),
+        cmocka_unit_test(test_rows_lost_by_a_killed_process_come_back_from_the_log),
+        cmocka_unit_test(test_a_flipped_bit_in_the_write_ahead_log_refuses_to_open),
+        cmocka_unit_test(test_a_torn_tail_is_cut_off),
+        cmocka_unit_test(test_a_directory_of_another_version_is_refused),
+    };
+
+    return cmocka_run_group_tests_name("damage", tests, NULL, NULL);
+}
