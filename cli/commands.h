@@ -31,5 +31,6 @@ int cmd_access_deny(struct cli *cli);
 int cmd_access_revoke(struct cli *cli);
 int cmd_audit_ls(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);
+int cmd_token_create(struct cli *cli);
 int cmd_version(struct cli *cli);
 int cmd_help(struct cli *cli);
