@@ -228,15 +228,27 @@ static void read_reserved(struct table_reader *t)
     if (node == NULL || !sf_yaml_expect(t->r->issues, node, SF_YAML_LIST, "reserved")) {
         return;
     }
+    if (node->count > SF_FIELDS_MAX) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "reserved has more than %d numbers", SF_FIELDS_MAX);
+        return;
+    }
     numbers = sf_arena_calloc(t->r->arena, node->count, sizeof(*numbers));
     if (numbers == NULL) {
         t->r->failed = true;
         return;
     }
     for (const struct sf_yaml_node *n = node->first; n != NULL; n = n->next) {
-        if (sf_product_read_number(t->r, n, &numbers[count])) {
-            count++;
+        if (!sf_product_read_number(t->r, n, &numbers[count])) {
+            continue;
         }
+        for (size_t i = 0; i < count; i++) {
+            if (numbers[i] == numbers[count]) {
+                sf_issues_error(t->r->issues, n->place, SHEAF_E_DUPLICATE_KEY,
+                                "%u stands twice in reserved", numbers[i]);
+            }
+        }
+        count++;
     }
     t->table->reserved = numbers;
     t->table->reserved_count = count;

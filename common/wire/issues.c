@@ -115,6 +115,7 @@ void sf_issues_warning(struct sf_issues *s, struct sf_place place, const char *f
 
 void sf_issues_allowed(struct sf_issues *s, struct sf_allowed allowed)
 {
+    const char *meant;
     char *list;
     size_t size = 0;
 
@@ -138,11 +139,17 @@ void sf_issues_allowed(struct sf_issues *s, struct sf_allowed allowed)
         size += length + 1;
     }
     list[size - 1] = '\0';
+    sanitize(list); /* names of fields may be among them, right or wrong */
     s->latest->allowed = list;
-    s->latest->meant = sf_text_nearest(allowed.given, allowed.names, allowed.count);
-    if (s->latest->meant != NULL) {
-        s->latest->meant = sf_arena_strdup(&s->arena, s->latest->meant);
-        s->failed |= s->latest->meant == NULL;
+    meant = sf_text_nearest(allowed.given, allowed.names, allowed.count);
+    if (meant != NULL) {
+        char *copy = sf_arena_strdup(&s->arena, meant);
+
+        s->failed |= copy == NULL;
+        if (copy != NULL) {
+            sanitize(copy);
+        }
+        s->latest->meant = copy;
     }
 }
 

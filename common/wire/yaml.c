@@ -324,10 +324,16 @@ static void report_syntax(struct reader *r, struct fy_diag *diag)
     sf_issues_error(r->issues, place, SHEAF_E_YAML_SYNTAX, "%s", error->msg);
 }
 
-/* Why the first character of @rest may not stand in a file; NULL when it may. */
-static const char *refusal(struct sf_slice rest)
+/* Why the first character of @rest may not stand in this @column; NULL when it may. */
+static const char *refusal(struct sf_slice rest, uint32_t column)
 {
     uint8_t c = rest.data[0];
+
+    if (c == '%' && column == 1) {
+        /* They could change the version of YAML, and libfyaml's time is quadratic in their length.
+         */
+        return "directives are not allowed";
+    }
 
     if (sf_utf8_char_size(rest) == 0) {
         return "not valid UTF-8";
@@ -350,7 +356,7 @@ static bool check_text(struct sf_issues *issues)
         return false;
     }
     while (rest.size > 0) {
-        const char *why = refusal(rest);
+        const char *why = refusal(rest, place.column);
         size_t size;
 
         if (why != NULL) {

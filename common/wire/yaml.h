@@ -2,7 +2,8 @@
  * A strict reader of YAML 1.2 files that people write: a tree that knows the place of every node.
  *
  * Refused, each with its place: syntax errors, duplicate keys, keys that are not plain text,
- * anchors, aliases, merge keys, tags, bytes that are not UTF-8, and what passes a limit.
+ * anchors, aliases, merge keys, tags, directives, bytes that are not UTF-8, and what passes a
+ * limit.
  *
  *   Memory    The tree lives in the arena given and borrows nothing of the text.
  *   Limits    1 MiB of text, depth 32, 100,000 nodes.

@@ -71,6 +71,33 @@ static void test_writes_one_line_per_field(void **state)
     sf_product_free(p);
 }
 
+static void test_characters_that_may_end_a_line_are_escaped(void **state)
+{
+    static const char owner[] =
+        "owner: \"a\\u2028b\\u2029c\\u0085d\\ufeffe\\u007f\\u00a0\xc3\xa9\"\n";
+    struct sf_buf text = {0};
+    struct sf_buf out = {0};
+    struct sf_product *p;
+
+    (void)state;
+    sf_buf_printf(&text,
+                  "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\nstatus: active\n%s"
+                  "tables:\n  t:\n    kind: event\n    fields:\n"
+                  "      a: {number: 1, type: bool}\naccess: {default: request}\n",
+                  owner);
+    p = read(sf_buf_view(&text));
+    assert_string_equal(p->owner, "a\xe2\x80\xa8"
+                                  "b\xe2\x80\xa9"
+                                  "c\xc2\x85"
+                                  "d\xef\xbb\xbf"
+                                  "e\x7f\xc2\xa0\xc3\xa9");
+    sf_product_print(p, NULL, &out);
+    assert_string_equal(sf_buf_cstr(&out), sf_buf_cstr(&text));
+    sf_buf_done(&out);
+    sf_buf_done(&text);
+    sf_product_free(p);
+}
+
 /* --- any product ------------------------------------------------------------------------------ */
 
 /* A product grows from a seed: xorshift, so that a failure can be repeated. */
@@ -418,6 +445,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_writes_one_line_per_field),
+        cmocka_unit_test(test_characters_that_may_end_a_line_are_escaped),
         cmocka_unit_test(test_reading_what_was_written_gives_the_same_product),
         cmocka_unit_test(test_products_differ_in_every_word),
     };

@@ -81,6 +81,13 @@ static void test_hides_control_characters_and_broken_text(void **state)
                         " a?[31m\xc3\xa9?\n"
                         "  ^\n");
     sf_issues_done(&s);
+    sf_issues_init(&s, "f", SF_LITERAL(""));
+    sf_issues_error(&s, (struct sf_place){0}, 0, "no such field");
+    sf_issues_allowed(&s, (struct sf_allowed){(const char *const[]){"abc\x1b[31m", "b\t"}, 2,
+                                              SF_LITERAL("abc\x1b[31")});
+    assert_rendered(&s, "f: error: no such field\n"
+                        "  allowed: abc?[31m b?      did you mean 'abc?[31m'?\n");
+    sf_issues_done(&s);
 }
 
 static void test_long_lines_are_shown_in_part(void **state)

@@ -175,6 +175,10 @@ static void test_what_changes_meaning_from_afar_is_refused(void **state)
                   "f.yaml:1:10: error[SHEAF-E0101]: tags are not allowed\n"
                   "a: !!int 1\n"
                   "         ^\n");
+    assert_issues("%YAML 1.1\n---\na: 1\n", SF_INVALID,
+                  "f.yaml:1:1: error[SHEAF-E0101]: directives are not allowed\n"
+                  "%YAML 1.1\n"
+                  "^\n");
     assert_issues("<<: {a: 1}\n", SF_OK,
                   "f.yaml:1:1: error[SHEAF-E0101]: merge keys are not allowed\n"
                   "<<: {a: 1}\n"
