@@ -76,15 +76,25 @@ enum sf_code sf_signed_verify(const char *context, const Sheaf__V1__Signed *s,
                       context);
 }
 
-/* protobuf-c asks this for memory, so that a decoded message lives in the arena. */
-static void *arena_take(void *arena, size_t size)
+/* Where a decoded message lives, and whether there was room for it. */
+struct arena_room {
+    struct sf_arena *arena;
+    bool failed;
+};
+
+/* protobuf-c asks this for memory. */
+static void *arena_take(void *data, size_t size)
 {
-    return sf_arena_alloc(arena, size);
+    struct arena_room *room = data;
+    void *memory = sf_arena_alloc(room->arena, size);
+
+    room->failed |= memory == NULL;
+    return memory;
 }
 
-static void arena_give(void *arena, void *memory)
+static void arena_give(void *data, void *memory)
 {
-    (void)arena;
+    (void)data;
     (void)memory; /* freed with the arena */
 }
 
@@ -92,10 +102,14 @@ enum sf_code sf_signed_open(const char *context, struct sf_slice bytes,
                             const struct sf_public_key *key, struct sf_arena *arena,
                             struct sf_slice *ret_payload, struct sf_error *err)
 {
-    ProtobufCAllocator allocator = {arena_take, arena_give, arena};
+    struct arena_room room = {.arena = arena};
+    ProtobufCAllocator allocator = {arena_take, arena_give, &room};
     Sheaf__V1__Signed *s = sheaf__v1__signed__unpack(&allocator, bytes.size, bytes.data);
     enum sf_code code;
 
+    if (s == NULL && room.failed) {
+        return SF_RAISE(err, SF_NOMEM, "%s", context);
+    }
     if (s == NULL) {
         return SF_RAISE(err, SF_INVALID, "%s: not a signed message", context);
     }

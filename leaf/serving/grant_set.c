@@ -35,7 +35,8 @@ static bool same_columns(const Sheaf__V1__Grant *g, const Sheaf__V1__Decision *d
     return true;
 }
 
-/* Whether @d, whose signature holds, consents to exactly what @g claims. */
+/* Whether @d, whose signature holds, consents to exactly what @g claims; a decision that names no
+ * purpose consents to the one that was asked for. */
 static bool says_the_same(const Sheaf__V1__Grant *g, const Sheaf__V1__Decision *d,
                           const struct grant_trust *trust)
 {
@@ -43,7 +44,8 @@ static bool says_the_same(const Sheaf__V1__Grant *g, const Sheaf__V1__Decision *
            strcmp(d->owner, trust->domain) == 0 && strcmp(g->owner, trust->domain) == 0 &&
            strcmp(d->request_id, g->request_id) == 0 && strcmp(d->product, g->product) == 0 &&
            d->major == g->major && strcmp(d->consumer, g->consumer) == 0 &&
-           d->until_us == g->until_us && same_columns(g, d);
+           d->until_us == g->until_us &&
+           (*d->purpose == '\0' || strcmp(d->purpose, g->purpose) == 0) && same_columns(g, d);
 }
 
 static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *trust)

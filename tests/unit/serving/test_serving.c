@@ -1,0 +1,221 @@
+#include "tests/lib/cmocka.h"
+
+#include "common/base/alloc.h"
+#include "proto/errors.h"
+#include "tests/lib/leaf_world.h"
+
+static const struct serving_caller owner = {0};
+static const struct serving_caller billing = {.account = WORLD_ACCOUNT};
+static const struct serving_caller nobody = {.account = "ANOTHERACCOUNT"};
+
+struct fixture {
+    struct leaf_world w;
+    struct serving_right right;
+    struct sf_error err;
+};
+
+static void setup(struct fixture *f)
+{
+    *f = (struct fixture){0};
+    leaf_world_init(&f->w, 1);
+    (void)leaf_world_add(&f->w, world_orders);
+}
+
+static enum sf_code decide(struct fixture *f, const struct serving_caller *caller, uint32_t major)
+{
+    f->err = (struct sf_error){0};
+    return serving_decide(&f->w.serving, caller, "orders", major, &f->right, &f->err);
+}
+
+static void the_owner_reads_without_a_grant(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    assert_int_equal(decide(&f, &owner, 0), SF_OK);
+    assert_int_equal(f.right.product->contract_id, 1);
+    assert_null(f.right.grant);
+    assert_int_equal(decide(&f, &owner, 2), SF_ABSENT);
+    assert_int_equal(f.err.number, SHEAF_E_PRODUCT_UNKNOWN);
+    assert_string_equal(f.err.text, "product sales/orders");
+    leaf_world_done(&f.w);
+}
+
+static void others_read_with_a_grant_in_force_only(void **state)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    assert_int_equal(decide(&f, &billing, 1), SF_UNAVAILABLE);
+    assert_int_equal(f.err.number, SHEAF_E_BUNDLE_EXPIRED);
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
+    assert_int_equal(decide(&f, &billing, 0), SF_OK);
+    assert_string_equal(f.right.grant->id, "G-1");
+    assert_true(serving_still_granted(&f.w.serving, "G-1"));
+    assert_false(serving_still_granted(&f.w.serving, "G-2"));
+    assert_int_equal(decide(&f, &nobody, 1), SF_DENIED);
+    assert_int_equal(f.err.number, SHEAF_E_DENIED);
+    assert_string_equal(f.err.text, "product sales/orders@1");
+    /* What does not exist looks the same to everybody. */
+    assert_int_equal(decide(&f, &nobody, 9), SF_ABSENT);
+    leaf_world_done(&f.w);
+}
+
+static void a_grant_is_of_one_major(void **state)
+{
+    static const struct world_grant two = {.id = "G-2", .major = 2};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &two, .grant_count = 1});
+    assert_int_equal(decide(&f, &billing, 1), SF_DENIED);
+    leaf_world_done(&f.w);
+}
+
+static void a_grant_ends_at_its_time_and_with_its_bundle(void **state)
+{
+    struct fixture f;
+    int64_t now;
+    (void)state;
+
+    setup(&f);
+    now = leaf_world_now(&f.w);
+    const struct world_grant grants[] = {{.id = "G-1", .until_us = now + SF_US_PER_S},
+                                         {.id = "G-2", .account = "ANOTHERACCOUNT"}};
+
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1,
+                                                  .expires_us = now + 10 * SF_US_PER_S,
+                                                  .grants = grants,
+                                                  .grant_count = 2});
+    assert_int_equal(decide(&f, &billing, 1), SF_OK);
+    rt_sim_set_wall_us(&f.w.stores.sim, now + SF_US_PER_S);
+    assert_int_equal(decide(&f, &billing, 1), SF_DENIED);
+    assert_false(serving_still_granted(&f.w.serving, "G-1"));
+    assert_int_equal(decide(&f, &nobody, 1), SF_OK);
+    rt_sim_set_wall_us(&f.w.stores.sim, now + 10 * SF_US_PER_S);
+    assert_int_equal(decide(&f, &nobody, 1), SF_UNAVAILABLE);
+    assert_false(serving_still_granted(&f.w.serving, "G-2"));
+    assert_int_equal(decide(&f, &owner, 1), SF_OK);
+    leaf_world_done(&f.w);
+}
+
+/* --- views ------------------------------------------------------------------------------------ */
+
+/* Names of the fields of the view, separated by blanks. */
+static const char *view_of(struct fixture *f, const struct grant *grant, const char *const *select,
+                           char ret[256])
+{
+    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
+    struct sf_slice names[8];
+    size_t n = 0;
+
+    while (select != NULL && select[n] != NULL) {
+        names[n] = sf_slice_text(select[n]);
+        n++;
+    }
+    assert_int_equal(serving_view(leaf_world_table(&f->w, "orders"), grant, names, n, &view, NULL),
+                     SF_OK);
+    ret[0] = '\0';
+    for (size_t i = 0; i < view->column_count; i++) {
+        (void)strncat(ret, i == 0 ? "" : " ", 255 - strlen(ret));
+        (void)strncat(ret, view->columns[i].field->name, 255 - strlen(ret));
+    }
+    return ret;
+}
+
+#define VIEW(grant, ...) view_of(&f, (grant), (const char *const[]){__VA_ARGS__ NULL}, text)
+
+static void the_owner_sees_every_field_or_those_it_selects(void **state)
+{
+    struct fixture f;
+    char text[256];
+    (void)state;
+
+    setup(&f);
+    assert_string_equal(VIEW(NULL, ), "order_id amount note email token");
+    assert_string_equal(VIEW(NULL, "token", "order_id", ), "order_id token");
+    leaf_world_done(&f.w);
+}
+
+static void others_never_see_pii_and_secrets_whatever_the_grant_names(void **state)
+{
+    static const char *const named[] = {"order_id", "email", "token", "amount"};
+    const struct grant all = {.id = "G-1"};
+    const struct grant some = {.id = "G-2", .columns = named, .column_count = 4};
+    const struct grant hidden = {.id = "G-3", .columns = named + 1, .column_count = 2};
+    struct fixture f;
+    char text[256];
+    (void)state;
+
+    setup(&f);
+    assert_string_equal(VIEW(&all, ), "order_id amount note");
+    assert_string_equal(VIEW(&some, ), "order_id amount");
+    assert_string_equal(VIEW(&some, "order_id", "note", "email", ), "order_id");
+    assert_string_equal(VIEW(&some, "note", ), "");
+    assert_string_equal(VIEW(&hidden, ), "");
+    leaf_world_done(&f.w);
+}
+
+static void a_selected_name_that_is_no_field_is_refused(void **state)
+{
+    const struct sf_slice names[] = {SF_LITERAL("order_id"), SF_LITERAL("colour")};
+    const struct grant all = {.id = "G-1"};
+    struct row_view *view = NULL;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(serving_view(leaf_world_table(&f.w, "orders"), i == 0 ? NULL : &all, names,
+                                      2, &view, &f.err),
+                         SF_INVALID);
+        assert_int_equal(f.err.number, SHEAF_E_FIELD_UNKNOWN);
+        assert_string_equal(f.err.text, "table 'orders' has no field 'colour'");
+    }
+    leaf_world_done(&f.w);
+}
+
+static void a_view_out_of_memory_is_none(void **state)
+{
+    const struct grant all = {.id = "G-1"};
+    struct row_view *view = NULL;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (long n = 0;; n++) {
+        enum sf_code code;
+
+        sf_alloc_fail_after(n, false);
+        code = serving_view(leaf_world_table(&f.w, "orders"), &all, NULL, 0, &view, &f.err);
+        if (sf_alloc_faults() == 0) {
+            assert_int_equal(code, SF_OK);
+            break;
+        }
+        assert_int_equal(code, SF_NOMEM);
+        assert_null(view);
+    }
+    sf_alloc_fail_after(-1, false);
+    row_view_free(view);
+    leaf_world_done(&f.w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_owner_reads_without_a_grant),
+        cmocka_unit_test(others_read_with_a_grant_in_force_only),
+        cmocka_unit_test(a_grant_is_of_one_major),
+        cmocka_unit_test(a_grant_ends_at_its_time_and_with_its_bundle),
+        cmocka_unit_test(the_owner_sees_every_field_or_those_it_selects),
+        cmocka_unit_test(others_never_see_pii_and_secrets_whatever_the_grant_names),
+        cmocka_unit_test(a_selected_name_that_is_no_field_is_refused),
+        cmocka_unit_test(a_view_out_of_memory_is_none),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
