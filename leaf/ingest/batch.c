@@ -98,16 +98,22 @@ static enum sf_code make_room(void **array, size_t count, size_t *capacity, size
     return SF_OK;
 }
 
+/* The arena has no more: it is full, or the heap is. */
+static enum sf_code no_room(const struct batch *b, struct sf_error *err)
+{
+    return b->arena.taken > b->arena.size_max / 2
+               ? SF_RAISE_E(err, SF_BUSY, SHEAF_E_TOO_LARGE, "batch: more than %zu bytes",
+                            b->arena.size_max)
+               : SF_RAISE(err, SF_NOMEM, "batch");
+}
+
 static enum sf_code copy(struct batch *b, struct sf_slice bytes, struct sf_slice *ret,
                          struct sf_error *err)
 {
     struct sf_slice kept = sf_arena_slice(&b->arena, bytes);
 
     if (kept.data == NULL) {
-        return b->arena.taken > BATCH_BYTES_MAX / 2
-                   ? SF_RAISE_E(err, SF_BUSY, SHEAF_E_TOO_LARGE, "batch: more than %d bytes",
-                                BATCH_BYTES_MAX)
-                   : SF_RAISE(err, SF_NOMEM, "batch");
+        return no_room(b, err);
     }
     *ret = kept;
     return SF_OK;
@@ -130,7 +136,7 @@ static enum sf_code add_reject(const struct batch_spec *spec, const struct recor
     }
     codes = sf_arena_calloc(&b->arena, r->verdict.count, sizeof(*codes));
     if (codes == NULL) {
-        return SF_RAISE(err, SF_NOMEM, "batch");
+        return no_room(b, err);
     }
     for (uint32_t i = 0; i < r->verdict.count; i++) {
         codes[i] = r->verdict.list[i].number;
@@ -291,6 +297,19 @@ static enum sf_code read_ndjson(struct batch_reader *r, const struct batch_spec 
     }
 }
 
+/* Without the blank lines in front of a record and its line end: none of them is part of it. */
+static struct sf_slice without_line_ends(struct sf_slice s)
+{
+    while (s.size > 0 && (s.data[0] == '\n' || s.data[0] == '\r')) {
+        s.data++;
+        s.size--;
+    }
+    while (s.size > 0 && (s.data[s.size - 1] == '\n' || s.data[s.size - 1] == '\r')) {
+        s.size--;
+    }
+    return s;
+}
+
 static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spec *spec,
                                   struct sf_slice body, struct batch *b, struct sf_error *err)
 {
@@ -313,7 +332,7 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
         if (code != SF_OK) {
             break;
         }
-        rec.raw = sf_slice_of(start, (size_t)(body.data - start));
+        rec.raw = without_line_ends(sf_slice_of(start, (size_t)(body.data - start)));
         rec.line = r->csv.line;
         code = sf_record_from_csv(r->records, &r->csv, r->values, &rec.verdict, err);
         if (code == SF_OK) {
@@ -326,13 +345,10 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
 enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,
                         struct batch *b, struct sf_error *err)
 {
-    enum sf_code code;
-
     if (spec->format == BATCH_NDJSON) {
         return read_ndjson(r, spec, body, b, err);
     }
     sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
     r->csv = (struct sf_csv){0};
-    code = read_csv_rows(r, spec, body, b, err);
-    return code;
+    return read_csv_rows(r, spec, body, b, err);
 }

@@ -75,11 +75,16 @@ void leaf_world_done(struct leaf_world *w)
     sf_seed_done(&w->stranger);
 }
 
-void leaf_world_crash(struct leaf_world *w, uint64_t kept, const char *yaml)
+void leaf_world_crash(struct leaf_world *w, const char *yaml)
 {
+    struct fake_disk *disk = &w->stores.disk;
+    uint64_t kept;
+
     close_products(w);
     store_world_close(&w->stores);
-    fake_disk_power_cut(&w->stores.disk, kept);
+    kept = disk->durable + rt_sim_random(&w->stores.sim, disk->writes - disk->durable + 1);
+    fake_disk_crash(disk, kept,
+                    disk->flushed + rt_sim_random(&w->stores.sim, kept - disk->flushed + 1));
     store_world_open(&w->stores);
     open_products(w);
     (void)leaf_world_add(w, yaml);

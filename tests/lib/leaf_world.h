@@ -35,9 +35,9 @@ struct leaf_world {
 void leaf_world_init(struct leaf_world *w, uint64_t seed);
 /* Closes the store; whatever uses it is gone. */
 void leaf_world_done(struct leaf_world *w);
-/* The process dies and starts again: what was not synced is lost but for the first @kept writes.
- * Products and lanes are new; grants are gone. Takes up @yaml as contract 1. */
-void leaf_world_crash(struct leaf_world *w, uint64_t kept, const char *yaml);
+/* The power fails and the leaf starts again: of what was not synced a part is lost, as the seed has
+ * it. Products and lanes are new; grants are gone. Takes up @yaml as contract 1. */
+void leaf_world_crash(struct leaf_world *w, const char *yaml);
 
 /* Takes up the next contract; fails the test when it cannot. */
 const struct served_product *leaf_world_add(struct leaf_world *w, const char *yaml);

@@ -1,0 +1,426 @@
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+
+#include "common/base/alloc.h"
+#include "leaf/ingest/ingest.h"
+#include "proto/errors.h"
+#include "tests/lib/leaf_world.h"
+
+struct fixture {
+    struct leaf_world w;
+    struct sf_metrics metrics;
+    struct ingest *ingest;
+    const struct served_table *orders;
+    const struct served_table *clicks;
+    unsigned answers; /* of all requests */
+    uint64_t writes;  /* of the disk before the first request */
+};
+
+/* One request and its answer. */
+struct request {
+    struct fixture *f;
+    struct ingest_request request;
+    enum sf_code code; /* of ingest_start() */
+    struct sf_error refused;
+    bool started; /* ingest_start() has returned */
+    unsigned answered;
+    unsigned number; /* its place among all answers, from 1 */
+    bool ok;
+    struct ingest_result result;
+    struct batch_error errors[BATCH_ERRORS_MAX];
+    struct sf_error error;
+};
+
+static void open_ingest(struct fixture *f, size_t bytes_max, size_t inline_bytes)
+{
+    const struct ingest_options options = {.bytes_max = bytes_max, .inline_bytes = inline_bytes};
+
+    assert_int_equal(
+        ingest_new(&f->w.stores.sim.rt, f->w.stores.store, &f->metrics, &options, &f->ingest, NULL),
+        SF_OK);
+}
+
+static void setup(struct fixture *f)
+{
+    *f = (struct fixture){0};
+    leaf_world_init(&f->w, 7);
+    sf_metrics_init(&f->metrics);
+    (void)leaf_world_add(&f->w, world_orders);
+    f->orders = leaf_world_table(&f->w, "orders");
+    f->clicks = leaf_world_table(&f->w, "clicks");
+    open_ingest(f, 0, 0);
+    f->writes = f->w.stores.disk.writes;
+}
+
+static void teardown(struct fixture *f)
+{
+    ingest_free(f->ingest);
+    assert_true(sf_list_empty(&f->metrics.metrics));
+    leaf_world_done(&f->w);
+}
+
+static void on_answer(void *data, const struct ingest_result *result, const struct sf_error *err)
+{
+    struct request *r = data;
+
+    assert_true(r->started); /* Never inside ingest_start(). */
+    r->answered++;
+    r->number = ++r->f->answers;
+    r->ok = err == NULL;
+    r->result = *result;
+    memcpy(r->errors, result->errors, result->error_count * sizeof(r->errors[0]));
+    if (err != NULL) {
+        r->error = *err;
+    }
+}
+
+static void start(struct request *r, struct fixture *f, const struct served_table *table,
+                  const char *body)
+{
+    r->f = f;
+    r->request.table = table;
+    sf_buf_text(&r->request.body, body);
+    r->code = ingest_start(f->ingest, &r->request, on_answer, r, &r->refused);
+    assert_null(r->request.body.data); /* Taken in any case. */
+    r->started = true;
+}
+
+static void run(struct request *r, struct fixture *f, const struct served_table *table,
+                const char *body)
+{
+    start(r, f, table, body);
+    assert_int_equal(r->code, SF_OK);
+    assert_int_equal(r->answered, 0);
+    rt_sim_run(&f->w.stores.sim);
+    assert_int_equal(r->answered, 1);
+    assert_int_equal(ingest_pending(f->ingest), 0);
+}
+
+static void assert_result(const struct request *r, uint64_t first, uint64_t last, uint64_t accepted,
+                          uint64_t quarantined)
+{
+    assert_int_equal(r->result.first_seq, first);
+    assert_int_equal(r->result.last_seq, last);
+    assert_int_equal(r->result.accepted, accepted);
+    assert_int_equal(r->result.quarantined, quarantined);
+}
+
+static void the_answer_says_where_the_records_stand(void **state)
+{
+    struct request a = {0};
+    struct request b = {0};
+    struct request c = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "{\"order_id\":\"1\"}\n{\"order_id\":\"2\"}\n");
+    assert_true(a.ok);
+    assert_result(&a, 1, 2, 2, 0);
+    assert_int_equal(a.result.epoch, 1);
+    assert_int_equal(a.result.commit, 1);
+    run(&b, &f, f.clicks, "{\"n\":1}\n");
+    assert_result(&b, 1, 1, 1, 0);
+    assert_int_equal(b.result.commit, 2);
+    c.request.format = BATCH_CSV;
+    run(&c, &f, f.orders, "order_id,note\n2,x\n3,y\n4,z\n");
+    assert_result(&c, 3, 5, 3, 0);
+    assert_int_equal(c.result.commit, 3);
+    teardown(&f);
+}
+
+static void acked_means_durable(void **state)
+{
+    struct request a = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "{\"order_id\":\"1\"}\n");
+    leaf_world_crash(&f.w, world_orders);
+    assert_int_equal(store_lane_head(leaf_world_table(&f.w, "orders")->lane)->seq, 1);
+    teardown(&f);
+}
+
+static void invalid_records_are_set_aside_and_the_others_taken(void **state)
+{
+    struct request a = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "{\"order_id\":\"1\"}\n{\"order_id\":2}\n{\"order_id\":\"3\"}\n{}\n");
+    assert_true(a.ok);
+    assert_result(&a, 1, 2, 2, 2);
+    assert_int_equal(a.result.error_count, 2);
+    assert_int_equal(a.errors[0].line, 2);
+    assert_string_equal(a.errors[0].violation.text, "'order_id' must be a string");
+    assert_int_equal(a.errors[1].line, 4);
+    assert_int_equal(store_lane_head(f.orders->lane)->quarantined, 2);
+    assert_int_equal(store_lane_head(f.orders->lane)->rows, 2);
+    teardown(&f);
+}
+
+static void with_rejects_alone_there_is_a_commit_and_no_seq(void **state)
+{
+    struct request a = {0};
+    struct request b = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "{\"order_id\":\"1\"}\n");
+    run(&b, &f, f.orders, "nonsense\n");
+    assert_true(b.ok);
+    assert_result(&b, 0, 1, 0, 1);
+    assert_int_equal(b.result.commit, 2);
+    teardown(&f);
+}
+
+static void an_empty_body_stores_nothing_and_is_no_error(void **state)
+{
+    struct request a = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "\n\n");
+    assert_true(a.ok);
+    assert_result(&a, 0, 0, 0, 0);
+    assert_int_equal(a.result.commit, 0);
+    assert_int_equal(f.w.stores.disk.writes, f.writes);
+    teardown(&f);
+}
+
+static void on_invalid_reject_stores_nothing_of_the_request(void **state)
+{
+    struct request a = {.request.on_invalid = INGEST_REJECT};
+    struct request b = {.request.on_invalid = INGEST_REJECT};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "{\"order_id\":\"1\"}\n{\"order_id\":2}\n{\"order_id\":\"3\"}\n");
+    assert_false(a.ok);
+    assert_int_equal(a.error.code, SF_INVALID);
+    assert_int_equal(a.error.number, SHEAF_E_RECORD_INVALID);
+    assert_string_equal(a.error.text, "1 of 3 records violate the contract");
+    assert_result(&a, 0, 0, 0, 1);
+    assert_int_equal(a.result.error_count, 1);
+    assert_int_equal(a.errors[0].line, 2);
+    assert_int_equal(f.w.stores.disk.writes, f.writes);
+    assert_int_equal(store_lane_head(f.orders->lane)->quarantined, 0);
+    run(&b, &f, f.orders, "{\"order_id\":\"1\"}\n");
+    assert_true(b.ok);
+    assert_result(&b, 1, 1, 1, 0);
+    teardown(&f);
+}
+
+static void bad_framing_stores_nothing(void **state)
+{
+    struct request a = {.request.format = BATCH_CSV};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "order_id\n1\n\"2\n");
+    assert_false(a.ok);
+    assert_int_equal(a.error.number, SHEAF_E_BAD_FRAMING);
+    assert_result(&a, 0, 0, 0, 0);
+    assert_int_equal(f.w.stores.disk.writes, f.writes);
+    teardown(&f);
+}
+
+static void a_retired_product_takes_nothing(void **state)
+{
+    static const char retired[] =
+        "sheaf: product/v1\nproduct: sales/old\nversion: 1.0.0\nstatus: retired\ntables:\n"
+        "  t:\n    kind: event\n    fields:\n      n: {number: 1, type: int32}\n";
+    struct request a = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    start(&a, &f, &leaf_world_add(&f.w, retired)->tables[0], "{\"n\":1}\n");
+    assert_int_equal(a.code, SF_CONFLICT);
+    assert_int_equal(a.refused.number, SHEAF_E_WRONG_STATE);
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(a.answered, 0);
+    teardown(&f);
+}
+
+/* --- limits and order ------------------------------------------------------------------------- */
+
+static void beyond_its_bytes_it_is_busy_until_something_is_done(void **state)
+{
+    struct request r[5] = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    ingest_free(f.ingest);
+    open_ingest(&f, 40, 0);
+    start(&r[0], &f, f.orders, "{\"order_id\":\"1\"}\n"); /* 17 bytes each */
+    start(&r[1], &f, f.orders, "{\"order_id\":\"2\"}\n");
+    start(&r[2], &f, f.orders, "{\"order_id\":\"3\"}\n");
+    assert_int_equal(r[0].code, SF_OK);
+    assert_int_equal(r[1].code, SF_OK);
+    assert_int_equal(r[2].code, SF_BUSY);
+    assert_int_equal(r[2].refused.number, SHEAF_E_BUSY);
+    assert_int_equal(ingest_pending(f.ingest), 2);
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(r[2].answered, 0);
+    start(&r[3], &f, f.orders, "{\"order_id\":\"3\"}\n");
+    assert_int_equal(r[3].code, SF_OK);
+    rt_sim_run(&f.w.stores.sim);
+    /* One that is larger than the limit gets in when it is alone. */
+    start(&r[4], &f, f.orders, "{\"order_id\":\"4\",\"note\":\"a long note, too long\"}\n");
+    assert_int_equal(r[4].code, SF_OK);
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(f.answers, 4);
+    assert_int_equal(store_lane_head(f.orders->lane)->seq, 4);
+    teardown(&f);
+}
+
+static void answers_come_in_the_order_of_commits(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct request r[12] = {0};
+        struct fixture f;
+
+        setup(&f);
+        leaf_world_done(&f.w);
+        leaf_world_init(&f.w, seed);
+        (void)leaf_world_add(&f.w, world_orders);
+        ingest_free(f.ingest);
+        open_ingest(&f, 0, 20); /* Some on the loop, some on a query thread. */
+        for (unsigned i = 0; i < SF_COUNT(r); i++) {
+            char body[64];
+
+            (void)snprintf(body, sizeof(body),
+                           i % 3 == 0 ? "{\"order_id\":\"%u\",\"note\":\"xxxx\"}\n"
+                                      : "{\"order_id\":\"%u\"}\n",
+                           i);
+            start(&r[i], &f, leaf_world_table(&f.w, "orders"), body);
+            assert_int_equal(r[i].code, SF_OK);
+        }
+        rt_sim_run(&f.w.stores.sim);
+        for (unsigned i = 0; i < SF_COUNT(r); i++) {
+            assert_true(r[i].ok);
+            assert_int_equal(r[i].answered, 1);
+            assert_int_equal(r[i].result.first_seq, r[i].number);
+        }
+        teardown(&f);
+    }
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+static void a_store_that_fails_acks_nothing_from_then_on(void **state)
+{
+    struct request r[4] = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&r[0], &f, f.orders, "{\"order_id\":\"1\"}\n");
+    f.w.stores.disk.fail_write_in = 1;
+    f.w.stores.disk.fail_code = SF_IO;
+    run(&r[1], &f, f.orders, "{\"order_id\":\"2\"}\n");
+    assert_false(r[1].ok);
+    assert_int_equal(r[1].error.code, SF_IO);
+    assert_result(&r[1], 0, 1, 0, 0);
+    assert_true(store_failed(f.w.stores.store));
+    run(&r[2], &f, f.orders, "{\"order_id\":\"3\"}\n");
+    assert_false(r[2].ok);
+    assert_int_equal(r[2].error.code, SF_IO);
+    assert_int_equal(r[2].error.number, SHEAF_E_STORE_FAILED);
+    assert_result(&r[2], 0, 1, 0, 0);
+    run(&r[3], &f, f.orders, "");
+    assert_true(r[3].ok); /* Nothing to store. */
+    teardown(&f);
+}
+
+static void a_full_disk_says_so_and_is_over_when_there_is_room(void **state)
+{
+    struct request r[2] = {0};
+    struct fixture f;
+    uint64_t free_bytes;
+    (void)state;
+
+    setup(&f);
+    free_bytes = f.w.stores.disk.free_bytes;
+    f.w.stores.disk.free_bytes = 1;
+    run(&r[0], &f, f.orders, "{\"order_id\":\"1\"}\n");
+    assert_false(r[0].ok);
+    assert_int_equal(r[0].error.number, SHEAF_E_DISK_FULL);
+    f.w.stores.disk.free_bytes = free_bytes;
+    rt_sim_run_for(&f.w.stores.sim, 60 * SF_NS_PER_S);
+    run(&r[1], &f, f.orders, "{\"order_id\":\"1\"}\n");
+    assert_true(r[1].ok);
+    assert_result(&r[1], 1, 1, 1, 0);
+    teardown(&f);
+}
+
+/* True when no allocation was left to fail. */
+static bool one_fault(long n)
+{
+    struct request r = {0};
+    struct fixture f;
+    enum sf_code code;
+    uint64_t stored;
+    bool is_over;
+
+    setup(&f);
+    r.f = &f;
+    r.request.table = f.orders;
+    sf_buf_text(&r.request.body, "{\"order_id\":\"1\"}\n{\"order_id\":1}\n");
+    sf_alloc_fail_after(n, false);
+    r.code = ingest_start(f.ingest, &r.request, on_answer, &r, &r.refused);
+    r.started = true;
+    rt_sim_run(&f.w.stores.sim);
+    is_over = sf_alloc_faults() == 0;
+    sf_alloc_fail_after(-1, false);
+    code = r.code != SF_OK ? r.code : r.error.code;
+    assert_int_equal(r.answered, r.code == SF_OK ? 1 : 0);
+    assert_int_equal(ingest_pending(f.ingest), 0);
+    if (code != SF_OK && !store_failed(f.w.stores.store)) {
+        assert_int_equal(code, SF_NOMEM);
+    }
+    stored = code == SF_OK ? 1 : 0;
+    assert_int_equal(store_lane_head(f.orders->lane)->seq, stored);
+    assert_int_equal(store_lane_head(f.orders->lane)->quarantined, stored);
+    assert_true(!is_over || code == SF_OK);
+    teardown(&f);
+    return is_over;
+}
+
+static void out_of_memory_is_refused_or_answered_and_stores_all_or_nothing(void **state)
+{
+    (void)state;
+    for (long n = 0; !one_fault(n); n++) {
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_answer_says_where_the_records_stand),
+        cmocka_unit_test(acked_means_durable),
+        cmocka_unit_test(invalid_records_are_set_aside_and_the_others_taken),
+        cmocka_unit_test(with_rejects_alone_there_is_a_commit_and_no_seq),
+        cmocka_unit_test(an_empty_body_stores_nothing_and_is_no_error),
+        cmocka_unit_test(on_invalid_reject_stores_nothing_of_the_request),
+        cmocka_unit_test(bad_framing_stores_nothing),
+        cmocka_unit_test(a_retired_product_takes_nothing),
+        cmocka_unit_test(beyond_its_bytes_it_is_busy_until_something_is_done),
+        cmocka_unit_test(answers_come_in_the_order_of_commits),
+        cmocka_unit_test(a_store_that_fails_acks_nothing_from_then_on),
+        cmocka_unit_test(a_full_disk_says_so_and_is_over_when_there_is_room),
+        cmocka_unit_test(out_of_memory_is_refused_or_answered_and_stores_all_or_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
