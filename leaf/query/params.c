@@ -159,6 +159,7 @@ struct bound {
     const char *text; /* NULL: not given */
     enum key_last last;
     struct sf_buf *out;
+    bool is_key; /* all of its parts must be there */
 };
 
 static enum sf_code encode_event_bound(const struct bound *b, struct sf_error *err)
@@ -197,6 +198,10 @@ static enum sf_code encode_bound(const struct sf_table *t, const struct bound *b
         return code == SF_OK ? key_encode_parts(t, &parts, begun ? KEY_LAST_BEGUN : KEY_LAST_WHOLE,
                                                 b->out, err)
                              : code;
+    }
+    if (code == SF_OK && b->is_key && count < t->key_count) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'key' has %zu of its %zu parts",
+                          count, t->key_count);
     }
     if (code == SF_OK) {
         code = key_parse_text(t, texts, count, arena, &parts, err);
@@ -321,10 +326,10 @@ static enum sf_code build(const struct query_params *p, const struct serving_rig
                           struct sf_error *err)
 {
     const struct bound bounds[] = {
-        {"key", r->op == QUERY_GET ? p->key : NULL, KEY_LAST_WHOLE, &r->key},
-        {"from", r->op == QUERY_SCAN ? p->from : NULL, KEY_LAST_WHOLE, &r->from},
-        {"to", r->op == QUERY_SCAN ? p->to : NULL, KEY_LAST_WHOLE, &r->to},
-        {"prefix", r->op == QUERY_SCAN ? p->prefix : NULL, KEY_LAST_BEGUN, &r->prefix},
+        {"key", r->op == QUERY_GET ? p->key : NULL, KEY_LAST_WHOLE, &r->key, true},
+        {"from", r->op == QUERY_SCAN ? p->from : NULL, KEY_LAST_WHOLE, &r->from, false},
+        {"to", r->op == QUERY_SCAN ? p->to : NULL, KEY_LAST_WHOLE, &r->to, false},
+        {"prefix", r->op == QUERY_SCAN ? p->prefix : NULL, KEY_LAST_BEGUN, &r->prefix, false},
     };
     enum sf_code code = read_format(p, r, err);
 

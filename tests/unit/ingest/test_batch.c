@@ -219,88 +219,84 @@ static void nothing_is_nothing(void **state)
 
 /* --- bad records ------------------------------------------------------------------------------ */
 
+static const struct {
+    const char *line;
+    uint16_t number;
+    const char *field;
+    const char *text;
+} bad_records[] = {
+    {"{\"id\":\"a\"", SHEAF_E_RECORD_INVALID, "", "?"},
+    {"{\"id\":\"a\"} x", SHEAF_E_RECORD_INVALID, "", "?"},
+    {"[1]", SHEAF_E_RECORD_INVALID, "", "a JSON object is expected"},
+    {"7", SHEAF_E_RECORD_INVALID, "", "a JSON object is expected"},
+    {"null", SHEAF_E_RECORD_INVALID, "", "a JSON object is expected"},
+    {"{\"id\":\"a\",\"colour\":1}", SHEAF_E_UNKNOWN_FIELD, "", "'colour' is not in the contract"},
+    {"{\"id\":\"a\",\"prize\":1}", SHEAF_E_UNKNOWN_FIELD, "",
+     "'prize' is not in the contract; did you mean 'price'?"},
+    {"{\"id\":\"a\",\"Ann Smith\":1}", SHEAF_E_UNKNOWN_FIELD, "", "a field is not in the contract"},
+    {"{\"id\":\"a\",\"qty\":1,\"qty\":1}", SHEAF_E_RECORD_INVALID, "qty", "'qty' is given twice"},
+    {"{\"id\":\"a\",\"qty\":\"1\"}", SHEAF_E_WRONG_TYPE, "qty", "'qty' must be a whole number"},
+    {"{\"id\":\"a\",\"qty\":1.5}", SHEAF_E_WRONG_TYPE, "qty", "'qty' must be a whole number"},
+    {"{\"id\":\"a\",\"qty\":3000000000}", SHEAF_E_OUT_OF_RANGE, "qty", "'qty' does not fit int32"},
+    {"{\"id\":\"a\",\"qty\":-1}", SHEAF_E_OUT_OF_RANGE, "qty", "'qty' is below its min"},
+    {"{\"id\":\"a\",\"qty\":101}", SHEAF_E_OUT_OF_RANGE, "qty", "'qty' is above its max"},
+    {"{\"id\":\"a\",\"price\":\"x\"}", SHEAF_E_WRONG_TYPE, "price", "'price' must be a number"},
+    {"{\"id\":\"a\",\"price\":1.005}", SHEAF_E_OUT_OF_RANGE, "price",
+     "'price' has more than 2 digits behind the point"},
+    {"{\"id\":\"a\",\"price\":10000}", SHEAF_E_OUT_OF_RANGE, "price",
+     "'price' does not fit decimal(6,2)"},
+    {"{\"id\":\"a\",\"size\":\"xl\"}", SHEAF_E_OUT_OF_RANGE, "size",
+     "'size' is none of the values of its enum"},
+    {"{\"id\":\"a\",\"code\":\"A\"}", SHEAF_E_OUT_OF_RANGE, "code",
+     "'code' is shorter than its min_length"},
+    {"{\"id\":\"a\",\"code\":\"ABCDEF\"}", SHEAF_E_OUT_OF_RANGE, "code",
+     "'code' is longer than its max_length"},
+    {"{\"id\":\"a\",\"code\":\"ab\"}", SHEAF_E_OUT_OF_RANGE, "code",
+     "'code' does not match its pattern"},
+    {"{\"id\":\"a\",\"mail\":\"x\"}", SHEAF_E_OUT_OF_RANGE, "mail", "'mail' is not of its format"},
+    {"{\"id\":\"a\",\"day\":\"20.11.2026\"}", SHEAF_E_WRONG_TYPE, "day",
+     "'day' must be a date like 2026-11-20"},
+    {"{\"id\":\"a\",\"day\":\"2026-02-30\"}", SHEAF_E_OUT_OF_RANGE, "day",
+     "'day' is not in the calendar"},
+    {"{\"id\":\"a\",\"at\":\"2026-11-20T08:01:12\"}", SHEAF_E_WRONG_TYPE, "at",
+     "'at' must be a time like 2026-11-20T08:01:12Z"},
+    {"{\"id\":\"a\",\"flag\":1}", SHEAF_E_WRONG_TYPE, "flag", "'flag' must be true or false"},
+    {"{\"id\":\"a\",\"blob\":\"?\"}", SHEAF_E_WRONG_TYPE, "blob", "'blob' must be base64"},
+    {"{\"id\":\"a\",\"uid\":\"1\"}", SHEAF_E_WRONG_TYPE, "uid", "'uid' must be a UUID"},
+    {"{\"id\":\"a\",\"ratio\":\"1\"}", SHEAF_E_WRONG_TYPE, "ratio", "'ratio' must be a number"},
+    {"{\"id\":1}", SHEAF_E_WRONG_TYPE, "id", "'id' must be a string"},
+    {"{\"id\":[\"a\"]}", SHEAF_E_WRONG_TYPE, "id", "'id' must be a string"},
+    {"{\"id\":null}", SHEAF_E_FIELD_MISSING, "id", "'id' is missing"},
+    {"{}", SHEAF_E_FIELD_MISSING, "id", "'id' is missing"},
+    {"{\"id\":\"\xff\"}", SHEAF_E_BAD_UTF8, "", "the record is not valid UTF-8"},
+};
+
 static void every_kind_of_bad_record_has_its_number_field_and_words(void **state)
 {
-    static const struct {
-        const char *line;
-        uint16_t number;
-        const char *field;
-        const char *text;
-    } cases[] = {
-        {"{\"id\":\"a\"", SHEAF_E_RECORD_INVALID, "", "?"},
-        {"{\"id\":\"a\"} x", SHEAF_E_RECORD_INVALID, "", "?"},
-        {"[1]", SHEAF_E_RECORD_INVALID, "", "a JSON object is expected"},
-        {"7", SHEAF_E_RECORD_INVALID, "", "a JSON object is expected"},
-        {"null", SHEAF_E_RECORD_INVALID, "", "a JSON object is expected"},
-        {"{\"id\":\"a\",\"colour\":1}", SHEAF_E_UNKNOWN_FIELD, "",
-         "'colour' is not in the contract"},
-        {"{\"id\":\"a\",\"prize\":1}", SHEAF_E_UNKNOWN_FIELD, "",
-         "'prize' is not in the contract; did you mean 'price'?"},
-        {"{\"id\":\"a\",\"Ann Smith\":1}", SHEAF_E_UNKNOWN_FIELD, "",
-         "a field is not in the contract"},
-        {"{\"id\":\"a\",\"qty\":1,\"qty\":1}", SHEAF_E_RECORD_INVALID, "qty",
-         "'qty' is given twice"},
-        {"{\"id\":\"a\",\"qty\":\"1\"}", SHEAF_E_WRONG_TYPE, "qty", "'qty' must be a whole number"},
-        {"{\"id\":\"a\",\"qty\":1.5}", SHEAF_E_WRONG_TYPE, "qty", "'qty' must be a whole number"},
-        {"{\"id\":\"a\",\"qty\":3000000000}", SHEAF_E_OUT_OF_RANGE, "qty",
-         "'qty' does not fit int32"},
-        {"{\"id\":\"a\",\"qty\":-1}", SHEAF_E_OUT_OF_RANGE, "qty", "'qty' is below its min"},
-        {"{\"id\":\"a\",\"qty\":101}", SHEAF_E_OUT_OF_RANGE, "qty", "'qty' is above its max"},
-        {"{\"id\":\"a\",\"price\":\"x\"}", SHEAF_E_WRONG_TYPE, "price", "'price' must be a number"},
-        {"{\"id\":\"a\",\"price\":1.005}", SHEAF_E_OUT_OF_RANGE, "price",
-         "'price' has more than 2 digits behind the point"},
-        {"{\"id\":\"a\",\"price\":10000}", SHEAF_E_OUT_OF_RANGE, "price",
-         "'price' does not fit decimal(6,2)"},
-        {"{\"id\":\"a\",\"size\":\"xl\"}", SHEAF_E_OUT_OF_RANGE, "size",
-         "'size' is none of the values of its enum"},
-        {"{\"id\":\"a\",\"code\":\"A\"}", SHEAF_E_OUT_OF_RANGE, "code",
-         "'code' is shorter than its min_length"},
-        {"{\"id\":\"a\",\"code\":\"ABCDEF\"}", SHEAF_E_OUT_OF_RANGE, "code",
-         "'code' is longer than its max_length"},
-        {"{\"id\":\"a\",\"code\":\"ab\"}", SHEAF_E_OUT_OF_RANGE, "code",
-         "'code' does not match its pattern"},
-        {"{\"id\":\"a\",\"mail\":\"x\"}", SHEAF_E_OUT_OF_RANGE, "mail",
-         "'mail' is not of its format"},
-        {"{\"id\":\"a\",\"day\":\"20.11.2026\"}", SHEAF_E_WRONG_TYPE, "day",
-         "'day' must be a date like 2026-11-20"},
-        {"{\"id\":\"a\",\"day\":\"2026-02-30\"}", SHEAF_E_OUT_OF_RANGE, "day",
-         "'day' is not in the calendar"},
-        {"{\"id\":\"a\",\"at\":\"2026-11-20T08:01:12\"}", SHEAF_E_WRONG_TYPE, "at",
-         "'at' must be a time like 2026-11-20T08:01:12Z"},
-        {"{\"id\":\"a\",\"flag\":1}", SHEAF_E_WRONG_TYPE, "flag", "'flag' must be true or false"},
-        {"{\"id\":\"a\",\"blob\":\"?\"}", SHEAF_E_WRONG_TYPE, "blob", "'blob' must be base64"},
-        {"{\"id\":\"a\",\"uid\":\"1\"}", SHEAF_E_WRONG_TYPE, "uid", "'uid' must be a UUID"},
-        {"{\"id\":\"a\",\"ratio\":\"1\"}", SHEAF_E_WRONG_TYPE, "ratio", "'ratio' must be a number"},
-        {"{\"id\":1}", SHEAF_E_WRONG_TYPE, "id", "'id' must be a string"},
-        {"{\"id\":[\"a\"]}", SHEAF_E_WRONG_TYPE, "id", "'id' must be a string"},
-        {"{\"id\":null}", SHEAF_E_FIELD_MISSING, "id", "'id' is missing"},
-        {"{}", SHEAF_E_FIELD_MISSING, "id", "'id' is missing"},
-        {"{\"id\":\"\xff\"}", SHEAF_E_BAD_UTF8, "", "the record is not valid UTF-8"},
-    };
     struct fixture f;
     (void)state;
 
     setup(&f);
-    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+    for (size_t i = 0; i < SF_COUNT(bad_records); i++) {
         const struct batch_error *e = &f.batch.errors[0];
         char body[256];
 
         (void)snprintf(body, sizeof(body), "{\"id\":\"ok\"}\n\n%s\n{\"id\":\"ok\"}\n",
-                       cases[i].line);
+                       bad_records[i].line);
         read_text(&f, ndjson, body);
         assert_int_equal(f.code, SF_OK);
         assert_int_equal(f.batch.change_count, 2);
         assert_int_equal(f.batch.reject_count, 1);
         assert_int_equal(f.batch.error_count, 1);
-        if (e->violation.number != cases[i].number ||
-            (*cases[i].text != '?' && strcmp(e->violation.text, cases[i].text) != 0)) {
-            fail_msg("%s: %u %s", cases[i].line, e->violation.number, e->violation.text);
+        if (e->violation.number != bad_records[i].number ||
+            (*bad_records[i].text != '?' && strcmp(e->violation.text, bad_records[i].text) != 0)) {
+            fail_msg("%s: %u %s", bad_records[i].line, e->violation.number, e->violation.text);
         }
         assert_int_equal(e->line, 3);
         assert_int_equal(f.batch.rejects[0].position, 3);
-        assert_int_equal(f.batch.rejects[0].codes[0], cases[i].number);
-        assert_true(sf_slice_equal(f.batch.rejects[0].field, sf_slice_text(cases[i].field)));
-        assert_true(sf_slice_equal(f.batch.rejects[0].raw, sf_slice_text(cases[i].line)));
+        assert_int_equal(f.batch.rejects[0].codes[0], bad_records[i].number);
+        assert_true(sf_slice_equal(f.batch.rejects[0].field, sf_slice_text(bad_records[i].field)));
+        assert_true(sf_slice_equal(f.batch.rejects[0].raw, sf_slice_text(bad_records[i].line)));
     }
     teardown(&f);
 }
