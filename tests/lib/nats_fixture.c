@@ -182,8 +182,10 @@ static void write_file(const char *path, const struct sf_buf *text)
     assert_int_equal(sf_file_write(path, sf_buf_view(text), 0600, NULL), SF_OK);
 }
 
-static void write_hub(struct nats_fixture *f, const struct nats_fixture_options *o)
+static void write_hub(struct nats_fixture *f, const struct nats_server *server, const char *name,
+                      const struct nats_fixture_options *o)
 {
+    bool is_first = server == &f->hub;
     struct sf_natsd_preload preload[FIXTURE_ACCOUNTS];
     char js[PATH_MAX];
     char cache[PATH_MAX];
@@ -198,12 +200,12 @@ static void write_hub(struct nats_fixture *f, const struct nats_fixture_options 
     };
     struct sf_nats_signer signer = {&f->operator_key, 1700000000};
     struct sf_natsd_hub c = {
-        .name = "hub1",
-        .client_port = f->hub.port,
-        .leafnode_port = f->leafnode_port,
-        .log_path = f->hub.log_path,
-        .jetstream_dir = tmpdir_join(&f->dir, "js", js),
-        .cache_dir = tmpdir_join(&f->dir, "jwt", cache),
+        .name = name,
+        .client_port = server->port,
+        .leafnode_port = is_first ? f->leafnode_port : nats_server_port(),
+        .log_path = server->log_path,
+        .jetstream_dir = tmpdir_join(&f->dir, is_first ? "js" : "js2", js),
+        .cache_dir = tmpdir_join(&f->dir, is_first ? "jwt" : "jwt2", cache),
         .system_account = f->account[FIXTURE_SYS].id,
         .accounts = preload,
         .account_count = o->preloads_only_system ? 1 : FIXTURE_ACCOUNTS,
@@ -214,13 +216,15 @@ static void write_hub(struct nats_fixture *f, const struct nats_fixture_options 
     for (size_t i = 0; i < FIXTURE_ACCOUNTS; i++) {
         preload[i] = (struct sf_natsd_preload){f->account[i].id, sf_buf_cstr(&f->account[i].jwt)};
     }
-    assert_int_equal(sf_dir_remove(cache, NULL), SF_OK);
+    if (!o->keeps_cache) {
+        assert_int_equal(sf_dir_remove(cache, NULL), SF_OK);
+    }
     assert_int_equal(sf_dir_make(cache, 0700, NULL), SF_OK);
     sf_natsd_config_hub(&c, &text);
     if (o->extra_hub != NULL) {
         sf_buf_text(&text, o->extra_hub);
     }
-    write_file(f->hub.config_path, &text);
+    write_file(server->config_path, &text);
     sf_buf_done(&text);
     sf_buf_done(&jwt);
 }
@@ -447,7 +451,7 @@ void nats_fixture_init(struct nats_fixture *f, const struct nats_fixture_options
     f->leafnode_port = nats_server_port();
     (void)tmpdir_join(&f->dir, "hub.conf", f->hub.config_path);
     (void)tmpdir_join(&f->dir, "hub.log", f->hub.log_path);
-    write_hub(f, o);
+    write_hub(f, &f->hub, "hub1", o);
     nats_server_start(&f->hub);
     f->sys = nats_fixture_hub_bus(f, FIXTURE_SYS);
     listen_as_system(f);
@@ -472,6 +476,7 @@ void nats_fixture_done(struct nats_fixture *f)
         }
     }
     nats_server_kill(&f->hub);
+    nats_server_kill(&f->second_hub);
     for (size_t i = 0; i < FIXTURE_ACCOUNTS; i++) {
         sf_seed_done(&f->account[i].seed);
         sf_buf_done(&f->account[i].jwt);
@@ -483,13 +488,44 @@ void nats_fixture_done(struct nats_fixture *f)
     test_loop_done(&f->loop);
 }
 
+struct reconnect {
+    struct sf_bus *bus;
+    uint64_t connects;
+};
+
+static bool has_reconnected(void *data)
+{
+    const struct reconnect *r = data;
+    struct sf_bus_nats_stats stats;
+
+    sf_bus_nats_stats(r->bus, &stats);
+    return stats.connects > r->connects && sf_bus_connected(r->bus);
+}
+
 void nats_fixture_restart_hub(struct nats_fixture *f, const struct nats_fixture_options *o)
 {
     static const struct nats_fixture_options usual;
+    struct sf_bus_nats_stats stats;
+    struct reconnect r = {.bus = f->sys};
 
+    sf_bus_nats_stats(f->sys, &stats);
+    r.connects = stats.connects;
     nats_server_kill(&f->hub);
-    write_hub(f, o == NULL ? &usual : o);
+    write_hub(f, &f->hub, "hub1", o == NULL ? &usual : o);
     nats_server_start(&f->hub);
+    test_loop_until(&f->loop, has_reconnected, &r, "the hub's connection is back", FIXTURE_WAIT_MS);
+    nats_fixture_wait_leafnodes(f);
+}
+
+void nats_fixture_start_second_hub(struct nats_fixture *f, const char *extra)
+{
+    struct nats_fixture_options o = {.extra_hub = extra};
+
+    f->second_hub.port = nats_server_port();
+    (void)tmpdir_join(&f->dir, "hub2.conf", f->second_hub.config_path);
+    (void)tmpdir_join(&f->dir, "hub2.log", f->second_hub.log_path);
+    write_hub(f, &f->second_hub, "hub2", &o);
+    nats_server_start(&f->second_hub);
 }
 
 /* --- system requests -------------------------------------------------------------------------- */
@@ -511,21 +547,31 @@ static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     a->count += ok != NULL || strstr(a->text, "\"code\"") == NULL;
 }
 
+struct wanted {
+    const struct answers *answers;
+    size_t count; /* 0: wait for the whole window */
+};
+
+static bool has_all(void *data)
+{
+    const struct wanted *w = data;
+
+    return w->count != 0 && w->answers->count >= w->count;
+}
+
+/* How many answered; at most until @expected have. */
 static size_t ask_system(struct nats_fixture *f, const char *subject, struct sf_slice data,
                          struct answers *a, size_t expected, unsigned window_ms)
 {
     char inbox[128];
     struct sf_bus_msg m = {.subject = subject, .reply = inbox, .data = data};
+    struct wanted wanted = {a, expected};
 
     *a = (struct answers){.sub = {.on_msg = on_answer}};
     assert_int_equal(sf_bus_new_inbox(f->sys, inbox, sizeof(inbox), NULL), SF_OK);
     assert_int_equal(sf_bus_subscribe(f->sys, &a->sub, inbox, NULL, NULL), SF_OK);
     assert_int_equal(sf_bus_publish(f->sys, &m, NULL), SF_OK);
-    if (expected != 0) {
-        test_loop_until_count(&f->loop, &a->count, expected, subject, window_ms);
-    } else {
-        test_loop_idle(&f->loop, window_ms);
-    }
+    (void)test_loop_wait(&f->loop, has_all, &wanted, window_ms);
     sf_bus_unsubscribe(f->sys, &a->sub);
     return a->count;
 }
@@ -540,12 +586,23 @@ size_t nats_fixture_push(struct nats_fixture *f, enum fixture_account account, c
                       expected, window_ms);
 }
 
+size_t nats_fixture_count_servers(struct nats_fixture *f, unsigned window_ms)
+{
+    struct answers a;
+
+    return ask_system(f, "$SYS.REQ.SERVER.PING", SF_LITERAL(""), &a, 0, window_ms);
+}
+
 static void account_info(struct nats_fixture *f, enum fixture_account account, struct answers *a)
 {
     char subject[128];
 
     (void)snprintf(subject, sizeof(subject), "$SYS.REQ.ACCOUNT.%s.INFO", f->account[account].id);
-    (void)ask_system(f, subject, SF_LITERAL(""), a, 1, FIXTURE_WAIT_MS);
+    for (unsigned tries = 0; ask_system(f, subject, SF_LITERAL(""), a, 1, 500) == 0; tries++) {
+        if (tries > FIXTURE_WAIT_MS / 500) {
+            fail_msg("no answer to %s", subject);
+        }
+    }
 }
 
 void nats_fixture_effective_jti(struct nats_fixture *f, enum fixture_account account, char ret[72])

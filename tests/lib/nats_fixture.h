@@ -39,6 +39,7 @@ struct nats_fixture {
     struct test_loop loop;
     struct tmpdir dir;
     struct nats_server hub;
+    struct nats_server second_hub; /* not running unless started */
     uint16_t leafnode_port;
     struct nats_server leaf[FIXTURE_LEAVES];
     struct sf_seed operator_key;
@@ -67,6 +68,7 @@ struct nats_fixture {
 
 struct nats_fixture_options {
     bool preloads_only_system; /* else every account, as the product does */
+    bool keeps_cache;          /* else the resolver's directory is emptied, as the product does */
     const char *extra_hub;     /* appended to the hub's configuration; NULL: nothing */
 };
 
@@ -95,7 +97,11 @@ void nats_fixture_grant(struct nats_fixture *f, const char *const *audiences, si
 /* The jti of the claims that the hub's server applies for @account. */
 void nats_fixture_effective_jti(struct nats_fixture *f, enum fixture_account account, char ret[72]);
 
-/* Kills the hub's server, empties its cache and starts it again with the newest claims. */
+/* A second node of the hub; @extra is appended to its configuration. Stopped with the fixture. */
+void nats_fixture_start_second_hub(struct nats_fixture *f, const char *extra);
+/* Servers that answer a ping of the system account within @window_ms. */
+size_t nats_fixture_count_servers(struct nats_fixture *f, unsigned window_ms);
+/* Kills the hub's server and starts it again with the newest claims, until all are connected. */
 void nats_fixture_restart_hub(struct nats_fixture *f, const struct nats_fixture_options *o);
 /* Waits until both leaves are connected with both accounts. */
 void nats_fixture_wait_leafnodes(struct nats_fixture *f);
