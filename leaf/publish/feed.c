@@ -15,10 +15,15 @@
  *                                             |
  *                                READING <----+ bus is back, or the retry timer
  *
+ *   IDLE -- nobody listens --> PARKED -- changes --> PROBING -- somebody listens --> READING
+ *                                 ^                     |
+ *                                 +--- nobody ----------+
+ *
  * Any state -- feed_close() --> freed at once, or CLOSING until work, flush and save are back.
  */
 
 #define RETRY_NS (250 * SF_NS_PER_MS)
+#define PROBE_NS (100 * SF_NS_PER_MS)
 #define SAVE_NS  (100 * SF_NS_PER_MS)
 #define FLUSH_NS (10 * SF_NS_PER_S)
 
@@ -125,7 +130,35 @@ static void stall(struct feed *f)
 {
     f->state = FEED_STALLED;
     sf_counter_add(&f->counters->stalls, 1);
-    sf_rt_timer_start(f->options->rt, &f->timer, RETRY_NS);
+    sf_rt_timer_start(f->options->rt, &f->retry, RETRY_NS);
+}
+
+static uint64_t head_seq(const struct feed *f)
+{
+    return store_lane_head(f->table->lane)->seq;
+}
+
+/* FLUSHING: the server has the message. */
+static void message_taken(struct feed *f)
+{
+    sf_counter_add(&f->counters->messages, 1);
+    sf_counter_add(&f->counters->changes, f->message.last - f->message.first + 1);
+    sf_counter_add(&f->counters->bytes, f->message.body.size);
+    f->cursor = f->message.last;
+    f->epoch = f->message.epoch;
+    f->state = f->nobody ? FEED_PARKED : FEED_IDLE;
+}
+
+/* PROBING: the server has the heartbeat. */
+static void probe_taken(struct feed *f)
+{
+    if (!f->nobody) {
+        f->state = FEED_IDLE;
+        return;
+    }
+    f->cursor = head_seq(f);
+    f->state = FEED_PARKED;
+    sf_rt_timer_start(f->options->rt, &f->retry, PROBE_NS);
 }
 
 static void flushed(struct sf_bus_flush *flush, enum sf_code code)
@@ -133,28 +166,43 @@ static void flushed(struct sf_bus_flush *flush, enum sf_code code)
     struct feed *f = flush->data;
 
     f->flush.data = NULL;
-    if (f->state == FEED_CLOSING) {
-        feed_step(f);
-        return;
-    }
-    if (code != SF_OK) {
+    if (f->state != FEED_CLOSING && code != SF_OK) {
         stall(f);
         return;
     }
-    sf_counter_add(&f->counters->messages, 1);
-    sf_counter_add(&f->counters->changes, f->message.last - f->message.first + 1);
-    sf_counter_add(&f->counters->bytes, f->message.body.size);
-    f->cursor = f->message.last;
-    f->epoch = f->message.epoch;
-    f->state = FEED_IDLE;
+    if (f->state == FEED_FLUSHING) {
+        message_taken(f);
+    } else if (f->state == FEED_PROBING) {
+        probe_taken(f);
+    }
     feed_step(f);
 }
 
+/* Only the server answers a message, and only when it was delivered to nobody. It may do so after
+ * the flush. */
+static void call_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
+                      const struct sf_bus_msg *m)
+{
+    struct feed *f = call->data;
+
+    (void)m;
+    f->nobody = outcome == SF_BUS_NO_RESPONDERS;
+    if (f->nobody && f->state == FEED_IDLE) {
+        f->state = FEED_PARKED;
+        feed_step(f);
+    }
+}
+
+/* Sends the message and asks for two answers: that the server has it, and whether for nobody. */
 static enum sf_code send(struct feed *f, struct sf_error *err)
 {
     const struct sf_bus_msg m = message_of_bus(&f->message, &f->spec);
-    enum sf_code code = sf_bus_publish(f->bus, &m, err);
+    enum sf_code code;
 
+    sf_bus_cancel(f->bus, &f->call);
+    f->nobody = false;
+    f->call = (struct sf_bus_call){.done = call_done, .data = f};
+    code = sf_bus_request(f->bus, &f->call, &m, FLUSH_NS, err);
     if (code != SF_OK) {
         return code;
     }
@@ -164,6 +212,18 @@ static enum sf_code send(struct feed *f, struct sf_error *err)
         f->flush.data = NULL;
     }
     return code;
+}
+
+static void probe(struct feed *f)
+{
+    struct sf_error err;
+    enum sf_code code =
+        message_heartbeat(&f->message, &f->spec, f->epoch, head_seq(f), f->cursor, &err);
+
+    f->state = FEED_PROBING;
+    if (code != SF_OK || send(f, &err) != SF_OK) {
+        stall(f);
+    }
 }
 
 static void read_done(struct sf_task *done)
@@ -200,16 +260,19 @@ static void start_reading(struct feed *f)
     sf_rt_work(f->options->rt, &f->work);
 }
 
-static void timer_fire(struct sf_timer *timer)
+static void retry_fire(struct sf_timer *timer)
 {
-    struct feed *f = SF_CONTAINER_OF(timer, struct feed, timer);
+    struct feed *f = SF_CONTAINER_OF(timer, struct feed, retry);
 
     if (f->state == FEED_STALLED) {
         f->state = FEED_IDLE;
-        feed_step(f);
-    } else {
-        save_cursor(f);
     }
+    feed_step(f);
+}
+
+static void save_fire(struct sf_timer *timer)
+{
+    save_cursor(SF_CONTAINER_OF(timer, struct feed, save));
 }
 
 void feed_discard(struct feed *f)
@@ -234,16 +297,19 @@ static void feed_step(struct feed *f)
 {
     switch (f->state) {
     case FEED_IDLE:
-        if (store_lane_head(f->table->lane)->seq > f->cursor) {
+        if (head_seq(f) > f->cursor) {
             start_reading(f);
         }
-        if (f->cursor != f->cursor_saved && !f->saving && !sf_list_linked(&f->timer.link)) {
-            sf_rt_timer_start(f->options->rt, &f->timer, SAVE_NS);
+        break;
+    case FEED_PARKED:
+        if (head_seq(f) > f->cursor && !sf_list_linked(&f->retry.link)) {
+            probe(f);
         }
         break;
     case FEED_READING:
     case FEED_FLUSHING:
     case FEED_STALLED:
+    case FEED_PROBING:
         break;
     case FEED_CLOSING:
         if (!in_use(f)) {
@@ -253,14 +319,17 @@ static void feed_step(struct feed *f)
             feed_discard(f);
             on_gone(data);
         }
-        break;
+        return;
+    }
+    if (f->cursor != f->cursor_saved && !f->saving && !sf_list_linked(&f->save.link)) {
+        sf_rt_timer_start(f->options->rt, &f->save, SAVE_NS);
     }
 }
 
 void feed_wake(struct feed *f)
 {
     if (f->state == FEED_STALLED) {
-        sf_rt_timer_stop(f->options->rt, &f->timer);
+        sf_rt_timer_stop(f->options->rt, &f->retry);
         f->state = FEED_IDLE;
     }
     feed_step(f);
@@ -268,14 +337,13 @@ void feed_wake(struct feed *f)
 
 void feed_heartbeat(struct feed *f)
 {
-    const uint64_t head = store_lane_head(f->table->lane)->seq;
     struct sf_error err;
     enum sf_code code;
 
-    if (f->state != FEED_IDLE || !sf_bus_connected(f->bus)) {
+    if ((f->state != FEED_IDLE && f->state != FEED_PARKED) || !sf_bus_connected(f->bus)) {
         return;
     }
-    code = message_heartbeat(&f->message, &f->spec, f->epoch, head, f->cursor, &err);
+    code = message_heartbeat(&f->message, &f->spec, f->epoch, head_seq(f), f->cursor, &err);
     if (code == SF_OK) {
         const struct sf_bus_msg m = message_of_bus(&f->message, &f->spec);
 
@@ -337,7 +405,8 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
     f->counters = counters;
     f->table = spec->table;
     f->audience = sf_strdup(spec->audience);
-    f->timer.fire = timer_fire;
+    f->retry.fire = retry_fire;
+    f->save.fire = save_fire;
     message_init(&f->message);
     if (f->audience == NULL) {
         return SF_RAISE(err, SF_NOMEM, "feed");
@@ -356,7 +425,9 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
 void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
 {
     sf_assert(f->state != FEED_CLOSING);
-    sf_rt_timer_stop(f->options->rt, &f->timer);
+    sf_rt_timer_stop(f->options->rt, &f->retry);
+    sf_rt_timer_stop(f->options->rt, &f->save);
+    sf_bus_cancel(f->bus, &f->call);
     save_cursor(f);
     sf_list_remove(&f->link);
     f->on_gone = on_gone;

@@ -1,6 +1,11 @@
 /*
  * One feed of the publisher: an audience of a lane, and its cursor.
  *
+ * A message carries a reply subject that no consumer uses: the server itself answers "no
+ * responders" when it delivered the message to nobody. Then the feed parks: rendering for nobody
+ * would cost ingest half its speed. Parked, it asks with a heartbeat when there are changes, ten
+ * times a second at most, and skips what was committed before the last answer "nobody".
+ *
  *   Threads   Loop thread, but for the message while it is being read.
  *   Close     Cancels; on_gone runs once nothing of the feed is in use, and the feed is freed then.
  */
@@ -14,6 +19,8 @@ enum feed_state {
     FEED_READING,  /* a query thread makes the message */
     FEED_FLUSHING, /* sent; waiting for the server to have it */
     FEED_STALLED,  /* the server did not take it; waits for the bus or a moment */
+    FEED_PARKED,   /* nobody listens: changes are skipped as the server would drop them */
+    FEED_PROBING,  /* a heartbeat asks the server whether somebody listens now */
     FEED_CLOSING,  /* closed while reading, flushing or saving */
 };
 
@@ -50,8 +57,11 @@ struct feed {
     enum sf_code code;
     struct sf_error error;
     struct sf_work work;
+    struct sf_bus_call call; /* the message: the server answers it when nobody listens */
+    bool nobody;             /* it did */
     struct sf_bus_flush flush;
-    struct sf_timer timer; /* stalled: try again; else: save the cursor */
+    struct sf_timer retry; /* stalled: send again; parked: ask again */
+    struct sf_timer save;
     bool saving;
     uint8_t cursor_key[96];
     uint8_t cursor_value[12];

@@ -50,7 +50,7 @@ static void on_changes(struct store_listener *l, struct store_lane *lane)
         struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
 
         next = at->next;
-        if (f->table->lane == lane && f->state == FEED_IDLE) {
+        if (f->table->lane == lane && (f->state == FEED_IDLE || f->state == FEED_PARKED)) {
             feed_wake(f);
         }
     }
