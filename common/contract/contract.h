@@ -94,7 +94,7 @@ struct sf_field {
     const char *description; /* these four may be NULL */
     const char *unit;
     const char *example;
-    const char *ref; /* "product/table.field" of what it points to */
+    const char *ref; /* "domain/product[.table].field" of what it points to */
     const char *const *tags;
     size_t tag_count;
 };
