@@ -120,6 +120,40 @@ static void test_what_was_damaged_is_named(void **state)
     store_world_done(&w);
 }
 
+/* Somebody who can write files makes a frame whole again; the others still name the old one. */
+static void test_a_frame_that_was_rewritten_breaks_the_chain(void **state)
+{
+    static const struct {
+        size_t frame;
+        const char *text;
+    } cases[] = {
+        {0, "sales/orders@1.orders, seq 1: the chain of frames is broken"},
+        {1, "sales/orders@1.orders, seq 3: the chain of frames is broken"},
+        {2, "sales/orders@1.orders, seq 5: the chain of frames is broken"},
+    };
+    struct sf_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct store_world w;
+        struct sf_slice key;
+        struct sf_slice hashed;
+        size_t size = 0;
+        uint8_t *bytes;
+
+        make_store(&w);
+        assert_true(fake_disk_key(&w.disk, KV_LOG, cases[i].frame, &key));
+        bytes = fake_disk_value(&w.disk, KV_LOG, key, &size);
+        bytes[35] ^= 1; /* commit time */
+        hashed = sf_slice_of(bytes, FRAME_HEADER_BYTES + 2 * FRAME_ENTRY_BYTES);
+        sf_hash256(&hashed, 1, bytes + size - SF_HASH256_SIZE);
+        assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
+        assert_string_equal(err.text, cases[i].text);
+        w.store = NULL;
+        store_world_done(&w);
+    }
+}
+
 static void test_a_frame_that_is_gone_is_found(void **state)
 {
     static const char *const texts[] = {
@@ -491,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_every_flipped_bit_of_the_log_is_found),
         cmocka_unit_test(test_every_flipped_bit_of_a_row_is_found_by_the_check),
         cmocka_unit_test(test_what_was_damaged_is_named),
+        cmocka_unit_test(test_a_frame_that_was_rewritten_breaks_the_chain),
         cmocka_unit_test(test_a_frame_that_is_gone_is_found),
         cmocka_unit_test(test_records_that_are_gone_are_found),
         cmocka_unit_test(test_another_format_is_refused),
