@@ -117,10 +117,29 @@ static enum sf_code read_since(const struct args *args, const struct follow *hea
     return SF_OK;
 }
 
+/* What check_grant needs; the main thread does not touch it meanwhile. */
+struct grant_check {
+    struct api *api;
+    const struct product_ref *product;
+};
+
+static enum sf_code check_grant(void *data, struct sf_error *err)
+{
+    const struct grant_check *g = data;
+    enum sf_code code = api_act(g->api, g->api->who.domain, err); /* a fresh token */
+
+    if (code != SF_OK) {
+        return code;
+    }
+    code = SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE, "no answer");
+    return catalog_explain(g->api, g->product, code, err);
+}
+
 static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
 {
     struct sub_options o = {.count = 0};
     struct product_ref *r = &o.product;
+    struct grant_check grant = {.api = a, .product = r};
     struct follow head = {.known = false};
     struct sf_seed key = {0};
     const struct context_process *leaf = NULL;
@@ -151,6 +170,8 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
         return code;
     }
     sf_nkey_format(SF_NKEY_USER, &key.public_key, key_text);
+    o.check_grant = check_grant;
+    o.data = &grant;
     o.user = &key;
     o.user_text = key_text;
     o.nats_url = leaf->nats;

@@ -111,15 +111,23 @@ static void list_domains(const struct context *c, char *ret, size_t size)
     }
 }
 
+static bool is_known(const struct context *c, const char *domain)
+{
+    return strcmp(domain, SF_TOKEN_PLATFORM) == 0 || context_leaf(c, domain) != NULL;
+}
+
 enum sf_code context_identity(const struct context *c, const char *as, const char *implied,
                               struct identity *ret, struct sf_error *err)
 {
     const char *user = getenv("USER");
-    const char *domain = as != NULL ? as : implied;
+    const char *domain = as;
     char domains[200];
     size_t n = 0;
 
     list_domains(c, domains, sizeof(domains));
+    if (domain == NULL && implied != NULL && is_known(c, implied)) {
+        domain = implied;
+    }
     if (domain == NULL && c->leaf_count == 1) {
         domain = c->leaves[0].domain;
     }
@@ -139,7 +147,7 @@ enum sf_code context_identity(const struct context *c, const char *as, const cha
     }
     (void)snprintf(ret->domain, sizeof(ret->domain), "%.*s", (int)n, domain);
     (void)snprintf(ret->user, sizeof(ret->user), "%s", user);
-    if (strcmp(ret->domain, SF_TOKEN_PLATFORM) != 0 && context_leaf(c, ret->domain) == NULL) {
+    if (!is_known(c, ret->domain)) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REFERENCE,
                           "this mesh runs no leaf of domain '%s'; there are: %s", ret->domain,
                           domains);

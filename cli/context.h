@@ -55,9 +55,9 @@ struct identity {
 };
 
 /*
- * @as as given (DOMAIN[/USER]), or NULL; then @implied (may be NULL), then the only domain there
- * is. "platform" is an identity as well. SF_INVALID, E0802: none can be told; names the domains.
- * SF_INVALID, E0107: there is no such domain.
+ * @as as given (DOMAIN[/USER]), or NULL; then @implied (may be NULL), when it is one of this mesh;
+ * then the only domain there is. "platform" is an identity as well. SF_INVALID, E0802: none can be
+ * told; names the domains. SF_INVALID, E0107: there is no such domain.
  */
 enum sf_code context_identity(const struct context *c, const char *as, const char *implied,
                               struct identity *ret, struct sf_error *err) SF_MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "cli/dev_file.h"
 #include "cli/dev_probe.h"
 #include "common/base/alloc.h"
+#include "common/base/str.h"
 #include "common/contract/contract.h"
 #include "common/sys/file.h"
 #include "common/sys/rt_uv.h"
@@ -190,13 +191,25 @@ static struct dev_node *node_of(struct dev_mesh *m, const struct sf_process *p)
     return &m->hub;
 }
 
+/* The number of an error as our programs print it: "... SHEAF-E0702: ..."; INTERNAL without. */
+static uint16_t number_of(const char *words)
+{
+    const char *at = strstr(words, "SHEAF-E");
+    uint64_t number = 0;
+
+    if (at == NULL || sf_parse_u64(sf_slice_of(at + 7, 4), &number) != SF_PARSE_OK) {
+        return SHEAF_E_INTERNAL;
+    }
+    return (uint16_t)number;
+}
+
 static void give_up(struct dev_mesh *m, const struct dev_node *n, const char *why)
 {
     char words[200];
 
     dev_node_last_words(n, words, sizeof(words));
-    (void)SF_RAISE_E(&m->error, SF_UNAVAILABLE, SHEAF_E_INTERNAL, "%s%s%s: %s%s%s",
-                     n->domain[0] == '\0' ? "hub" : "leaf ", n->domain, "", why,
+    (void)SF_RAISE_E(&m->error, SF_UNAVAILABLE, number_of(words), "%s%s %s%s%s",
+                     n->domain[0] == '\0' ? "hub" : "leaf ", n->domain, why,
                      words[0] != '\0' ? "; its log ends with: " : "", words);
     m->stopping = true;
 }

@@ -6,7 +6,7 @@
 #include "common/sys/file.h"
 #include "proto/errors.h"
 
-enum { ARGV_MAX = 24, TEXT_MAX = 64, LOG_BYTES_MAX = 64 * 1024 * 1024 };
+enum { ARGV_MAX = 24, TEXT_MAX = 64, LOG_BYTES_MAX = 64 * 1024 * 1024, WORDS_LINES = 20 };
 
 enum sf_code dev_node_program(const char *name, char ret[CLI_PATH_MAX], struct sf_error *err)
 {
@@ -94,22 +94,46 @@ enum sf_code dev_node_start(struct dev_node *n, struct rt_uv *uv, uint16_t hub_h
     return code;
 }
 
+/* Takes the last line off @text. */
+static struct sf_slice take_last_line(struct sf_slice *text)
+{
+    size_t start = text->size;
+    struct sf_slice line;
+
+    while (start > 0 && text->data[start - 1] != '\n') {
+        start--;
+    }
+    line = sf_slice_of(text->data + start, text->size - start);
+    text->size = start > 0 ? start - 1 : 0;
+    return line;
+}
+
+/* The error a program of ours ended with, or else the last line that is not blank. */
+static struct sf_slice last_words(struct sf_slice text)
+{
+    struct sf_slice last = {0};
+
+    for (unsigned i = 0; i < WORDS_LINES && text.size > 0; i++) {
+        struct sf_slice line = take_last_line(&text);
+
+        if (memmem(line.data, line.size, "SHEAF-E", 7) != NULL) {
+            return line;
+        }
+        last = last.size == 0 ? line : last;
+    }
+    return last;
+}
+
 void dev_node_last_words(const struct dev_node *n, char *ret, size_t size)
 {
     struct sf_buf text = {0};
     struct sf_error err;
-    size_t end = 0;
-    size_t start = 0;
 
     ret[0] = '\0';
     if (sf_file_read(n->log, LOG_BYTES_MAX, &text, &err) == SF_OK) {
-        for (end = text.size; end > 0 && text.data[end - 1] <= ' ';) {
-            end--;
-        }
-        for (start = end; start > 0 && text.data[start - 1] != '\n';) {
-            start--;
-        }
-        (void)snprintf(ret, size, "%.*s", (int)(end - start), (const char *)text.data + start);
+        struct sf_slice line = last_words(sf_buf_view(&text));
+
+        (void)snprintf(ret, size, "%.*s", SF_SLICE_ARG(line));
     }
     sf_buf_done(&text);
 }

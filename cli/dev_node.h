@@ -41,5 +41,5 @@ struct dev_node_callbacks {
 enum sf_code dev_node_start(struct dev_node *n, struct rt_uv *uv, uint16_t hub_http,
                             const struct dev_node_callbacks *callbacks,
                             struct sf_error *err) SF_MUST_CHECK;
-/* The last line that is not blank of the node's log, or "". */
+/* The error that the node's log ends with, or its last line; "" when there is none. */
 void dev_node_last_words(const struct dev_node *n, char *ret, size_t size);

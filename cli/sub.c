@@ -61,6 +61,10 @@ struct sub {
     bool warned;       /* of bad signatures */
     struct sf_json_reader reader;
     char since[SF_TIME_TEXT_SIZE];
+    struct sf_work check; /* of the grant, at the hub */
+    bool checking;
+    enum sf_code check_code;
+    struct sf_error check_error;
     struct sf_error error; /* why it ends */
 };
 
@@ -68,12 +72,19 @@ static void replay(struct sub *s);
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
+static void stop_when_ended(struct sub *s)
+{
+    if (s->bus == NULL && !s->checking) {
+        rt_uv_stop(s->uv);
+    }
+}
+
 static void on_closed(void *data)
 {
     struct sub *s = data;
 
     s->bus = NULL;
-    rt_uv_stop(s->uv);
+    stop_when_ended(s);
 }
 
 /* Once; @why has the code it ends with. */
@@ -306,6 +317,37 @@ static void on_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     }
 }
 
+/* Query thread. */
+static void check_grant(struct sf_work *w)
+{
+    struct sub *s = SF_CONTAINER_OF(w, struct sub, check);
+
+    s->check_code = s->o->check_grant(s->o->data, &s->check_error);
+}
+
+static void on_checked(struct sf_task *t)
+{
+    struct sub *s = SF_CONTAINER_OF(t, struct sub, check.done);
+
+    s->checking = false;
+    if (s->state == SUB_ENDING) {
+        stop_when_ended(s);
+    } else if (s->check_code == SF_DENIED || s->check_code == SF_ABSENT) {
+        end(s, &s->check_error);
+    }
+}
+
+/* Without a grant requests reach nobody, which looks like a leaf that is down. */
+static void start_check(struct sub *s)
+{
+    if (!s->checking && s->o->check_grant != NULL) {
+        s->checking = true;
+        s->check = (struct sf_work){
+            .pool = SF_POOL_QUERY, .work = check_grant, .done = {.run = on_checked}};
+        sf_rt_work(s->rt, &s->check);
+    }
+}
+
 static void pause_replay(struct sub *s, const struct sf_error *why)
 {
     s->failures++;
@@ -313,6 +355,9 @@ static void pause_replay(struct sub *s, const struct sf_error *why)
     if (s->failures == FAILURES_TOLD) {
         cli_note(s->cli, "the leaf of %s does not answer; still trying (see 'sheaf status')",
                  s->o->product.domain);
+    }
+    if (s->failures % FAILURES_TOLD == 0) {
+        start_check(s);
     }
     s->state = SUB_PAUSED;
     sf_rt_timer_start(s->rt, &s->retry, RETRY_NS);

@@ -27,6 +27,12 @@ struct sub_options {
     struct follow start;
     int64_t since_us; /* changes committed before are skipped; 0: none */
     uint64_t count;   /* 0: no end */
+    /*
+     * Asks the hub whether the grant still stands, when the owner's leaf does not answer: SF_DENIED
+     * and SF_ABSENT are the end. Runs on a query thread, never twice at a time.
+     */
+    enum sf_code (*check_grant)(void *data, struct sf_error *err);
+    void *data;
 };
 
 /*

@@ -162,6 +162,8 @@ static void test_who_acts_is_said_implied_or_refused(void **state)
     expect_identity(&c, "marketing", "sales", "marketing", NULL);
     expect_identity(&c, NULL, "sales", "sales", NULL);
     expect_identity(&c, "platform/ops", NULL, "platform", "ops");
+    assert_int_equal(context_identity(&c, NULL, "finance", &who, &err), SF_INVALID);
+    assert_int_equal(err.number, SHEAF_E_NO_CONTEXT);
     assert_int_equal(context_identity(&c, NULL, NULL, &who, &err), SF_INVALID);
     assert_int_equal(err.number, SHEAF_E_NO_CONTEXT);
     assert_string_equal(err.text, "say with --as which domain acts; there are: sales, marketing");
