@@ -121,10 +121,10 @@ static void request(struct event_log *log, const char *subject, struct sf_slice 
     }
 }
 
-/* Member of the answer by path. */
+/* Member of the answer by path; NULL also when the answer was lost. */
 static const struct sf_json *answer_of(const struct event_log *log, const char *path)
 {
-    return sf_json_path(sf_json_root(log->answer), path);
+    return log->answer == NULL ? NULL : sf_json_path(sf_json_root(log->answer), path);
 }
 
 static uint64_t answer_uint(const struct event_log *log, const char *path)

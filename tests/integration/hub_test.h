@@ -38,6 +38,13 @@ void hub_test_start(struct hub_test *h);
 /* Starts it and expects it to end by itself: its exit status. The log is in h->proc. */
 int hub_test_start_fails(struct hub_test *h);
 
+/* A connection to the hub's nats-server as a user of the hub; closing it; one request on it. */
+struct sf_bus *hub_test_dial(struct hub_test *h, const struct sf_seed *user, const char *jwt);
+void hub_test_close(struct hub_test *h, struct sf_bus *bus);
+void hub_test_ask(struct hub_test *h, struct sf_bus *bus, const struct sf_bus_msg *m);
+/* The file that holds the event log. */
+void hub_test_block_path(const struct hub_test *h, char *ret, size_t size);
+
 struct hub_domain {
     struct hub_test *hub;
     const char *name;
@@ -57,6 +64,7 @@ struct hub_domain {
     bool deaf; /* takes bundles, never says that they are in force */
     uint64_t have_version;
     size_t bundles;
+    size_t polls;  /* answered */
     size_t grants; /* in the newest bundle */
 };
 
@@ -71,7 +79,7 @@ void hub_domain_join_body(const struct hub_domain *d, const char *token,
 
 /* An HTTP call; the loop runs meanwhile. */
 struct hub_answer {
-    unsigned status;
+    unsigned status;         /* 0: the connection broke before there was an answer */
     struct sf_json_doc *doc; /* owned; NULL: no JSON */
     const struct sf_json *root;
     struct sf_buf body;
