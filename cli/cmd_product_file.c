@@ -16,7 +16,7 @@ static void write_skeleton(const struct product_ref *r, struct sf_buf *out)
     sf_buf_printf(out,
                   "sheaf: product/v1\n"
                   "product: %s/%s\n"
-                  "version: 0.1.0\n"
+                  "version: 1.0.0\n"
                   "status: active\n"
                   "owner: team-%s\n"
                   "description: What one row is, and where it comes from.\n"

@@ -113,7 +113,7 @@ struct sf_table {
 };
 
 struct sf_version {
-    uint32_t major, minor, patch;
+    uint32_t major, minor, patch; /* a product's major is at least 1 */
 };
 
 struct sf_product {

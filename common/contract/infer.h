@@ -52,7 +52,7 @@ enum sf_code sf_infer_row(struct sf_infer *i, const struct sf_cell *cells, size_
 enum sf_code sf_infer_column(struct sf_infer *i, struct sf_slice name, size_t *ret,
                              struct sf_error *err) SF_MUST_CHECK;
 /*
- * The product: version 0.1.0, active, one table. *ret_notes (may be NULL) are the
+ * The product: version 1.0.0, active, one table. *ret_notes (may be NULL) are the
  * reasons, in the product's arena. SF_INVALID (SHEAF-E0108): no columns or no rows. SF_NOMEM.
  */
 enum sf_code sf_infer_product(struct sf_infer *i, const struct sf_infer_options *options,

@@ -359,7 +359,7 @@ static void build_product(struct builder *b, const struct sf_infer_options *opti
         b->failed = true;
         return;
     }
-    p->version = (struct sf_version){.minor = 1};
+    p->version = (struct sf_version){.major = 1};
     p->status = SF_STATUS_ACTIVE;
     p->access = SF_ACCESS_REQUEST;
     table->name = table_name(b, options);

@@ -475,10 +475,16 @@ static void read_name(struct sf_product_reader *r, const struct sf_yaml_node *no
 static void read_version(struct sf_product_reader *r, const struct sf_yaml_node *node,
                          struct sf_product *p)
 {
-    if (sf_yaml_expect(r->issues, node, SF_YAML_SCALAR, "version") &&
-        !sf_version_parse(node->text, &p->version)) {
+    if (!sf_yaml_expect(r->issues, node, SF_YAML_SCALAR, "version")) {
+        return;
+    }
+    if (!sf_version_parse(node->text, &p->version)) {
         sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
                         "version must be MAJOR.MINOR.PATCH, such as 1.2.0");
+    } else if (p->version.major == 0) {
+        /* Major 0 stands for "the highest active" wherever a major may be left out. */
+        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "the first version of a product is 1.0.0; a draft has 'status: draft'");
     }
 }
 

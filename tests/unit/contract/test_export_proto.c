@@ -80,13 +80,13 @@ static void test_messages_have_the_types_of_stored_rows(void **state)
 static void test_tables_whose_message_names_meet_keep_their_own(void **state)
 {
     (void)state;
-    assert_exported("sheaf: product/v1\nproduct: d/p\nversion: 0.1.0\ntables:\n"
+    assert_exported("sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\ntables:\n"
                     "  a_b:\n    fields:\n      x: {number: 1, type: bool}\n"
                     "  a__b:\n    fields:\n      x: {number: 1, type: bool}\n",
-                    "// d/p 0.1.0, made by sheaf: do not edit.\n"
+                    "// d/p 1.0.0, made by sheaf: do not edit.\n"
                     "syntax = \"proto3\";\n"
                     "\n"
-                    "package sheaf.d.p.v0;\n"
+                    "package sheaf.d.p.v1;\n"
                     "\n"
                     "// Rows of table a_b, kind event.\n"
                     "message a_b {\n"

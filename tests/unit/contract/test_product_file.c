@@ -210,6 +210,22 @@ static void test_tells_all_errors_of_a_file_at_once(void **state)
                   "timestamp uuid      did you mean 'int64'?\n");
 }
 
+static void test_majors_start_at_one(void **state)
+{
+    static const char rest[] = "tables:\n"
+                               "  t:\n"
+                               "    kind: event\n"
+                               "    fields:\n"
+                               "      a: {number: 1, type: string}\n";
+    char text[512];
+
+    (void)state;
+    (void)snprintf(text, sizeof(text), "sheaf: product/v1\nproduct: d/p\nversion: 0.9.9\n%s", rest);
+    assert_refused(text, SHEAF_E_BAD_VALUE,
+                   "p.yaml:3:10: the first version of a product is 1.0.0; a draft has 'status: "
+                   "draft'");
+}
+
 static void test_required_keys_are_missed(void **state)
 {
     (void)state;
@@ -550,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_the_sample),
         cmocka_unit_test(test_tells_all_errors_of_a_file_at_once),
+        cmocka_unit_test(test_majors_start_at_one),
         cmocka_unit_test(test_required_keys_are_missed),
         cmocka_unit_test(test_field_numbers_are_protobuf_numbers),
         cmocka_unit_test(test_fields_are_ordered_by_number),
