@@ -58,37 +58,16 @@ static struct sf_slice name_key(const struct store_lane_name *n, char *ret)
     return sf_slice_of(ret, (size_t)size);
 }
 
-static enum sf_code make_room(struct store *s, struct sf_error *err)
-{
-    size_t capacity = s->lane_capacity == 0 ? 16 : s->lane_capacity * 2;
-    struct store_lane **lanes;
-
-    if (s->lane_count == STORE_LANES_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu lanes, the most a store holds",
-                          s->lane_count);
-    }
-    if (s->lane_count < s->lane_capacity) {
-        return SF_OK;
-    }
-    lanes = sf_realloc(s->lanes, capacity, sizeof(struct store_lane *));
-    if (lanes == NULL) {
-        return SF_RAISE(err, SF_NOMEM, "lanes");
-    }
-    s->lanes = lanes;
-    s->lane_capacity = capacity;
-    return SF_OK;
-}
-
 /* Adds the lane with the next id. */
 static enum sf_code lane_add(struct store *s, const struct store_lane_name *name,
                              struct store_lane **ret, struct sf_error *err)
 {
     SF_CLEANUP(lane_freep) struct store_lane *lane = NULL;
     char key[NAME_KEY_BYTES];
-    enum sf_code code = make_room(s, err);
 
-    if (code != SF_OK) {
-        return code;
+    if (s->lane_count == STORE_LANES_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d lanes, the most a store holds",
+                          STORE_LANES_MAX);
     }
     lane = sf_calloc(1, sizeof(*lane));
     if (lane == NULL) {
@@ -101,8 +80,9 @@ static enum sf_code lane_add(struct store *s, const struct store_lane_name *name
         sf_map_put(&s->by_name, name_key(name, key), lane) != SF_OK) {
         return SF_RAISE(err, SF_NOMEM, "lane");
     }
-    lane->id = (uint32_t)++s->lane_count;
+    lane->id = (uint32_t)s->lane_count + 1;
     s->lanes[lane->id - 1] = lane;
+    s->lane_count++; /* From here on other threads may see it. */
     *ret = SF_TAKE(lane);
     return SF_OK;
 }
@@ -425,6 +405,10 @@ enum sf_code store_open(struct sf_rt *rt, struct kv *kv, const struct store_opti
     s->kv = kv;
     set_options(s, options);
     commit_queue_init(s);
+    s->lanes = sf_calloc(STORE_LANES_MAX, sizeof(struct store_lane *));
+    if (s->lanes == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "lanes");
+    }
     code = load(s, err);
     if (code != SF_OK) {
         return code;

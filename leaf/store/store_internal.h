@@ -94,9 +94,8 @@ struct store {
     struct store_options options;
     uint32_t epoch; /* fixed while open */
 
-    struct store_lane **lanes; /* by id - 1 */
-    size_t lane_count;
-    size_t lane_capacity;
+    struct store_lane **lanes; /* by id - 1; room for all there may be, so that it never moves */
+    atomic_size_t lane_count;  /* read by store_check() on other threads */
     size_t unrecorded;
     struct sf_map by_name;
     atomic_size_t readers; /* snapshots */
