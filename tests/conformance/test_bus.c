@@ -161,6 +161,7 @@ struct seen {
     size_t count;
     char text[512];     /* of the last message */
     const char *answer; /* NULL: none */
+    char reply[128];    /* of the last message */
     char log[8];        /* first letters of the first messages */
     bool unsubscribes;  /* at the first message */
     uint32_t next;      /* expected number, for messages that hold one */
@@ -181,6 +182,7 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     if (seen->count < sizeof(seen->log) - 1 && m->data.size > 0) {
         seen->log[seen->count] = (char)m->data.data[0];
     }
+    (void)snprintf(seen->reply, sizeof(seen->reply), "%s", m->reply == NULL ? "" : m->reply);
     seen->count++;
     if (m->data.size == sizeof(uint32_t)) {
         seen->out_of_order = seen->out_of_order || sf_read_be32(m->data.data) != seen->next++;
@@ -439,6 +441,33 @@ static void silent_body(struct subject *s)
     sf_bus_unsubscribe(s->bus[1], &service.sub);
 }
 
+static void late_body(struct subject *s)
+{
+    struct seen service = {0};
+    struct ask a = {0};
+    char late[128];
+
+    subscribe(s, 1, &service, "svc.get", NULL);
+    ask(s, 0, &a, 20 * SF_NS_PER_MS);
+    assert_int_equal(a.outcome, SF_BUS_TIMED_OUT);
+    wait_count(s, &service, 1);
+    memcpy(late, service.reply, sizeof(late));
+    a.done_count = 0;
+    ask_start(&a, 5 * SF_NS_PER_S);
+    wait_count(s, &service, 2);
+    publish(s, 1, late, "late");
+    publish(s, 1, service.reply, "in time");
+    test_loop_until_count(&s->loop, &a.done_count, 1, "the answer", WAIT_MS);
+    assert_string_equal(a.text, "in time -");
+    sf_bus_unsubscribe(s->bus[1], &service.sub);
+}
+
+static void test_a_late_answer_does_not_end_the_next_request(void **state)
+{
+    (void)state;
+    on_both(late_body);
+}
+
 static void test_a_silent_service_is_a_timeout_and_a_cancelled_call_nothing(void **state)
 {
     (void)state;
@@ -632,6 +661,7 @@ int main(void)
         cmocka_unit_test(test_a_request_is_answered_once_and_may_be_made_again),
         cmocka_unit_test(test_a_request_that_nobody_serves_says_so),
         cmocka_unit_test(test_a_silent_service_is_a_timeout_and_a_cancelled_call_nothing),
+        cmocka_unit_test(test_a_late_answer_does_not_end_the_next_request),
         cmocka_unit_test(test_nothing_arrives_behind_unsubscribe),
         cmocka_unit_test(test_an_inbox_takes_many_answers_and_the_news_that_nobody_serves),
         cmocka_unit_test(test_what_the_protocol_does_not_allow_is_refused),
