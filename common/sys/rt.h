@@ -32,7 +32,7 @@ struct sf_timer {
     struct sf_list link; /* private */
 };
 
-/* Threads by name; there are no others but those of nats.c. */
+/* Threads by name; there are no others but those of nats.c and one per connection (common/bus). */
 enum sf_pool {
     SF_POOL_COMMIT, /* one thread: durable writes */
     SF_POOL_QUERY,  /* a few threads: reads, rendering, files */
