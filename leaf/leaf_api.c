@@ -116,7 +116,7 @@ static void describe(struct route *route)
     enum sf_code code;
 
     if (!is_own(route)) {
-        query_http_relay_describe(leaf->rt, leaf->own, route->domain, &route->read, route->request);
+        query_http_relay_describe(&leaf->relay, route->domain, &route->read, route->request);
         return;
     }
     code = serving_decide(&leaf->serving, &(struct serving_caller){0}, route->product,
@@ -193,7 +193,7 @@ static void read_rows(struct route *route, enum query_op op)
     if (is_own(route)) {
         query_http(leaf->queries, &route->read, route->request);
     } else {
-        query_http_relay(leaf->rt, leaf->own, route->domain, &route->read, route->request);
+        query_http_relay(&leaf->relay, route->domain, &route->read, route->request);
     }
 }
 

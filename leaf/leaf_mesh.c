@@ -423,6 +423,7 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
         code = open_bus(leaf, "leaf", &k->process, k->process_user, &leaf->own, err);
     }
     if (code == SF_OK) {
+        leaf->relay = (struct relay_host){.rt = leaf->rt, .own = leaf->own, .serve = leaf->serve};
         code = start_requests(leaf, err);
     }
     if (code == SF_OK) {

@@ -11,6 +11,7 @@
 #include "leaf/leaf.h"
 #include "leaf/publish/publisher.h"
 #include "leaf/query/query.h"
+#include "leaf/query/query_http.h"
 #include "leaf/query/query_nats.h"
 #include "leaf/uplink/uplink.h"
 
@@ -48,6 +49,7 @@ struct leaf {
     uint16_t nats_port;
     struct sf_bus *serve; /* account <d>.serve */
     struct sf_bus *own;   /* account <d> */
+    struct relay_host relay;
     struct query_nats *requests_serve;
     struct query_nats *requests_own;
     struct uplink *uplink;

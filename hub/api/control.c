@@ -177,6 +177,58 @@ static void apply(struct control *c, const struct registry_domain *d, const stru
     }
 }
 
+/* --- access.explain --------------------------------------------------------------------------- */
+
+static enum sf_code explain_access(const struct hub_state *s, const struct registry_domain *asker,
+                                   const Sheaf__V1__ExplainRequest *q, struct sf_error *err)
+{
+    const struct registry_product *p = registry_product(&s->registry, q->owner, q->product);
+    const struct registry_version *v = p == NULL ? NULL : registry_version(p, q->major);
+    struct registry_access access;
+    const struct lease *lease;
+
+    if (v == NULL) {
+        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %.60s/%.60s", q->owner,
+                          q->product);
+    }
+    access = (struct registry_access){
+        .consumer = asker->name,
+        .owner = q->owner,
+        .product = q->product,
+        .major = v->product->version.major,
+    };
+    if (registry_active(&s->registry, &access) == NULL) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "product %.60s/%.60s@%u", q->owner,
+                          q->product, access.major);
+    }
+    lease = lease_find(&s->leases, q->owner);
+    if (lease == NULL || !lease_is_up(lease)) {
+        return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE,
+                          "the leaf of domain %.60s is down", q->owner);
+    }
+    return SF_OK;
+}
+
+static void explain(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+{
+    const Sheaf__V1__ExplainRequest *q;
+    struct sf_arena arena;
+    struct sf_error err;
+    enum sf_code code;
+
+    sf_arena_init(&arena, 0);
+    q = SF_CONTROL_UNPACK(explain_request, &arena, m->data);
+    code = q == NULL ? SF_RAISE_E(&err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not an explain request")
+                     : explain_access(c->state, d, q, &err);
+    if (code != SF_OK) {
+        fail(c, m->reply, &err);
+    } else if (sf_service_reply(c->state->mesh_bus, m->reply, PROTOBUF, sf_slice_text(NULL),
+                                &err) != SF_OK) {
+        sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&err));
+    }
+    sf_arena_done(&arena);
+}
+
 /* --- dispatch --------------------------------------------------------------------------------- */
 
 static void on_control(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
@@ -200,6 +252,8 @@ static void on_control(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
         poll(c, d, m);
     } else if (strcmp(op, "product.apply") == 0) {
         apply(c, d, m);
+    } else if (strcmp(op, "access.explain") == 0) {
+        explain(c, d, m);
     } else {
         (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_NO_SUCH_PATH, "no control operation '%.60s'", op);
         fail(c, m->reply, &err);

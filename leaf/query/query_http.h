@@ -29,14 +29,21 @@ struct http_read {
 /* Of this leaf's own domain; the caller's token was checked. Answers @r, now or later. */
 void query_http(struct queries *qs, const struct http_read *what, struct sf_http_request *r);
 
+/* What reads of other domains' products go through. */
+struct relay_host {
+    struct sf_rt *rt;
+    struct sf_bus *own;   /* this domain's account: requests go out in its name */
+    struct sf_bus *serve; /* <d>.serve: asks the hub why there is no answer */
+};
+
 /*
- * Of another domain: asks q.<domain>.<product>.<op> on @bus, which is this domain's account, so the
- * owner's leaf decides what is seen.
+ * Of another domain: asks q.<domain>.<product>.<op>, so the owner's leaf decides what is seen. When
+ * it is silent, the hub is asked why: no such product (404), not granted (403), leaf down (503).
  */
-void query_http_relay(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+void query_http_relay(const struct relay_host *host, const char *domain,
                       const struct http_read *what, struct sf_http_request *r);
 /* The same for describe. */
-void query_http_relay_describe(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+void query_http_relay_describe(const struct relay_host *host, const char *domain,
                                const struct http_read *what, struct sf_http_request *r);
 
 /* Quarantined records of a table: its owner only. */

@@ -4,15 +4,27 @@
 
 #include "common/base/alloc.h"
 #include "common/bus/service.h"
+#include "control.pb-c.h"
 #include "leaf/query/http_page.h"
 #include "leaf/query/params.h"
 #include "leaf/query/query_http.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/subjects.h"
 
-#define IDLE_NS (5 * SF_NS_PER_S)
+/*
+ *           page, end
+ *   ASKING ------------------------------------------> answered
+ *      |                                          ^
+ *      +-- silence, or nobody serves it --> EXPLAINING: the hub says why; until it has, or if it
+ *                                           knows nothing, the request goes on
+ */
+
+#define IDLE_NS    (5 * SF_NS_PER_S)
+#define SILENCE_NS (300 * SF_NS_PER_MS)
+#define EXPLAIN_NS (2 * SF_NS_PER_S)
 
 struct relay {
+    const struct relay_host *host;
     struct sf_http_request *request;
     struct sf_service_ask ask;
     enum http_form form;
@@ -22,10 +34,21 @@ struct relay {
     char position[64];
     char head[64];
     struct sf_buf cursor;
+
+    char owner[64];
+    char product[64];
+    uint32_t major;
+    struct sf_timer silence;
+    struct sf_bus_call explain;
+    bool is_explaining;
+    bool has_ended;        /* the request failed and only the explanation is waited for */
+    struct sf_error error; /* what it failed with */
 };
 
 static void relay_free(struct relay *relay)
 {
+    sf_rt_timer_stop(relay->host->rt, &relay->silence);
+    sf_bus_cancel(relay->host->serve, &relay->explain);
     sf_buf_done(&relay->lines);
     sf_buf_done(&relay->cursor);
     sf_free(relay);
@@ -54,6 +77,7 @@ static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     struct relay *relay = ask->data;
     const char *cursor = sf_bus_msg_header(m, HEADER_CURSOR);
 
+    sf_rt_timer_stop(relay->host->rt, &relay->silence);
     sf_buf_slice(&relay->lines, m->data);
     keep_header(m, HEADER_POSITION, relay->position, sizeof(relay->position));
     keep_header(m, HEADER_HEAD, relay->head, sizeof(relay->head));
@@ -63,11 +87,68 @@ static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     }
 }
 
+/* --- why there is no answer ------------------------------------------------------------------- */
+
+static void explained(struct sf_bus_call *call, enum sf_bus_outcome outcome,
+                      const struct sf_bus_msg *m)
+{
+    struct relay *relay = call->data;
+    struct sf_error why;
+
+    relay->is_explaining = false;
+    if (outcome == SF_BUS_ANSWERED && sf_service_check(m, &why) != SF_OK) {
+        sf_service_ask_cancel(&relay->ask);
+        http_problem(relay->request, &why);
+        relay_free(relay);
+    } else if (relay->has_ended) {
+        http_problem(relay->request, &relay->error);
+        relay_free(relay);
+    }
+}
+
+/* false: the hub cannot be asked. */
+static bool explain(struct relay *relay)
+{
+    Sheaf__V1__ExplainRequest q = SHEAF__V1__EXPLAIN_REQUEST__INIT;
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    char subject[SUBJECT_MAX];
+    uint8_t *at;
+
+    q.owner = relay->owner;
+    q.product = relay->product;
+    q.major = relay->major;
+    at = sf_buf_reserve(&body, sheaf__v1__explain_request__get_packed_size(&q) + 1);
+    if (at == NULL) {
+        return false;
+    }
+    body.size += sheaf__v1__explain_request__pack(&q, at);
+    subject_control(subject, "access.explain");
+    relay->explain = (struct sf_bus_call){.done = explained, .data = relay};
+    relay->is_explaining =
+        sf_bus_request(relay->host->serve, &relay->explain,
+                       &(struct sf_bus_msg){.subject = subject, .data = sf_buf_view(&body)},
+                       EXPLAIN_NS, NULL) == SF_OK;
+    return relay->is_explaining;
+}
+
+static void silence_fire(struct sf_timer *timer)
+{
+    (void)explain(SF_CONTAINER_OF(timer, struct relay, silence));
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
 static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const struct sf_error *err)
 {
     struct relay *relay = ask->data;
     struct sf_error failed;
 
+    sf_rt_timer_stop(relay->host->rt, &relay->silence);
+    if (code == SF_UNAVAILABLE && (relay->is_explaining || explain(relay))) {
+        relay->has_ended = true;
+        relay->error = *err;
+        return;
+    }
     if (code == SF_OK && sf_buf_check(&relay->lines, "answer", &failed) != SF_OK) {
         code = failed.code;
         err = &failed;
@@ -138,9 +219,8 @@ static enum sf_code write_body(const struct http_read *what, const struct sf_htt
     return sf_buf_check(out, "request", err);
 }
 
-static enum sf_code relay_start(struct sf_rt *rt, struct sf_bus *bus, const char *subject,
-                                const struct http_read *what, struct relay *relay,
-                                struct sf_error *err)
+static enum sf_code relay_start(const char *subject, const struct http_read *what,
+                                struct relay *relay, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
     enum sf_code code = write_body(what, relay->request, relay->form, &body, err);
@@ -155,12 +235,18 @@ static enum sf_code relay_start(struct sf_rt *rt, struct sf_bus *bus, const char
     };
     const struct sf_bus_msg m = {.subject = subject, .data = sf_buf_view(&body)};
 
-    return sf_service_ask_start(rt, bus, &relay->ask, &m, IDLE_NS, err);
+    code = sf_service_ask_start(relay->host->rt, relay->host->own, &relay->ask, &m, IDLE_NS, err);
+    if (code == SF_OK) {
+        relay->silence.fire = silence_fire;
+        sf_rt_timer_start(relay->host->rt, &relay->silence, SILENCE_NS);
+    }
+    return code;
 }
 
-static void relay_request(struct sf_rt *rt, struct sf_bus *bus, const char *subject,
-                          const struct http_read *what, struct sf_http_request *r, bool is_describe)
+static void relay_request(const struct relay_host *host, const char *domain, const char *op,
+                          const struct http_read *what, struct sf_http_request *r)
 {
+    char subject[SUBJECT_MAX];
     struct relay *relay = sf_calloc(1, sizeof(*relay));
     struct sf_error err;
     enum sf_code code;
@@ -170,7 +256,11 @@ static void relay_request(struct sf_rt *rt, struct sf_bus *bus, const char *subj
         http_problem(r, &err);
         return;
     }
+    relay->host = host;
     relay->request = r;
+    (void)snprintf(relay->owner, sizeof(relay->owner), "%s", domain);
+    (void)snprintf(relay->product, sizeof(relay->product), "%s", what->product);
+    relay->major = what->major;
     relay->form = http_form_of(r);
     if (what->op == QUERY_CHANGES && relay->form == HTTP_FORM_CSV) {
         relay->form = HTTP_FORM_NDJSON;
@@ -178,8 +268,9 @@ static void relay_request(struct sf_rt *rt, struct sf_bus *bus, const char *subj
     relay->kind = what->op == QUERY_GET       ? NULL
                   : what->op == QUERY_CHANGES ? "ChangeList"
                                               : "RecordList";
-    relay->is_describe = is_describe;
-    code = relay_start(rt, bus, subject, what, relay, &err);
+    relay->is_describe = strcmp(op, "describe") == 0;
+    subject_request(subject, domain, what->product, op);
+    code = relay_start(subject, what, relay, &err);
     if (code != SF_OK) {
         http_problem(r, &err);
         relay_free(relay);
@@ -188,22 +279,17 @@ static void relay_request(struct sf_rt *rt, struct sf_bus *bus, const char *subj
     sf_http_set_hooks(r, &(struct sf_http_hooks){.on_abort = on_abort, .data = relay});
 }
 
-void query_http_relay(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+void query_http_relay(const struct relay_host *host, const char *domain,
                       const struct http_read *what, struct sf_http_request *r)
 {
     static const char *const ops[] = {
         [QUERY_GET] = "get", [QUERY_SCAN] = "scan", [QUERY_CHANGES] = "changes"};
-    char subject[SUBJECT_MAX];
 
-    subject_request(subject, domain, what->product, ops[what->op]);
-    relay_request(rt, bus, subject, what, r, /* is_describe= */ false);
+    relay_request(host, domain, ops[what->op], what, r);
 }
 
-void query_http_relay_describe(struct sf_rt *rt, struct sf_bus *bus, const char *domain,
+void query_http_relay_describe(const struct relay_host *host, const char *domain,
                                const struct http_read *what, struct sf_http_request *r)
 {
-    char subject[SUBJECT_MAX];
-
-    subject_request(subject, domain, what->product, "describe");
-    relay_request(rt, bus, subject, what, r, /* is_describe= */ true);
+    relay_request(host, domain, "describe", what, r);
 }
