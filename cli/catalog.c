@@ -97,6 +97,13 @@ void catalog_left_out(struct api *a, const struct product_ref *r,
     }
 }
 
+static void say_how_to_ask(struct api *a, const struct product_ref *r)
+{
+    (void)snprintf(a->cli->next, sizeof(a->cli->next),
+                   "sheaf access request %s/%s --as %s --purpose TEXT --for 90d", r->domain,
+                   r->product, a->who.domain);
+}
+
 enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf_code code,
                              struct sf_error *err)
 {
@@ -106,6 +113,10 @@ enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf
     bool granted = true;
     enum sf_code asked = SF_OK;
 
+    if (err->number == SHEAF_E_DENIED) {
+        say_how_to_ask(a, r);
+        return code;
+    }
     if (err->number != SHEAF_E_LEAF_UNREACHABLE || strcmp(a->who.domain, r->domain) == 0) {
         return code;
     }
@@ -119,9 +130,7 @@ enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf
     }
     a->cli->next[0] = '\0';
     if (asked == SF_OK && sf_json_as_bool(sf_json_get(root, "granted"), &granted) && !granted) {
-        (void)snprintf(a->cli->next, sizeof(a->cli->next),
-                       "sheaf access request %s/%s --as %s --purpose TEXT --for 90d", r->domain,
-                       r->product, a->who.domain);
+        say_how_to_ask(a, r);
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "%s has no grant for %s/%s",
                           a->who.domain, r->domain, r->product);
     }

@@ -19,7 +19,8 @@ void catalog_left_out(struct api *a, const struct product_ref *r,
                       struct sf_buf *ret);
 /*
  * Why another domain's product gave no answer (@code, @err: E0705): without a grant requests reach
- * nobody, which looks the same. Asks the hub, and makes E0401 or E0302 of it where that is so.
+ * nobody, which looks the same. Asks the hub, and makes E0401 or E0302 of it where that is so. A
+ * denial is left with the command that asks for access as its next step.
  */
 enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf_code code,
                              struct sf_error *err) SF_MUST_CHECK;

@@ -306,6 +306,7 @@ static void ask(struct dev_mesh *m, struct dev_node *n, enum dev_question questi
     *p = (struct dev_probe){.question = question};
     (void)snprintf(p->base, sizeof(p->base), "http://127.0.0.1:%u",
                    question == DEV_ASK_LEAF ? n->http : m->hub.http);
+    (void)snprintf(p->hub, sizeof(p->hub), "http://127.0.0.1:%u", m->hub.http);
     (void)snprintf(p->hub_data, sizeof(p->hub_data), "%s", m->hub.data);
     (void)snprintf(p->domain, sizeof(p->domain), "%s", n->domain);
     (void)snprintf(p->token_path, sizeof(p->token_path), "%s", n->token_path);

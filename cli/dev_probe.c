@@ -1,6 +1,7 @@
 #include "cli/dev_probe.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/context.h"
 #include "common/identity/token.h"
@@ -66,45 +67,81 @@ static enum sf_code ask_hub(struct dev_probe *p, struct sf_http_client *client,
     return code;
 }
 
-/* Whether the domain has joined, and if not, a token for it. */
-static enum sf_code ask_token(struct dev_probe *p, struct sf_http_client *client,
-                              struct sf_http_answer *answer, struct sf_error *err)
+/* Appends "Bearer ..." of the platform, with its terminator. */
+static enum sf_code make_bearer(const struct dev_probe *p, struct sf_buf *ret, struct sf_error *err)
 {
     const struct context context = {.mesh = p->mesh, .hub = {.data = p->hub_data}};
     const struct identity platform = {.domain = SF_TOKEN_PLATFORM, .user = "dev"};
+    enum sf_code code = SF_OK;
+
+    sf_buf_text(ret, "Bearer ");
+    code = context_token(&context, &platform, ret, err);
+    return code == SF_OK && sf_buf_cstr(ret) == NULL ? sf_buf_check(ret, "token", err) : code;
+}
+
+/* The domain as the hub knows it. SF_ABSENT: it has not joined. */
+static enum sf_code get_domain(struct dev_probe *p, struct sf_http_client *client,
+                               struct sf_http_answer *answer, struct sf_json_doc **ret,
+                               struct sf_error *err)
+{
+    struct sf_buf bearer = {0};
+    char url[192];
+    enum sf_code code = make_bearer(p, &bearer, err);
+    struct sf_http_header header = {"Authorization", sf_buf_cstr(&bearer)};
+
+    (void)snprintf(url, sizeof(url), "%s/v1/domains/%s", p->hub, p->domain);
+    if (code == SF_OK) {
+        code = call(client,
+                    &(struct sf_http_call){
+                        .method = "GET", .url = url, .headers = &header, .header_count = 1},
+                    answer, ret, err);
+    }
+    sf_buf_done(&bearer);
+    return code;
+}
+
+/* Its own word, and the hub's that it has reported there. */
+static enum sf_code ask_leaf(struct dev_probe *p, struct sf_http_client *client,
+                             struct sf_http_answer *answer, struct sf_error *err)
+{
+    struct sf_json_doc *doc = NULL;
+    const char *state = "never";
+    enum sf_code code = is_ready(p, client, answer, err);
+
+    code = code == SF_OK ? get_domain(p, client, answer, &doc, err) : code;
+    if (code == SF_OK) {
+        (void)sf_json_as_text(sf_json_path(sf_json_root(doc), "leaf.state"), &state);
+        code = strcmp(state, "up") == 0
+                   ? SF_OK
+                   : SF_RAISE(err, SF_UNAVAILABLE, "leaf %s has not reached the hub", p->domain);
+    }
+    sf_json_free(doc);
+    return code;
+}
+
+static enum sf_code make_token(struct dev_probe *p, struct sf_http_client *client,
+                               struct sf_http_answer *answer, struct sf_error *err)
+{
     struct sf_buf bearer = {0};
     struct sf_json_doc *doc = NULL;
     char url[192];
     char body[128];
     char token[256];
-    enum sf_code code = SF_OK;
+    enum sf_code code = make_bearer(p, &bearer, err);
+    const struct sf_http_header headers[] = {{"Authorization", sf_buf_cstr(&bearer)},
+                                             {"Content-Type", "application/json"}};
 
-    sf_buf_text(&bearer, "Bearer ");
-    code = context_token(&context, &platform, &bearer, err);
-    const struct sf_http_header headers[] = {
-        {"Authorization", sf_buf_cstr(&bearer) != NULL ? sf_buf_cstr(&bearer) : ""},
-        {"Content-Type", "application/json"},
-    };
-    if (code == SF_OK) {
-        (void)snprintf(url, sizeof(url), "%s/v1/domains/%s", p->base, p->domain);
-        code = call(client,
-                    &(struct sf_http_call){
-                        .method = "GET", .url = url, .headers = headers, .header_count = 1},
-                    answer, NULL, err);
-    }
-    if (code != SF_ABSENT) {
-        sf_buf_done(&bearer);
-        return code;
-    }
-    (void)snprintf(url, sizeof(url), "%s/v1/join-tokens", p->base);
+    (void)snprintf(url, sizeof(url), "%s/v1/join-tokens", p->hub);
     (void)snprintf(body, sizeof(body), "{\"domain\":\"%s\"}", p->domain);
-    code = call(client,
-                &(struct sf_http_call){.method = "POST",
-                                       .url = url,
-                                       .headers = headers,
-                                       .header_count = 2,
-                                       .body = sf_slice_text(body)},
-                answer, &doc, err);
+    if (code == SF_OK) {
+        code = call(client,
+                    &(struct sf_http_call){.method = "POST",
+                                           .url = url,
+                                           .headers = headers,
+                                           .header_count = 2,
+                                           .body = sf_slice_text(body)},
+                    answer, &doc, err);
+    }
     if (code == SF_OK) {
         keep_text(doc, "token", token, sizeof(token));
         code = sf_file_write(p->token_path, sf_slice_text(token), 0600, err);
@@ -113,6 +150,17 @@ static enum sf_code ask_token(struct dev_probe *p, struct sf_http_client *client
     sf_json_free(doc);
     sf_buf_done(&bearer);
     return code;
+}
+
+/* Whether the domain has joined, and if not, a token for it. */
+static enum sf_code ask_token(struct dev_probe *p, struct sf_http_client *client,
+                              struct sf_http_answer *answer, struct sf_error *err)
+{
+    struct sf_json_doc *doc = NULL;
+    enum sf_code code = get_domain(p, client, answer, &doc, err);
+
+    sf_json_free(doc);
+    return code == SF_ABSENT ? make_token(p, client, answer, err) : code;
 }
 
 /* On a thread of the query pool: touches nothing but @p. */
@@ -132,7 +180,7 @@ static void run(struct sf_work *w)
             p->code = ask_token(p, client, &answer, &p->error);
             break;
         case DEV_ASK_LEAF:
-            p->code = is_ready(p, client, &answer, &p->error);
+            p->code = ask_leaf(p, client, &answer, &p->error);
             break;
         }
     }

@@ -10,13 +10,14 @@
 enum dev_question {
     DEV_ASK_HUB,   /* is it ready, and which mesh is it? */
     DEV_ASK_TOKEN, /* a join token for the domain, unless it has joined: written to token_path */
-    DEV_ASK_LEAF,  /* is it ready? */
+    DEV_ASK_LEAF,  /* is it ready, and has it reported to the hub? */
 };
 
 struct dev_probe {
     struct sf_work work; /* done: on the loop */
     enum dev_question question;
-    char base[64];               /* "http://127.0.0.1:8080" */
+    char base[64];               /* of who is asked: "http://127.0.0.1:8080" */
+    char hub[64];                /* of the hub */
     char hub_data[CLI_PATH_MAX]; /* where the platform key is */
     char domain[64];
     char token_path[CLI_PATH_MAX + 32];
