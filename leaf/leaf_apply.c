@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/contract/lint.h"
 #include "common/contract/product_file.h"
+#include "common/wire/problem.h"
 #include "leaf/leaf_private.h"
 #include "leaf/serving/http_answer.h"
 #include "leaf/store/read.h"
@@ -89,7 +90,7 @@ static void answer_findings(struct apply *a, uint16_t number, const char *first,
     struct sf_error err;
 
     (void)sf_error_set(&err, SF_INVALID, number, __FILE__, "%s", first);
-    http_problem_begin(&w, &err);
+    sf_problem_begin(&w, &err);
     sf_json_member_slice(&w, "findings", sf_buf_view(all));
     sf_json_object_end(&w);
     if (a->request != NULL) {

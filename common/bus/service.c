@@ -5,45 +5,12 @@
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
-#include "common/wire/json.h"
-#include "proto/errors.h"
+#include "common/wire/problem.h"
 #include "proto/subjects.h"
 
 enum { HEADERS_MAX = 16 };
 
 /* --- errors ----------------------------------------------------------------------------------- */
-
-/* The number that users see for an error that was raised without one. */
-static uint16_t number_of(const struct sf_error *why)
-{
-    if (why->number != 0) {
-        return why->number;
-    }
-    switch (why->code) {
-    case SF_BUSY:
-    case SF_NOMEM:
-        return SHEAF_E_BUSY;
-    case SF_INVALID:
-        return SHEAF_E_BAD_REQUEST;
-    case SF_ABSENT:
-        return SHEAF_E_NO_SUCH_PATH;
-    case SF_DENIED:
-        return SHEAF_E_DENIED;
-    case SF_CONFLICT:
-        return SHEAF_E_WRONG_STATE;
-    case SF_IO:
-        return SHEAF_E_STORE_FAILED;
-    case SF_CORRUPT:
-        return SHEAF_E_STORE_CORRUPT;
-    case SF_TIMEOUT:
-    case SF_UNAVAILABLE:
-    case SF_CLOSED:
-        return SHEAF_E_LEAF_UNREACHABLE;
-    case SF_OK:
-        break;
-    }
-    return SHEAF_E_INTERNAL;
-}
 
 /* What an asker may do about an answer with this HTTP status. */
 static enum sf_code code_of_status(unsigned status)
@@ -68,17 +35,9 @@ static enum sf_code code_of_status(unsigned status)
 
 void sf_service_problem(const struct sf_error *why, struct sf_buf *ret)
 {
-    const struct sheaf_error_info *info = sheaf_error_info(number_of(why));
     struct sf_json_writer w = {.out = ret};
 
-    sf_json_object_begin(&w);
-    sf_json_member_text(&w, "type", "about:blank");
-    sf_json_member_text(&w, "title", info->title);
-    sf_json_member_uint(&w, "status", info->http_status);
-    sf_json_member_text(&w, "detail", why->text);
-    sf_json_key(&w, "code");
-    sf_json_printf(&w, "SHEAF-E%04u", info->number);
-    sf_json_member_text(&w, "next", info->next);
+    sf_problem_begin(&w, why);
     sf_json_object_end(&w);
 }
 
@@ -141,7 +100,7 @@ enum sf_code sf_service_send(struct sf_bus *bus, const char *reply, const char *
 enum sf_code sf_service_reply_error(struct sf_bus *bus, const char *reply,
                                     const struct sf_error *why, struct sf_error *err)
 {
-    const struct sheaf_error_info *info = sheaf_error_info(number_of(why));
+    const struct sheaf_error_info *info = sf_problem_info(why);
     struct sf_error text = *why;
     char status[8];
     char id[16];

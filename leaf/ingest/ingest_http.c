@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "common/base/alloc.h"
+#include "common/wire/problem.h"
 #include "leaf/serving/http_answer.h"
 
 struct http_ingest {
@@ -56,7 +57,7 @@ static void answer_refused(struct sf_http_request *r, const struct sf_table *tab
     SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
     struct sf_json_writer w = {.out = &body};
 
-    http_problem_begin(&w, err);
+    sf_problem_begin(&w, err);
     if (result->error_count > 0) {
         sf_json_member_uint(&w, "invalid", result->quarantined);
         write_errors(&w, table, result);
