@@ -272,7 +272,10 @@ static void retry_fire(struct sf_timer *timer)
 
 static void save_fire(struct sf_timer *timer)
 {
-    save_cursor(SF_CONTAINER_OF(timer, struct feed, save));
+    struct feed *f = SF_CONTAINER_OF(timer, struct feed, save);
+
+    save_cursor(f);
+    feed_step(f); /* A store that was busy is asked again. */
 }
 
 void feed_discard(struct feed *f)

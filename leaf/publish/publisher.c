@@ -75,6 +75,7 @@ enum sf_code publisher_new(const struct publisher_options *options, struct publi
         return SF_RAISE(err, SF_NOMEM, "publisher");
     }
     p->options = *options;
+    p->options.feeds_max = options->feeds_max == 0 ? FEEDS_MAX : options->feeds_max;
     sf_list_init(&p->feeds);
     p->listener.on_changes = on_changes;
     p->heartbeat.fire = heartbeat_fire;
@@ -115,24 +116,27 @@ static void on_feed_gone(void *data)
     maybe_closed(p);
 }
 
+/* The newest feed of the audience: one that takes over stands behind the old one. */
 static struct feed *find_feed(struct publisher *p, const struct feed_spec *spec)
 {
+    struct feed *found = NULL;
+
     for (struct sf_list *at = p->feeds.next; at != &p->feeds; at = at->next) {
         struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
 
         if (f->table->lane == spec->table->lane && strcmp(f->audience, spec->audience) == 0) {
-            return f;
+            found = f;
         }
     }
-    return NULL;
+    return found;
 }
 
 /*
  * Keeps the feed of @spec when its contract and view are still the same; otherwise a new one takes
  * over behind the cursor of the old.
  */
-static enum sf_code want_feed(struct publisher *p, const struct feed_spec *spec,
-                              struct sf_error *err)
+static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
+                             struct sf_error *err)
 {
     struct feed *old = find_feed(p, spec);
     struct feed *f;
@@ -140,9 +144,6 @@ static enum sf_code want_feed(struct publisher *p, const struct feed_spec *spec,
 
     if (old != NULL && old->wanted) {
         return SF_OK; /* Another grant of the same audience. */
-    }
-    if (p->feed_count >= FEEDS_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d feeds", FEEDS_MAX);
     }
     code = feed_new(&p->options, &p->counters, spec, &f, err);
     if (code != SF_OK) {
@@ -152,6 +153,11 @@ static enum sf_code want_feed(struct publisher *p, const struct feed_spec *spec,
         old->wanted = true;
         feed_discard(f);
         return SF_OK;
+    }
+    /* One that takes over does not count: the old one is about to go. */
+    if (old == NULL && p->feed_count >= p->options.feeds_max) {
+        feed_discard(f);
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu feeds", p->options.feeds_max);
     }
     if (old != NULL) {
         f->cursor = old->cursor;
@@ -163,29 +169,41 @@ static enum sf_code want_feed(struct publisher *p, const struct feed_spec *spec,
     return SF_OK;
 }
 
-static enum sf_code want_feeds_of(struct publisher *p, const struct served_product *product,
-                                  struct sf_error *err)
+static void want_feed(struct publisher *p, const struct feed_spec *spec, enum sf_code *code,
+                      struct sf_error *err)
+{
+    struct sf_error why;
+
+    if (try_feed(p, spec, &why) != SF_OK && *code == SF_OK) {
+        *code = why.code;
+        if (err != NULL) {
+            *err = why;
+        }
+    }
+}
+
+/* All feeds of a product, also after one has failed: *code is the first failure, if any. */
+static void want_feeds_of(struct publisher *p, const struct served_product *product,
+                          enum sf_code *code, struct sf_error *err)
 {
     const struct serving *s = p->options.serving;
     const int64_t now_us = sf_rt_wall_us(p->options.rt);
     const bool serves = s->grants != NULL && s->grants->expires_us > now_us;
-    enum sf_code code = SF_OK;
 
-    for (size_t t = 0; code == SF_OK && t < product->table_count; t++) {
+    for (size_t t = 0; t < product->table_count; t++) {
         struct feed_spec spec = {.table = &product->tables[t], .audience = OWN_AUDIENCE};
 
-        code = want_feed(p, &spec, err);
-        for (size_t g = 0; code == SF_OK && serves && g < s->grants->grant_count; g++) {
+        want_feed(p, &spec, code, err);
+        for (size_t g = 0; serves && g < s->grants->grant_count; g++) {
             spec.grant = &s->grants->grants[g];
             spec.audience = spec.grant->audience;
             if (spec.grant->until_us > now_us &&
                 spec.grant->major == product->contract->version.major &&
                 strcmp(spec.grant->product, product->contract->name) == 0) {
-                code = want_feed(p, &spec, err);
+                want_feed(p, &spec, code, err);
             }
         }
     }
-    return code;
 }
 
 enum sf_code publisher_update(struct publisher *p, struct sf_error *err)
@@ -197,11 +215,9 @@ enum sf_code publisher_update(struct publisher *p, struct sf_error *err)
     for (struct sf_list *l = p->feeds.next; l != &p->feeds; l = l->next) {
         SF_CONTAINER_OF(l, struct feed, link)->wanted = false;
     }
-    while (code == SF_OK &&
-           (product = product_set_next(&p->options.serving->products, &at)) != NULL) {
-        code = want_feeds_of(p, product, err);
+    while ((product = product_set_next(&p->options.serving->products, &at)) != NULL) {
+        want_feeds_of(p, product, &code, err);
     }
-    /* Also after a failure: what is not granted any more must end. */
     for (struct sf_list *l = p->feeds.next, *next; l != &p->feeds; l = next) {
         struct feed *f = SF_CONTAINER_OF(l, struct feed, link);
 

@@ -30,14 +30,15 @@ struct publisher_options {
     struct sf_bus *own;             /* <d>: the owner's stream */
     const struct sf_seed *leaf_key; /* signs messages */
     struct sf_metrics *metrics;
+    size_t feeds_max; /* 0: FEEDS_MAX */
 };
 
 /* All borrowed until publisher_close() is answered. SF_NOMEM. */
 enum sf_code publisher_new(const struct publisher_options *options, struct publisher **ret,
                            struct sf_error *err) SF_MUST_CHECK;
 /* Products or grants have changed: feeds begin, end, or get another view. An audience without a
- * grant in force gets nothing from now on. SF_NOMEM, SF_BUSY (FEEDS_MAX): some feeds are missing.
- */
+ * grant in force gets nothing from now on. SF_NOMEM, SF_BUSY (feeds_max): some feeds are missing,
+ * those that could stay or begin do. */
 enum sf_code publisher_update(struct publisher *p, struct sf_error *err) SF_MUST_CHECK;
 /* A bus is connected again: go on at once. */
 void publisher_wake(struct publisher *p);

@@ -75,16 +75,30 @@ void leaf_world_done(struct leaf_world *w)
     sf_seed_done(&w->stranger);
 }
 
+void leaf_world_kill(struct leaf_world *w)
+{
+    struct fake_disk *disk = &w->stores.disk;
+
+    disk->killed = true;
+    disk->fail_write_in = 1;
+    disk->fail_on = true;
+}
+
 void leaf_world_crash(struct leaf_world *w, const char *yaml)
 {
     struct fake_disk *disk = &w->stores.disk;
+    struct rt_sim *sim = &w->stores.sim;
     uint64_t kept;
+    uint64_t flushed;
 
+    disk->killed = true;
     close_products(w);
     store_world_close(&w->stores);
-    kept = disk->durable + rt_sim_random(&w->stores.sim, disk->writes - disk->durable + 1);
-    fake_disk_crash(disk, kept,
-                    disk->flushed + rt_sim_random(&w->stores.sim, kept - disk->flushed + 1));
+    disk->fail_write_in = 0;
+    disk->fail_on = false;
+    kept = disk->durable + rt_sim_random(sim, disk->writes - disk->durable + 1);
+    flushed = disk->flushed + rt_sim_random(sim, disk->writes - disk->flushed + 1);
+    fake_disk_crash(disk, kept, flushed);
     store_world_open(&w->stores);
     open_products(w);
     (void)leaf_world_add(w, yaml);

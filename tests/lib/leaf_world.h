@@ -35,6 +35,8 @@ struct leaf_world {
 void leaf_world_init(struct leaf_world *w, uint64_t seed);
 /* Closes the store; whatever uses it is gone. */
 void leaf_world_done(struct leaf_world *w);
+/* The disk takes nothing any more: whatever is closed now, until leaf_world_crash(), is dead. */
+void leaf_world_kill(struct leaf_world *w);
 /* The power fails and the leaf starts again: of what was not synced a part is lost, as the seed has
  * it. Products and lanes are new; grants are gone. Takes up @yaml as contract 1. */
 void leaf_world_crash(struct leaf_world *w, const char *yaml);
