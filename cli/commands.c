@@ -160,8 +160,9 @@ static const struct command table[] = {
     {"token create", GROUP_OTHER, "Print a token for other HTTP tools; good for ten minutes", "", 0,
      0, "sheaf token create --as sales", NULL, cmd_token_create},
     {"version", GROUP_OTHER, "Print the version", "", 0, 0, "sheaf version", NULL, cmd_version},
-    {"help", GROUP_OTHER, "Help on a command, or on exit-codes", "[COMMAND]", 0, 3,
-     "sheaf help access request\nsheaf help exit-codes", NULL, cmd_help},
+    {"help", GROUP_OTHER, "Help on a command, on exit-codes, or the whole reference",
+     "[COMMAND | exit-codes | reference]", 0, 3, "sheaf help access request\nsheaf help exit-codes",
+     NULL, cmd_help},
     {NULL, GROUP_OTHER, NULL, NULL, 0, 0, NULL, NULL, NULL},
 };
 

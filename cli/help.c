@@ -93,6 +93,49 @@ void help_command(FILE *out, const struct command *c, const struct flag *flags)
     print_flags(out, flags);
 }
 
+static void reference_flags(FILE *out, const struct flag *flags)
+{
+    (void)fprintf(out, "\n| flag | |\n|---|---|\n");
+    for (const struct flag *f = flags; f->name != NULL; f++) {
+        (void)fprintf(out, "| `");
+        if (f->letter != 0) {
+            (void)fprintf(out, "-%c`, `", f->letter);
+        }
+        (void)fprintf(out, "--%s%s%s` | %s |\n", f->name, f->value != NULL ? " " : "",
+                      f->value != NULL ? f->value : "", f->help);
+    }
+}
+
+void help_reference(FILE *out, const struct command *commands, const struct flag *flags)
+{
+    (void)fprintf(out, "# Command line\n\n"
+                       "Written by `sheaf help reference > docs/reference/cli.md`; a test compares "
+                       "it.\n\n"
+                       "Results go to stdout, messages to stderr. With `-o json` the result is one "
+                       "document\n`{\"apiVersion\":\"sheaf/v1\",\"kind\":...}`, lists have "
+                       "`items`. An error is its number, its cause and\na next step; the number "
+                       "decides the exit code ([errors](errors.md)).\n");
+    for (unsigned g = 0; g < GROUP_COUNT; g++) {
+        for (const struct command *c = commands; c->path != NULL; c++) {
+            if (c->group != (enum command_group)g) {
+                continue;
+            }
+            (void)fprintf(out, "\n## sheaf %s%s%s\n\n%s.\n\n```\n%s\n```\n", c->path,
+                          c->arguments[0] != '\0' ? " " : "", c->arguments, c->summary,
+                          c->examples);
+            if (c->flags != NULL) {
+                reference_flags(out, c->flags);
+            }
+        }
+    }
+    (void)fprintf(out, "\n## Flags of every command\n");
+    reference_flags(out, flags);
+    (void)fprintf(out, "\n## Exit codes\n\n| code | |\n|---|---|\n");
+    for (size_t i = 0; i < SF_COUNT(exit_codes); i++) {
+        (void)fprintf(out, "| %d | %s |\n", exit_codes[i].code, exit_codes[i].text);
+    }
+}
+
 void help_exit_codes(FILE *out)
 {
     for (size_t i = 0; i < SF_COUNT(exit_codes); i++) {
@@ -128,6 +171,10 @@ int cmd_help(struct cli *cli)
     }
     if (a->positional_count == 1 && strcmp(a->positional[0], "exit-codes") == 0) {
         help_exit_codes(cli->out);
+        return CLI_OK;
+    }
+    if (a->positional_count == 1 && strcmp(a->positional[0], "reference") == 0) {
+        help_reference(cli->out, commands_table(), commands_globals());
         return CLI_OK;
     }
     if (c == NULL || used != a->positional_count) {
