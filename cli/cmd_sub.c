@@ -33,6 +33,23 @@ static enum sf_code read_app_key(const struct context_process *leaf, struct sf_s
     return code == SF_OK ? SF_OK : sf_error_wrap(err, "key of the apps of %s", leaf->domain);
 }
 
+/* The key of one's own leaf is beside its data: one's own stream needs no hub. */
+static enum sf_code read_own_leaf_key(const struct context_process *leaf, struct sf_public_key *ret,
+                                      struct sf_error *err)
+{
+    char path[CLI_PATH_MAX];
+    struct sf_seed seed = {0};
+    enum sf_code code = sf_crypto_init(err);
+
+    (void)snprintf(path, sizeof(path), "%s/keys/leaf.seed", leaf->data);
+    code = code == SF_OK ? sf_seed_load(path, &seed, err) : code;
+    if (code == SF_OK) {
+        *ret = seed.public_key;
+    }
+    sf_seed_done(&seed);
+    return code == SF_OK ? SF_OK : sf_error_wrap(err, "key of the leaf of %s", leaf->domain);
+}
+
 static enum sf_code read_leaf_key(struct api *a, const char *owner, struct sf_public_key *ret,
                                   struct sf_error *err)
 {
@@ -41,6 +58,9 @@ static enum sf_code read_leaf_key(struct api *a, const char *owner, struct sf_pu
     const char *text = "";
     enum sf_code code = SF_OK;
 
+    if (strcmp(owner, a->who.domain) == 0) {
+        return read_own_leaf_key(context_leaf(&a->context, owner), ret, err);
+    }
     (void)snprintf(path, sizeof(path), "/v1/domains/%s", owner);
     code = api_get_hub(a, path, &domain, err);
     if (code != SF_OK) {

@@ -20,8 +20,8 @@ static int complain(const struct sf_error *err)
     const struct sheaf_error_info *info =
         sheaf_error_info(err->number != 0 ? err->number : SHEAF_E_INTERNAL);
 
-    (void)fprintf(stderr, "sheaf-hub: SHEAF-E%04u: %s\n  next: %s\n", info->number, err->text,
-                  info->next);
+    (void)fprintf(stderr, "sheaf-hub: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", info->number,
+                  info->title, err->text, info->next);
     return info->exit_code;
 }
 

@@ -128,6 +128,7 @@ static enum sf_code open_http(struct leaf *leaf, struct sf_error *err)
         .body_bytes_max = c->body_bytes_max,
         .body_total_bytes_max = c->pending_bytes_max,
         .stream_bytes_max = STREAM_BYTES_MAX,
+        .problem = sheaf_error_document,
         .handler = leaf_api_handle,
         .data = leaf,
     };

@@ -7,6 +7,7 @@
 #include "leaf/leaf_private.h"
 #include "leaf/store/read.h"
 #include "leaf/uplink/join.h"
+#include "proto/errors.h"
 #include "proto/subjects.h"
 
 #define TICK_NS        SF_NS_PER_S
@@ -306,10 +307,12 @@ static void on_natsd_down(void *data)
 static void on_natsd_failed(void *data, const struct sf_error *err)
 {
     struct leaf *leaf = data;
+    const struct sheaf_error_info *info = sheaf_error_info(err->number);
 
     sf_log(SF_LOG_ERROR, "leaf.nats_server_failed", SF_F_ERROR(err));
-    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s\n", err->number, err->text);
-    leaf_begin_stop(leaf, 7);
+    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", info->number,
+                  info->title, err->text, info->next);
+    leaf_begin_stop(leaf, info->exit_code);
 }
 
 static void on_bus_state(struct sf_bus *bus, bool is_connected)

@@ -73,6 +73,8 @@
     X(DATA_DIR_IN_USE, 606, 409, 6, "the data directory is in use", "stop the other process")      \
     X(DATA_DIR_VERSION, 607, 409, 6, "the data directory was written by another version",          \
       "use that version, or another directory")                                                    \
+    X(DATA_DIR_FOREIGN, 608, 409, 6, "the data directory belongs to another domain",               \
+      "give the domain it belongs to, or another directory")                                       \
     X(PORT_IN_USE, 701, 409, 6, "the port is in use", "choose another port")                       \
     X(NATS_MISSING, 702, 503, 7, "nats-server was not found",                                      \
       "run './dev setup', or give --nats-server")                                                  \
@@ -111,5 +113,8 @@ struct sheaf_error_info {
 
 /* The entry of @number; that of INTERNAL for a number that is not in the table. */
 const struct sheaf_error_info *sheaf_error_info(uint16_t number);
+/* The problem document (RFC 9457, static) of a refusal that a server gives before a request reaches
+ * its handler: by HTTP @status, NULL for one that has none. */
+const char *sheaf_error_document(unsigned status);
 /* Entries in the order of the table; NULL behind the last. */
 const struct sheaf_error_info *sheaf_error_at(unsigned i);

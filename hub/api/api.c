@@ -328,6 +328,7 @@ enum sf_code api_new(const struct api_options *o, struct api **ret, struct sf_er
         .body_bytes_max = BODY_MAX,
         .body_total_bytes_max = BODIES_MAX,
         .stream_bytes_max = STREAM_MAX,
+        .problem = sheaf_error_document,
         .handler = on_request,
         .data = a,
     };

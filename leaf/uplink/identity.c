@@ -135,7 +135,7 @@ static enum sf_code parse_identity(const struct sf_json *v, struct identity *id,
         return SF_RAISE(err, SF_CORRUPT, "%s/identity.json is not whole", id->data_dir);
     }
     if (strcmp(domain, id->domain) != 0) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_DATA_DIR_IN_USE,
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_DATA_DIR_FOREIGN,
                           "%s belongs to domain '%s', not '%s'", id->data_dir, domain, id->domain);
     }
     id->mesh = m;

@@ -20,7 +20,6 @@ struct uplink {
     uint64_t have_version;
     bool polling;
     uint64_t answered_ns; /* 0: never */
-    bool lost;            /* the last poll had no good answer, or there was none yet */
     bool was_up;
     struct sf_bus_call poll;
     struct sf_timer retry;
@@ -91,7 +90,6 @@ static enum sf_code read_reply(struct uplink *u, const struct sf_bus_msg *m, str
 static void pause_then_poll(struct uplink *u, const struct sf_error *why)
 {
     sf_counter_add(&u->failures, 1);
-    u->lost = true;
     if (!uplink_is_up(u)) {
         set_up(u, false, why);
     }
@@ -116,7 +114,6 @@ static void poll_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
         return;
     }
     u->answered_ns = sf_rt_now_ns(u->options.rt);
-    u->lost = false;
     set_up(u, true, NULL);
     poll_start(u);
 }
@@ -133,7 +130,6 @@ static enum sf_code pack_poll(struct uplink *u, struct sf_buf *out, struct sf_er
     }
     poll.domain = domain;
     poll.have_version = u->have_version;
-    poll.lost_hub = u->lost;
     u->options.fill_poll(u->options.data, &poll);
     at = sf_buf_reserve(out, sheaf__v1__poll_request__get_packed_size(&poll));
     if (at != NULL) {
@@ -180,7 +176,6 @@ enum sf_code uplink_new(const struct uplink_options *options, uint64_t have_vers
     }
     u->options = *options;
     u->have_version = have_version;
-    u->lost = true;
     u->retry.fire = retry_fire;
     sf_counter_register(
         options->metrics,
