@@ -1,0 +1,153 @@
+"""A small NATS client with headers, for tests: one connection, polled by its owner."""
+import base64
+import json
+import pathlib
+import select
+import socket
+import time
+
+import ed25519
+
+
+def nkey_seed(text):
+    """The 32 bytes in the text of a seed ("SU...")."""
+    raw = base64.b32decode(text.strip() + "=" * (-len(text.strip()) % 8))
+    return raw[2:34]
+
+
+def nkey_user(seed):
+    """The text of a user's public key."""
+    data = bytes([20 << 3]) + ed25519.public_key(seed)
+    crc = 0
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return base64.b32encode(data + crc.to_bytes(2, "little")).decode().rstrip("=")
+
+
+class Message:
+    def __init__(self, subject, reply, headers, data):
+        self.subject, self.reply, self.headers, self.data = subject, reply, headers, data
+
+    def lines(self):
+        return [json.loads(line) for line in self.data.splitlines()]
+
+    def __repr__(self):
+        return f"{self.subject} {self.headers} {self.data[:300]!r}"
+
+
+class Client:
+    def __init__(self, port, seed_file):
+        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.buffer = b""
+        self.messages = []
+        self.errors = []
+        self.pongs = 0
+        self.next_sid = 1
+        self.info = json.loads(self._line().split(b" ", 1)[1])
+        seed = nkey_seed(pathlib.Path(seed_file).read_text())
+        sign = ed25519.sign(seed, self.info["nonce"].encode())
+        self._send("CONNECT " + json.dumps({
+            "verbose": False, "pedantic": False, "headers": True, "no_responders": True,
+            "nkey": nkey_user(seed), "protocol": 1, "lang": "python-test", "version": "0",
+            "sig": base64.urlsafe_b64encode(sign).rstrip(b"=").decode()}) + "\r\n")
+        self.flush()
+
+    def _send(self, data):
+        self.socket.sendall(data.encode() if isinstance(data, str) else data)
+
+    def _fill(self, within_s):
+        if not select.select([self.socket], [], [], within_s)[0]:
+            return False
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError(f"nats-server closed the connection: {self.errors}")
+        self.buffer += data
+        return True
+
+    def _line(self):
+        while b"\r\n" not in self.buffer:
+            self._fill(10)
+        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        return line
+
+    def _bytes(self, count):
+        while len(self.buffer) < count + 2:
+            self._fill(10)
+        data, self.buffer = self.buffer[:count], self.buffer[count + 2:]
+        return data
+
+    def poll(self, within_s=0.0):
+        """Takes in what has come; waits up to @within_s for the first bytes."""
+        while b"\r\n" in self.buffer or self._fill(within_s):
+            within_s = 0
+            if b"\r\n" in self.buffer:
+                self._take(self._line())
+
+    def _take(self, line):
+        words = line.decode().split(" ")
+        if words[0] == "MSG":
+            reply = words[3] if len(words) == 5 else None
+            self.messages.append(Message(words[1], reply, {}, self._bytes(int(words[-1]))))
+        elif words[0] == "HMSG":
+            reply = words[3] if len(words) == 6 else None
+            data = self._bytes(int(words[-1]))
+            head, body = data[:int(words[-2])], data[int(words[-2]):]
+            first, *rest = head.decode().split("\r\n")
+            headers = dict(h.split(": ", 1) if ": " in h else (h.rstrip(":"), "")
+                           for h in rest if h)
+            if first.strip() != "NATS/1.0":
+                headers["Status"] = first.split(" ")[1]
+            self.messages.append(Message(words[1], reply, headers, body))
+        elif words[0] == "PING":
+            self._send("PONG\r\n")
+        elif words[0] == "PONG":
+            self.pongs += 1
+        elif words[0] == "-ERR":
+            self.errors.append(line.decode())
+
+    def flush(self):
+        """Returns once the server has seen everything that was sent before."""
+        want = self.pongs + 1
+        self._send("PING\r\n")
+        while self.pongs < want:
+            self.poll(10)
+
+    def subscribe(self, subject):
+        self._send(f"SUB {subject} {self.next_sid}\r\n")
+        self.next_sid += 1
+        self.flush()
+
+    def publish(self, subject, data=b"", reply=""):
+        data = data.encode() if isinstance(data, str) else data
+        self._send(f"PUB {subject} {reply}{' ' if reply else ''}{len(data)}\r\n".encode()
+                   + data + b"\r\n")
+
+    def wait_for(self, wanted, what, within_s=20):
+        """Removes and returns the first message that @wanted says yes to."""
+        deadline = time.monotonic() + within_s
+        while True:
+            for i, m in enumerate(self.messages):
+                if wanted(m):
+                    return self.messages.pop(i)
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {within_s} s: {what}; there are {self.messages}")
+            self.poll(0.05)
+
+    def ask(self, subject, body=None, within_s=20):
+        """All messages of one answer, up to its empty end."""
+        inbox = f"_INBOX.test{self.next_sid}.{time.monotonic_ns()}"
+        self.subscribe(inbox)
+        self.publish(subject, json.dumps(body) if body is not None else b"", inbox)
+        pages = []
+        while True:
+            m = self.wait_for(lambda m: m.subject == inbox, f"answer of {subject}", within_s)
+            if not m.data and not m.headers:
+                return pages
+            pages.append(m)
+            if "Status" in m.headers:
+                return pages
+
+    def close(self):
+        self.socket.close()
