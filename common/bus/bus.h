@@ -1,5 +1,5 @@
 /*
- * Bus: messaging as the rest of the program sees it. One of the six seams.
+ * Bus: messaging as the rest of the program sees it. One of the seams (ARCHITECTURE.md).
  *
  * Over nats.c in production (bus_nats.c), in memory in tests (tests/lib/fake_bus.c); one
  * conformance suite runs on both.

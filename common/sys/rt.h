@@ -1,5 +1,5 @@
 /*
- * Runtime: the event loop as the rest of the program sees it. One of the six seams.
+ * Runtime: the event loop as the rest of the program sees it. One of the seams (ARCHITECTURE.md).
  *
  * Five verbs - now, wall, post, timer, work - over libuv (rt_uv.c) and over a virtual clock in
  * tests (tests/sim/rt_sim.c). Services written against this run unchanged in simulation.

@@ -1,8 +1,8 @@
 /*
- * Storage seam: ordered keys and values in a few named families. One of the six seams.
+ * Storage seam: ordered keys and values in a few named families. One of the seams (ARCHITECTURE.md).
  *
  * kv_rocks.c implements it over RocksDB, tests/lib/fake_kv.c in memory; both pass
- * tests/conformance/kv_suite.c. Nothing outside leaf/store/ uses it.
+ * tests/conformance/test_kv.c. Nothing outside leaf/store/ uses it.
  *
  *   Threads   Reads, snapshots and iterators from any thread; one iterator belongs to one thread
  *             at a time. One batch is written at a time, from one thread.
