@@ -121,10 +121,9 @@ static int hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Splits at commas and undoes percent-encoding; parts live in @arena. */
-static enum sf_code split(const char *name, const char *text, struct sf_arena *arena,
-                          struct sf_slice parts[SF_KEY_FIELDS_MAX], size_t *count,
-                          struct sf_error *err)
+enum sf_code query_params_split(const char *name, const char *text, struct sf_arena *arena,
+                                struct sf_slice parts[SF_KEY_FIELDS_MAX], size_t *count,
+                                struct sf_error *err)
 {
     uint8_t *out = sf_arena_alloc(arena, strlen(text) + 1);
     uint8_t *start = out;
@@ -188,7 +187,7 @@ static enum sf_code encode_bound(const struct sf_table *t, const struct bound *b
     if (t->kind == SF_TABLE_EVENT) {
         return encode_event_bound(b, err);
     }
-    code = split(b->name, b->text, arena, texts, &count, err);
+    code = query_params_split(b->name, b->text, arena, texts, &count, err);
     if (code == SF_OK && b->last == KEY_LAST_BEGUN) {
         /* A beginning of a string, or whole parts of other types. */
         enum sf_type type = t->fields[t->key[count <= t->key_count ? count - 1 : 0]].type;

@@ -35,6 +35,12 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
 enum sf_code query_params_number(const char *name, const char *text, uint64_t *ret,
                                  struct sf_error *err) SF_MUST_CHECK;
 
+/* Splits the text of a key or bound at its commas and undoes percent-encoding: the other way round
+ * than query_params_from_json() joins. Parts live in @arena. SF_INVALID E0301 naming @name. */
+enum sf_code query_params_split(const char *name, const char *text, struct sf_arena *arena,
+                                struct sf_slice parts[SF_KEY_FIELDS_MAX], size_t *count,
+                                struct sf_error *err) SF_MUST_CHECK;
+
 /*
  * Builds the request. SF_ABSENT E0303 (table), SF_INVALID E0301, E0304, E0309. SF_NOMEM.
  * On success the caller owns @ret until query_start() takes it.

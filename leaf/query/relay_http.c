@@ -184,6 +184,26 @@ static void member_list(struct sf_json_writer *w, const char *name, const char *
     sf_json_array_end(w);
 }
 
+/* The parts of a key as they are: JSON holds them apart, so nothing in them needs an escape. */
+static enum sf_code member_key(struct sf_json_writer *w, const char *text, struct sf_error *err)
+{
+    struct sf_slice parts[SF_KEY_FIELDS_MAX];
+    struct sf_arena arena;
+    size_t count = 0;
+    enum sf_code code;
+
+    sf_arena_init(&arena, 0);
+    code = query_params_split("key", text, &arena, parts, &count, err);
+    sf_json_key(w, "key");
+    sf_json_array_begin(w);
+    for (size_t i = 0; i < count; i++) {
+        sf_json_slice(w, parts[i]);
+    }
+    sf_json_array_end(w);
+    sf_arena_done(&arena);
+    return code;
+}
+
 static enum sf_code write_body(const struct http_read *what, const struct sf_http_request *r,
                                enum http_form form, struct sf_buf *out, struct sf_error *err)
 {
@@ -209,14 +229,14 @@ static enum sf_code write_body(const struct http_read *what, const struct sf_htt
             }
         }
         if (what->key != NULL) {
-            member_list(&w, "key", what->key);
+            code = member_key(&w, what->key, err);
         }
         if (sf_http_query(r, "select") != NULL) {
             member_list(&w, "select", sf_http_query(r, "select"));
         }
     }
     sf_json_object_end(&w);
-    return sf_buf_check(out, "request", err);
+    return code == SF_OK ? sf_buf_check(out, "request", err) : code;
 }
 
 static enum sf_code relay_start(const char *subject, const struct http_read *what,

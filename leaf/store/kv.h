@@ -1,5 +1,5 @@
 /*
- * Storage seam: ordered keys and values in a few named families. One of the seams (ARCHITECTURE.md).
+ * Ordered keys and values in a few named families. One of the seams (ARCHITECTURE.md).
  *
  * kv_rocks.c implements it over RocksDB, tests/lib/fake_kv.c in memory; both pass
  * tests/conformance/test_kv.c. Nothing outside leaf/store/ uses it.

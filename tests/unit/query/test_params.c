@@ -133,6 +133,28 @@ static void a_json_object_with_anything_else_is_refused_by_name(void **state)
     teardown(&f);
 }
 
+static void a_key_comes_apart_as_it_was_joined(void **state)
+{
+    static const char *const wanted[] = {"a,b%", "7", "\x01", ""};
+    struct sf_slice parts[SF_KEY_FIELDS_MAX];
+    struct sf_arena arena;
+    struct sf_error err;
+    size_t count = 0;
+    (void)state;
+
+    sf_arena_init(&arena, 0);
+    assert_int_equal(query_params_split("key", "a%2Cb%25,7,%01,", &arena, parts, &count, &err),
+                     SF_OK);
+    assert_int_equal(count, SF_COUNT(wanted));
+    for (size_t i = 0; i < count; i++) {
+        assert_true(sf_slice_equal(parts[i], sf_slice_text(wanted[i])));
+    }
+    assert_int_equal(query_params_split("key", "1,2,3,4,5,6,7,8,9", &arena, parts, &count, &err),
+                     SF_INVALID);
+    assert_int_equal(err.number, SHEAF_E_BAD_REQUEST);
+    sf_arena_done(&arena);
+}
+
 static void numbers_of_a_url_are_whole(void **state)
 {
     struct sf_error err;
@@ -395,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_json_object_may_give_every_parameter),
         cmocka_unit_test(a_json_object_with_anything_else_is_refused_by_name),
+        cmocka_unit_test(a_key_comes_apart_as_it_was_joined),
         cmocka_unit_test(numbers_of_a_url_are_whole),
         cmocka_unit_test(the_table_is_named_or_the_only_one),
         cmocka_unit_test(keys_and_bounds_are_encoded_as_keys_are),
