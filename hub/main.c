@@ -100,12 +100,14 @@ static enum sf_code serve(struct options *o, struct program *p, struct sf_error 
 
 int main(int argc, char **argv)
 {
+    extern char **environ;
     struct program program = {0};
     struct options options;
     struct sf_error err;
 
     sf_process_shim(argc, argv);
-    if (options_parse(argc, (const char *const *)argv, &options, &err) != SF_OK) {
+    if (options_parse(argc, (const char *const *)argv, (const char *const *)environ, &options,
+                      &err) != SF_OK) {
         return complain(&err);
     }
     if (!options.help && serve(&options, &program, &err) != SF_OK) {

@@ -39,6 +39,12 @@ static const struct sf_setting SETTINGS[] = {
      .doc = "error, warn, info or debug."},
 };
 
+/* SHEAF_ variables that belong to leaves and to the tools around us. */
+static const char *const IGNORED[] = {
+    "SHEAF_DOMAIN",          "SHEAF_HUB",          "SHEAF_LEAF",
+    "SHEAF_JOIN_TOKEN_FILE", "SHEAF_FUZZ_SECONDS", "SHEAF_CRASH_ROUNDS",
+    "SHEAF_DEV_DIR",         "SHEAF_CONTEXT",      NULL};
+
 static enum sf_code usage(struct sf_error *err, const char *text)
 {
     return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "%s", text);
@@ -106,14 +112,16 @@ static enum sf_code fill(struct options *o, struct sf_error *err)
     return code == SF_OK ? parse_log(o, err) : code;
 }
 
-enum sf_code options_parse(int argc, const char *const *argv, struct options *ret,
-                           struct sf_error *err)
+enum sf_code options_parse(int argc, const char *const *argv, const char *const *environment,
+                           struct options *ret, struct sf_error *err)
 {
     const struct sf_config_source source = {
         .table = SETTINGS,
         .table_count = SF_COUNT(SETTINGS),
         .argc = argc - 1,
         .argv = argv + 1,
+        .environment = environment,
+        .ignored = IGNORED,
     };
     enum sf_code code;
 

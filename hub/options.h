@@ -13,7 +13,7 @@ struct options {
     bool help; /* the text was printed, there is nothing else to do */
 };
 
-/* SF_INVALID (E0801), SF_NOMEM. */
-enum sf_code options_parse(int argc, const char *const *argv, struct options *ret,
-                           struct sf_error *err) SF_MUST_CHECK;
+/* @environment ends with NULL. SF_INVALID (E0801), SF_NOMEM. */
+enum sf_code options_parse(int argc, const char *const *argv, const char *const *environment,
+                           struct options *ret, struct sf_error *err) SF_MUST_CHECK;
 void options_done(struct options *o);
