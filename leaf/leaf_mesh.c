@@ -213,7 +213,7 @@ static void renew_done(struct sf_task *done)
     sf_log(SF_LOG_INFO, "leaf.credentials_renewed");
 }
 
-/* Credentials live for a day and are renewed at half their life. */
+/* Credentials live for thirty days; the hub may be away for the last twelve hours of them. */
 static void maybe_renew(struct leaf *leaf, int64_t now_us)
 {
     struct renewal *r = leaf->renewal;

@@ -45,8 +45,7 @@
     X(TABLE_UNKNOWN, 303, 404, 4, "no such table", "see 'sheaf product show'")                     \
     X(FIELD_UNKNOWN, 304, 400, 2, "no such field", "see 'sheaf product show'")                     \
     X(ROW_ABSENT, 305, 404, 4, "no row with this key", "check the key")                            \
-    X(NO_SUCH_PATH, 306, 404, 4, "nothing is served at this path",                                 \
-      "see /openapi.json or the reference")                                                        \
+    X(NO_SUCH_PATH, 306, 404, 4, "nothing is served at this path", "see the reference")            \
     X(METHOD_NOT_ALLOWED, 307, 405, 2, "method is not allowed here", "see the reference")          \
     X(POSITION_GONE, 308, 410, 6, "position is no longer held", "read a snapshot, then follow")    \
     X(BAD_CURSOR, 309, 400, 2, "cursor is not valid here", "start again without a cursor")         \
