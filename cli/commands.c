@@ -97,6 +97,12 @@ static const struct flag audit_ls_flags[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct flag token_flags[] = {
+    {"key", 0, "FILE", "sign with this key file, for a mesh that does not run here"},
+    {"mesh", 0, "ID", "with --key: the id of that mesh"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct command table[] = {
     {"dev", GROUP_START, "Run a hub and leaves on this machine", "", 0, 0,
      "sheaf dev --leaf sales --leaf marketing -d\n"
@@ -158,7 +164,10 @@ static const struct command table[] = {
     {"audit verify", GROUP_OTHER, "Check numbers, chain and signatures of the audit log", "", 0, 0,
      "sheaf audit verify", NULL, cmd_audit_verify},
     {"token create", GROUP_OTHER, "Print a token for other HTTP tools; good for ten minutes", "", 0,
-     0, "sheaf token create --as sales", NULL, cmd_token_create},
+     0,
+     "sheaf token create --as sales\n"
+     "sheaf token create --as platform --key hub/keys/platform.seed --mesh mabc",
+     token_flags, cmd_token_create},
     {"version", GROUP_OTHER, "Print the version", "", 0, 0, "sheaf version", NULL, cmd_version},
     {"help", GROUP_OTHER, "Help on a command, on exit-codes, or the whole reference",
      "[COMMAND | exit-codes | reference]", 0, 3, "sheaf help access request\nsheaf help exit-codes",

@@ -116,13 +116,31 @@ static bool is_known(const struct context *c, const char *domain)
     return strcmp(domain, SF_TOKEN_PLATFORM) == 0 || context_leaf(c, domain) != NULL;
 }
 
+enum sf_code identity_parse(const char *as, struct identity *ret, struct sf_error *err)
+{
+    const char *user = getenv("USER");
+    size_t n = strcspn(as, "/");
+
+    if (as[n] == '/') {
+        user = as + n + 1;
+    }
+    if (user == NULL || user[0] == '\0') {
+        user = "dev";
+    }
+    if (n >= sizeof(ret->domain) || strlen(user) >= sizeof(ret->user)) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "--as: the name is too long");
+    }
+    (void)snprintf(ret->domain, sizeof(ret->domain), "%.*s", (int)n, as);
+    (void)snprintf(ret->user, sizeof(ret->user), "%s", user);
+    return SF_OK;
+}
+
 enum sf_code context_identity(const struct context *c, const char *as, const char *implied,
                               struct identity *ret, struct sf_error *err)
 {
-    const char *user = getenv("USER");
     const char *domain = as;
     char domains[200];
-    size_t n = 0;
+    enum sf_code code = SF_OK;
 
     list_domains(c, domains, sizeof(domains));
     if (domain == NULL && implied != NULL && is_known(c, implied)) {
@@ -135,18 +153,10 @@ enum sf_code context_identity(const struct context *c, const char *as, const cha
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_CONTEXT,
                           "say with --as which domain acts; there are: %s", domains);
     }
-    n = strcspn(domain, "/");
-    if (domain[n] == '/') {
-        user = domain + n + 1;
+    code = identity_parse(domain, ret, err);
+    if (code != SF_OK) {
+        return code;
     }
-    if (user == NULL || user[0] == '\0') {
-        user = "dev";
-    }
-    if (n >= sizeof(ret->domain) || strlen(user) >= sizeof(ret->user)) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "--as: the name is too long");
-    }
-    (void)snprintf(ret->domain, sizeof(ret->domain), "%.*s", (int)n, domain);
-    (void)snprintf(ret->user, sizeof(ret->user), "%s", user);
     if (!is_known(c, ret->domain)) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REFERENCE,
                           "this mesh runs no leaf of domain '%s'; there are: %s", ret->domain,
@@ -175,23 +185,29 @@ enum sf_code context_key(const struct context *c, const struct identity *who, st
     return code == SF_OK ? SF_OK : sf_error_wrap(err, "key of %s", who->domain);
 }
 
-enum sf_code context_token(const struct context *c, const struct identity *who, struct sf_buf *ret,
-                           struct sf_error *err)
+enum sf_code identity_token(const struct identity *who, const char *mesh, const struct sf_seed *key,
+                            struct sf_buf *ret, struct sf_error *err)
 {
     struct sf_token token = {.issued_s = (int64_t)time(NULL)};
-    struct sf_seed key = {0};
-    enum sf_code code = context_key(c, who, &key, err);
 
-    if (code != SF_OK) {
-        return code;
-    }
     token.expires_s = token.issued_s + TOKEN_LIFETIME_S;
     (void)snprintf(token.issuer, sizeof(token.issuer), "%s", who->domain);
     (void)snprintf(token.subject, sizeof(token.subject), "%s", who->user);
-    (void)snprintf(token.mesh, sizeof(token.mesh), "%s", c->mesh);
+    (void)snprintf(token.mesh, sizeof(token.mesh), "%s", mesh);
     (void)snprintf(token.roles[0].text, sizeof(token.roles[0].text), "owner");
     token.role_count = 1;
-    code = sf_token_make(&token, &key, ret, err);
-    sf_seed_done(&key);
+    return sf_token_make(&token, key, ret, err);
+}
+
+enum sf_code context_token(const struct context *c, const struct identity *who, struct sf_buf *ret,
+                           struct sf_error *err)
+{
+    struct sf_seed key = {0};
+    enum sf_code code = context_key(c, who, &key, err);
+
+    if (code == SF_OK) {
+        code = identity_token(who, c->mesh, &key, ret, err);
+        sf_seed_done(&key);
+    }
     return code;
 }

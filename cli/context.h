@@ -54,6 +54,14 @@ struct identity {
     char user[CONTEXT_USER_MAX];
 };
 
+/* DOMAIN[/USER], the user by default from the environment; any name. SF_INVALID, E0801: too long.
+ */
+enum sf_code identity_parse(const char *as, struct identity *ret,
+                            struct sf_error *err) SF_MUST_CHECK;
+/* Appends a token of @who in the mesh @mesh for 10 minutes, signed by @key. */
+enum sf_code identity_token(const struct identity *who, const char *mesh, const struct sf_seed *key,
+                            struct sf_buf *ret, struct sf_error *err) SF_MUST_CHECK;
+
 /*
  * @as as given (DOMAIN[/USER]), or NULL; then @implied (may be NULL), when it is one of this mesh;
  * then the only domain there is. "platform" is an identity as well. SF_INVALID, E0802: none can be
