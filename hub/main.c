@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 
 #include "common/sys/crypto.h"
@@ -64,8 +65,13 @@ static void on_stopped(void *data)
 
 static void on_signal(int number, void *data)
 {
-    (void)number;
-    stop(data);
+    struct sf_error err;
+
+    if (number != SIGHUP) {
+        stop(data);
+    } else if (sf_log_reopen(&err) != SF_OK) {
+        (void)complain(&err);
+    }
 }
 
 static enum sf_code serve(struct options *o, struct program *p, struct sf_error *err)

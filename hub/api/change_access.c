@@ -9,7 +9,11 @@
 #include "proto/errors.h"
 #include "proto/subjects.h"
 
-enum { GRANTS_PER_CONSUMER_MAX = 2000 }; /* an account's JWT takes about 5,000 imports */
+enum {
+    GRANTS_PER_CONSUMER_MAX = 2000,     /* an account's JWT takes about 5,000 imports */
+    BUNDLE_BYTES_MAX = 3 * 1024 * 1024, /* a domain's account takes messages of 4 MiB */
+    BUNDLE_BYTES_PER_GRANT = 512,       /* names, ids and keys beside the columns */
+};
 
 static char *text(const char *s)
 {
@@ -142,6 +146,29 @@ static size_t grants_held(const struct registry *r, const struct registry_domain
     return count;
 }
 
+/* That the owner's bundle, which holds every consent twice at most, still fits into a message. */
+static enum sf_code check_bundle(const struct registry *r, const struct registry_domain *owner,
+                                 size_t added, struct sf_error *err)
+{
+    struct sf_map_entry *entry;
+    size_t at = 0;
+    size_t bytes = 2 * added + BUNDLE_BYTES_PER_GRANT;
+
+    while ((entry = sf_map_next(&r->active, &at)) != NULL) {
+        const struct registry_grant *g = entry->value;
+
+        if (g->request->product->owner == owner) {
+            bytes += 2 * g->decision.size + BUNDLE_BYTES_PER_GRANT;
+        }
+    }
+    if (bytes > BUNDLE_BYTES_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
+                          "the grants of %s are at their limit: grant whole tables, or end some",
+                          owner->name);
+    }
+    return SF_OK;
+}
+
 static enum sf_code check_decision(const struct change_decision *c,
                                    const struct registry_request *q, const struct consent *consent,
                                    const Sheaf__V1__Decision *decision, struct sf_error *err)
@@ -176,7 +203,8 @@ static enum sf_code check_decision(const struct change_decision *c,
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%s has %d grants, the limit",
                           q->consumer->name, GRANTS_PER_CONSUMER_MAX);
     }
-    return SF_OK;
+    return decision->approved ? check_bundle(r, q->product->owner, c->signed_bytes.size, err)
+                              : SF_OK;
 }
 
 /* The grant as the event keeps it; without the consent, which stands beside it. */
