@@ -190,7 +190,7 @@ static FILE *result_stream(const struct cli *cli)
 }
 
 /* __attribute__ because gcc otherwise takes its own UBSan check for a NULL that might come. */
-__attribute__((nonnull)) static void put_line(FILE *to, const char *fmt, va_list ap)
+__attribute__((nonnull)) SF_PRINTF(2, 0) static void put_line(FILE *to, const char *fmt, va_list ap)
 {
     (void)vfprintf(to, fmt, ap);
     (void)fputc('\n', to);

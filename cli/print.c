@@ -168,21 +168,23 @@ static void widen(struct print *p, size_t column, unsigned width)
 /* Writes the rows held, with a header the first time. */
 static void flush_list(struct print *p)
 {
-    if (p->column_count == 0) {
+    const size_t columns = p->column_count;
+
+    if (columns == 0) {
         return;
     }
-    for (size_t i = 0; !p->header_done && i < p->column_count; i++) {
+    for (size_t i = 0; !p->header_done && i < columns; i++) {
         widen(p, i, print_width(sf_slice_text(p->columns[i])));
     }
     for (size_t i = 0; i < p->cell_count; i++) {
-        widen(p, i % p->column_count, print_width(cell_text(p, &p->cells[i])));
+        widen(p, i % columns, print_width(cell_text(p, &p->cells[i])));
     }
-    for (size_t i = 0; !p->header_done && i < p->column_count; i++) {
+    for (size_t i = 0; !p->header_done && i < columns; i++) {
         put_cell(p, i, sf_slice_text(p->columns[i]));
     }
     p->header_done = true;
     for (size_t i = 0; i < p->cell_count; i++) {
-        put_cell(p, i % p->column_count, cell_text(p, &p->cells[i]));
+        put_cell(p, i % columns, cell_text(p, &p->cells[i]));
     }
     p->cell_count = 0;
     sf_buf_clear(&p->text);
