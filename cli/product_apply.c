@@ -1,15 +1,27 @@
 #include "cli/product_apply.h"
 
 #include <stdio.h>
+#include <string.h>
 
-/* What governance remarks on, without refusing. */
-static void show_findings(struct cli *cli, const struct sf_json *findings)
+/* Every error of a refusal; warnings were shown when the file was read. */
+static void show_errors(struct api *a)
 {
-    for (struct sf_json_iter it = sf_json_iter(findings); sf_json_next(&it);) {
-        const char *text = "";
+    const struct sf_json *answer = NULL;
+    struct sf_slice rest = {0};
+    struct sf_error ignored;
 
-        (void)sf_json_as_text(sf_json_get(it.value, "text"), &text);
-        cli_warn(cli, "%s", text);
+    if (a->answer.status / 100 != 4 || api_json(a, &answer, &ignored) != SF_OK ||
+        !sf_json_as_slice(sf_json_get(answer, "findings"), &rest)) {
+        return;
+    }
+    while (rest.size > 0) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.size);
+        const size_t n = end == NULL ? rest.size : (size_t)(end - rest.data);
+
+        if (n > 6 && memcmp(rest.data, "error[", 6) == 0) {
+            (void)fprintf(a->cli->err, "product.yaml: %.*s\n", (int)n, (const char *)rest.data);
+        }
+        rest = end == NULL ? (struct sf_slice){0} : sf_slice_of(end + 1, rest.size - n - 1);
     }
 }
 
@@ -28,7 +40,11 @@ enum sf_code product_apply(struct api *a, const struct product_ref *r, struct sf
         &(struct api_call){
             .method = "PUT", .path = path, .content_type = "application/yaml", .body = yaml},
         err);
-    code = code == SF_OK ? api_json(a, &answer, err) : code;
+    if (code != SF_OK) {
+        show_errors(a);
+        return code;
+    }
+    code = api_json(a, &answer, err);
     if (code != SF_OK) {
         return code;
     }
@@ -36,7 +52,6 @@ enum sf_code product_apply(struct api *a, const struct product_ref *r, struct sf
     (void)sf_json_as_bool(sf_json_get(answer, "changed"), &ret->changed);
     (void)sf_json_as_text(sf_json_get(answer, "version"), &version);
     (void)snprintf(ret->version, sizeof(ret->version), "%s", version);
-    show_findings(a->cli, sf_json_get(answer, "findings"));
     return SF_OK;
 }
 

@@ -193,10 +193,13 @@ static void hub_answered(void *data, const Sheaf__V1__ApplyReply *reply, const s
     for (size_t i = 0; i < reply->n_findings; i++) {
         const Sheaf__V1__Finding *f = reply->findings[i];
 
-        sf_buf_printf(&findings, "%s%s\n", f->is_error ? "" : "warning: ", f->text);
         if (!f->is_error) {
+            sf_buf_printf(&findings, "warning: %s\n", f->text);
             sf_buf_printf(&a->warnings, "warning: %s\n", f->text);
-        } else if (number == 0) {
+            continue;
+        }
+        sf_buf_printf(&findings, "error[SHEAF-E%04u]: %s\n", f->number, f->text);
+        if (number == 0) {
             number = (uint16_t)f->number;
             first = f->text;
         }

@@ -119,10 +119,15 @@ static enum sf_code compare(struct review *r, const struct sf_product *before, s
     return code;
 }
 
-/* The same version again: fine with the same bytes, else a change without a new number. */
+/* The same version again: fine with the same bytes while it is the newest, else a change without a
+ * new number. */
 static enum sf_code check_repeat(struct review *r, const struct review_input *in,
                                  struct sf_error *err)
 {
+    if (in->same_major != NULL &&
+        sf_version_compare(&r->product->version, &in->same_major->version) < 0) {
+        return compare(r, in->same_major, err);
+    }
     if (sf_slice_equal(in->yaml, in->same_version_yaml)) {
         r->changed = false;
         return SF_OK;

@@ -14,7 +14,7 @@ struct review_input {
     struct sf_slice yaml;
     const char *domain;                  /* who applies it */
     const struct sf_product *same_major; /* newest version of the file's major, or NULL */
-    struct sf_slice same_version_yaml;   /* file of the very same version; empty: there is none */
+    struct sf_slice same_version_yaml; /* file of the very same version, newest or not; or empty */
 };
 
 struct review_finding {
