@@ -48,9 +48,6 @@ def test_same_file(m):
     assert events(m) == before
     ran = m.apply("sales", PRODUCT.replace("Orders.", "Other words."), status=6)
     assert "SHEAF-E0111" in ran.err and "next: " in ran.err and "1.0.0" in ran.err, ran
-    for lower in "0.9.0", "1.0.0", "0.0.1":
-        ran = m.apply("sales", PRODUCT.replace("1.0.0", lower).replace("Orders.", "Other."), status=6)
-        assert "SHEAF-E0111" in ran.err, ran
     assert events(m) == before and version_of(m) == "1.0.0"
 
 
@@ -106,6 +103,18 @@ def test_optional_field(m):
     assert rows(m) == wanted and version_of(m) == "1.1.0"
 
 
+def test_lower_version(m):
+    """A version that is not higher is refused"""
+    before = events(m)
+    new = PRODUCT.replace(OLD_FIELD, NEW_FIELD)
+    for lower in "1.0.0", "1.0.9":
+        ran = m.apply("sales", new.replace("1.0.0", lower), status=6)
+        assert "SHEAF-E0111" in ran.err and "next: raise the version" in ran.err, ran
+    ran = m.apply("sales", PRODUCT, status=None)  # what stood before
+    assert ran.status == 6 and "SHEAF-E0111" in ran.err, ran
+    assert events(m) == before and version_of(m) == "1.1.0"
+
+
 def test_dry_run(m):
     """A dry run says what would happen, and nothing happens"""
     before = events(m)
@@ -132,5 +141,5 @@ def test_next_major(m):
 
 
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_same_file, test_breaking_changes, test_optional_field, test_dry_run,
+    sys.exit(fixture.run([test_same_file, test_breaking_changes, test_optional_field, test_lower_version, test_dry_run,
                           test_next_major], ["sales", "marketing"]))
