@@ -194,7 +194,7 @@ static enum sf_code read_log(struct page_reader *r, struct sf_error *err)
         if (code != SF_OK) {
             return code;
         }
-        r->page.first_seq = r->page.rows == 0 ? entry.seq : r->page.first_seq;
+        r->page.first_seq = is_changes && r->page.rows == 0 ? entry.seq : r->page.first_seq;
         r->last_seq = entry.seq;
         r->page.rows++;
         r->rows_total++;
@@ -240,6 +240,10 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
             .key = from_log ? sf_slice_text(NULL) : sf_buf_view(&r->last),
         };
 
+        code = sf_buf_check(&r->last, "cursor", err);
+        if (code != SF_OK) {
+            return code;
+        }
         code = query_cursor_make(r->options->seal_key, &place, r->cursor, sizeof(r->cursor), err);
         p->cursor = r->cursor;
     }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/alloc.h"
 #include "common/identity/creds.h"
@@ -32,6 +33,21 @@ static enum sf_code load_seed(const struct identity *id, const char *name, struc
     return code == SF_OK ? sf_seed_load_or_create(path, ret, err) : code;
 }
 
+/* Nobody but its owner may read or write a secret. */
+static enum sf_code check_secret(const char *path, struct sf_error *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0) {
+        return SF_RAISE(err, SF_IO, "'%s' cannot be read", path);
+    }
+    if ((st.st_mode & 077) != 0) {
+        return SF_RAISE(err, SF_DENIED, "'%s' may be read or written by others: chmod 600 it",
+                        path);
+    }
+    return SF_OK;
+}
+
 /* The seed of local apps, as text that NATS tools read too. */
 static enum sf_code load_app_seed(struct identity *id, struct sf_error *err)
 {
@@ -53,12 +69,17 @@ static enum sf_code load_app_seed(struct identity *id, struct sf_error *err)
         }
         return code;
     }
-    code = sf_file_read(path, sizeof(text), &file, err);
+    code = check_secret(path, err);
+    if (code == SF_OK) {
+        code = sf_file_read(path, sizeof(text), &file, err);
+    }
     if (code == SF_OK) {
         while (file.size > 0 && file.data[file.size - 1] <= ' ') {
             file.size--;
         }
         code = sf_nkey_parse_seed(sf_buf_view(&file), &kind, &id->keys.app, err);
+        code =
+            code == SF_INVALID ? SF_RAISE(err, SF_CORRUPT, "'%s' is not a key file", path) : code;
         sf_wipe(file.data, file.capacity);
     }
     sf_buf_done(&file);
@@ -155,6 +176,7 @@ static enum sf_code load_identity(struct identity *id, struct sf_error *err)
     code = sf_file_read(path, IDENTITY_BYTES_MAX, &file, err);
     if (code == SF_OK) {
         code = sf_json_parse(sf_buf_view(&file), &doc, err);
+        code = code == SF_INVALID ? SF_RAISE(err, SF_CORRUPT, "%s is not JSON", path) : code;
     }
     return code == SF_OK ? parse_identity(sf_json_root(doc), id, err) : code;
 }

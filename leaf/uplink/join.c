@@ -154,6 +154,12 @@ static enum sf_code read_joined(const struct sf_json *v, const struct join_reque
     return SF_OK;
 }
 
+static enum sf_code raise_other_mesh(const struct join_request *q, struct sf_error *err)
+{
+    return SF_RAISE(err, SF_CONFLICT, "%s is the hub of another mesh than the one joined",
+                    q->hub_url);
+}
+
 static enum sf_code take_joined(const struct sf_json *v, const struct join_request *q,
                                 struct identity_mesh *ret, struct sf_error *err)
 {
@@ -173,8 +179,7 @@ static enum sf_code take_joined(const struct sf_json *v, const struct join_reque
     if (before->joined &&
         (strcmp(before->mesh, joined.mesh) != 0 ||
          memcmp(&before->hub_key, &joined.hub_key, sizeof(joined.hub_key)) != 0)) {
-        return SF_RAISE(err, SF_CONFLICT, "%s is the hub of another mesh than the one joined",
-                        q->hub_url);
+        return raise_other_mesh(q, err);
     }
     code = identity_store(q->identity, &joined, serve_jwt, jwt, err);
     if (code == SF_OK) {
@@ -202,6 +207,9 @@ enum sf_code join_perform(const struct join_request *q, struct identity_mesh *re
     code = call(client, "GET", url, sf_slice_text(NULL), &mesh, err);
     if (code == SF_OK && !copy(sf_json_root(mesh), "mesh", mesh_id, sizeof(mesh_id))) {
         code = SF_RAISE(err, SF_CORRUPT, "%s: no mesh id", url);
+    }
+    if (code == SF_OK && q->identity->mesh.joined && strcmp(q->identity->mesh.mesh, mesh_id) != 0) {
+        code = raise_other_mesh(q, err); /* Before it is told anything. */
     }
     if (code == SF_OK) {
         code = prepare(q, mesh_id, &c, err);

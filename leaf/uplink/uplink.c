@@ -50,24 +50,33 @@ static void set_up(struct uplink *u, bool is_up, const struct sf_error *why)
     }
 }
 
-static void take_reply(struct uplink *u, const Sheaf__V1__PollReply *reply)
+/* SF_DENIED: the leaf refuses the bundle, so that asking at once would bring the same again. */
+static enum sf_code take_reply(struct uplink *u, const Sheaf__V1__PollReply *reply,
+                               struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
     uint64_t version = u->have_version;
+    enum sf_code code;
     uint8_t *at;
 
     if (reply->bundle == NULL) {
-        return;
+        return SF_OK;
     }
     at = sf_buf_reserve(&bytes, sheaf__v1__signed__get_packed_size(reply->bundle));
-    if (at == NULL) {
-        return;
+    if (at != NULL) {
+        bytes.size += sheaf__v1__signed__pack(reply->bundle, at);
     }
-    bytes.size += sheaf__v1__signed__pack(reply->bundle, at);
-    if (u->options.on_bundle(u->options.data, sf_buf_view(&bytes), &version)) {
-        u->have_version = version;
-        sf_gauge_set(&u->bundle_version, (int64_t)version);
+    code = sf_buf_check(&bytes, "bundle", err);
+    if (code != SF_OK) {
+        return code;
     }
+    if (!u->options.on_bundle(u->options.data, sf_buf_view(&bytes), &version)) {
+        return SF_RAISE(err, SF_DENIED, "bundle version %llu is refused",
+                        (unsigned long long)reply->current_version);
+    }
+    u->have_version = version;
+    sf_gauge_set(&u->bundle_version, (int64_t)version);
+    return SF_OK;
 }
 
 static enum sf_code read_reply(struct uplink *u, const struct sf_bus_msg *m, struct sf_error *err)
@@ -82,9 +91,10 @@ static enum sf_code read_reply(struct uplink *u, const struct sf_bus_msg *m, str
     if (reply == NULL) {
         return SF_RAISE(err, SF_CORRUPT, "the hub's answer to a poll cannot be read");
     }
-    take_reply(u, reply);
+    u->answered_ns = sf_rt_now_ns(u->options.rt);
+    code = take_reply(u, reply, err);
     sheaf__v1__poll_reply__free_unpacked(reply, NULL);
-    return SF_OK;
+    return code;
 }
 
 static void pause_then_poll(struct uplink *u, const struct sf_error *why)
@@ -113,7 +123,6 @@ static void poll_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
         pause_then_poll(u, &err);
         return;
     }
-    u->answered_ns = sf_rt_now_ns(u->options.rt);
     set_up(u, true, NULL);
     poll_start(u);
 }
@@ -299,7 +308,7 @@ enum sf_code uplink_apply_product(struct uplink *u, const struct uplink_apply *a
     code = sf_bus_request(u->options.serve, &u->call,
                           &(struct sf_bus_msg){.subject = subject, .data = sf_buf_view(&body)},
                           UPLINK_CALL_TIMEOUT_NS, err);
-    if (code == SF_UNAVAILABLE) {
+    if ((code == SF_UNAVAILABLE || code == SF_CLOSED) && err != NULL) {
         err->number = SHEAF_E_HUB_UNREACHABLE;
     }
     if (code == SF_OK) {

@@ -25,7 +25,8 @@ struct uplink_options {
     struct sf_bus *serve; /* borrowed */
     const char *domain;
     struct sf_metrics *metrics;
-    /* A Signed bundle came. True: it is in force now as *ret_version; false: refused. */
+    /* A Signed bundle came. True: it is in force now as *ret_version; false: refused, and the
+     * next poll waits UPLINK_RETRY_NS. */
     bool (*on_bundle)(void *data, struct sf_slice signed_bundle, uint64_t *ret_version);
     /* Fills heads, version and so on; what it points to stays until the next call. */
     void (*fill_poll)(void *data, Sheaf__V1__PollRequest *poll);

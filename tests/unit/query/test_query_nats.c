@@ -1,0 +1,389 @@
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+
+#include "common/bus/service.h"
+#include "common/sys/seal.h"
+#include "leaf/query/query_nats.h"
+#include "proto/errors.h"
+#include "proto/subjects.h"
+#include "tests/lib/fake_bus.h"
+#include "tests/lib/leaf_world.h"
+
+static const uint8_t seal_key[SF_SEAL_KEY_SIZE] = {5};
+
+struct fixture {
+    struct leaf_world w;
+    struct queries *queries;
+    struct fake_broker *broker;
+    struct sf_bus *bus;
+    struct query_nats *own;    /* q.sales.> */
+    struct query_nats *others; /* dpq.sales.*.> */
+    struct sf_bus *asker;
+    struct sf_bus_sub inbox;
+    unsigned messages;
+    unsigned ends; /* empty messages without headers */
+    char answer[16384];
+    char error[32];    /* Sheaf-Error */
+    char status[8];    /* Nats-Service-Error-Code */
+    char position[64]; /* of the last page */
+    char head[64];
+    char count[32];
+    char cursor[QUERY_CURSOR_MAX];
+    size_t bytes;
+};
+
+static void keep(char *to, size_t size, const struct sf_bus_msg *m, const char *name)
+{
+    const char *value = sf_bus_msg_header(m, name);
+
+    (void)snprintf(to, size, "%s", value == NULL ? "-" : value);
+}
+
+static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct fixture *f = sub->data;
+
+    if (m->data.size == 0 && m->header_count == 0) {
+        f->ends++;
+        return;
+    }
+    assert_int_equal(f->ends, 0); /* Nothing behind the end. */
+    assert_true(m->header_count > 0);
+    f->messages++;
+    f->bytes += m->data.size;
+    (void)snprintf(f->answer, sizeof(f->answer), "%.*s",
+                   (int)(m->data.size < sizeof(f->answer) ? m->data.size : 0),
+                   (const char *)m->data.data);
+    keep(f->error, sizeof(f->error), m, HEADER_ERROR_ID);
+    keep(f->status, sizeof(f->status), m, HEADER_ERROR_CODE);
+    keep(f->position, sizeof(f->position), m, HEADER_POSITION);
+    keep(f->head, sizeof(f->head), m, HEADER_HEAD);
+    keep(f->count, sizeof(f->count), m, HEADER_COUNT);
+    keep(f->cursor, sizeof(f->cursor), m, HEADER_CURSOR);
+}
+
+static void setup(struct fixture *f)
+{
+    static const struct world_grant one = {.id = "G-1"};
+
+    *f = (struct fixture){0};
+    leaf_world_init(&f->w, 5);
+    (void)leaf_world_add(&f->w, world_orders);
+    leaf_world_grant(&f->w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
+    const struct queries_options options = {
+        .rt = &f->w.stores.sim.rt,
+        .store = f->w.stores.store,
+        .serving = &f->w.serving,
+        .seal_key = seal_key,
+    };
+
+    assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
+    f->broker = fake_broker_new(&f->w.stores.sim.rt);
+    f->bus = fake_bus_connect(f->broker);
+    f->asker = fake_bus_connect(f->broker);
+    f->inbox = (struct sf_bus_sub){.on_msg = on_answer, .data = f};
+    assert_int_equal(sf_bus_subscribe(f->asker, &f->inbox, "inbox", NULL, NULL), SF_OK);
+    assert_int_equal(query_nats_new(f->bus, f->queries, "q.sales.>", &f->own, NULL), SF_OK);
+    assert_int_equal(query_nats_new(f->bus, f->queries, "dpq.sales.*.>", &f->others, NULL), SF_OK);
+    rt_sim_run(&f->w.stores.sim);
+}
+
+static void teardown(struct fixture *f)
+{
+    query_nats_free(f->own);
+    query_nats_free(f->others);
+    rt_sim_run(&f->w.stores.sim);
+    assert_int_equal(queries_pending(f->queries), 0);
+    queries_free(f->queries);
+    fake_broker_free(f->broker);
+    leaf_world_done(&f->w);
+}
+
+static void send_request(struct fixture *f, const char *subject, const char *body)
+{
+    const struct sf_bus_msg m = {.subject = subject, .reply = "inbox", .data = sf_slice_text(body)};
+
+    f->messages = 0;
+    f->ends = 0;
+    f->bytes = 0;
+    assert_int_equal(sf_bus_publish(f->asker, &m, NULL), SF_OK);
+}
+
+static void ask(struct fixture *f, const char *subject, const char *body)
+{
+    send_request(f, subject, body);
+    rt_sim_run(&f->w.stores.sim);
+    assert_int_equal(f->ends, 1);
+    assert_true(f->messages > 0);
+}
+
+static void assert_error(struct fixture *f, const char *id, const char *status)
+{
+    assert_int_equal(f->messages, 1);
+    assert_string_equal(f->error, id);
+    assert_string_equal(f->status, status);
+    assert_non_null(strstr(f->answer, id)); /* A problem document. */
+}
+
+static void put_two(struct fixture *f)
+{
+    leaf_world_write(&f->w, leaf_world_table(&f->w, "orders"),
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"a\",\"email\":\"x@y.no\"}}\n"
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"b\",\"note\":\"n\"}}\n");
+}
+
+static void the_owners_apps_read_everything(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    ask(&f, "q.sales.orders.get", "{\"table\":\"orders\",\"key\":[\"a\"]}");
+    assert_string_equal(f.answer, "{\"order_id\":\"a\",\"amount\":null,\"note\":null,"
+                                  "\"email\":\"x@y.no\",\"token\":null}\n");
+    assert_string_equal(f.position, "1:2");
+    assert_string_equal(f.head, "1:2");
+    assert_string_equal(f.count, "1");
+    assert_string_equal(f.error, "-");
+    ask(&f, "q.sales.orders.scan",
+        "{\"table\":\"orders\",\"select\":[\"order_id\"],\"limit\":1,\"format\":\"csv\"}");
+    assert_string_equal(f.answer, "order_id\na\n");
+    assert_string_not_equal(f.cursor, "-");
+    ask(&f, "q.sales.orders.changes", "{\"table\":\"orders\",\"after\":\"1:1\"}");
+    assert_memory_equal(f.answer, "{\"seq\":2,\"op\":\"upsert\",", 23);
+    assert_string_equal(f.position, "1:2-2");
+    assert_string_equal(f.cursor, "1:2");
+    teardown(&f);
+}
+
+static void other_domains_read_their_view_of_what_was_granted(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.scan", "{\"table\":\"orders\"}");
+    assert_string_equal(f.answer, "{\"order_id\":\"a\",\"amount\":null,\"note\":null}\n"
+                                  "{\"order_id\":\"b\",\"amount\":null,\"note\":\"n\"}\n");
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.get",
+        "{\"table\":\"orders\",\"key\":[\"a\"],\"select\":[\"email\",\"token\"]}");
+    assert_string_equal(f.answer, "{}\n");
+    ask(&f, "dpq.sales.SOMEBODYELSE.orders.scan", "{\"table\":\"orders\"}");
+    assert_error(&f, "SHEAF-E0401", "403");
+    assert_null(strstr(f.answer, "a@"));
+    teardown(&f);
+}
+
+static void describe_shows_what_the_caller_may_know(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    ask(&f, "q.sales.orders.describe", "");
+    assert_non_null(strstr(f.answer, "{\"apiVersion\":\"sheaf/v1\",\"kind\":\"Product\","
+                                     "\"product\":\"sales/orders\",\"version\":\"1.0.0\","
+                                     "\"major\":1,\"status\":\"active\",\"owner\":\"team-sales\","
+                                     "\"description\":\"Orders and clicks.\",\"tables\":["));
+    assert_non_null(strstr(f.answer,
+                           "{\"name\":\"orders\",\"kind\":\"state\",\"key\":[\"order_id\"],"
+                           "\"position\":\"1:2\",\"rows\":2,\"quarantined\":0,"));
+    assert_non_null(strstr(f.answer, "{\"name\":\"amount\",\"number\":2,\"type\":\"decimal(12,2)\","
+                                     "\"required\":false,\"class\":\"\",\"unit\":\"EUR\"}"));
+    assert_non_null(strstr(f.answer, "{\"name\":\"email\",\"number\":4,\"type\":\"string\","
+                                     "\"required\":false,\"class\":\"pii\","
+                                     "\"description\":\"Of the buyer.\"}"));
+    assert_null(strstr(f.answer, "\"grant\""));
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.describe", "{}");
+    assert_non_null(strstr(f.answer, "\"grant\":\"G-1\""));
+    assert_null(strstr(f.answer, "quarantined"));
+    assert_null(strstr(f.answer, "email"));
+    assert_null(strstr(f.answer, "token"));
+    assert_null(strstr(f.answer, "\"ip\""));
+    assert_non_null(strstr(f.answer, "\"amount\""));
+    ask(&f, "dpq.sales.SOMEBODYELSE.orders.describe", "{}");
+    assert_error(&f, "SHEAF-E0401", "403");
+    teardown(&f);
+}
+
+static void whatever_is_wrong_is_told_by_its_number(void **state)
+{
+    static const struct {
+        const char *subject;
+        const char *body;
+        const char *error;
+        const char *status;
+    } cases[] = {
+        {"q.sales.nothing.scan", "{}", "SHEAF-E0302", "404"},
+        {"q.sales.orders.scan", "{\"table\":\"orders\",\"major\":2}", "SHEAF-E0302", "404"},
+        {"q.sales.orders.scan", "{}", "SHEAF-E0303", "404"},
+        {"q.sales.orders.sing", "{\"table\":\"orders\"}", "SHEAF-E0306", "404"},
+        {"q.sales.orders.scan", "{\"table\":\"orders\",\"x\":1}", "SHEAF-E0301", "400"},
+        {"q.sales.orders.scan", "{\"table\"", "SHEAF-E0301", "400"},
+        {"q.sales.orders.scan", "[]", "SHEAF-E0301", "400"},
+        {"q.sales.orders.scan", "{\"table\":\"orders\",\"cursor\":\"x\"}", "SHEAF-E0309", "400"},
+        {"q.sales.orders.scan", "{\"table\":\"orders\",\"select\":[\"x\"]}", "SHEAF-E0304", "400"},
+        {"q.sales.orders.get", "{\"table\":\"orders\",\"key\":[\"z\"]}", "SHEAF-E0305", "404"},
+        {"q.sales.orders.changes", "{\"table\":\"orders\",\"after\":\"1:9\"}", "SHEAF-E0308",
+         "410"},
+        {"q.sales.orders.a.b", "{}", "SHEAF-E0306", "404"},
+        {"q.sales.orders", "{}", "SHEAF-E0306", "404"},
+    };
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        ask(&f, cases[i].subject, cases[i].body);
+        if (f.messages != 1 || strcmp(f.error, cases[i].error) != 0 ||
+            strcmp(f.status, cases[i].status) != 0) {
+            fail_msg("%s %s: %s %s", cases[i].subject, cases[i].body, f.error, f.status);
+        }
+        assert_non_null(strstr(f.answer, cases[i].error));
+    }
+    teardown(&f);
+}
+
+static void an_expired_bundle_serves_the_owner_only(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    rt_sim_set_wall_us(&f.w.stores.sim, f.w.serving.grants->expires_us);
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.scan", "{\"table\":\"orders\"}");
+    assert_error(&f, "SHEAF-E0707", "503");
+    ask(&f, "q.sales.orders.scan", "{\"table\":\"orders\"}");
+    assert_string_equal(f.error, "-");
+    teardown(&f);
+}
+
+static void put_large(struct fixture *f, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct sf_buf line = {0};
+
+        sf_buf_printf(&line,
+                      "{\"op\":\"upsert\",\"row\":{\"order_id\":\"%u\",\"note\":\"%0200000u\"}}\n",
+                      i, i);
+        leaf_world_write(&f->w, leaf_world_table(&f->w, "orders"), sf_buf_cstr(&line));
+        sf_buf_done(&line);
+    }
+}
+
+static void a_long_answer_comes_in_pages_and_ends(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_large(&f, 7);
+    ask(&f, "q.sales.orders.scan",
+        "{\"table\":\"orders\",\"select\":[\"note\"],\"format\":\"csv\"}");
+    assert_int_equal(f.messages, 3);
+    assert_int_equal(f.bytes, 5 + 7 * 200001);
+    assert_string_equal(f.count, "7");
+    assert_string_equal(f.cursor, "-");
+    teardown(&f);
+}
+
+static bool has_page(void *data)
+{
+    return ((struct fixture *)data)->messages > 0;
+}
+
+static void a_revoked_asker_gets_an_error_instead_of_the_next_page(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_large(&f, 7);
+    send_request(&f, "dpq.sales." WORLD_ACCOUNT ".orders.scan", "{\"table\":\"orders\"}");
+    assert_true(rt_sim_run_until(&f.w.stores.sim, has_page, &f, 10 * SF_NS_PER_S));
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 2});
+    rt_sim_run(&f.w.stores.sim);
+    assert_string_equal(f.error, "SHEAF-E0401");
+    assert_int_equal(f.ends, 1);
+    assert_true(f.messages <= 3);
+    teardown(&f);
+}
+
+static void a_bus_that_goes_away_ends_answers_in_silence(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_large(&f, 7);
+    send_request(&f, "q.sales.orders.scan", "{\"table\":\"orders\"}");
+    assert_true(rt_sim_run_until(&f.w.stores.sim, has_page, &f, 10 * SF_NS_PER_S));
+    fake_bus_set_connected(f.bus, false);
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(queries_pending(f.queries), 0);
+    fake_bus_set_connected(f.bus, true);
+    rt_sim_run(&f.w.stores.sim);
+    fake_broker_knobs(f.broker)->busy = 1; /* The page is refused. */
+    const struct sf_bus_msg m = {.subject = "q.sales.orders.scan",
+                                 .reply = "inbox",
+                                 .data = SF_LITERAL("{\"table\":\"orders\"}")};
+
+    fake_broker_knobs(f.broker)->busy = 0;
+    assert_int_equal(sf_bus_publish(f.asker, &m, NULL), SF_OK);
+    fake_broker_knobs(f.broker)->busy = 1;
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(queries_pending(f.queries), 0);
+    teardown(&f);
+}
+
+static void freeing_it_in_the_middle_of_answers_is_fine(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 60; n++) {
+        struct fixture f;
+
+        setup(&f);
+        put_large(&f, 4);
+        send_request(&f, "q.sales.orders.scan", "{\"table\":\"orders\"}");
+        for (unsigned i = 0; i < n && rt_sim_step(&f.w.stores.sim); i++) {
+        }
+        teardown(&f);
+    }
+}
+
+static void a_request_without_a_reply_is_nobodys(void **state)
+{
+    const struct sf_bus_msg m = {.subject = "q.sales.orders.scan"};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    assert_int_equal(sf_bus_publish(f.asker, &m, NULL), SF_OK);
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(f.messages + f.ends, 0);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_owners_apps_read_everything),
+        cmocka_unit_test(other_domains_read_their_view_of_what_was_granted),
+        cmocka_unit_test(describe_shows_what_the_caller_may_know),
+        cmocka_unit_test(whatever_is_wrong_is_told_by_its_number),
+        cmocka_unit_test(an_expired_bundle_serves_the_owner_only),
+        cmocka_unit_test(a_long_answer_comes_in_pages_and_ends),
+        cmocka_unit_test(a_revoked_asker_gets_an_error_instead_of_the_next_page),
+        cmocka_unit_test(a_bus_that_goes_away_ends_answers_in_silence),
+        cmocka_unit_test(freeing_it_in_the_middle_of_answers_is_fine),
+        cmocka_unit_test(a_request_without_a_reply_is_nobodys),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
