@@ -8,14 +8,15 @@
  * and a problem document (RFC 9457 with "code" and "next"), then the empty message.
  *
  *   Threads   Loop thread.
- *   Limits    Pages of at most SF_SERVICE_PAGE_MAX bytes.
+ *   Limits    Pages of at most SF_SERVICE_PAGE_MAX bytes: half a MiB and the largest row, which as
+ *             JSON takes six times its size when it is full of control characters.
  */
 #pragma once
 
 #include "common/base/buf.h"
 #include "common/bus/bus.h"
 
-enum { SF_SERVICE_PAGE_MAX = 1024 * 1024 };
+enum { SF_SERVICE_PAGE_MAX = 3 * 1024 * 1024 };
 
 /* --- answering -------------------------------------------------------------------------------- */
 

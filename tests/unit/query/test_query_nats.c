@@ -293,6 +293,31 @@ static void a_long_answer_comes_in_pages_and_ends(void **state)
     teardown(&f);
 }
 
+/* A control character takes six of JSON: such a row is larger than the rest of its page. */
+static void a_row_that_is_larger_as_json_goes_out_whole(void **state)
+{
+    struct sf_buf line = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_large(&f, 2);
+    sf_buf_text(&line, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"2\",\"note\":\"");
+    for (unsigned i = 0; i < 170 * 1000; i++) {
+        sf_buf_text(&line, "\\u0001");
+    }
+    sf_buf_text(&line, "\"}}\n");
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"), sf_buf_cstr(&line));
+    sf_buf_done(&line);
+    ask(&f, "q.sales.orders.scan", "{\"table\":\"orders\",\"select\":[\"note\"]}");
+    assert_int_equal(f.messages, 2); /* The page was full before the end was seen. */
+    assert_string_equal(f.count, "3");
+    assert_int_equal(f.bytes, 3 * 12 + 2 * 200000 + 6 * 170000);
+    ask(&f, "q.sales.orders.changes", "{\"table\":\"orders\"}");
+    assert_string_equal(f.count, "3");
+    teardown(&f);
+}
+
 static bool has_page(void *data)
 {
     return ((struct fixture *)data)->messages > 0;
@@ -379,6 +404,7 @@ int main(void)
         cmocka_unit_test(whatever_is_wrong_is_told_by_its_number),
         cmocka_unit_test(an_expired_bundle_serves_the_owner_only),
         cmocka_unit_test(a_long_answer_comes_in_pages_and_ends),
+        cmocka_unit_test(a_row_that_is_larger_as_json_goes_out_whole),
         cmocka_unit_test(a_revoked_asker_gets_an_error_instead_of_the_next_page),
         cmocka_unit_test(a_bus_that_goes_away_ends_answers_in_silence),
         cmocka_unit_test(freeing_it_in_the_middle_of_answers_is_fine),
