@@ -23,18 +23,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/records.h"
 #include "common/base/alloc.h"
 
 enum {
-    RECORD_BYTES = 250,
-    KEY_OFFSET = 15, /* of the digits in {"order_id":"O-0000000000",... */
-    KEY_DIGITS = 10,
     TEMPLATES = 64,
     ANSWER_BYTES = 8192,
     LATENCIES_MAX = 4 * 1024 * 1024,
 };
-
-enum pattern { RISING, RANDOM, UPDATES };
 
 struct connection {
     int fd;
@@ -52,7 +48,7 @@ struct load {
     uint16_t port;
     char token[4096];
     size_t records;
-    enum pattern pattern;
+    enum records_pattern pattern;
     uint64_t first;
     uint64_t next;
     char *templates[TEMPLATES];
@@ -81,39 +77,11 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
-/* --- records ---------------------------------------------------------------------------------- */
-
-static void make_record(char *to, uint64_t seed)
-{
-    static const char *const countries[] = {"NO", "SE", "DK"};
-    uint64_t h = mix(seed + 1);
-    int n = snprintf(
-        to, RECORD_BYTES,
-        "{\"order_id\":\"O-%010u\",\"customer_id\":\"C-%07" PRIu64 "\",\"email\":\"user%07" PRIu64
-        "@example.com\",\"country\":\"%s\",\"amount\":%" PRIu64 ".%02" PRIu64
-        ",\"quantity\":%" PRIu64 ",\"ordered_at\":\"2026-%02" PRIu64 "-%02" PRIu64 "T%02" PRIu64
-        ":%02" PRIu64 ":%02" PRIu64 ".%06" PRIu64 "Z\",\"note\":\"",
-        0, (h >> 20) % 10000000, (h >> 24) % 10000000, countries[h % 3], (h >> 8) % 10000,
-        (h >> 13) % 100, (h >> 5) % 90 + 10, (h >> 9) % 12 + 1, (h >> 11) % 28 + 1, (h >> 15) % 24,
-        (h >> 17) % 60, (h >> 23) % 60, (h >> 7) % 1000000);
-
-    while (n < RECORD_BYTES - 3) {
-        h = mix(h);
-        to[n++] = (char)('a' + h % 26);
-    }
-    memcpy(to + n, "\"}\n", 3);
-}
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void make_templates(struct load *l)
 {
-    const size_t body = l->records * RECORD_BYTES;
+    const size_t body = l->records * RECORDS_BYTES;
 
     for (unsigned t = 0; t < TEMPLATES; t++) {
         char *at = sf_alloc(body + 8192);
@@ -127,7 +95,7 @@ static void make_templates(struct load *l)
                         "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
                         l->path, l->host, l->port, l->token, body);
         for (size_t i = 0; i < l->records; i++) {
-            make_record(at + head + i * RECORD_BYTES, (uint64_t)t << 32 | i);
+            records_make(at + head + i * RECORDS_BYTES, (uint64_t)t << 32 | i);
         }
         l->templates[t] = at;
         l->head_size[t] = (size_t)head;
@@ -135,33 +103,10 @@ static void make_templates(struct load *l)
     }
 }
 
-static uint64_t next_key(struct load *l)
-{
-    const uint64_t n = l->next++;
-
-    switch (l->pattern) {
-    case RISING:
-        return l->first + n;
-    case RANDOM:
-        /* A permutation of the ten-digit numbers: odd multiplier, no common factor with 10^10. */
-        return (l->first + n) % UINT64_C(10000000000) * UINT64_C(6180339887) %
-               UINT64_C(10000000000);
-    case UPDATES:
-        break;
-    }
-    return mix(n) % l->first;
-}
-
 static void patch_keys(struct load *l, char *records)
 {
     for (size_t i = 0; i < l->records; i++) {
-        uint64_t key = next_key(l);
-        char *digits = records + i * RECORD_BYTES + KEY_OFFSET;
-
-        for (int d = KEY_DIGITS - 1; d >= 0; d--) {
-            digits[d] = (char)('0' + key % 10);
-            key /= 10;
-        }
+        records_set_key(records + i * RECORDS_BYTES, records_key(l->pattern, l->first, l->next++));
     }
 }
 
@@ -341,9 +286,7 @@ int main(int argc, char **argv)
     read_target(&l, argv[1], argv[2]);
     count = strtoul(argv[3], NULL, 10);
     l.records = strtoul(argv[4], NULL, 10);
-    l.pattern = strcmp(argv[6], "random") == 0    ? RANDOM
-                : strcmp(argv[6], "updates") == 0 ? UPDATES
-                                                  : RISING;
+    l.pattern = records_pattern_of(argv[6]);
     l.first = argc > 7 ? strtoull(argv[7], NULL, 10) : 1;
     l.latencies_ns = sf_calloc(LATENCIES_MAX, sizeof(uint64_t));
     connections = sf_calloc(count, sizeof(*connections));

@@ -15,6 +15,7 @@ case ${1:-} in
     ;;
 esac
 
+IDLE=
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/sheaf-demo.XXXXXX")
 export SHEAF_DEV_DIR=$WORK/mesh
 unset SHEAF_OUTPUT
@@ -24,6 +25,7 @@ cd "$WORK"
 end() {
     status=$?
     trap - EXIT INT TERM
+    [ -z "$IDLE" ] || kill "$IDLE" 2>/dev/null || true
     "$SHEAF" dev stop >/dev/null 2>&1 || true
     if [ $status = 0 ] || [ $status = 130 ]; then
         rm -rf "$WORK"
@@ -146,4 +148,5 @@ step "The mesh goes on until Ctrl-C. In another terminal:" \
     "  sheaf status" \
     "  sheaf sub geodata/airports --since all"
 tail -f /dev/null &
-wait
+IDLE=$!
+wait "$IDLE"

@@ -249,7 +249,8 @@ void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *re
     (void)snprintf(l->nats_version, sizeof(l->nats_version), "%s", m->nats_server_version);
     take_heads(l, m);
     release(l, /* with_bundle= */ false);
-    if (!refresh(l) || strlen(reply) >= sizeof(l->held_reply)) {
+    if (!refresh(l) || strlen(reply) >= sizeof(l->held_reply) ||
+        (m->lost_hub && l->in_force == l->version)) {
         answer(l, reply, /* with_bundle= */ false);
     } else if (l->in_force == l->version) {
         hold(l, reply, LEASE_HOLD_NS);

@@ -6,6 +6,9 @@
  *
  *   HELD: a poll waits for an answer. FREE: none does. A second poll frees the first with nothing.
  *
+ * A leaf that has just started or had no answer says so, and gets one at once: it need not think
+ * for the length of a hold that we are away.
+ *
  * A leaf that asks again without the bundle it was just sent (it did not arrive, or was refused)
  * gets it again after LEASE_RESEND_NS, so that a refusal does not become a race.
  *

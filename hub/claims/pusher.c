@@ -250,7 +250,7 @@ static void end_waits(struct pusher *p, const struct directory_account *account)
         struct pusher_wait *w = SF_CONTAINER_OF(at, struct pusher_wait, link);
 
         at = at->next;
-        if (w->account == account && w->generation <= p->generation) {
+        if (w->account == account) {
             sf_list_remove(&w->link);
             sf_list_push(&over, &w->link);
         }
@@ -459,7 +459,6 @@ enum sf_code pusher_mark(struct pusher *p, const char *account, struct sf_error 
 void pusher_wait(struct pusher *p, struct pusher_wait *w, const char *account)
 {
     w->account = directory_get(p->directory, account);
-    w->generation = w->account->generation;
     sf_list_push(&p->waits, &w->link);
 }
 

@@ -23,12 +23,11 @@
 struct pusher;
 
 struct pusher_wait {
-    /* The JWT that the account had when the wait began, or a newer one, is in force everywhere. */
+    /* The account's current JWT is in force everywhere. */
     void (*done)(struct pusher_wait *w);
     void *data;
     struct sf_list link; /* private */
     const struct directory_account *account;
-    uint64_t generation;
 };
 
 struct pusher_options { /* all borrowed */

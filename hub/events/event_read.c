@@ -59,7 +59,7 @@ static enum sf_code take(struct event_read *r, const char *sequence, struct sf_s
 /* A batch that brought no event: the stream has none at @r->next, or nobody serves it now. */
 static enum sf_code nothing(const struct event_read *r, const char *status, struct sf_error *err)
 {
-    if (status != NULL && strcmp(status, "404") == 0) {
+    if (status != NULL && (strcmp(status, "404") == 0 || strcmp(status, "204") == 0)) {
         return SF_RAISE(err, SF_ABSENT, "event %lu is not there", (unsigned long)r->next);
     }
     return SF_RAISE(err, SF_UNAVAILABLE, "the event log is not served (status %.8s)",

@@ -20,6 +20,7 @@ struct uplink {
     uint64_t have_version;
     bool polling;
     uint64_t answered_ns; /* 0: never */
+    bool lost;            /* the last poll had no good answer, or there was none yet */
     bool was_up;
     struct sf_bus_call poll;
     struct sf_timer retry;
@@ -100,6 +101,7 @@ static enum sf_code read_reply(struct uplink *u, const struct sf_bus_msg *m, str
 static void pause_then_poll(struct uplink *u, const struct sf_error *why)
 {
     sf_counter_add(&u->failures, 1);
+    u->lost = true;
     if (!uplink_is_up(u)) {
         set_up(u, false, why);
     }
@@ -123,6 +125,7 @@ static void poll_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
         pause_then_poll(u, &err);
         return;
     }
+    u->lost = false;
     set_up(u, true, NULL);
     poll_start(u);
 }
@@ -139,6 +142,7 @@ static enum sf_code pack_poll(struct uplink *u, struct sf_buf *out, struct sf_er
     }
     poll.domain = domain;
     poll.have_version = u->have_version;
+    poll.lost_hub = u->lost;
     u->options.fill_poll(u->options.data, &poll);
     at = sf_buf_reserve(out, sheaf__v1__poll_request__get_packed_size(&poll));
     if (at != NULL) {
@@ -185,6 +189,7 @@ enum sf_code uplink_new(const struct uplink_options *options, uint64_t have_vers
     }
     u->options = *options;
     u->have_version = have_version;
+    u->lost = true;
     u->retry.fire = retry_fire;
     sf_counter_register(
         options->metrics,

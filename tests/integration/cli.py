@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The command line tool on a real mesh: what every command answers, to people and to programs."""
 import csv
+import http.server
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import urllib.request
 
 from mesh import EXAMPLES, main, wait_until
 
@@ -341,6 +344,51 @@ def a_subscription_starts_where_it_is_told(mesh):
     assert [c["row"]["id"] for c in changes_of(out)] == ["new"]
 
 
+class OtherKey(http.server.BaseHTTPRequestHandler):
+    """The hub, but for the key of the leaf of sales."""
+    hub = ""
+
+    def do_GET(self):
+        request = urllib.request.Request(self.hub + self.path,
+                                         headers={"Authorization": self.headers["Authorization"]})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            document = json.load(answer)
+        document["leaf_key"] = "A" * 43 + "="
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def messages_of_another_signer_are_not_believed(mesh):
+    path = mesh.data / "dev.json"
+    real = path.read_text()
+    OtherKey.hub = mesh.context()["hub"]["http"]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), OtherKey) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        context = json.loads(real)
+        context["hub"]["http"] = f"http://127.0.0.1:{server.server_address[1]}"
+        path.write_text(json.dumps(context))
+        consumer = mesh.popen("sub", "sales/stream", "-v", stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        try:
+            while b"connected" not in consumer.stderr.readline():
+                pass
+            path.write_text(real)
+            mesh.ok("product", "load", mesh.write("f.json", '[{"id":"f"}]'), "--as", "sales/stream")
+            warning = consumer.stderr.readline()
+            assert b"not signed by the owner's leaf" in warning, warning
+        finally:
+            path.write_text(real)
+            server.shutdown()
+            consumer.kill()
+            assert consumer.communicate()[0] == b""
+
+
 # --- trouble --------------------------------------------------------------------------------------
 
 def a_leaf_goes_on_without_the_hub(mesh):
@@ -422,6 +470,7 @@ TESTS = [
     only_the_owner_decides,
     a_subscription_survives_the_death_of_its_leaf,
     a_subscription_starts_where_it_is_told,
+    messages_of_another_signer_are_not_believed,
     a_leaf_goes_on_without_the_hub,
     the_audit_log_holds_and_lists_what_was_done,
     stopped_and_started_again_everything_is_there,

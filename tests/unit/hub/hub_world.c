@@ -33,7 +33,7 @@ void world_event(struct hub_world *w, Sheaf__V1__Event *e)
     struct sf_buf *bytes = &w->events[w->count];
 
     assert_true(w->count < WORLD_EVENTS_MAX);
-    w->now_us += 1000000;
+    w->now_us += w->step_us;
     e->time_us = w->now_us;
     if (*e->actor == '\0') {
         e->actor = text("test/user");
@@ -61,6 +61,7 @@ void world_init(struct hub_world *w)
     world_key(0x22, &w->domain_keys[1]);
     registry_init(&w->registry);
     w->now_us = WORLD_START_US;
+    w->step_us = 1000000;
     m.mesh = text(WORLD_MESH);
     m.hub_key = sf_control_data(sf_slice_of(w->hub_key.public_key.bytes, SF_PUBLIC_KEY_SIZE));
     e.kind_case = SHEAF__V1__EVENT__KIND_MESH_CREATED;

@@ -36,6 +36,7 @@ struct hub_world {
     struct registry registry;
     struct event_chain chain;
     int64_t now_us;
+    int64_t step_us;                        /* between two events; a second */
     struct sf_buf events[WORLD_EVENTS_MAX]; /* sealed */
     size_t count;
 };
@@ -45,7 +46,7 @@ void world_key(uint8_t byte, struct sf_seed *ret);
 /* Creates the mesh (event 1). */
 void world_init(struct hub_world *w);
 void world_done(struct hub_world *w);
-/* Seals, opens and applies @e a second after the event before it. */
+/* Seals, opens and applies @e, step_us after the event before it. */
 void world_event(struct hub_world *w, Sheaf__V1__Event *e);
 
 /* Token and join of "sales" or "marketing": two events. */

@@ -107,6 +107,28 @@ static void test_a_replay_gives_the_registry_that_was_live(void **state)
     world_done(&w);
 }
 
+static void test_claims_get_a_later_iat_with_each_change_of_one_second(void **state)
+{
+    struct hub_world w;
+    const struct registry_domain *d;
+    int64_t before;
+
+    (void)state;
+    play(&w);
+    w.step_us = 0;
+    d = registry_domain(&w.registry, "marketing");
+    before = d->iat_s;
+    world_end_grant(&w, "G-2", "revoked");
+    assert_int_equal(d->iat_s, before + 1);
+    world_request(&w, NULL, 0);
+    world_decide(&w, &(struct world_decision){.request_id = "AR-3",
+                                              .approved = true,
+                                              .until_us = w.now_us + WORLD_DAY_US});
+    assert_int_equal(d->iat_s, before + 2);
+    assert_int_equal(d->serve_iat_s, 1790000005); /* never pushed again */
+    world_done(&w);
+}
+
 static void test_lookups_find_what_is_there_and_nothing_else(void **state)
 {
     const struct registry_access access = {"marketing", "sales", "orders", 1};
@@ -316,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_replay_gives_the_registry_that_was_live),
+        cmocka_unit_test(test_claims_get_a_later_iat_with_each_change_of_one_second),
         cmocka_unit_test(test_lookups_find_what_is_there_and_nothing_else),
         cmocka_unit_test(test_an_active_version_is_preferred_to_a_higher_draft),
         cmocka_unit_test(test_events_that_do_not_fit_are_refused),

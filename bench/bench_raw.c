@@ -1,0 +1,104 @@
+/*
+ * The raw limit of durable ingest: a bare RocksDB batch writer, one sync per batch, the records of
+ * the benchmark as values under their keys, no parsing, no checks, no log.
+ *
+ *     bench_raw DIR SECONDS BATCH rising|random|updates [FIRST]
+ *
+ * The options are those of the leaf's rows as far as they matter for writing. Prints one line of
+ * JSON.
+ */
+#include <inttypes.h>
+#include <rocksdb/c.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench/records.h"
+#include "common/base/alloc.h"
+
+enum { TEMPLATES = 1000 };
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void check(const char *text)
+{
+    if (text != NULL) {
+        (void)fprintf(stderr, "bench_raw: %s\n", text);
+        exit(1);
+    }
+}
+
+static rocksdb_t *open_db(const char *dir)
+{
+    rocksdb_options_t *o = rocksdb_options_create();
+    char *text = NULL;
+    rocksdb_t *db;
+
+    rocksdb_options_set_create_if_missing(o, 1);
+    rocksdb_options_set_write_buffer_size(o, 64 << 20);
+    rocksdb_options_set_max_write_buffer_number(o, 4);
+    rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+    rocksdb_options_increase_parallelism(o, 2);
+    rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
+    db = rocksdb_open(o, dir, &text);
+    check(text);
+    rocksdb_options_destroy(o);
+    return db;
+}
+
+int main(int argc, char **argv)
+{
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    rocksdb_writeoptions_t *options = rocksdb_writeoptions_create();
+    char *records = sf_alloc((size_t)TEMPLATES * RECORDS_BYTES);
+    enum records_pattern pattern;
+    uint64_t first;
+    uint64_t n = 0;
+    size_t batch_rows;
+    double start_s;
+    double end_s;
+    rocksdb_t *db;
+
+    if (argc < 5 || records == NULL) {
+        (void)fprintf(stderr, "usage: bench_raw DIR SECONDS BATCH rising|random|updates [FIRST]\n");
+        return 2;
+    }
+    batch_rows = strtoul(argv[3], NULL, 10);
+    pattern = records_pattern_of(argv[4]);
+    first = argc > 5 ? strtoull(argv[5], NULL, 10) : 1;
+    for (size_t i = 0; i < TEMPLATES; i++) {
+        records_make(records + i * RECORDS_BYTES, i);
+    }
+    db = open_db(argv[1]);
+    rocksdb_writeoptions_set_sync(options, 1);
+    start_s = now_s();
+    end_s = start_s + strtod(argv[2], NULL);
+    while (now_s() < end_s) {
+        char *text = NULL;
+
+        rocksdb_writebatch_clear(batch);
+        for (size_t i = 0; i < batch_rows; i++, n++) {
+            char *record = records + n % TEMPLATES * RECORDS_BYTES;
+
+            records_set_key(record, records_key(pattern, first, n));
+            rocksdb_writebatch_put(batch, record + RECORDS_KEY_OFFSET, RECORDS_KEY_BYTES, record,
+                                   RECORDS_BYTES);
+        }
+        rocksdb_write(db, options, batch, &text);
+        check(text);
+    }
+    (void)printf("{\"records_per_s\":%.0f,\"records\":%" PRIu64 "}\n",
+                 (double)n / (now_s() - start_s), n);
+    rocksdb_close(db);
+    rocksdb_writebatch_destroy(batch);
+    rocksdb_writeoptions_destroy(options);
+    sf_free(records);
+    return 0;
+}

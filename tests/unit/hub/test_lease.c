@@ -1,0 +1,295 @@
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/bus/service.h"
+#include "common/identity/signed.h"
+#include "common/wire/control.h"
+#include "hub/api/lease.h"
+#include "proto/subjects.h"
+#include "tests/lib/fake_bus.h"
+#include "tests/sim/rt_sim.h"
+#include "tests/unit/hub/hub_world.h"
+
+/* A leaf of sales that asks; the answers it got. */
+struct world {
+    struct hub_world hub;
+    struct rt_sim sim;
+    struct fake_broker *broker;
+    struct sf_bus *bus;
+    struct sf_bus_sub inbox;
+    struct leases leases;
+    struct lease *lease;
+    size_t answers;
+    bool with_bundle; /* of the last answer, here and below */
+    uint64_t version;
+    size_t grants;
+    int64_t expires_us;
+    size_t acknowledged;
+};
+
+static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct world *w = sub->data;
+    const Sheaf__V1__PollReply *reply;
+    struct sf_arena arena;
+
+    sf_arena_init(&arena, 0);
+    reply = SF_CONTROL_UNPACK(poll_reply, &arena, m->data);
+    assert_non_null(reply);
+    w->answers++;
+    w->with_bundle = reply->bundle != NULL;
+    if (reply->bundle != NULL) {
+        const Sheaf__V1__Bundle *b;
+
+        assert_int_equal(
+            sf_signed_verify(SIGN_BUNDLE, reply->bundle, &w->hub.hub_key.public_key, NULL), SF_OK);
+        b = SF_CONTROL_UNPACK(bundle, &arena, sf_control_slice(reply->bundle->payload));
+        assert_non_null(b);
+        assert_int_equal(b->version, reply->current_version);
+        w->version = b->version;
+        w->grants = b->n_grants;
+        w->expires_us = b->expires_us;
+    }
+    sf_arena_done(&arena);
+}
+
+static void init(struct world *w)
+{
+    memset(w, 0, sizeof(*w));
+    world_init(&w->hub);
+    world_join(&w->hub, "sales");
+    world_join(&w->hub, "marketing");
+    world_product(&w->hub, ORDERS_1_0);
+    rt_sim_init(&w->sim, 3);
+    rt_sim_set_wall_us(&w->sim, WORLD_START_US);
+    w->broker = fake_broker_new(&w->sim.rt);
+    w->bus = fake_bus_connect(w->broker);
+    w->inbox = (struct sf_bus_sub){.on_msg = on_answer, .data = w};
+    assert_int_equal(sf_bus_subscribe(w->bus, &w->inbox, "inbox.*", NULL, NULL), SF_OK);
+    w->leases = (struct leases){
+        .rt = &w->sim.rt,
+        .bus = w->bus,
+        .registry = &w->hub.registry,
+        .hub_key = &w->hub.hub_key,
+    };
+    w->lease = lease_of(&w->leases, registry_domain(&w->hub.registry, "sales"));
+    assert_non_null(w->lease);
+}
+
+static void finish(struct world *w)
+{
+    leases_close(&w->leases);
+    leases_done(&w->leases);
+    rt_sim_run_for(&w->sim, SF_NS_PER_S);
+    sf_bus_unsubscribe(w->bus, &w->inbox);
+    fake_broker_free(w->broker);
+    rt_sim_done(&w->sim);
+    world_done(&w->hub);
+}
+
+static void run_ms(struct world *w, uint64_t ms)
+{
+    rt_sim_run_for(&w->sim, ms * SF_NS_PER_MS);
+}
+
+static void poll(struct world *w, uint64_t have)
+{
+    Sheaf__V1__PollRequest m = SHEAF__V1__POLL_REQUEST__INIT;
+
+    m.have_version = have;
+    lease_poll(w->lease, &m, "inbox.1");
+    run_ms(w, 50);
+}
+
+static void grant(struct world *w)
+{
+    world_request(&w->hub, NULL, 0);
+    world_decide(&w->hub, &(struct world_decision){.request_id = "AR-1",
+                                                   .approved = true,
+                                                   .until_us = w->hub.now_us + WORLD_DAY_US});
+    lease_renew(w->lease);
+    run_ms(w, 50);
+}
+
+static void on_acknowledged(struct lease_wait *wait)
+{
+    ((struct world *)wait->data)->acknowledged++;
+}
+
+static void test_a_leaf_without_a_bundle_gets_one_at_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    assert_false(lease_is_up(w.lease));
+    poll(&w, 0);
+    assert_int_equal(w.answers, 1);
+    assert_true(w.with_bundle);
+    assert_int_equal(w.grants, 0);
+    assert_true(lease_is_up(w.lease));
+    assert_int_equal(w.expires_us - w.lease->issued_us, INT64_C(3600000000));
+    finish(&w);
+}
+
+static void test_a_poll_is_held_until_a_grant_changes_or_two_seconds_pass(void **state)
+{
+    struct world w;
+    uint64_t first;
+
+    (void)state;
+    init(&w);
+    poll(&w, 0);
+    first = w.version;
+    poll(&w, first);
+    assert_int_equal(w.answers, 1);
+    run_ms(&w, 1800);
+    assert_int_equal(w.answers, 1);
+    run_ms(&w, 300);
+    assert_int_equal(w.answers, 2);
+    assert_false(w.with_bundle);
+    poll(&w, first);
+    grant(&w);
+    assert_int_equal(w.answers, 3);
+    assert_true(w.with_bundle);
+    assert_int_equal(w.grants, 1);
+    assert_true(w.version > first);
+    finish(&w);
+}
+
+static void test_the_next_poll_acknowledges(void **state)
+{
+    struct world w;
+    struct lease_wait wait = {.done = on_acknowledged, .data = &w};
+
+    (void)state;
+    init(&w);
+    poll(&w, 0);
+    assert_false(lease_is_acknowledged(w.lease));
+    poll(&w, w.version);
+    assert_true(lease_is_acknowledged(w.lease));
+    grant(&w);
+    assert_false(lease_is_acknowledged(w.lease));
+    lease_wait(w.lease, &wait);
+    run_ms(&w, 500);
+    assert_int_equal(w.acknowledged, 0);
+    poll(&w, w.version);
+    assert_int_equal(w.acknowledged, 1);
+    finish(&w);
+}
+
+static void test_a_leaf_that_refuses_a_bundle_does_not_get_it_in_a_race(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    poll(&w, 0);
+    poll(&w, 0);
+    assert_int_equal(w.answers, 1);
+    run_ms(&w, 200);
+    assert_int_equal(w.answers, 2);
+    assert_true(w.with_bundle);
+    finish(&w);
+}
+
+static void test_a_leaf_that_lost_the_hub_is_answered_at_once(void **state)
+{
+    Sheaf__V1__PollRequest m = SHEAF__V1__POLL_REQUEST__INIT;
+    struct world w;
+
+    (void)state;
+    init(&w);
+    poll(&w, 0);
+    poll(&w, w.version); /* held, when the leaf is killed */
+    m.have_version = w.version;
+    m.lost_hub = true;
+    lease_poll(w.lease, &m, "inbox.1");
+    run_ms(&w, 50);
+    assert_int_equal(w.answers, 3);
+    assert_false(w.with_bundle);
+    finish(&w);
+}
+
+static void test_a_second_poll_frees_the_first(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    poll(&w, 0);
+    poll(&w, w.version);
+    poll(&w, w.version);
+    assert_int_equal(w.answers, 2);
+    assert_false(w.with_bundle);
+    finish(&w);
+}
+
+static void test_versions_rise_over_a_restart_and_a_clock_that_went_back(void **state)
+{
+    struct world w;
+    uint64_t have = (uint64_t)WORLD_START_US + 5000000000;
+
+    (void)state;
+    init(&w); /* a new process: it has issued nothing, and its clock is behind the leaf's bundle */
+    poll(&w, have);
+    assert_true(w.with_bundle);
+    assert_int_equal(w.version, have + 1);
+    rt_sim_set_wall_us(&w.sim, WORLD_START_US - 3600000000);
+    poll(&w, w.version);
+    grant(&w);
+    assert_true(w.version > have + 1);
+    finish(&w);
+}
+
+static void test_a_bundle_is_renewed_at_half_its_life(void **state)
+{
+    struct world w;
+    uint64_t first;
+
+    (void)state;
+    init(&w);
+    poll(&w, 0);
+    first = w.version;
+    rt_sim_set_wall_us(&w.sim, WORLD_START_US + BUNDLE_RENEWED_US - 10000000);
+    poll(&w, first);
+    assert_int_equal(w.answers, 1);
+    rt_sim_set_wall_us(&w.sim, WORLD_START_US + BUNDLE_RENEWED_US + 10000000);
+    run_ms(&w, 2100);
+    assert_int_equal(w.answers, 2);
+    assert_true(w.with_bundle && w.version > first);
+    finish(&w);
+}
+
+static void test_a_silent_leaf_is_down(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    poll(&w, 0);
+    run_ms(&w, 5900);
+    assert_true(lease_is_up(w.lease));
+    run_ms(&w, 100);
+    assert_false(lease_is_up(w.lease));
+    finish(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_leaf_without_a_bundle_gets_one_at_once),
+        cmocka_unit_test(test_a_poll_is_held_until_a_grant_changes_or_two_seconds_pass),
+        cmocka_unit_test(test_the_next_poll_acknowledges),
+        cmocka_unit_test(test_a_leaf_that_refuses_a_bundle_does_not_get_it_in_a_race),
+        cmocka_unit_test(test_a_leaf_that_lost_the_hub_is_answered_at_once),
+        cmocka_unit_test(test_a_second_poll_frees_the_first),
+        cmocka_unit_test(test_versions_rise_over_a_restart_and_a_clock_that_went_back),
+        cmocka_unit_test(test_a_bundle_is_renewed_at_half_its_life),
+        cmocka_unit_test(test_a_silent_leaf_is_down),
+    };
+
+    return cmocka_run_group_tests_name("lease", tests, NULL, NULL);
+}
