@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/assert.h"
 #include "common/bus/natsd_config.h"
 #include "leaf/leaf_private.h"
 #include "leaf/store/read.h"
@@ -43,7 +44,7 @@ static struct grant_trust trust_of(const struct leaf *leaf)
     };
 }
 
-static uint64_t version_stored(const struct leaf *leaf)
+static uint64_t version_kept(const struct leaf *leaf)
 {
     return leaf->bundle_bytes.size < 8 ? 0 : sf_read_be64(leaf->bundle_bytes.data);
 }
@@ -63,6 +64,7 @@ enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
     if (code != SF_OK || leaf->bundle_bytes.size < 8) {
         return code;
     }
+    leaf->bundle_stored = version_kept(leaf);
     code = grant_set_open(sf_slice_of(leaf->bundle_bytes.data + 8, leaf->bundle_bytes.size - 8),
                           &trust, &leaf->serving.grants, &refused);
     if (code != SF_OK) {
@@ -78,18 +80,20 @@ static void bundle_saved(struct store_write *w, const struct sf_error *err)
     leaf->bundle_saving = false;
     if (err != NULL) {
         sf_log(SF_LOG_WARN, "leaf.bundle_not_stored", SF_F_ERROR(err));
+    } else {
+        leaf->bundle_stored = version_kept(leaf);
+    }
+    if (leaf->uplink != NULL) {
+        uplink_stored(leaf->uplink);
     }
 }
 
-/* Keeps the bundle for the next start. One that comes while the last is being stored is stored with
- * the one after it: the hub sends another within half its life. */
+/* Keeps the bundle for the next start. No other one comes before it is stored. */
 static void store_bundle(struct leaf *leaf, uint64_t version, struct sf_slice bundle)
 {
     struct sf_error err;
 
-    if (leaf->bundle_saving) {
-        return;
-    }
+    sf_assert(!leaf->bundle_saving);
     sf_buf_clear(&leaf->bundle_bytes);
     sf_buf_be64(&leaf->bundle_bytes, version);
     sf_buf_slice(&leaf->bundle_bytes, bundle);
@@ -105,6 +109,13 @@ static void store_bundle(struct leaf *leaf, uint64_t version, struct sf_slice bu
     leaf->bundle_saving = true;
 }
 
+static bool is_storing(void *data)
+{
+    const struct leaf *leaf = data;
+
+    return leaf->bundle_saving;
+}
+
 static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_version)
 {
     struct leaf *leaf = data;
@@ -112,7 +123,7 @@ static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_v
     struct grant_set *grants;
     struct sf_error err;
 
-    trust.version_min = version_stored(leaf);
+    trust.version_min = version_kept(leaf);
     if (leaf->serving.grants != NULL && leaf->serving.grants->version > trust.version_min) {
         trust.version_min = leaf->serving.grants->version;
     }
@@ -176,6 +187,9 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
             out->quarantined = head->quarantined;
             leaf->head_list[n] = out;
         }
+    }
+    if (poll->have_version > leaf->bundle_stored) {
+        poll->have_version = leaf->bundle_stored;
     }
     poll->heads = leaf->head_list;
     poll->n_heads = n;
@@ -413,6 +427,7 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
         .domain = leaf->config->domain,
         .metrics = &leaf->metrics,
         .on_bundle = on_bundle,
+        .is_storing = is_storing,
         .fill_poll = fill_poll,
         .data = leaf,
     };

@@ -62,6 +62,7 @@ struct leaf {
     struct store_write bundle_write; /* leaf_mesh.c: storing the bundle in force */
     struct store_put bundle_put;
     struct sf_buf bundle_bytes;
+    uint64_t bundle_stored; /* version that survives a restart; 0: none */
     bool bundle_saving;
 
     struct apply *apply; /* under way, or NULL */

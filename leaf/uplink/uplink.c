@@ -11,14 +11,16 @@
 /*
  *            sent                    answered
  *   PAUSED --------> POLLING ----------------------> POLLING (at once)
- *      ^                |
- *      +---- refused ---+--- timed out, not connected
+ *      ^                |  |                            ^
+ *      +---- refused ---+  +-- with a bundle --> STORING +-- stored
+ *        timed out, not connected
  */
 
 struct uplink {
     struct uplink_options options;
     uint64_t have_version;
     bool polling;
+    bool storing;         /* the next poll, which acknowledges, waits */
     uint64_t answered_ns; /* 0: never */
     bool lost;            /* the last poll had no good answer, or there was none yet */
     bool was_up;
@@ -127,7 +129,10 @@ static void poll_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
     }
     u->lost = false;
     set_up(u, true, NULL);
-    poll_start(u);
+    u->storing = u->options.is_storing != NULL && u->options.is_storing(u->options.data);
+    if (!u->storing) {
+        poll_start(u);
+    }
 }
 
 static enum sf_code pack_poll(struct uplink *u, struct sf_buf *out, struct sf_error *err)
@@ -236,7 +241,21 @@ bool uplink_is_up(const struct uplink *u)
 
 void uplink_wake(struct uplink *u)
 {
-    if (!u->polling) {
+    if (u->storing) {
+        return;
+    }
+    if (u->polling) {
+        sf_bus_cancel(u->options.serve, &u->poll);
+        u->polling = false;
+    }
+    u->lost = true;
+    poll_start(u);
+}
+
+void uplink_stored(struct uplink *u)
+{
+    if (u->storing) {
+        u->storing = false;
         poll_start(u);
     }
 }

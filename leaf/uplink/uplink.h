@@ -2,7 +2,8 @@
  * Uplink: the leaf's lease with the hub, and its way to the bundle.
  *
  * Asks mesh.poll for ever. The hub answers at once when it has a newer bundle than the one named,
- * else after its hold time; so one poll is lease, long poll and acknowledgement in one.
+ * else after its hold time; so one poll is lease, long poll and acknowledgement in one. A bundle is
+ * acknowledged only when it survives a restart: a grant that was taken back must not come back.
  *
  *   Threads   Loop thread.
  *   Limits    One poll and one other call at a time.
@@ -14,7 +15,7 @@
 #include "common/sys/metrics.h"
 #include "control.pb-c.h"
 
-#define UPLINK_POLL_TIMEOUT_NS (4 * SF_NS_PER_S)
+#define UPLINK_POLL_TIMEOUT_NS (3 * SF_NS_PER_S) /* the hub holds for 2 s */
 #define UPLINK_RETRY_NS        (250 * SF_NS_PER_MS)
 #define UPLINK_CALL_TIMEOUT_NS (10 * SF_NS_PER_S)
 
@@ -28,7 +29,10 @@ struct uplink_options {
     /* A Signed bundle came. True: it is in force now as *ret_version; false: refused, and the
      * next poll waits UPLINK_RETRY_NS. */
     bool (*on_bundle)(void *data, struct sf_slice signed_bundle, uint64_t *ret_version);
-    /* Fills heads, version and so on; what it points to stays until the next call. */
+    /* Whether the bundle in force is being stored: polls wait for uplink_stored(). NULL: never. */
+    bool (*is_storing)(void *data);
+    /* Fills heads, versions and so on; what it points to stays until the next call. The version in
+     * force is filled in; one that could not be stored is replaced by the one that is. */
     void (*fill_poll)(void *data, Sheaf__V1__PollRequest *poll);
     void *data;
 };
@@ -39,8 +43,10 @@ enum sf_code uplink_new(const struct uplink_options *options, uint64_t have_vers
 void uplink_free(struct uplink *u);
 /* Whether the hub answered a poll within the last seconds; and when, 0: never. */
 bool uplink_is_up(const struct uplink *u);
-/* Polls now: heads have changed much, or the bus is back. */
+/* The bus is back: polls now. What was asked before went to a server that is gone. */
 void uplink_wake(struct uplink *u);
+/* The bundle is stored, or could not be. */
+void uplink_stored(struct uplink *u);
 
 /* @reply is valid during the call; NULL with @err. */
 typedef void (*uplink_apply_cb)(void *data, const Sheaf__V1__ApplyReply *reply,

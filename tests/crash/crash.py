@@ -124,7 +124,7 @@ class Test:
         self.mesh, self.rng, self.pulse = mesh, rng, Pulse()
         self.sales = mesh.leaves["sales"]
         plan = [STATE, STATE, STATE, EVENT, EVENT, NEWS]
-        self.writers = [Writer(self.sales, table, i, rng.random(), self.pulse, 0.08)
+        self.writers = [Writer(self.sales, table, i, rng.random(), self.pulse, 0.03)
                         for i, table in enumerate(plan)]
         self.followers, self.kills, self.slowest_s = [], {}, 0.0
         self.guest = Guest(mesh, self.writers[-1], mesh.home / "sub.log")
