@@ -22,7 +22,13 @@
 #define PROBE_EVERY_NS (30 * SF_NS_PER_MS)
 #define UP_WITHIN_NS   (60 * SF_NS_PER_S)
 
-enum { FAILURES_MAX = 3, LEAFNODE_PORT_FIRST = 7422, ASK_BYTES_MAX = 16384 };
+enum {
+    FAILURES_MAX = 3,
+    MOVES_MAX = 8,
+    MOVE_STEPS = 13,
+    LEAFNODE_PORT_FIRST = 7422,
+    ASK_BYTES_MAX = 16384
+};
 
 struct dev_mesh {
     const struct dev_options *options;
@@ -45,6 +51,7 @@ struct dev_mesh {
 };
 
 static void step(struct dev_mesh *m);
+static void on_stopped(struct sf_process *p, void *data);
 
 /* --- ports and nodes -------------------------------------------------------------------------- */
 
@@ -214,6 +221,47 @@ static void give_up(struct dev_mesh *m, const struct dev_node *n, const char *wh
     m->stopping = true;
 }
 
+/*
+ * Somebody else took a port between our look and the child's: other ports, and a new child. The old
+ * one has to be gone first: on_stopped() goes on.
+ */
+static void move_node(struct dev_mesh *m, struct dev_node *n)
+{
+    n->state = DEV_ENDING;
+    n->is_moving = true;
+    n->moves++;
+    sf_process_stop(n->process, on_stopped, m);
+}
+
+static void choose_again(struct dev_mesh *m, struct dev_node *n)
+{
+    uint16_t step = (uint16_t)(1 + getpid() % MOVE_STEPS); /* another one than who moves with us */
+    struct sf_error *err = &m->error;
+    enum sf_code code = choose_port(m, NULL, (uint16_t)(n->http + step), &n->http, err);
+
+    code = code == SF_OK ? choose_port(m, NULL, (uint16_t)(n->nats + step), &n->nats, err) : code;
+    if (code == SF_OK && n == &m->hub) {
+        code = choose_port(m, NULL, (uint16_t)(n->leafnode + step), &n->leafnode, err);
+    }
+    n->is_moving = false;
+    n->failures = 0;
+    n->state = DEV_WAITING;
+    m->stopping = m->stopping || code != SF_OK;
+}
+
+/* A child that was never ready has ended again and again, or for a reason that stays. */
+static void on_failed_start(struct dev_mesh *m, struct dev_node *n)
+{
+    char words[200];
+
+    dev_node_last_words(n, words, sizeof(words));
+    if (number_of(words) == SHEAF_E_PORT_IN_USE && n->moves < MOVES_MAX) {
+        move_node(m, n);
+    } else if (n->failures >= FAILURES_MAX) {
+        give_up(m, n, "does not start");
+    }
+}
+
 static void on_process_up(struct sf_process *p, int pid, void *data)
 {
     struct dev_mesh *m = data;
@@ -228,12 +276,12 @@ static void on_process_down(struct sf_process *p, const struct sf_process_exit *
     struct dev_mesh *m = data;
     struct dev_node *n = node_of(m, p);
 
-    if (!e->stopping && !m->stopping) {
+    if (!e->stopping && !m->stopping && !n->is_moving) {
         n->state = DEV_STARTING;
         n->failures++;
         write_file(m, /* running= */ true);
-        if (!n->was_ready && n->failures >= FAILURES_MAX) {
-            give_up(m, n, "does not start");
+        if (!n->was_ready) {
+            on_failed_start(m, n);
         }
     }
     step(m);
@@ -242,8 +290,14 @@ static void on_process_down(struct sf_process *p, const struct sf_process_exit *
 static void on_stopped(struct sf_process *p, void *data)
 {
     struct dev_mesh *m = data;
+    struct dev_node *n = node_of(m, p);
 
-    node_of(m, p)->state = DEV_STOPPED;
+    n->state = DEV_STOPPED;
+    if (n->is_moving && !m->stopping) {
+        sf_process_free(n->process);
+        n->process = NULL;
+        choose_again(m, n);
+    }
     step(m);
 }
 
@@ -385,6 +439,9 @@ static void step(struct dev_mesh *m)
     }
     if (m->probed != NULL || m->waiting) {
         return; /* the probe's end, or the timer, comes here again */
+    }
+    if (n->state == DEV_ENDING) {
+        return; /* it moves to other ports; its end comes here again */
     }
     if (n->state == DEV_WAITING) {
         if (n == &m->hub) {

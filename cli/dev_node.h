@@ -11,6 +11,8 @@ enum { DEV_NAME_MAX = 64, DEV_URL_MAX = 64 };
  *   WAITING --start--> STARTING --probe says ready--> READY
  *                         ^                             |
  *                         +---------- it ended ---------+          any --stop--> ENDING --> STOPPED
+ *
+ *   STARTING --port in use--> ENDING --other ports--> WAITING
  */
 enum dev_node_state { DEV_WAITING, DEV_STARTING, DEV_READY, DEV_ENDING, DEV_STOPPED };
 
@@ -25,6 +27,8 @@ struct dev_node {
     enum dev_node_state state;
     struct sf_process *process; /* NULL before its first start */
     unsigned failures;          /* ends since it was last ready */
+    unsigned moves;             /* to other ports */
+    bool is_moving;             /* ends, to be started on other ports */
     bool was_ready;             /* ever */
 };
 

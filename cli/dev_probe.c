@@ -48,6 +48,38 @@ static enum sf_code is_ready(struct dev_probe *p, struct sf_http_client *client,
     return call(client, &(struct sf_http_call){.method = "GET", .url = url}, answer, NULL, err);
 }
 
+/* Appends "Bearer ..." of the platform, with its terminator. */
+static enum sf_code make_bearer(const struct dev_probe *p, struct sf_buf *ret, struct sf_error *err)
+{
+    const struct context context = {.mesh = p->mesh, .hub = {.data = p->hub_data}};
+    const struct identity platform = {.domain = SF_TOKEN_PLATFORM, .user = "dev"};
+    enum sf_code code = SF_OK;
+
+    sf_buf_text(ret, "Bearer ");
+    code = context_token(&context, &platform, ret, err);
+    return code == SF_OK && sf_buf_cstr(ret) == NULL ? sf_buf_check(ret, "token", err) : code;
+}
+
+/* Takes our tokens? Another mesh's hub may hold the port that ours found taken. */
+static enum sf_code is_ours(struct dev_probe *p, struct sf_http_client *client,
+                            struct sf_http_answer *answer, struct sf_error *err)
+{
+    struct sf_buf bearer = {0};
+    char url[128];
+    enum sf_code code = make_bearer(p, &bearer, err);
+    struct sf_http_header header = {"Authorization", sf_buf_cstr(&bearer)};
+
+    (void)snprintf(url, sizeof(url), "%s/v1/domains", p->base);
+    if (code == SF_OK) {
+        code = call(client,
+                    &(struct sf_http_call){
+                        .method = "GET", .url = url, .headers = &header, .header_count = 1},
+                    answer, NULL, err);
+    }
+    sf_buf_done(&bearer);
+    return code;
+}
+
 static enum sf_code ask_hub(struct dev_probe *p, struct sf_http_client *client,
                             struct sf_http_answer *answer, struct sf_error *err)
 {
@@ -64,19 +96,7 @@ static enum sf_code ask_hub(struct dev_probe *p, struct sf_http_client *client,
         keep_text(doc, "hub_key", p->hub_key, sizeof(p->hub_key));
     }
     sf_json_free(doc);
-    return code;
-}
-
-/* Appends "Bearer ..." of the platform, with its terminator. */
-static enum sf_code make_bearer(const struct dev_probe *p, struct sf_buf *ret, struct sf_error *err)
-{
-    const struct context context = {.mesh = p->mesh, .hub = {.data = p->hub_data}};
-    const struct identity platform = {.domain = SF_TOKEN_PLATFORM, .user = "dev"};
-    enum sf_code code = SF_OK;
-
-    sf_buf_text(ret, "Bearer ");
-    code = context_token(&context, &platform, ret, err);
-    return code == SF_OK && sf_buf_cstr(ret) == NULL ? sf_buf_check(ret, "token", err) : code;
+    return code == SF_OK ? is_ours(p, client, answer, err) : code;
 }
 
 /* The domain as the hub knows it. SF_ABSENT: it has not joined. */

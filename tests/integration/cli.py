@@ -447,6 +447,25 @@ def children_die_with_their_supervisor(mesh):
     mesh.refused(7, "E0806", "status")
 
 
+def meshes_that_start_at_once_find_ports_of_their_own(mesh):
+    names = ["one", "two", "three"]
+    started = [mesh.popen("--data", name, "dev", "--leaf", "a", "-d", stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE) for name in names]
+    try:
+        for child in started:
+            assert child.wait(90) == 0, child.stderr.read().decode()
+        ports = []
+        for name in names:
+            mesh.ok("--data", name, "status")
+            context = json.loads((mesh.home / name / "dev.json").read_text())
+            ports += [p[key] for p in (context["hub"], *context["leaves"]) for key in ("http", "nats")]
+        assert len(set(ports)) == len(ports), ports
+    finally:
+        for child, name in zip(started, names):
+            child.stderr.close()
+            mesh.run("--data", name, "dev", "stop")
+
+
 TESTS = [
     without_a_mesh_every_command_says_how_to_start_one,
     a_mesh_comes_up_and_asking_again_changes_nothing,
@@ -476,6 +495,7 @@ TESTS = [
     stopped_and_started_again_everything_is_there,
     a_hub_with_another_key_is_not_believed,
     children_die_with_their_supervisor,
+    meshes_that_start_at_once_find_ports_of_their_own,
 ]
 
 if __name__ == "__main__":
