@@ -138,6 +138,12 @@ static uint64_t head_seq(const struct feed *f)
     return store_lane_head(f->table->lane)->seq;
 }
 
+/* By the clock: the publisher's update may be late. */
+static bool is_over(const struct feed *f)
+{
+    return f->until_us <= sf_rt_wall_us(f->options->rt);
+}
+
 /* FLUSHING: the server has the message. */
 static void message_taken(struct feed *f)
 {
@@ -242,7 +248,7 @@ static void read_done(struct sf_task *done)
         stall(f);
         return;
     }
-    if (f->message.first == 0) {
+    if (f->message.first == 0 || is_over(f)) {
         f->state = FEED_IDLE;
         feed_step(f);
         return;
@@ -300,12 +306,12 @@ static void feed_step(struct feed *f)
 {
     switch (f->state) {
     case FEED_IDLE:
-        if (head_seq(f) > f->cursor) {
+        if (head_seq(f) > f->cursor && !is_over(f)) {
             start_reading(f);
         }
         break;
     case FEED_PARKED:
-        if (head_seq(f) > f->cursor && !sf_list_linked(&f->retry.link)) {
+        if (head_seq(f) > f->cursor && !sf_list_linked(&f->retry.link) && !is_over(f)) {
             probe(f);
         }
         break;
@@ -343,7 +349,8 @@ void feed_heartbeat(struct feed *f)
     struct sf_error err;
     enum sf_code code;
 
-    if ((f->state != FEED_IDLE && f->state != FEED_PARKED) || !sf_bus_connected(f->bus)) {
+    if ((f->state != FEED_IDLE && f->state != FEED_PARKED) || is_over(f) ||
+        !sf_bus_connected(f->bus)) {
         return;
     }
     code = message_heartbeat(&f->message, &f->spec, f->epoch, head_seq(f), f->cursor, &err);
@@ -407,6 +414,7 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
     f->options = options;
     f->counters = counters;
     f->table = spec->table;
+    f->until_us = spec->until_us;
     f->audience = sf_strdup(spec->audience);
     f->retry.fire = retry_fire;
     f->save.fire = save_fire;

@@ -48,6 +48,7 @@ struct feed {
     struct message_spec spec;
     struct grant_set *grants; /* held while the view is in use; NULL for the owner */
 
+    int64_t until_us; /* end of the last of the audience's grants: it sends nothing from then on */
     uint32_t epoch;
     uint64_t cursor;       /* last seq the server has taken */
     uint64_t cursor_saved; /* as it is stored */
@@ -76,6 +77,7 @@ struct feed_spec {
     const struct served_table *table;
     const char *audience;
     const struct grant *grant; /* NULL: the owner */
+    int64_t until_us;          /* when its right ends; the owner's: INT64_MAX */
 };
 
 /* The feed starts behind its stored cursor, or at the lane's head when it never was. Reads the

@@ -142,8 +142,9 @@ static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
     struct feed *f;
     enum sf_code code;
 
-    if (old != NULL && old->wanted) {
-        return SF_OK; /* Another grant of the same audience. */
+    if (old != NULL && old->wanted) { /* Another grant of the same audience. */
+        old->until_us = spec->until_us > old->until_us ? spec->until_us : old->until_us;
+        return SF_OK;
     }
     code = feed_new(&p->options, &p->counters, spec, &f, err);
     if (code != SF_OK) {
@@ -151,6 +152,7 @@ static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
     }
     if (old != NULL && old->table == f->table && strcmp(old->view_name, f->view_name) == 0) {
         old->wanted = true;
+        old->until_us = spec->until_us;
         feed_discard(f);
         return SF_OK;
     }
@@ -191,12 +193,15 @@ static void want_feeds_of(struct publisher *p, const struct served_product *prod
     const bool serves = s->grants != NULL && s->grants->expires_us > now_us;
 
     for (size_t t = 0; t < product->table_count; t++) {
-        struct feed_spec spec = {.table = &product->tables[t], .audience = OWN_AUDIENCE};
+        struct feed_spec spec = {
+            .table = &product->tables[t], .audience = OWN_AUDIENCE, .until_us = INT64_MAX};
 
         want_feed(p, &spec, code, err);
         for (size_t g = 0; serves && g < s->grants->grant_count; g++) {
             spec.grant = &s->grants->grants[g];
             spec.audience = spec.grant->audience;
+            spec.until_us = spec.grant->until_us < s->grants->expires_us ? spec.grant->until_us
+                                                                         : s->grants->expires_us;
             if (spec.grant->until_us > now_us &&
                 spec.grant->major == product->contract->version.major &&
                 strcmp(spec.grant->product, product->contract->name) == 0) {

@@ -38,7 +38,8 @@ enum sf_code publisher_new(const struct publisher_options *options, struct publi
                            struct sf_error *err) SF_MUST_CHECK;
 /* Products or grants have changed: feeds begin, end, or get another view. An audience without a
  * grant in force gets nothing from now on. SF_NOMEM, SF_BUSY (feeds_max): some feeds are missing,
- * those that could stay or begin do. */
+ * those that could stay or begin do. A grant that ends by its time, or its bundle's, between two
+ * updates gets nothing from that moment either. */
 enum sf_code publisher_update(struct publisher *p, struct sf_error *err) SF_MUST_CHECK;
 /* A bus is connected again: go on at once. */
 void publisher_wake(struct publisher *p);

@@ -245,21 +245,91 @@ static void the_start_of_a_feed_is_stored_too(void **state)
     teardown(&f);
 }
 
-static void a_grant_that_expires_ends_with_the_next_update(void **state)
+static void a_grant_ends_by_the_clock_whether_there_is_an_update_or_not(void **state)
 {
     struct fixture f;
+    int64_t start_us;
     (void)state;
 
     setup(&f);
-    const struct world_grant one = {.id = "G-1",
-                                    .until_us = leaf_world_now(&f.w) + 60 * SF_US_PER_S};
+    start_us = leaf_world_now(&f.w);
+    const struct world_grant three[] = {
+        {.id = "G-1", .until_us = start_us + 30 * SF_US_PER_S},
+        {.id = "G-2", .account = "OTHER", .until_us = start_us + 60 * SF_US_PER_S},
+        {.id = "G-3", .audience = "aud2", .until_us = start_us + 900 * SF_US_PER_S},
+    };
 
-    grant_all(&f, &one, 1);
-    rt_sim_set_wall_us(&f.w.stores.sim, one.until_us);
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1,
+                                                  .expires_us = start_us + 90 * SF_US_PER_S,
+                                                  .grants = three,
+                                                  .grant_count = 3});
+    assert_int_equal(publisher_update(f.publisher, NULL), SF_OK);
+    rt_sim_set_wall_us(&f.w.stores.sim, start_us + 59 * SF_US_PER_S);
+    click(&f, 1);
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S / 2);
+    assert_non_null(strstr(sf_buf_cstr(&f.seen), "aud1.clicks 1:1-1 prev 0\n"));
+    sf_buf_clear(&f.seen);
+    f.revoked = true;
+    rt_sim_set_wall_us(&f.w.stores.sim, start_us + 60 * SF_US_PER_S);
+    click(&f, 1);
+    rt_sim_run_for(&f.w.stores.sim, 12 * SF_NS_PER_S); /* Heartbeats too. */
+    assert_non_null(strstr(sf_buf_cstr(&f.seen), "aud2.clicks 1:2-2 prev 1\n"));
+    sf_buf_clear(&f.seen);
+    rt_sim_set_wall_us(&f.w.stores.sim, start_us + 90 * SF_US_PER_S); /* The bundle's end. */
+    click(&f, 1);
+    assert_seen(&f, "own.clicks 1:3-3 prev 2\n");
     assert_int_equal(publisher_update(f.publisher, NULL), SF_OK);
     click(&f, 1);
-    assert_seen(&f, "own.clicks 1:1-1 prev 0\n");
+    assert_seen(&f, "own.clicks 1:4-4 prev 3\n");
     teardown(&f);
+}
+
+static void a_newer_bundle_lets_a_feed_go_on(void **state)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    struct fixture f;
+    int64_t start_us;
+    (void)state;
+
+    setup(&f);
+    start_us = leaf_world_now(&f.w);
+    for (unsigned i = 1; i <= 3; i++) {
+        leaf_world_grant(&f.w,
+                         &(struct world_bundle){.version = i,
+                                                .expires_us = start_us + i * 100 * SF_US_PER_S,
+                                                .grants = &one,
+                                                .grant_count = 1});
+        assert_int_equal(publisher_update(f.publisher, NULL), SF_OK);
+        rt_sim_set_wall_us(&f.w.stores.sim, start_us + (i * 100 - 10) * SF_US_PER_S);
+        sf_buf_clear(&f.seen);
+        click(&f, 1);
+        rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+        assert_non_null(strstr(sf_buf_cstr(&f.seen), "aud1.clicks"));
+    }
+    teardown(&f);
+}
+
+static void a_message_that_is_read_when_its_grant_ends_is_not_sent(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 20; n++) {
+        struct fixture f;
+
+        setup(&f);
+        const struct world_grant one = {.id = "G-1",
+                                        .until_us = leaf_world_now(&f.w) + 60 * SF_US_PER_S};
+
+        grant_all(&f, &one, 1);
+        rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+        click(&f, 1);
+        for (unsigned i = 0; i < n; i++) {
+            (void)rt_sim_step(&f.w.stores.sim);
+        }
+        rt_sim_set_wall_us(&f.w.stores.sim, one.until_us);
+        f.revoked = true;
+        rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+        teardown(&f);
+    }
 }
 
 static void a_server_that_takes_nothing_holds_the_feed_where_it_is(void **state)
@@ -430,7 +500,9 @@ int main(void)
         cmocka_unit_test(a_revoked_audience_gets_nothing_more_even_of_what_is_under_way),
         cmocka_unit_test(a_view_that_changes_swaps_behind_the_last_change_sent),
         cmocka_unit_test(the_start_of_a_feed_is_stored_too),
-        cmocka_unit_test(a_grant_that_expires_ends_with_the_next_update),
+        cmocka_unit_test(a_grant_ends_by_the_clock_whether_there_is_an_update_or_not),
+        cmocka_unit_test(a_newer_bundle_lets_a_feed_go_on),
+        cmocka_unit_test(a_message_that_is_read_when_its_grant_ends_is_not_sent),
         cmocka_unit_test(a_server_that_takes_nothing_holds_the_feed_where_it_is),
         cmocka_unit_test(what_nobody_listens_to_is_skipped_and_shows_as_missing),
         cmocka_unit_test(heartbeats_say_where_the_head_is),
