@@ -47,13 +47,14 @@ static void test_wrong_arguments_are_refused(void **state)
     (void)state;
     hub_test_init(&h);
     (void)tmpdir_join(&h.tmp, "other", data);
-    expect_refusal(&h, ARGS("--http", "127.0.0.1:0"), 2, "SHEAF-E0801: --data DIR is missing");
+    expect_refusal(&h, ARGS("--http", "127.0.0.1:0"), 2,
+                   "error[SHEAF-E0801]: wrong usage: --data DIR is missing");
     expect_refusal(&h, ARGS("--data", data, "--http", "8080"), 2,
-                   "SHEAF-E0801: --http must be ADDRESS:PORT");
-    expect_refusal(&h, ARGS("--data", data, "--nats-port", "70000"), 2, "SHEAF-E0801: ");
-    expect_refusal(&h, ARGS("--data", data, "--colour", "red"), 2, "SHEAF-E0801: ");
+                   "wrong usage: --http must be ADDRESS:PORT");
+    expect_refusal(&h, ARGS("--data", data, "--nats-port", "70000"), 2, "error[SHEAF-E0801]: ");
+    expect_refusal(&h, ARGS("--data", data, "--colour", "red"), 2, "error[SHEAF-E0801]: ");
     expect_refusal(&h, ARGS("--data", data, "--http", "0.0.0.0:0"), 2,
-                   "SHEAF-E0801: 0.0.0.0 is not a loopback address");
+                   "wrong usage: 0.0.0.0 is not a loopback address");
     assert_false(sf_file_exists(data));
     hub_test_done(&h);
 }
@@ -70,10 +71,12 @@ static void test_ports_that_are_in_use_are_refused(void **state)
     hub_test_init(&h);
     (void)tmpdir_join(&h.tmp, "other", data);
     (void)snprintf(http, sizeof(http), "127.0.0.1:%u", h.http);
-    (void)snprintf(words, sizeof(words), "SHEAF-E0701: port %u for HTTP is in use", h.http);
+    (void)snprintf(words, sizeof(words),
+                   "error[SHEAF-E0701]: the port is in use: port %u for HTTP is in use", h.http);
     expect_refusal(&h, ARGS("--data", data, "--http", http), 6, words);
     (void)snprintf(port, sizeof(port), "%u", h.nats);
-    (void)snprintf(words, sizeof(words), "SHEAF-E0701: port %u for NATS is in use", h.nats);
+    (void)snprintf(words, sizeof(words),
+                   "error[SHEAF-E0701]: the port is in use: port %u for NATS is in use", h.nats);
     expect_refusal(&h, ARGS("--data", data, "--http", "127.0.0.1:0", "--nats-port", port), 6,
                    words);
     hub_test_done(&h);
@@ -112,14 +115,14 @@ static void test_a_nats_server_that_cannot_be_used_is_refused(void **state)
     expect_refusal(&h,
                    ARGS("--data", data, "--http", "127.0.0.1:0", "--nats-port", "0",
                         "--leafnode-port", "0", "--nats-server", "/nowhere/nats-server"),
-                   7, "SHEAF-E0702: ");
+                   7, "error[SHEAF-E0702]: ");
     (void)tmpdir_join(&h.tmp, "nats-server", script);
     assert_int_equal(sf_file_write(script, sf_slice_text(forgets), 0700, NULL), SF_OK);
     assert_int_equal(setenv("REAL_NATS_SERVER", getenv("SHEAF_NATS_SERVER"), 1), 0);
     expect_refusal(&h,
                    ARGS("--data", data, "--http", "127.0.0.1:0", "--nats-port", "0",
                         "--leafnode-port", "0", "--nats-server", script),
-                   7, "SHEAF-E0706: ");
+                   7, "error[SHEAF-E0706]: ");
     hub_test_done(&h);
 }
 
