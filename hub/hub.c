@@ -122,6 +122,9 @@ static void on_link(struct sf_bus *bus, bool is_connected)
 {
     struct hub *h = bus->data;
 
+    if (is_connected && bus == h->mesh.bus && h->state.log != NULL) {
+        event_log_reconnected(h->state.log);
+    }
     if (is_connected) {
         step(h);
     }

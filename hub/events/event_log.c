@@ -32,6 +32,7 @@ struct event_log {
     struct event_log_options o;
     enum state state;
     bool waiting;  /* for a call, a read or the retry timer */
+    bool retrying; /* it is the timer that is waited for */
     bool answered; /* the call of this state has ended; answer is NULL when it was lost */
     bool opened;   /* on_open has run */
     struct sf_json_doc *answer;
@@ -77,6 +78,7 @@ static void on_retry(struct sf_timer *t)
     struct event_log *log = SF_CONTAINER_OF(t, struct event_log, retry);
 
     log->waiting = false;
+    log->retrying = false;
     step(log);
 }
 
@@ -85,6 +87,7 @@ static void try_later(struct event_log *log)
 {
     log->answered = false;
     log->waiting = true;
+    log->retrying = true;
     sf_rt_timer_start(log->o.rt, &log->retry, RETRY_NS);
 }
 
@@ -546,6 +549,19 @@ void event_log_abandon(struct event_log *log, struct event_append *op)
         sf_list_remove(&op->link);
         log->queued--;
     }
+}
+
+void event_log_reconnected(struct event_log *log)
+{
+    if (!log->waiting || log->retrying) {
+        return;
+    }
+    sf_bus_cancel(log->o.bus, &log->call);
+    event_read_cancel(&log->read);
+    sf_json_free(SF_TAKE(log->answer));
+    log->waiting = false;
+    log->answered = log->state == SEND; /* its fate has to be looked up; the rest is asked again */
+    wake(log);
 }
 
 const struct event_chain *event_log_head(const struct event_log *log)

@@ -70,5 +70,8 @@ enum sf_code event_log_append(struct event_log *log, struct event_append *op,
 /* Its done does not run any more; the event may still be stored. */
 void event_log_abandon(struct event_log *log, struct event_append *op);
 
+/* The connection is back: what was asked on the old one is not waited for any longer. */
+void event_log_reconnected(struct event_log *log);
+
 /* Number and hash of the newest event. */
 const struct event_chain *event_log_head(const struct event_log *log);

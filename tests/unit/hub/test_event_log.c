@@ -274,6 +274,28 @@ static void test_a_log_that_is_away_ends_the_wait_and_takes_the_event_in_later(v
     finish(&w);
 }
 
+static void test_a_new_connection_ends_the_wait_for_the_old_one(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w, 9);
+    open_log(&w);
+    run(&w, 1);
+    w.stream.lose_acks = 1;
+    (void)append(&w, 0);
+    (void)append(&w, 1);
+    rt_sim_run_for(&w.sim, 100 * SF_NS_PER_MS);
+    assert_int_equal(w.ops[0].done, 0);
+    event_log_reconnected(w.log);
+    rt_sim_run_for(&w.sim, 100 * SF_NS_PER_MS);
+    assert_int_equal(w.ops[0].number, 1);
+    assert_int_equal(w.ops[1].number, 2);
+    event_log_reconnected(w.log); /* nothing is waited for */
+    assert_int_equal(w.stream.count, 2);
+    finish(&w);
+}
+
 static void test_each_append_decides_when_its_turn_has_come(void **state)
 {
     struct world w;
@@ -418,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_what_was_stored_is_read_and_checked_in_batches),
         cmocka_unit_test(test_a_lost_answer_is_looked_up_and_nothing_is_stored_twice),
         cmocka_unit_test(test_a_log_that_is_away_ends_the_wait_and_takes_the_event_in_later),
+        cmocka_unit_test(test_a_new_connection_ends_the_wait_for_the_old_one),
         cmocka_unit_test(test_each_append_decides_when_its_turn_has_come),
         cmocka_unit_test(test_another_writer_stops_the_log),
         cmocka_unit_test(test_damage_is_refused_with_the_event_named),
