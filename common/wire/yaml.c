@@ -224,6 +224,10 @@ static void on_scalar(struct reader *r, struct fy_event *event)
     }
     node->text = sf_slice_of(copy, text.size);
     node->plain = token == NULL || fy_token_scalar_style(token) == FYSS_PLAIN;
+    if (node->plain && text.size == 0 && top(r) != NULL) {
+        node->place =
+            top(r)->key_place; /* libfyaml 0.8 marks what is behind the key, 0.7 nothing */
+    }
     hang(r, node);
 }
 
