@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Compares docs/reference with the code it describes.
+
+    reference.py SHEAF_LEAF SHEAF_HUB           TAP on stdout
+    reference.py --write SHEAF_LEAF SHEAF_HUB   writes the tables of settings.md
+
+settings.md with what --help says; http-hub.md with the routes of hub/api; http-leaf.md with what
+leaf/leaf_api.c lists; nats.md with the headers of proto; product-file.md with the keys the parser
+knows. metrics.md needs running processes: tests/integration/docs.py.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = ROOT / "docs/reference"
+sys.path.insert(0, str(ROOT / "tests/tidy"))
+import tap  # noqa: E402
+
+PROGRAMS = {}
+SETTING = re.compile(r"^  --([a-z-]+)(?: (TEXT|N|TIME|SIZE))? +(.*)\n +\[(.*)\]$", re.M)
+
+
+def page(name):
+    return (PAGES / name).read_text()
+
+
+def source(path):
+    return (ROOT / path).read_text()
+
+
+def settings_table(program):
+    """The settings of --help as a Markdown table."""
+    text = subprocess.run([program, "--help"], capture_output=True, check=True).stdout.decode()
+    rows = ["| flag | what | default | allowed | variable |", "|---|---|---|---|---|"]
+    for key, value, what, notes in SETTING.findall(text):
+        notes = notes.split("; ")
+        default = next((n[8:] for n in notes if n.startswith("default ")), "")
+        allowed = next((n for n in notes if " to " in n), "")
+        flag = f"--{key} {value}" if value else f"--{key}"
+        rows.append(f"| `{flag}` | {what} | {f'`{default}`' if default else ''} | {allowed} | "
+                    f"`{notes[-1]}` |")
+    return "\n".join(rows) + "\n"
+
+
+def between(text, kind, name):
+    """(start, end) of what stands between `<!-- kind: name -->` and the end mark."""
+    begin = f"<!-- {kind}: {name} -->\n"
+    start = text.index(begin) + len(begin)
+    return start, text.index(f"<!-- {kind} end -->", start)
+
+
+def write_settings():
+    text = page("settings.md")
+    for name, program in PROGRAMS.items():
+        start, end = between(text, "settings", name)
+        text = text[:start] + settings_table(program) + text[end:]
+    (PAGES / "settings.md").write_text(text)
+
+
+def strings_of(path, name):
+    """The strings of `static const char *const NAME[] = {...}`."""
+    block = re.search(r"\b%s\[\] = \{(.*?)\};" % name, source(path), re.S)
+    return re.findall(r'"([^"]+)"', block.group(1))
+
+
+def first_column(section):
+    """The names in backticks of the first column of all tables."""
+    return {name for row in re.findall(r"^\| (`[^|]*) \|", section, re.M)
+            for name in re.findall(r"`([^`]+)`", row)}
+
+
+def sections(text):
+    """Heading -> text below it."""
+    parts = re.split(r"^#+ (.*)$", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+class Reference(unittest.TestCase):
+    maxDiff = None
+
+    def test_settings_are_those_of_help(self):
+        for name, program in PROGRAMS.items():
+            text = page("settings.md")
+            start, end = between(text, "settings", name)
+            self.assertGreater(settings_table(program).count("\n"), 5)
+            self.assertEqual(settings_table(program), text[start:end],
+                             "tests/docs/reference.py --write LEAF HUB")
+
+    def test_paths_of_the_hub_are_its_routes(self):
+        plain = {("GET", p) for p in ("/livez", "/readyz", "/metrics")}
+        routes = set(plain)
+        for method, parts in re.findall(r'^    \{"([A-Z]+)", \{(.*?)\}', source("hub/api/api.c"), re.M):
+            routes.add((method, "/" + "/".join(re.findall(r'"([^"]*)"', parts))))
+        shown = set()
+        for method, path in re.findall(r"^### ([A-Z]+) `(\S+)`$", page("http-hub.md"), re.M):
+            path = path.replace("[@MAJOR]", "").replace("/AR-n", "/*").replace("/G-n", "/*")
+            shown.add((method, re.sub(r"\{\w+\}", "*", path)))
+        self.assertGreater(len(routes), 10)
+        self.assertEqual(shown, routes)
+
+    def test_paths_of_the_leaf_are_those_its_code_lists(self):
+        listed = source("leaf/leaf_api.c").split("*/")[0]
+        routes = set()
+        for methods, rest in re.findall(r"^ \*   ([A-Z]+) +(/.*)$", listed, re.M):
+            first = rest.split()[0].rstrip(",")
+            for path in [p for p in rest.replace(",", " ").split() if p.startswith("/")]:
+                base = first.rsplit("/", 1)[0] if path != first and "/T/" in first else ""
+                base = re.sub(r"/records.*$", "", base)
+                for variant in {path, path.replace("[/KEY]", ""), path.replace("[/KEY]", "/KEY")}:
+                    if "[/KEY]" not in variant:
+                        routes.add((methods, base + variant))
+        shown = set(re.findall(r"^### ([A-Z]+) `(\S+)`$", page("http-leaf.md"), re.M))
+        self.assertGreater(len(routes), 8)
+        self.assertEqual(shown, routes)
+
+    def test_headers_are_those_of_the_code(self):
+        code = source("proto/subjects.h") + source("proto/message.h")
+        headers = set(re.findall(r'#define HEADER_\w+\s+"([^"]+)"', code))
+        shown = first_column(page("nats.md"))
+        self.assertGreater(len(headers), 10)
+        self.assertEqual(headers - shown, set())
+        self.assertEqual({h for h in shown if h.startswith("Sheaf-")} - headers, set())
+
+    def test_members_of_requests_are_those_the_leaf_knows(self):
+        names = re.search(r"query_params_from_json\(.*?names\[\] = \{(.*?)NULL\}",
+                          source("leaf/query/params.c"), re.S)
+        self.assertEqual(first_column(sections(page("nats.md"))["Requests"])
+                         - {"describe", "get", "scan", "changes"}
+                         - {n for n in first_column(page("nats.md")) if n[0].isupper()},
+                         set(re.findall(r'"(\w+)"', names.group(1))))
+
+    def test_keys_of_the_product_file_are_those_the_parser_knows(self):
+        text = sections(page("product-file.md"))
+        for heading, path, name in (
+                ("Top level", "product_file.c", "top_keys"),
+                ("A table", "product_file.c", "table_keys"),
+                ("A field", "product_field.c", "field_keys"),
+                ("Types", "product_field.c", "type_names"),
+                ("Classes", "product_field.c", "class_names")):
+            keys = strings_of("common/contract/" + path, name)
+            self.assertGreater(len(keys), 4)
+            self.assertEqual(first_column(text[heading]), set(keys), heading)
+        for name in strings_of("common/contract/product_field.c", "format_names"):
+            self.assertIn(f"`{name}`", text["A field"])
+
+
+def main():
+    arguments = [a for a in sys.argv[1:] if a != "--write"]
+    PROGRAMS.update({"sheaf-leaf": arguments[0], "sheaf-hub": arguments[1]})
+    if "--write" in sys.argv:
+        write_settings()
+        return 0
+    return tap.run(Reference)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
