@@ -59,7 +59,7 @@ class Guest:
     def __init__(self, mesh, writer, log):
         self.mesh, self.writer, self.log = mesh, writer, log
         self.grant = self.follower = self.last_n = None
-        self.revoked = self.prompt = 0
+        self.revoked = self.prompt = self.bundle = 0
 
     def begin(self):
         out = self.mesh.must("access", "request", NEWS.product, "--as", "marketing", "--purpose",
@@ -87,6 +87,7 @@ class Guest:
             wait_for(lambda: not self.may_read(), f"{out['laggards']} learn of the revocation")
         else:
             self.prompt += 1
+            self.bundle = self.mesh.leaves["sales"].status()["hub"]["bundle"]
         self.last_n = self.writer.last_n
         self.grant = None
 
@@ -168,13 +169,29 @@ class Test:
         self.kills[what] = self.kills.get(what, 0) + 1
         self.names.append(what)
 
+    def leaf_alone(self):
+        """Without the hub, a leaf that comes back knows all that it had acknowledged."""
+        self.mesh.hub.kill()
+        self.count("hub")
+        self.sales.kill()
+        self.count("sales")
+        self.sales.start()
+        wait_for(lambda: self.sales.ask("/readyz")[0] == 200, "sales serves without the hub")
+        bundle = self.sales.status()["hub"]["bundle"]
+        need(bundle >= self.guest.bundle,
+             f"bundle {self.guest.bundle} was acknowledged, {bundle} is in force after a restart")
+        self.pulse.wait_more(len(self.writers), "sales takes records without the hub")
+        return self.mesh.hub
+
     def round(self, round_no):
         self.names = []
+        before = self.guest.prompt
         self.guest.step(round_no)
-        if self.guest.last_n is None or self.rng.random() < 0.5:
+        alone = self.guest.prompt > before and self.rng.random() < 0.5
+        if self.guest.last_n is None or (not alone and self.rng.random() < 0.5):
             self.moment()
         began = time.monotonic()
-        down = self.kill_one()
+        down = self.leaf_alone() if alone else self.kill_one()
         if down is not None and down is not self.sales and self.rng.random() < 0.5:
             self.pulse.wait_more(self.rng.randrange(1, 20), f"{down.name} is down, sales goes on")
         if down is not None:
