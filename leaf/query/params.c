@@ -154,6 +154,7 @@ enum sf_code query_params_split(const char *name, const char *text, struct sf_ar
 
 /* One bound of a scan, or the key of a get, encoded into @out. */
 struct bound {
+    const struct grant *grant; /* of who asks; NULL: the owner */
     const char *name;
     const char *text; /* NULL: not given */
     enum key_last last;
@@ -173,6 +174,25 @@ static enum sf_code encode_event_bound(const struct bound *b, struct sf_error *e
     return code;
 }
 
+/*
+ * That who asks may see the first @count fields of the key: what is found at a key, or between two,
+ * tells their values as well as showing them would.
+ */
+static enum sf_code check_sees_key(const struct sf_table *t, const struct bound *b, size_t count,
+                                   struct sf_error *err)
+{
+    for (size_t i = 0; i < count && i < t->key_count; i++) {
+        const struct sf_field *f = &t->fields[t->key[i]];
+
+        if (!serving_sees(b->grant, f)) {
+            return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+                              "'%s' goes by field '%s' of table '%s', which the grant leaves out",
+                              b->name, f->name, t->name);
+        }
+    }
+    return SF_OK;
+}
+
 static enum sf_code encode_bound(const struct sf_table *t, const struct bound *b,
                                  struct sf_arena *arena, struct sf_error *err)
 {
@@ -188,6 +208,9 @@ static enum sf_code encode_bound(const struct sf_table *t, const struct bound *b
         return encode_event_bound(b, err);
     }
     code = query_params_split(b->name, b->text, arena, texts, &count, err);
+    if (code == SF_OK) {
+        code = check_sees_key(t, b, count, err);
+    }
     if (code == SF_OK && b->last == KEY_LAST_BEGUN) {
         /* A beginning of a string, or whole parts of other types. */
         enum sf_type type = t->fields[t->key[count <= t->key_count ? count - 1 : 0]].type;
@@ -324,11 +347,14 @@ static enum sf_code build(const struct query_params *p, const struct serving_rig
                           const uint8_t *seal_key, struct sf_arena *arena, struct query_request *r,
                           struct sf_error *err)
 {
+    const struct grant *g = right->grant;
+    const bool is_get = r->op == QUERY_GET;
+    const bool is_scan = r->op == QUERY_SCAN;
     const struct bound bounds[] = {
-        {"key", r->op == QUERY_GET ? p->key : NULL, KEY_LAST_WHOLE, &r->key, true},
-        {"from", r->op == QUERY_SCAN ? p->from : NULL, KEY_LAST_WHOLE, &r->from, false},
-        {"to", r->op == QUERY_SCAN ? p->to : NULL, KEY_LAST_WHOLE, &r->to, false},
-        {"prefix", r->op == QUERY_SCAN ? p->prefix : NULL, KEY_LAST_BEGUN, &r->prefix, false},
+        {g, "key", is_get ? p->key : NULL, KEY_LAST_WHOLE, &r->key, true},
+        {g, "from", is_scan ? p->from : NULL, KEY_LAST_WHOLE, &r->from, false},
+        {g, "to", is_scan ? p->to : NULL, KEY_LAST_WHOLE, &r->to, false},
+        {g, "prefix", is_scan ? p->prefix : NULL, KEY_LAST_BEGUN, &r->prefix, false},
     };
     enum sf_code code = read_format(p, r, err);
 

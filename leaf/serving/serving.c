@@ -50,14 +50,17 @@ bool serving_still_granted(const struct serving *s, const char *grant_id)
     return false;
 }
 
-static bool in_grant(const struct grant *grant, struct sf_slice name)
+bool serving_sees(const struct grant *grant, const struct sf_field *field)
 {
+    if (grant == NULL) {
+        return true;
+    }
     for (size_t i = 0; i < grant->column_count; i++) {
-        if (sf_slice_equal(sf_slice_text(grant->columns[i]), name)) {
-            return true;
+        if (strcmp(grant->columns[i], field->name) == 0) {
+            return sf_class_is_open(field->class);
         }
     }
-    return grant->column_count == 0;
+    return grant->column_count == 0 && sf_class_is_open(field->class);
 }
 
 enum sf_code serving_view(const struct served_table *table, const struct grant *grant,
@@ -81,10 +84,10 @@ enum sf_code serving_view(const struct served_table *table, const struct grant *
         return SF_RAISE(err, SF_NOMEM, "view");
     }
     for (size_t i = 0; i < wanted; i++) {
-        struct sf_slice name = select_count == 0 ? sf_slice_text(t->fields[i].name) : select[i];
+        int32_t at = select_count == 0 ? (int32_t)i : sf_table_field_index(t, select[i]);
 
-        if (grant == NULL || in_grant(grant, name)) {
-            names[options.name_count++] = name;
+        if (serving_sees(grant, &t->fields[at])) {
+            names[options.name_count++] = sf_slice_text(t->fields[at].name);
         }
     }
     options.names = names; /* Not NULL, so that no names means no fields. */

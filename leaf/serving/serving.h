@@ -40,6 +40,10 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
 /* Whether the grant of this id is still in force; long answers ask before each page. */
 bool serving_still_granted(const struct serving *s, const char *grant_id);
 
+/* Whether who has @grant (NULL: the owner) may see the field: its class is open, and it is one of
+ * the grant's columns. */
+bool serving_sees(const struct grant *grant, const struct sf_field *field);
+
 /*
  * The view of @table under @right, narrowed to the fields in @select (all when @select_count is 0).
  * For other domains: fields of open classes, and of these the grant's columns.

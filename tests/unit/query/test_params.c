@@ -330,6 +330,58 @@ static void fields_are_selected_within_the_right(void **state)
     teardown(&f);
 }
 
+/* What is found, or not, by a value of a field tells that value. */
+static void nobody_asks_by_fields_of_the_key_that_the_grant_leaves_out(void **state)
+{
+    static const char people[] =
+        "sheaf: product/v1\nproduct: sales/people\nversion: 1.0.0\ntables:\n"
+        "  people:\n    kind: state\n    key: [email]\n    fields:\n"
+        "      email: {number: 1, type: string, required: true, class: pii}\n"
+        "      n: {number: 2, type: int32}\n";
+    static const char *const no_day[] = {"shop", "n"};
+    static const char *const no_shop[] = {"day", "n"};
+    const struct grant all = {.id = "G-1"};
+    const struct grant shops = {.id = "G-2", .columns = no_day, .column_count = 2};
+    const struct grant days = {.id = "G-3", .columns = no_shop, .column_count = 2};
+    const struct query_params whole = {.key = "2026-11-20,a"};
+    const struct query_params first[] = {
+        {.from = "2026-11-20"}, {.to = "2026-11-20"}, {.prefix = "2026-11-20"}};
+    const struct query_params second[] = {
+        {.from = "2026-11-20,a"}, {.to = "2026-11-20,a"}, {.prefix = "2026-11-20,a"}};
+    struct serving_right by_email;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    by_email = (struct serving_right){.product = leaf_world_add(&f.w, people), .grant = &all};
+    assert_refused(&f, &by_email, QUERY_GET, (struct query_params){.key = "a@b.example"},
+                   SHEAF_E_DENIED);
+    assert_string_equal(f.err.text, "'key' goes by field 'email' of table 'people', which the "
+                                    "grant leaves out");
+    assert_refused(&f, &by_email, QUERY_SCAN, (struct query_params){.prefix = "a"}, SHEAF_E_DENIED);
+    assert_int_equal(build(&f, &by_email, QUERY_SCAN, (struct query_params){0}), SF_OK);
+
+    f.daily.grant = &shops;
+    assert_refused(&f, &f.daily, QUERY_GET, whole, SHEAF_E_DENIED);
+    for (size_t i = 0; i < SF_COUNT(first); i++) {
+        f.daily.grant = &shops;
+        assert_refused(&f, &f.daily, QUERY_SCAN, first[i], SHEAF_E_DENIED);
+        f.daily.grant = &days;
+        assert_int_equal(build(&f, &f.daily, QUERY_SCAN, first[i]), SF_OK);
+        assert_refused(&f, &f.daily, QUERY_SCAN, second[i], SHEAF_E_DENIED);
+        f.daily.grant = &all;
+        assert_int_equal(build(&f, &f.daily, QUERY_SCAN, second[i]), SF_OK);
+    }
+    f.daily.grant = &days;
+    assert_refused(&f, &f.daily, QUERY_GET, whole, SHEAF_E_DENIED);
+    /* The right decides, not what is shown of it. */
+    f.daily.grant = &all;
+    assert_int_equal(
+        build(&f, &f.daily, QUERY_SCAN, (struct query_params){.from = "2026-11-20", .select = "n"}),
+        SF_OK);
+    teardown(&f);
+}
+
 static void formats_and_positions_are_checked(void **state)
 {
     static const char *const positions[] = {"",     "7",    "1:", ":7", "1:x", "4294967296:1",
@@ -424,6 +476,7 @@ int main(void)
         cmocka_unit_test(keys_that_are_none_are_refused),
         cmocka_unit_test(rows_of_event_tables_go_by_their_seqs),
         cmocka_unit_test(fields_are_selected_within_the_right),
+        cmocka_unit_test(nobody_asks_by_fields_of_the_key_that_the_grant_leaves_out),
         cmocka_unit_test(formats_and_positions_are_checked),
         cmocka_unit_test(a_cursor_is_good_for_its_table_and_epoch),
         cmocka_unit_test(out_of_memory_is_an_error_at_every_allocation),
