@@ -83,17 +83,26 @@ static void put_accounts(struct sf_buf *b, const struct sf_natsd_leaf *c)
 }
 
 static void put_remote(struct sf_buf *b, const struct sf_natsd_leaf *c, const char *account,
-                       const char *creds_path, const char *denied)
+                       const char *creds_path)
 {
     sf_buf_text(b, "    { urls: [");
     put_string(b, c->hub_url);
     sf_buf_printf(b, "], account: \"%s\", credentials: ", account);
     put_string(b, creds_path);
     sf_buf_text(b, ", compression: off");
-    if (denied != NULL) {
-        sf_buf_printf(b, ", deny_exports: [\"%s\"], deny_imports: [\"%s\"]", denied, denied);
-    }
-    sf_buf_text(b, " }\n");
+}
+
+/*
+ * What stays between the leaf and its own apps. The hub can speak and listen in any account:
+ * without this it could ask as the owner (q.D.>), hear the owner's stream (own.>) and the answers
+ * to the owner's apps, which nobody behind the hub ever waits for (_INBOX.>).
+ */
+static void put_fence(struct sf_buf *b, const struct sf_natsd_leaf *c)
+{
+    sf_buf_printf(b,
+                  ",\n      deny_exports: [\"own.>\", \"q.%s.>\", \"_INBOX.>\"],\n"
+                  "      deny_imports: [\"own.>\", \"q.%s.>\"]",
+                  c->domain, c->domain);
 }
 
 void sf_natsd_config_leaf(const struct sf_natsd_leaf *c, struct sf_buf *ret)
@@ -109,7 +118,9 @@ void sf_natsd_config_leaf(const struct sf_natsd_leaf *c, struct sf_buf *ret)
     }
     (void)snprintf(serve, sizeof(serve), "%s.serve", c->domain);
     sf_buf_text(ret, "leafnodes {\n  reconnect: \"250ms\"\n  remotes: [\n");
-    put_remote(ret, c, c->domain, c->creds_path, "own.>");
-    put_remote(ret, c, serve, c->serve_creds_path, NULL);
-    sf_buf_text(ret, "  ]\n}\n");
+    put_remote(ret, c, c->domain, c->creds_path);
+    put_fence(ret, c);
+    sf_buf_text(ret, " }\n");
+    put_remote(ret, c, serve, c->serve_creds_path);
+    sf_buf_text(ret, " }\n  ]\n}\n");
 }

@@ -513,6 +513,45 @@ static void test_the_owners_stream_stays_at_its_leaf(void **state)
     nats_fixture_close_bus(&w->f, app);
 }
 
+/* The hub can speak and listen in the account of any domain. */
+static void test_the_hub_can_neither_ask_as_the_owner_nor_hear_what_its_apps_are_told(void **state)
+{
+    struct world *w = *state;
+    struct responder r = {0};
+    struct scan s;
+    struct sf_bus *hub_sales = nats_fixture_hub_bus(&w->f, FIXTURE_SALES);
+    struct sf_bus *owner = w->owner;
+    struct sf_bus *app = w->app;
+    struct heard at_hub;
+
+    r.sub.on_msg = on_scan;
+    r.timer.fire = on_page_due;
+    r.w = w;
+    assert_int_equal(sf_bus_subscribe(w->process, &r.sub, "q.sales.>", NULL, NULL), SF_OK);
+    nats_fixture_flush(&w->f, w->process);
+    assert_int_not_equal(
+        ask_once(&w->f, hub_sales, "q.sales.orders.scan", SF_LITERAL("{}"), 300, NULL),
+        SF_BUS_ANSWERED);
+    assert_int_equal(r.asked, 0);
+
+    heard_start(&w->f, &at_hub, hub_sales, ">");
+    wait_open(&w->f, w->process, "in.probe", &at_hub);
+    w->owner = w->process; /* which answers the apps of its own domain */
+    w->app = nats_fixture_leaf_bus(&w->f, FIXTURE_LEAF_SALES, FIXTURE_APP);
+    scan_whole(w, &s);
+    assert_int_equal(r.asked, 1);
+    say_number(w->process, "in.probe", 7);
+    wait_count(w, &at_hub, 1);
+    assert_int_equal(at_hub.count, 1); /* neither the request nor one of its pages */
+    assert_int_equal(at_hub.last, 7);
+    heard_stop(&at_hub);
+    unserve(w, &r);
+    nats_fixture_close_bus(&w->f, hub_sales);
+    nats_fixture_close_bus(&w->f, w->app);
+    w->owner = owner;
+    w->app = app;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_behind_a_leaf_nobody_looks_like_silence),
         cmocka_unit_test(test_apps_cannot_speak_for_others_but_can_send_in_and_ack),
         cmocka_unit_test(test_the_owners_stream_stays_at_its_leaf),
+        cmocka_unit_test(test_the_hub_can_neither_ask_as_the_owner_nor_hear_what_its_apps_are_told),
     };
 
     return cmocka_run_group_tests_name("nats_grants", tests, start, stop);
