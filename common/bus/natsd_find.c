@@ -19,6 +19,7 @@
 
 enum {
     LEVELS_UP = 4, /* from build/leaf/ to the top of a checkout, and one more */
+    VERSION_ASKED_MAX = 3,
     VERSION_WAIT_MS = 5000,
 };
 
@@ -180,11 +181,16 @@ static enum sf_code spawn_version(const char *binary, int write_fd, pid_t *ret)
     return r == 0 ? SF_OK : SF_UNAVAILABLE;
 }
 
-enum sf_code sf_natsd_ask_version(const char *binary, char *ret, size_t size, struct sf_error *err)
+/* *ret_killed: somebody ended it from outside, which says nothing about the program. */
+static enum sf_code ask_once(const char *binary, char *ret, size_t size, bool *ret_killed,
+                             struct sf_error *err)
 {
     int ends[2];
+    int status = 0;
     pid_t pid = 0;
     bool ok = false;
+
+    *ret_killed = false;
 
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return SF_RAISE(err, SF_UNAVAILABLE, "pipe: %s", strerror(errno));
@@ -195,8 +201,9 @@ enum sf_code sf_natsd_ask_version(const char *binary, char *ret, size_t size, st
         if (!ok) {
             (void)kill(pid, SIGKILL);
         }
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
         }
+        *ret_killed = ok && WIFSIGNALED(status);
     } else {
         (void)close(ends[1]);
     }
@@ -206,6 +213,17 @@ enum sf_code sf_natsd_ask_version(const char *binary, char *ret, size_t size, st
                           "'%s --version' does not answer", binary);
     }
     return SF_OK;
+}
+
+enum sf_code sf_natsd_ask_version(const char *binary, char *ret, size_t size, struct sf_error *err)
+{
+    bool killed = true;
+    enum sf_code code = SF_OK;
+
+    for (int i = 0; i < VERSION_ASKED_MAX && killed; i++) {
+        code = ask_once(binary, ret, size, &killed, err);
+    }
+    return code;
 }
 
 bool sf_natsd_greets(uint16_t port)

@@ -203,6 +203,17 @@ static void test_one_that_is_too_old_is_refused_before_it_is_started(void **stat
     assert_int_equal(sf_natsd_pid(w->natsd), 0);
 }
 
+static void test_one_that_is_killed_while_it_tells_its_version_is_asked_again(void **state)
+{
+    struct watched *w = *state;
+    char path[PATH_MAX];
+
+    pretend(w, "'; [ -e \"$0.asked\" ] || { : >\"$0.asked\"; kill -9 $$; }; echo '2.10.27", path);
+    run_natsd(w);
+    test_loop_until_flag(&w->loop, &w->has_failed, "refused", FIXTURE_WAIT_MS);
+    assert_int_equal(w->failure.number, SHEAF_E_NATS_TOO_OLD);
+}
+
 static void test_one_that_is_not_there_is_told_at_once(void **state)
 {
     struct watched *w = *state;
@@ -273,6 +284,8 @@ int main(int argc, char **argv)
                                         start, stop),
         cmocka_unit_test_setup_teardown(test_one_that_is_too_old_is_refused_before_it_is_started,
                                         start, stop),
+        cmocka_unit_test_setup_teardown(
+            test_one_that_is_killed_while_it_tells_its_version_is_asked_again, start, stop),
         cmocka_unit_test_setup_teardown(test_one_that_is_not_there_is_told_at_once, start, stop),
         cmocka_unit_test_setup_teardown(test_a_port_that_is_taken_is_told, start, stop),
         cmocka_unit_test_setup_teardown(test_one_that_never_comes_up_is_given_up_after_five_starts,
