@@ -1,9 +1,11 @@
 #include "leaf/serving/grant_set.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
+#include "common/base/map.h"
 #include "common/identity/signed.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
@@ -89,9 +91,45 @@ static enum sf_code copy_grant(struct sf_arena *a, const Sheaf__V1__Grant *g, st
     return complete ? SF_OK : SF_NOMEM;
 }
 
+static bool equal_columns(const struct grant *a, const struct grant *b)
+{
+    if (a->column_count != b->column_count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->column_count; i++) {
+        if (strcmp(a->columns[i], b->columns[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * An audience of a product is fed once, with one view. *ret: whether @g has the columns of the
+ * first grant of its audience, or is the first.
+ */
+static enum sf_code fits_audience(struct sf_map *firsts, struct grant *g, bool *ret)
+{
+    char key[160];
+    const struct grant *first;
+    int n = snprintf(key, sizeof(key), "%s %u %s", g->audience, g->major, g->product);
+    struct sf_slice name = sf_slice_of(key, n < 0 || (size_t)n >= sizeof(key) ? 0 : (size_t)n);
+
+    *ret = name.size > 0;
+    first = sf_map_find(firsts, name);
+    if (!*ret || first != NULL) {
+        *ret = *ret && equal_columns(first, g);
+        return SF_OK;
+    }
+    return sf_map_put(firsts, name, g);
+}
+
 static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *b,
                                 const struct grant_trust *trust, struct sf_error *err)
 {
+    struct sf_map firsts = {0};
+    enum sf_code code = SF_OK;
+
     if (b->n_grants > GRANTS_MAX) {
         return SF_RAISE(err, SF_BUSY, "bundle of %zu grants", b->n_grants);
     }
@@ -99,16 +137,21 @@ static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *
     if (set->grants == NULL) {
         return SF_RAISE(err, SF_NOMEM, "bundle");
     }
-    for (size_t i = 0; i < b->n_grants; i++) {
-        if (!has_consent(b->grants[i], trust)) {
-            set->refused++;
-        } else if (copy_grant(&set->arena, b->grants[i], &set->grants[set->grant_count]) == SF_OK) {
-            set->grant_count++;
-        } else {
-            return SF_RAISE(err, SF_NOMEM, "bundle");
+    for (size_t i = 0; code == SF_OK && i < b->n_grants; i++) {
+        struct grant *g = &set->grants[set->grant_count];
+        bool fits = has_consent(b->grants[i], trust);
+
+        if (fits) {
+            code = copy_grant(&set->arena, b->grants[i], g);
         }
+        if (fits && code == SF_OK) {
+            code = fits_audience(&firsts, g, &fits);
+        }
+        set->grant_count += fits && code == SF_OK;
+        set->refused += !fits;
     }
-    return SF_OK;
+    sf_map_done(&firsts);
+    return code == SF_OK ? SF_OK : SF_RAISE(err, SF_NOMEM, "bundle");
 }
 
 static enum sf_code check_bundle(const Sheaf__V1__Bundle *b, const struct grant_trust *trust,

@@ -4,7 +4,8 @@
  *
  * A bundle is Signed by the hub (SIGN_BUNDLE); every grant in it carries a Decision Signed by this
  * domain's key (SIGN_DECISION) that says the same as the grant does. A grant whose decision does
- * not hold is left out and counted: the hub alone can grant nothing.
+ * not hold is left out and counted: the hub alone can grant nothing. So is one whose audience has
+ * other columns than the bundle's first grant of it: an audience is fed with one view.
  *
  *   Threads   Built on the loop thread; immutable afterwards, so work on other threads may read it.
  *   Memory    Owns all it points to. Shared: grant_set_ref() and grant_set_unref() on the loop
@@ -36,7 +37,7 @@ struct grant_set {
     int64_t expires_us;
     struct grant *grants;
     size_t grant_count;
-    size_t refused; /* grants of the bundle without a consent that holds */
+    size_t refused; /* grants of the bundle that were left out */
 };
 
 /* What a bundle is checked against. */

@@ -324,6 +324,34 @@ static void one_grant_without_consent_does_not_take_the_others_along(void **stat
     teardown(&f);
 }
 
+static void an_audience_has_the_columns_of_its_first_grant(void **state)
+{
+    static const struct world_grant grants[] = {
+        {.id = "G-1", .columns = {"order_id"}},
+        {.id = "G-2", .account = "OTHER", .columns = {"order_id"}},
+        {.id = "G-3", .account = "WIDER", .columns = {"order_id", "page"}},
+        {.id = "G-4", .account = "WIDEST"},
+        {.id = "G-5", .account = "ELSE", .audience = "aud2"},
+    };
+    struct fixture f;
+    int64_t now;
+    (void)state;
+
+    setup(&f);
+    now = leaf_world_now(&f.w);
+    assert_int_equal(open_bundle(&f, &(struct world_bundle){.version = 5,
+                                                            .grants = grants,
+                                                            .grant_count = SF_COUNT(grants)}),
+                     SF_OK);
+    assert_int_equal(f.set->refused, 2);
+    assert_non_null(grant_set_find(f.set, WORLD_ACCOUNT, "orders", 1, now));
+    assert_non_null(grant_set_find(f.set, "OTHER", "orders", 1, now));
+    assert_null(grant_set_find(f.set, "WIDER", "orders", 1, now));
+    assert_null(grant_set_find(f.set, "WIDEST", "orders", 1, now));
+    assert_non_null(grant_set_find(f.set, "ELSE", "orders", 1, now));
+    teardown(&f);
+}
+
 /* --- finding ---------------------------------------------------------------------------------- */
 
 static void a_grant_is_found_by_account_product_and_major_while_it_lasts(void **state)
@@ -404,6 +432,7 @@ int main(void)
         cmocka_unit_test(what_the_grant_does_not_repeat_may_be_anything),
         cmocka_unit_test(a_decision_that_is_missing_or_of_another_key_is_no_consent),
         cmocka_unit_test(one_grant_without_consent_does_not_take_the_others_along),
+        cmocka_unit_test(an_audience_has_the_columns_of_its_first_grant),
         cmocka_unit_test(a_grant_is_found_by_account_product_and_major_while_it_lasts),
         cmocka_unit_test(out_of_memory_leaves_nothing_behind_and_says_so),
     };
