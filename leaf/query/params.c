@@ -398,6 +398,7 @@ enum sf_code query_request_build(const struct query_params *p, enum query_op op,
     }
     if (right->grant != NULL) {
         (void)snprintf(r.grant_id, sizeof(r.grant_id), "%s", right->grant->id);
+        (void)snprintf(r.consumer, sizeof(r.consumer), "%s", right->grant->consumer);
     }
     sf_arena_init(&arena, 0);
     code = build(p, right, seal_key, &arena, &r, err);

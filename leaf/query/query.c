@@ -1,5 +1,7 @@
 #include "leaf/query/query.h"
 
+#include <string.h>
+
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "leaf/query/page.h"
@@ -23,11 +25,13 @@ struct query {
     struct sf_error error;
     struct sf_work work;
     bool ended; /* the last page or an error was told */
+    struct sf_list link;
 };
 
 struct queries {
     struct queries_options options;
     size_t pending;
+    struct sf_list all; /* those that are closing too */
 };
 
 void query_request_done(struct query_request *r)
@@ -49,6 +53,7 @@ enum sf_code queries_new(const struct queries_options *options, struct queries *
         return SF_RAISE(err, SF_NOMEM, "queries");
     }
     *qs = (struct queries){.options = *options};
+    sf_list_init(&qs->all);
     *ret = qs;
     return SF_OK;
 }
@@ -83,6 +88,7 @@ const struct queries_options *queries_get_options(const struct queries *qs)
 static void query_free(struct query *q)
 {
     q->qs->pending--;
+    sf_list_remove(&q->link);
     page_reader_done(&q->reader);
     sf_free(q);
 }
@@ -127,14 +133,44 @@ static void read_done(struct sf_task *done)
     tell(q);
 }
 
+static enum sf_code check_room(struct queries *qs, const struct query_request *request,
+                               struct sf_error *err)
+{
+    size_t of_all = 0;
+    size_t of_this = 0;
+
+    if (qs->pending >= QUERIES_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests under way", QUERIES_MAX);
+    }
+    if (*request->consumer == '\0') {
+        return SF_OK;
+    }
+    for (struct sf_list *at = qs->all.next; at != &qs->all; at = at->next) {
+        const struct query *q = SF_CONTAINER_OF(at, struct query, link);
+
+        of_all += *q->reader.request.consumer != '\0';
+        of_this += strcmp(q->reader.request.consumer, request->consumer) == 0;
+    }
+    if (of_this >= QUERIES_CONSUMER_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests of %s under way",
+                          QUERIES_CONSUMER_MAX, request->consumer);
+    }
+    if (of_all >= QUERIES_CONSUMERS_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests of other domains under way",
+                          QUERIES_CONSUMERS_MAX);
+    }
+    return SF_OK;
+}
+
 enum sf_code query_start(struct queries *qs, struct query_request *request, query_cb cb, void *data,
                          struct query **ret, struct sf_error *err)
 {
     struct query *q;
+    enum sf_code code = check_room(qs, request, err);
 
-    if (qs->pending == QUERIES_MAX) {
+    if (code != SF_OK) {
         query_request_done(request);
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests under way", QUERIES_MAX);
+        return code;
     }
     q = sf_calloc(1, sizeof(*q));
     if (q == NULL) {
@@ -147,6 +183,7 @@ enum sf_code query_start(struct queries *qs, struct query_request *request, quer
     page_reader_init(&q->reader, &qs->options, request);
     q->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = read_work, .done.run = read_done};
     qs->pending++;
+    sf_list_push(&qs->all, &q->link);
     *ret = q;
     query_next(q);
     return SF_OK;

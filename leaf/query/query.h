@@ -5,7 +5,9 @@
  *             query_close() at any time. All pages of a query show one snapshot.
  *   Threads   Loop thread; rows are read and rendered on a query thread, which has only the query.
  *   Memory    A page is valid during its callback. The query is gone after query_close().
- *   Limits    QUERIES_MAX under way: SF_BUSY. Pages of about QUERY_PAGE_BYTES, one row may exceed.
+ *   Limits    QUERIES_MAX under way, and fewer for other domains, so that none of them keeps the
+ *             others or the owner waiting: SF_BUSY. Pages of about QUERY_PAGE_BYTES, one row may
+ *             exceed.
  */
 #pragma once
 
@@ -14,6 +16,8 @@
 
 enum {
     QUERIES_MAX = 256,
+    QUERIES_CONSUMERS_MAX = 192, /* of all other domains together */
+    QUERIES_CONSUMER_MAX = 64,   /* of one other domain */
     QUERY_PAGE_BYTES = 512 * 1024,
     QUERY_CURSOR_MAX = 2048,
 };
@@ -28,6 +32,7 @@ struct query_request {
     const struct served_table *table;
     struct row_view *view; /* owned */
     char grant_id[64];     /* "": the owner asks */
+    char consumer[64];     /* domain; "": the owner asks */
     struct sf_buf key;     /* get: the whole key, encoded */
     struct sf_buf from;    /* scan: inclusive, encoded; empty: no bound */
     struct sf_buf to;      /* scan: exclusive */

@@ -9,6 +9,7 @@
 #include "leaf/query/params.h"
 #include "leaf/query/query_http.h"
 #include "leaf/serving/http_answer.h"
+#include "proto/errors.h"
 #include "proto/subjects.h"
 
 /*
@@ -72,11 +73,27 @@ static void keep_header(const struct sf_bus_msg *m, const char *name, char *ret,
     }
 }
 
+/* The other leaf is not this domain's: it does not decide how much is kept here for its answer. */
+static void refuse_flood(struct relay *relay)
+{
+    struct sf_error err;
+
+    (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE,
+                     "the leaf of domain %s answers with more than one page", relay->owner);
+    sf_service_ask_cancel(&relay->ask);
+    http_problem(relay->request, &err);
+    relay_free(relay);
+}
+
 static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
 {
     struct relay *relay = ask->data;
     const char *cursor = sf_bus_msg_header(m, HEADER_CURSOR);
 
+    if (relay->lines.size + m->data.size > SF_SERVICE_PAGE_MAX) {
+        refuse_flood(relay);
+        return;
+    }
     sf_rt_timer_stop(relay->host->rt, &relay->silence);
     sf_buf_slice(&relay->lines, m->data);
     keep_header(m, HEADER_POSITION, relay->position, sizeof(relay->position));

@@ -307,7 +307,8 @@ static void rows_of_event_tables_go_by_their_seqs(void **state)
 static void fields_are_selected_within_the_right(void **state)
 {
     static const char *const named[] = {"order_id", "amount", "email"};
-    const struct grant grant = {.id = "G-9", .columns = named, .column_count = 3};
+    const struct grant grant = {
+        .id = "G-9", .consumer = "billing", .columns = named, .column_count = 3};
     struct query_params p = {.table = "orders", .select = "email,amount"};
     struct fixture f;
     (void)state;
@@ -320,6 +321,7 @@ static void fields_are_selected_within_the_right(void **state)
     assert_int_equal(f.request.view->column_count, 1);
     assert_string_equal(f.request.view->columns[0].field->name, "amount");
     assert_string_equal(f.request.grant_id, "G-9");
+    assert_string_equal(f.request.consumer, "billing");
     p.select = "amount,nothing";
     assert_refused(&f, &f.orders, QUERY_SCAN, p, SHEAF_E_FIELD_UNKNOWN);
     p.select = "amount,";
@@ -340,9 +342,11 @@ static void nobody_asks_by_fields_of_the_key_that_the_grant_leaves_out(void **st
         "      n: {number: 2, type: int32}\n";
     static const char *const no_day[] = {"shop", "n"};
     static const char *const no_shop[] = {"day", "n"};
-    const struct grant all = {.id = "G-1"};
-    const struct grant shops = {.id = "G-2", .columns = no_day, .column_count = 2};
-    const struct grant days = {.id = "G-3", .columns = no_shop, .column_count = 2};
+    const struct grant all = {.id = "G-1", .consumer = "billing"};
+    const struct grant shops = {
+        .id = "G-2", .consumer = "billing", .columns = no_day, .column_count = 2};
+    const struct grant days = {
+        .id = "G-3", .consumer = "billing", .columns = no_shop, .column_count = 2};
     const struct query_params whole = {.key = "2026-11-20,a"};
     const struct query_params first[] = {
         {.from = "2026-11-20"}, {.to = "2026-11-20"}, {.prefix = "2026-11-20"}};

@@ -460,6 +460,56 @@ static void requests_under_way_are_bounded(void **state)
     teardown(&f);
 }
 
+/* How many requests of @consumer (NULL: the owner) start before one is refused; all go on. */
+static size_t start_all(struct fixture *f, const char *consumer, struct query **held)
+{
+    const struct grant grant = {.id = "G-1", .consumer = consumer};
+    const struct serving_right right = {
+        .product = product_set_find(&f->w.serving.products, "orders", 1),
+        .grant = consumer == NULL ? NULL : &grant,
+    };
+    const struct query_params p = {.table = "orders"};
+    struct query_request request;
+    size_t n = 0;
+
+    do {
+        assert_int_equal(query_request_build(&p, QUERY_SCAN, &right, seal_key, &request, NULL),
+                         SF_OK);
+    } while (query_start(f->queries, &request, on_page, f, &held[n], &f->err) == SF_OK && ++n > 0);
+    assert_int_equal(f->err.number, SHEAF_E_BUSY);
+    return n;
+}
+
+static void no_other_domain_takes_the_room_of_the_others_or_of_the_owner(void **state)
+{
+    struct query *held[QUERIES_MAX + 1];
+    struct fixture f;
+    size_t n;
+    (void)state;
+
+    setup(&f);
+    n = start_all(&f, "billing", held);
+    assert_int_equal(n, QUERIES_CONSUMER_MAX);
+    assert_string_equal(f.err.text, "64 requests of billing under way");
+    n += start_all(&f, "marketing", held + n);
+    assert_int_equal(n, 2 * QUERIES_CONSUMER_MAX);
+    n += start_all(&f, "support", held + n);
+    n += start_all(&f, "audit", held + n);
+    assert_int_equal(n, QUERIES_CONSUMERS_MAX);
+    assert_string_equal(f.err.text, "192 requests of other domains under way");
+    n += start_all(&f, NULL, held + n);
+    assert_int_equal(n, QUERIES_MAX);
+    queries_hold(f.queries); /* What is counted only does not make room for more. */
+    assert_int_equal(start_all(&f, NULL, held + n), 0);
+    queries_release(f.queries);
+    while (n > 0) {
+        query_close(held[--n]);
+    }
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(queries_pending(f.queries), 0);
+    teardown(&f);
+}
+
 static void out_of_memory_or_a_bad_disk_is_an_error_of_the_answer(void **state)
 {
     static const struct query_params ps[] = {
@@ -519,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_grant_that_ends_between_pages_ends_the_answer),
         cmocka_unit_test(a_revocation_while_a_page_is_read_keeps_it_back),
         cmocka_unit_test(requests_under_way_are_bounded),
+        cmocka_unit_test(no_other_domain_takes_the_room_of_the_others_or_of_the_owner),
         cmocka_unit_test(out_of_memory_or_a_bad_disk_is_an_error_of_the_answer),
     };
 

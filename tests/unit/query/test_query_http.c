@@ -474,6 +474,35 @@ static void when_that_leaf_does_not_answer_the_hub_says_why(void **state)
     teardown(&f);
 }
 
+/* A leaf of another domain that never ends its answer. */
+static void on_endless(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    static const char spaces[SF_SERVICE_PAGE_MAX / 2] = "";
+    struct sf_bus *bus = sub->data;
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(
+            sf_service_reply(bus, m->reply, NDJSON, sf_slice_of(spaces, sizeof(spaces)), NULL),
+            SF_OK);
+    }
+}
+
+static void another_leaf_cannot_fill_this_ones_memory(void **state)
+{
+    struct sf_bus_sub endless = {.on_msg = on_endless};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    query_nats_free(SF_TAKE(f.requests));
+    endless.data = f.hub;
+    assert_int_equal(sf_bus_subscribe(f.hub, &endless, "q.sales.>", NULL, NULL), SF_OK);
+    get(&f, "/orders/records?relay=1", NULL, 503);
+    assert_non_null(strstr(f.call.text, "answers with more than one page"));
+    sf_bus_unsubscribe(f.hub, &endless);
+    teardown(&f);
+}
+
 static bool is_quiet(void *data)
 {
     struct fixture *f = data;
@@ -523,6 +552,7 @@ int main(void)
         cmocka_unit_test(quarantine_shows_what_was_refused),
         cmocka_unit_test(products_of_another_domain_are_read_by_asking_its_leaf),
         cmocka_unit_test(when_that_leaf_does_not_answer_the_hub_says_why),
+        cmocka_unit_test(another_leaf_cannot_fill_this_ones_memory),
         cmocka_unit_test(a_client_that_leaves_is_not_answered_and_nothing_is_lost),
     };
 
