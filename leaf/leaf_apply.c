@@ -259,6 +259,22 @@ static bool is_of_path(const struct apply *a, const struct sf_http_request *r)
            strcmp(a->product->name, sf_http_part(r, 3)) == 0;
 }
 
+/* Before the hub is told: what it took up and this leaf could not would keep it from starting. */
+static enum sf_code check_leaf(const struct leaf *leaf, struct sf_error *err)
+{
+    if (leaf->uplink == NULL) {
+        return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_HUB_UNREACHABLE,
+                          "this leaf has not joined a mesh");
+    }
+    if (leaf->serving.products.version_count >= PRODUCT_VERSIONS_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
+                          "this leaf has %d versions of products, the "
+                          "most it holds",
+                          PRODUCT_VERSIONS_MAX);
+    }
+    return SF_OK;
+}
+
 void leaf_apply_http(struct leaf *leaf, struct sf_http_request *r, const char *user)
 {
     struct apply *a = sf_calloc(1, sizeof(*a));
@@ -289,9 +305,7 @@ void leaf_apply_http(struct leaf *leaf, struct sf_http_request *r, const char *u
         answer_problem(a, &err);
         return;
     }
-    if (leaf->uplink == NULL) {
-        (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_HUB_UNREACHABLE,
-                         "this leaf has not joined a mesh");
+    if (check_leaf(leaf, &err) != SF_OK) {
         answer_problem(a, &err);
         return;
     }

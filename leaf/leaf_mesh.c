@@ -263,10 +263,11 @@ static void tick_fire(struct sf_timer *timer)
     struct leaf *leaf = SF_CONTAINER_OF(timer, struct leaf, tick);
     const int64_t now_us = sf_rt_wall_us(leaf->rt);
 
-    /* Twice the period, so that a late tick misses nothing. */
-    if (has_expired_grant(leaf->serving.grants, now_us - 2 * SF_US_PER_S, now_us)) {
+    /* Since the last tick, however long ago: the machine may have slept, or the clock been set. */
+    if (has_expired_grant(leaf->serving.grants, leaf->expiry_checked_us, now_us)) {
         leaf_serving_changed(leaf);
     }
+    leaf->expiry_checked_us = now_us;
     maybe_renew(leaf, now_us);
     sf_rt_timer_start(leaf->rt, &leaf->tick, TICK_NS);
 }
@@ -461,6 +462,7 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
     if (code == SF_OK) {
         leaf->renewal->leaf = leaf;
         leaf->tick.fire = tick_fire;
+        leaf->expiry_checked_us = leaf->started_us;
         sf_rt_timer_start(leaf->rt, &leaf->tick, TICK_NS);
     }
     return code;

@@ -53,7 +53,8 @@ struct leaf {
     struct query_nats *requests_serve;
     struct query_nats *requests_own;
     struct uplink *uplink;
-    struct sf_timer tick; /* every second: what has expired */
+    struct sf_timer tick;      /* every second: what has expired */
+    int64_t expiry_checked_us; /* up to this time */
 
     struct renewal *renewal; /* leaf_mesh.c */
     Sheaf__V1__LaneHead heads[HEADS_MAX];
