@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "common/base/alloc.h"
 #include "common/base/str.h"
 #include "proto/errors.h"
 
-enum { TIMEOUT_MS_DEFAULT = 30000 };
+enum { TIMEOUT_MS_DEFAULT = 30000, LINE_FEW = 1024 };
 
 static enum sf_code read_format(struct cli *cli, struct sf_error *err)
 {
@@ -156,6 +157,34 @@ int cli_exit_of(const struct sf_error *err)
     return CLI_FAILURE;
 }
 
+/* Writes @text, in which others may have had a say; it has its own lines and no other controls. */
+static void put_shown(FILE *to, const char *text)
+{
+    struct sf_buf shown = {0};
+
+    while (*text != '\0') {
+        const size_t n = strcspn(text, "\n");
+
+        print_append_shown(&shown, sf_slice_of(text, n));
+        text += n;
+        if (*text == '\n') {
+            sf_buf_byte(&shown, '\n');
+            text++;
+        }
+    }
+    if (shown.size > 0) {
+        (void)fwrite(shown.data, 1, shown.size, to);
+    }
+    sf_buf_done(&shown);
+}
+
+static void put_member(FILE *to, const char *name, const char *text)
+{
+    (void)fprintf(to, "  %s", name);
+    put_shown(to, text);
+    (void)fputc('\n', to);
+}
+
 int cli_fail(struct cli *cli, const struct sf_error *err)
 {
     const char *on = cli->color_err ? "\033[1;31m" : "";
@@ -168,14 +197,16 @@ int cli_fail(struct cli *cli, const struct sf_error *err)
 
         (void)fprintf(cli->err, "%serror[SHEAF-E%04u]%s: %s\n", on, err->number, off, info->title);
         if (strcmp(err->text, info->title) != 0) {
-            (void)fprintf(cli->err, "  %s\n", err->text);
+            put_member(cli->err, "", err->text);
         }
         next = next[0] != '\0' ? next : info->next;
     } else {
-        (void)fprintf(cli->err, "%serror%s: %s\n", on, off, err->text);
+        (void)fprintf(cli->err, "%serror%s: ", on, off);
+        put_shown(cli->err, err->text);
+        (void)fputc('\n', cli->err);
     }
     if (next[0] != '\0') {
-        (void)fprintf(cli->err, "  next: %s\n", next);
+        put_member(cli->err, "next: ", next);
     }
     if (cli->verbose && err->where != NULL) {
         (void)fprintf(cli->err, "  raised at %s as %s\n", err->where, sf_code_name(err->code));
@@ -192,7 +223,22 @@ static FILE *result_stream(const struct cli *cli)
 /* __attribute__ because gcc otherwise takes its own UBSan check for a NULL that might come. */
 __attribute__((nonnull)) SF_PRINTF(2, 0) static void put_line(FILE *to, const char *fmt, va_list ap)
 {
-    (void)vfprintf(to, fmt, ap);
+    char few[LINE_FEW];
+    char *many = NULL;
+    va_list again;
+    int size;
+
+    va_copy(again, ap);
+    size = vsnprintf(few, sizeof(few), fmt, ap);
+    if (size >= (int)sizeof(few)) {
+        many = sf_alloc((size_t)size + 1);
+    }
+    if (many != NULL) {
+        (void)vsnprintf(many, (size_t)size + 1, fmt, again);
+    }
+    va_end(again);
+    put_shown(to, many != NULL ? many : few);
+    sf_free(many);
     (void)fputc('\n', to);
     (void)fflush(to);
 }
@@ -269,7 +315,8 @@ enum sf_code cli_confirm(struct cli *cli, const char *question, struct sf_error 
         return SF_OK;
     }
     if (cli->may_ask) {
-        (void)fprintf(cli->err, "%s [y/N] ", question);
+        put_shown(cli->err, question);
+        (void)fputs(" [y/N] ", cli->err);
         (void)fflush(cli->err);
         if (fgets(answer, sizeof(answer), stdin) != NULL &&
             (answer[0] == 'y' || answer[0] == 'Y')) {

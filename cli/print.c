@@ -96,8 +96,7 @@ static void put_json_head(struct print *p)
 
 /* --- tables ----------------------------------------------------------------------------------- */
 
-/* Appends @text so that it cannot move the cursor. */
-static void append_shown(struct sf_buf *b, struct sf_slice text)
+void print_append_shown(struct sf_buf *b, struct sf_slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
@@ -220,7 +219,7 @@ static void append_time(struct sf_buf *b, struct sf_slice text)
         sf_buf_append(b, text.data, 19);
         sf_buf_byte(b, 'Z');
     } else {
-        append_shown(b, text);
+        print_append_shown(b, text);
     }
 }
 

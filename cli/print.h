@@ -79,6 +79,9 @@ enum sf_code print_end(struct print *p, struct sf_error *err) SF_MUST_CHECK;
 /* Frees without writing; for results that were not ended. */
 void print_done(struct print *p);
 
+/* Appends @text so that it cannot move the cursor: what others wrote is shown on a terminal. */
+void print_append_shown(struct sf_buf *b, struct sf_slice text);
+
 /* Columns that @text takes on a terminal. */
 unsigned print_width(struct sf_slice text);
 /* "2026-11-20T08:01:12Z" into @ret. */

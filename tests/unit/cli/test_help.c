@@ -123,6 +123,22 @@ static void test_an_error_is_number_cause_and_next_step(void **state)
     assert_non_null(strstr(end(&w), "\n  next: what the server says\n"));
 }
 
+/* Purposes, names and errors come from other domains. */
+static void test_what_others_wrote_cannot_move_the_cursor(void **state)
+{
+    static struct written w;
+    struct cli cli = {.out = stdout, .err = begin(&w)};
+    struct sf_error err;
+
+    (void)state;
+    (void)SF_RAISE(&err, SF_IO, "one\r\033[2J\ntwo \xc2\x9b\xc3\xa9");
+    assert_int_equal(cli_fail(&cli, &err), CLI_FAILURE);
+    assert_string_equal(end(&w), "error: one\\x0d\\x1b[2J\ntwo \\x9b\xc3\xa9\n");
+    cli.err = begin(&w);
+    cli_note(&cli, "of %s", "\033]0;x\a");
+    assert_string_equal(end(&w), "of \\x1b]0;x\\x07\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_every_error_is_in_the_table_of_exit_codes),
         cmocka_unit_test(test_errors_end_with_the_code_of_their_number_or_kind),
         cmocka_unit_test(test_an_error_is_number_cause_and_next_step),
+        cmocka_unit_test(test_what_others_wrote_cannot_move_the_cursor),
     };
 
     return cmocka_run_group_tests_name("help", tests, NULL, NULL);
