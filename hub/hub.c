@@ -2,7 +2,8 @@
  *   SERVER   the nats-server starts; the connections to SYS and MESH are made
  *   CHECK    the server is asked for its version and whether it syncs every write
  *   LOG      the event log is opened, read and checked
- *   CREATE   a new mesh: its first event is written
+ *   CREATE   a new mesh: its first event is made
+ *   CREATING ... and written
  *   RUNNING
  *   STOPPING interfaces, log, connections, server, in this order
  *   STOPPED
@@ -34,7 +35,7 @@
 
 enum { PORT_SEARCH_FIRST = 10240, PORT_SEARCH_SPAN = 20000, MESH_ID_BYTES = 10 };
 
-enum phase { SERVER, CHECK, LOG, CREATE, RUNNING, STOPPING, STOPPED };
+enum phase { SERVER, CHECK, LOG, CREATE, CREATING, RUNNING, STOPPING, STOPPED };
 
 /* One connection of the hub process. */
 struct link {
@@ -404,6 +405,7 @@ static void step(struct hub *h)
         }
         break;
     case CREATE:
+        h->phase = CREATING; /* a connection that comes back does not make it twice */
         h->create = (struct event_append){.build = build_mesh, .done = on_mesh_created, .data = h};
         code = event_log_append(h->state.log, &h->create, &err);
         break;
@@ -413,6 +415,7 @@ static void step(struct hub *h)
         }
         break;
     case CHECK:
+    case CREATING:
     case STOPPING:
     case STOPPED:
         break;

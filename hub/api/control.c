@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/utf8.h"
 #include "common/bus/service.h"
 #include "common/sys/log.h"
 #include "common/wire/control.h"
@@ -11,6 +12,8 @@
 #include "proto/subjects.h"
 
 #define PROTOBUF "application/protobuf"
+
+enum { APPLIED_BY_MAX = 128 }; /* it stands in the log for ever */
 
 struct control {
     struct hub_state *state;
@@ -139,6 +142,9 @@ static enum sf_code read_apply(struct apply *a, const struct registry_domain *d,
     if (m == NULL || strcmp(m->domain, d->name) != 0) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not an apply of domain %s",
                           d->name);
+    }
+    if (strlen(m->applied_by) > APPLIED_BY_MAX || !sf_utf8_is_valid(sf_slice_text(m->applied_by))) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'applied_by' is not a name");
     }
     a->change.domain = d->name;
     a->change.applied_by = *m->applied_by == '\0' ? "unknown" : m->applied_by;

@@ -214,6 +214,9 @@ static void on_expired(struct event_append *op, enum sf_code code, const struct 
 
     (void)r;
     s->expiring = false;
+    if (!s->open) {
+        return; /* the hub stops, and the log gives back what it has */
+    }
     if (code != SF_OK) {
         sf_log(SF_LOG_WARN, "grants.expiry_failed", SF_F_ERROR(err));
         sf_rt_timer_start(s->rt, &s->expiry, SF_NS_PER_S);
