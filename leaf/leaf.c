@@ -91,7 +91,10 @@ static enum sf_code open_store(struct leaf *leaf, struct sf_error *err)
 
 static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
 {
-    const struct ingest_options ingest = {.bytes_max = leaf->config->pending_bytes_max};
+    const struct ingest_options ingest = {
+        .bytes_max = leaf->config->pending_bytes_max,
+        .inflated_max = leaf->config->inflated_bytes_max,
+    };
     const struct queries_options queries = {
         .rt = leaf->rt,
         .store = leaf->store,

@@ -42,6 +42,12 @@ static const struct sf_setting settings[] = {
      .min = 64 * 1024,
      .max = 64 * 1024 * 1024,
      .doc = "Largest body of one request; larger ones are answered 413."},
+    {.key = "inflated-max",
+     .type = SF_SETTING_SIZE,
+     .default_text = "64MiB",
+     .min = 64 * 1024,
+     .max = 256 * 1024 * 1024,
+     .doc = "Largest compressed body once it is inflated; larger ones are answered 413."},
     {.key = "pending-max",
      .type = SF_SETTING_SIZE,
      .default_text = "256MiB",
@@ -152,6 +158,7 @@ enum sf_code leaf_config_read(int argc, const char *const *argv, const char *con
     }
     c.nats_port = (uint16_t)sf_config_number(c.values, "nats-port");
     c.body_bytes_max = (size_t)sf_config_number(c.values, "body-max");
+    c.inflated_bytes_max = (size_t)sf_config_number(c.values, "inflated-max");
     c.pending_bytes_max = (size_t)sf_config_number(c.values, "pending-max");
     c.connections_max = (size_t)sf_config_number(c.values, "connections-max");
     c.cache_bytes = (size_t)sf_config_number(c.values, "cache");

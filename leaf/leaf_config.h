@@ -16,6 +16,7 @@ struct leaf_config {
     const char *nats_server; /* NULL: looked for */
     struct sf_log_options log;
     size_t body_bytes_max;
+    size_t inflated_bytes_max;
     size_t pending_bytes_max;
     size_t connections_max;
     size_t cache_bytes;

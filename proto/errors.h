@@ -25,7 +25,7 @@
     X(VERSION_NOT_HIGHER, 111, 409, 6, "version is not higher than the one in force",              \
       "raise the version")                                                                         \
     X(BAD_FRAMING, 201, 400, 3, "the body cannot be split into records",                           \
-      "send NDJSON (one object per line) or CSV with a header line")                               \
+      "send NDJSON (one object per line), a JSON array, or CSV with a header line")                \
     X(RECORD_INVALID, 202, 422, 3, "record violates the contract",                                 \
       "see 'sheaf product quarantine ls'")                                                         \
     X(UNKNOWN_FIELD, 203, 422, 3, "field is not in the contract",                                  \
@@ -38,8 +38,8 @@
       "stay under 256 KiB per row and 1 KiB per key")                                              \
     X(BAD_ENVELOPE, 209, 422, 3, "operation not allowed",                                          \
       "use upsert or delete on state tables, plain rows on event tables")                          \
-    X(UNSUPPORTED_MEDIA, 210, 415, 2, "content type is not supported",                             \
-      "send application/x-ndjson or text/csv")                                                     \
+    X(UNSUPPORTED_MEDIA, 210, 415, 2, "content type or encoding is not supported",                 \
+      "send NDJSON, JSON or CSV; plain, gzip or zstd")                                             \
     X(BAD_REQUEST, 301, 400, 2, "the request is malformed", "see the parameter named")             \
     X(PRODUCT_UNKNOWN, 302, 404, 4, "no such product", "see 'sheaf product ls'")                   \
     X(TABLE_UNKNOWN, 303, 404, 4, "no such table", "see 'sheaf product show'")                     \

@@ -13,7 +13,8 @@ readonly GO_MIN=1.25
 readonly PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config python3
     libuv1-dev libnats-dev librocksdb-dev libsodium-dev libmicrohttpd-dev libcurl4-openssl-dev
-    libfyaml-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libcmocka-dev
+    libfyaml-dev zlib1g-dev libzstd-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler
+    protobuf-compiler libcmocka-dev
 )
 readonly PACKAGES_TEST=(ca-certificates)
 readonly PACKAGES_LINT=(clang-format clang-tidy)

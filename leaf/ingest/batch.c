@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/wire/json_items.h"
 #include "leaf/rowcodec/key.h"
 #include "leaf/rowcodec/row.h"
 
@@ -271,20 +272,40 @@ static enum sf_code read_envelope(struct batch_reader *r, struct record *rec, st
     return SF_OK;
 }
 
-static enum sf_code read_ndjson(struct batch_reader *r, const struct batch_spec *spec,
-                                struct sf_slice body, struct batch *b, struct sf_error *err)
+/* The text of the next record of NDJSON or JSON. */
+struct source {
+    struct sf_ndjson lines;
+    struct sf_json_items items;
+};
+
+static enum sf_code next_text(struct source *s, enum batch_format format, struct sf_slice *body,
+                              struct record *rec, struct sf_error *err)
 {
-    struct sf_ndjson lines = {0};
+    enum sf_code code;
+
+    if (format == BATCH_JSON) {
+        code = sf_json_items_next(&s->items, body, &rec->raw, err);
+        rec->line = s->items.index;
+    } else {
+        code = sf_ndjson_next(&s->lines, body, /* last= */ true, &rec->raw, err);
+        rec->line = s->lines.line;
+    }
+    return code;
+}
+
+static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *spec,
+                              struct sf_slice body, struct batch *b, struct sf_error *err)
+{
+    struct source source = {0};
     enum sf_code code;
 
     for (;;) {
         struct record rec = {.op = STORE_UPSERT};
 
-        code = sf_ndjson_next(&lines, &body, /* last= */ true, &rec.raw, err);
+        code = next_text(&source, spec->format, &body, &rec, err);
         if (code != SF_OK) {
             return code == SF_ABSENT ? SF_OK : code;
         }
-        rec.line = lines.line;
         code = spec->has_envelope
                    ? read_envelope(r, &rec, err)
                    : sf_record_from_json(r->records, rec.raw, r->values, &rec.verdict, err);
@@ -345,8 +366,8 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
 enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,
                         struct batch *b, struct sf_error *err)
 {
-    if (spec->format == BATCH_NDJSON) {
-        return read_ndjson(r, spec, body, b, err);
+    if (spec->format != BATCH_CSV) {
+        return read_json(r, spec, body, b, err);
     }
     sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
     r->csv = (struct sf_csv){0};

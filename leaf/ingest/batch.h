@@ -15,18 +15,22 @@ enum {
     BATCH_ERRORS_MAX = 10,
 };
 
-enum batch_format { BATCH_NDJSON, BATCH_CSV };
+enum batch_format {
+    BATCH_NDJSON,
+    BATCH_CSV,
+    BATCH_JSON, /* an array of objects, or one object; records are named by index, from 1 */
+};
 
 /* What a request says about its records. */
 struct batch_spec {
     const struct sf_table *table;
     uint32_t contract_id;
     enum batch_format format;
-    bool has_envelope; /* NDJSON: {"op":"upsert|delete","row":{...}} */
+    bool has_envelope; /* NDJSON and JSON: {"op":"upsert|delete","row":{...}} */
 };
 
 struct batch_error {
-    uint64_t line;
+    uint64_t line; /* or index */
     struct sf_violation violation;
 };
 

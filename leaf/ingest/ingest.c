@@ -4,7 +4,7 @@
 #include "common/base/assert.h"
 
 /*
- *            small body                    store took it            callback
+ *      small plain body                    store took it            callback
  *   READING ------------> READ -----------------> COMMITTING -----------> DONE --> freed
  *      |  work done        ^  |                                            ^
  *      +-------------------+  +---- refused, or nothing to store ----------+
@@ -16,6 +16,7 @@ enum op_state { READING, READ, COMMITTING, DONE };
 enum {
     BYTES_MAX = 256 * 1024 * 1024,
     INLINE_BYTES = 16 * 1024,
+    INFLATED_MAX = 64 * 1024 * 1024,
     READERS_MAX = 32,
 };
 
@@ -26,6 +27,7 @@ struct op {
     struct batch_spec spec;
     enum ingest_on_invalid on_invalid;
     struct sf_buf body;
+    enum sf_coding coding;
     ingest_cb cb;
     void *data;
     uint64_t started_ns;
@@ -47,6 +49,7 @@ struct ingest {
     struct store *store;
     size_t bytes_max;
     size_t inline_bytes;
+    size_t inflated_max;
     size_t bytes;
     size_t pending;
 
@@ -104,6 +107,7 @@ enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics
     in->store = store;
     in->bytes_max = options->bytes_max == 0 ? BYTES_MAX : options->bytes_max;
     in->inline_bytes = options->inline_bytes == 0 ? INLINE_BYTES : options->inline_bytes;
+    in->inflated_max = options->inflated_max == 0 ? INFLATED_MAX : options->inflated_max;
     register_metrics(in, metrics);
     *ret = in;
     return SF_OK;
@@ -173,8 +177,17 @@ static void op_free(struct op *op)
 static void read_work(struct sf_work *work)
 {
     struct op *op = SF_CONTAINER_OF(work, struct op, work);
+    SF_CLEANUP(sf_buf_done) struct sf_buf inflated = {0};
+    struct sf_slice text = sf_buf_view(&op->body);
 
-    op->code = batch_read(op->reader, &op->spec, sf_buf_view(&op->body), &op->batch, &op->error);
+    op->code = SF_OK;
+    if (op->coding != SF_CODING_IDENTITY) {
+        op->code = sf_inflate(op->coding, text, op->in->inflated_max, &inflated, &op->error);
+        text = sf_buf_view(&inflated);
+    }
+    if (op->code == SF_OK) {
+        op->code = batch_read(op->reader, &op->spec, text, &op->batch, &op->error);
+    }
 }
 
 static void read_done(struct sf_task *done)
@@ -242,6 +255,7 @@ static void answer(struct op *op)
         .quarantined = op->batch.reject_count,
         .errors = op->batch.errors,
         .error_count = op->batch.error_count,
+        .by_index = op->spec.format == BATCH_JSON,
     };
 
     if (op->code == SF_OK) {
@@ -314,6 +328,7 @@ enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ing
         .has_envelope = request->has_envelope,
     };
     op->on_invalid = request->on_invalid;
+    op->coding = request->coding;
     op->body = request->body;
     request->body = (struct sf_buf){0};
     op->cb = cb;
@@ -325,7 +340,8 @@ enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ing
     sf_gauge_set(&in->pending_bytes, (int64_t)in->bytes);
     op->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = read_work, .done.run = read_done};
     op->turn.run = turn_run;
-    if (op->body.size <= in->inline_bytes) {
+    /* A small compressed body may be a large one. */
+    if (op->coding == SF_CODING_IDENTITY && op->body.size <= in->inline_bytes) {
         read_work(&op->work);
         op->state = READ;
         sf_rt_post(in->rt, &op->turn);

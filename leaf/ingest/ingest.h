@@ -1,15 +1,19 @@
 /*
  * Ingest: a body of records becomes durable changes and quarantined rejects, or nothing does.
  *
- *   Flow      read (small bodies at once on the loop, larger ones on a query thread), then one
- *             write to the store, then the answer. Acked means the commit's fdatasync returned.
+ *   Flow      read (small bodies at once on the loop, larger and compressed ones on a query
+ *             thread), then one write to the store, then the answer. Acked means the commit's
+ *             fdatasync returned.
  *   Threads   Loop thread; reading touches nothing but its own batch.
  *   Order     Answers come in the order of commits. A callback never runs inside ingest_start().
  *   Limits    bytes of all requests under way: SF_BUSY beyond it, and the source is told to wait.
+ *             A compressed body counts as it came; it is inflated while a query thread reads it, so
+ *             there are never more inflated bodies than query threads.
  */
 #pragma once
 
 #include "common/sys/metrics.h"
+#include "common/wire/inflate.h"
 #include "leaf/ingest/batch.h"
 #include "leaf/serving/product_set.h"
 
@@ -23,6 +27,7 @@ enum ingest_on_invalid {
 struct ingest_request {
     const struct served_table *table;
     enum batch_format format;
+    enum sf_coding coding; /* of the body */
     bool has_envelope;
     enum ingest_on_invalid on_invalid;
     struct sf_buf body; /* taken by ingest_start(), also when it fails */
@@ -37,12 +42,13 @@ struct ingest_result {
     uint64_t quarantined;
     const struct batch_error *errors; /* the first ones; valid during the callback */
     size_t error_count;
+    bool by_index; /* errors name the record by its place in an array, not by a line */
 };
 
 /*
  * @err NULL: done as @result says. Else nothing of the request is stored: SF_INVALID with
  * E0202 for INGEST_REJECT (then @result still holds quarantined = invalid records, and errors),
- * those of batch_read(), those of store_submit().
+ * those of sf_inflate(), of batch_read() and of store_submit().
  */
 typedef void (*ingest_cb)(void *data, const struct ingest_result *result,
                           const struct sf_error *err);
@@ -50,6 +56,7 @@ typedef void (*ingest_cb)(void *data, const struct ingest_result *result,
 struct ingest_options {
     size_t bytes_max;    /* bodies of all requests under way; 0: 256 MiB */
     size_t inline_bytes; /* bodies up to this are read on the loop; 0: 16 KiB */
+    size_t inflated_max; /* of one compressed body; 0: 64 MiB */
 };
 
 /* SF_NOMEM. */

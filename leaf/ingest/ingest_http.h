@@ -1,7 +1,8 @@
 /*
- * Ingest over HTTP: POST .../{table}/records with NDJSON or CSV.
+ * Ingest over HTTP: POST .../{table}/records with NDJSON, a JSON array or object, or CSV.
  *
  *   Parameters   on_invalid=quarantine|reject, envelope=change
+ *   Headers      Content-Type; Content-Encoding: gzip or zstd
  *   Answers      200 {"epoch","first_seq","last_seq","commit","accepted","quarantined","errors"},
  *                also with quarantined records; else a problem, and nothing is stored.
  *   Threads      Loop thread. A client that leaves does not undo its request.

@@ -218,10 +218,9 @@ def keys_may_hold_any_character(mesh):
     keys = ["a,b", "a%2Cb", "a/b", "ø ?&#", '"', "a\nb"]
     mesh.ok("product", "load", mesh.write("odd.json", json.dumps([{"id": k} for k in keys])), "--as",
             product)
-    mesh.grant(product, "marketing")
-    for key, reader in [(k, r) for k in keys for r in ("sales", "marketing")]:
-        found = mesh.ok("read", product, "--as", reader, "--key", key, "-o", "json").json()["items"]
-        assert [r["id"] for r in found] == [key], (key, reader, found)
+    for key in keys:
+        found = mesh.ok("read", product, "--key", key, "-o", "json").json()["items"]
+        assert [r["id"] for r in found] == [key], (key, found)
 
 
 def a_limit_is_told(mesh):

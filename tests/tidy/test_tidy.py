@@ -75,7 +75,7 @@ class Tidy(unittest.TestCase):
 
     def test_every_foreign_library_is_known(self):
         for header in ("sodium.h", "microhttpd.h", "curl/curl.h", "nats/nats.h", "yyjson.h",
-                       "libfyaml.h", "pcre2.h", "protobuf-c/protobuf-c.h", "uv/version.h"):
+                       "libfyaml.h", "zlib.h", "zstd.h", "pcre2.h", "protobuf-c/protobuf-c.h", "uv/version.h"):
             tree = {"cli/a.c": f"#include <{header}>\n"}
             self.assertEqual(len(messages(tidy.check_foreign, tree)), 1, header)
 

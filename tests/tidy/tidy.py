@@ -60,6 +60,8 @@ FOREIGN = {
     "rocksdb/": "leaf/store",
     "yyjson": WIRE,
     "libfyaml": WIRE,
+    "zlib": WIRE,
+    "zstd": WIRE,
     "pcre2": CONTRACT,
     "protobuf-c/": "proto",
     "cmocka": "tests/lib",

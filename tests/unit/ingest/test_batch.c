@@ -75,6 +75,7 @@ static void read_text(struct fixture *f, struct batch_spec spec, const char *bod
 
 static const struct batch_spec ndjson = {.format = BATCH_NDJSON};
 static const struct batch_spec csv = {.format = BATCH_CSV};
+static const struct batch_spec json = {.format = BATCH_JSON};
 static const struct batch_spec envelope = {.format = BATCH_NDJSON, .has_envelope = true};
 
 /* The changes as text, one per line: "+ key row" and "- key". */
@@ -146,6 +147,63 @@ static void lines_of_json_become_upserts_in_order(void **state)
                         "+ {\"id\":\"b\"}b,,,,,,2026-11-20,2026-11-20T08:01:12.000000Z,true,AQI=,"
                         "00010203-0405-0607-0809-0a0b0c0d0e0f,0.5,none\n"
                         "+ {\"id\":\"a\"}a,,,,,,,,,,,,x\n");
+    teardown(&f);
+}
+
+static void an_array_of_json_becomes_upserts_in_order(void **state)
+{
+    struct batch_spec with_envelope = envelope;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    read_text(&f, json, "[{\"id\":\"a\",\"qty\":1},\n {\"id\":\"b,]\"} ]");
+    assert_int_equal(f.code, SF_OK);
+    assert_string_equal(rejects(&f), "");
+    assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,1,,,,,,,,,,,none\n"
+                                     "+ {\"id\":\"b,]\"}\"b,]\",,,,,,,,,,,,none\n");
+    read_text(&f, json, "{\n  \"id\": \"a\"\n}\n");
+    assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,,,,,,,,,,,,none\n");
+    with_envelope.format = BATCH_JSON;
+    read_text(
+        &f, with_envelope,
+        "[{\"op\":\"upsert\",\"row\":{\"id\":\"a\"}},{\"op\":\"delete\",\"row\":{\"id\":\"b\"}}]");
+    assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,,,,,,,,,,,,none\n"
+                                     "- {\"id\":\"b\"}\n");
+    teardown(&f);
+}
+
+static void bad_elements_of_an_array_are_rejected_by_index(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    read_text(&f, json, "[{\"id\":\"a\"},\n\n{\"id\":1},7,{\"id\":NaN}, {\"id\":\"b\"},\n\"x\"]");
+    assert_int_equal(f.code, SF_OK);
+    assert_int_equal(f.batch.change_count, 2);
+    assert_string_equal(rejects(&f), "2 204 id [{\"id\":1}]\n"
+                                     "3 202  [7]\n"
+                                     "4 202  [{\"id\":NaN}]\n"
+                                     "6 202  [\"x\"]\n");
+    assert_int_equal(f.batch.errors[0].line, 2);
+    assert_int_equal(f.batch.errors[3].line, 6);
+    teardown(&f);
+}
+
+static void an_array_that_does_not_end_is_no_body(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    read_text(&f, json, "[{\"id\":\"a\"},{\"id\":\"b\"}");
+    assert_int_equal(f.code, SF_INVALID);
+    assert_int_equal(f.err.number, SHEAF_E_BAD_FRAMING);
+    assert_string_equal(f.err.text, "',' or ']' is missing behind element 2");
+    read_text(&f, json, "");
+    assert_int_equal(f.code, SF_INVALID);
+    assert_int_equal(f.err.number, SHEAF_E_BAD_FRAMING);
     teardown(&f);
 }
 
@@ -554,6 +612,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_of_json_become_upserts_in_order),
+        cmocka_unit_test(an_array_of_json_becomes_upserts_in_order),
+        cmocka_unit_test(bad_elements_of_an_array_are_rejected_by_index),
+        cmocka_unit_test(an_array_that_does_not_end_is_no_body),
         cmocka_unit_test(rows_of_csv_become_upserts_whatever_the_order_of_columns),
         cmocka_unit_test(envelopes_upsert_and_delete),
         cmocka_unit_test(events_have_rows_without_keys_and_may_be_empty),

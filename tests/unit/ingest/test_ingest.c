@@ -1,6 +1,7 @@
 #include "tests/lib/cmocka.h"
 
 #include <stdio.h>
+#include <zlib.h>
 
 #include "common/base/alloc.h"
 #include "leaf/ingest/ingest.h"
@@ -232,6 +233,107 @@ static void bad_framing_stores_nothing(void **state)
     teardown(&f);
 }
 
+/* --- compressed bodies ------------------------------------------------------------------------ */
+
+static void start_packed(struct request *r, struct fixture *f, struct sf_slice text)
+{
+    uint8_t *room = sf_buf_reserve(&r->request.body, 64 * 1024);
+    z_stream z = {.next_in = (z_const Bytef *)(uintptr_t)text.data,
+                  .avail_in = (uInt)text.size,
+                  .next_out = room,
+                  .avail_out = 64 * 1024};
+
+    assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    r->request.body.size = 64 * 1024 - z.avail_out;
+    (void)deflateEnd(&z);
+    r->request.coding = SF_CODING_GZIP;
+    start(r, f, f->orders, "");
+    assert_int_equal(r->code, SF_OK);
+    assert_int_equal(r->answered, 0);
+}
+
+/* Whether a thread beside the loop has something to do. */
+static bool is_working(const struct fixture *f)
+{
+    bool working = !sf_list_empty(&f->w.stores.sim.works[SF_POOL_QUERY]);
+
+    for (size_t i = 0; i < SF_COUNT(f->w.stores.sim.threads); i++) {
+        working = working || f->w.stores.sim.threads[i].work != NULL;
+    }
+    return working;
+}
+
+static void a_compressed_body_is_read_off_the_loop_however_small(void **state)
+{
+    struct request a = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    start_packed(&a, &f, SF_LITERAL("{\"order_id\":\"1\"}\n{\"order_id\":2}\n"));
+    assert_true(is_working(&f));
+    rt_sim_run(&f.w.stores.sim);
+    assert_true(a.ok);
+    assert_result(&a, 1, 1, 1, 1);
+    assert_int_equal(a.errors[0].line, 2);
+    teardown(&f);
+}
+
+static void a_compressed_body_beyond_its_limit_stores_nothing(void **state)
+{
+    struct request a = {0};
+    struct request b = {0};
+    struct fixture f;
+    const struct ingest_options options = {.inflated_max = 34};
+    (void)state;
+
+    setup(&f);
+    ingest_free(f.ingest);
+    assert_int_equal(
+        ingest_new(&f.w.stores.sim.rt, f.w.stores.store, &f.metrics, &options, &f.ingest, NULL),
+        SF_OK);
+    start_packed(&a, &f, SF_LITERAL("{\"order_id\":\"1\"}\n{\"order_id\":\"2\"}\n"));
+    start_packed(&b, &f, SF_LITERAL("{\"order_id\":\"1\"}\n{\"order_id\":\"22\"}\n"));
+    rt_sim_run(&f.w.stores.sim);
+    assert_true(a.ok);
+    assert_false(b.ok);
+    assert_int_equal(b.error.number, SHEAF_E_TOO_LARGE);
+    assert_result(&b, 0, b.result.last_seq, 0, 0);
+    assert_int_equal(store_lane_head(f.orders->lane)->seq, 2);
+    teardown(&f);
+}
+
+static void a_damaged_body_stores_nothing(void **state)
+{
+    struct request a = {.request.coding = SF_CODING_ZSTD};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "{\"order_id\":\"1\"}\n");
+    assert_false(a.ok);
+    assert_int_equal(a.error.code, SF_INVALID);
+    assert_int_equal(a.error.number, SHEAF_E_BAD_FRAMING);
+    assert_int_equal(f.w.stores.disk.writes, f.writes);
+    teardown(&f);
+}
+
+static void errors_in_an_array_go_by_index(void **state)
+{
+    struct request a = {.request.format = BATCH_JSON};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    run(&a, &f, f.orders, "[{\"order_id\":\"1\"},{\"order_id\":2}]");
+    assert_true(a.ok);
+    assert_true(a.result.by_index);
+    assert_result(&a, 1, 1, 1, 1);
+    assert_int_equal(a.errors[0].line, 2);
+    teardown(&f);
+}
+
 static void a_retired_product_takes_nothing(void **state)
 {
     static const char retired[] =
@@ -414,6 +516,10 @@ int main(void)
         cmocka_unit_test(an_empty_body_stores_nothing_and_is_no_error),
         cmocka_unit_test(on_invalid_reject_stores_nothing_of_the_request),
         cmocka_unit_test(bad_framing_stores_nothing),
+        cmocka_unit_test(a_compressed_body_is_read_off_the_loop_however_small),
+        cmocka_unit_test(a_compressed_body_beyond_its_limit_stores_nothing),
+        cmocka_unit_test(a_damaged_body_stores_nothing),
+        cmocka_unit_test(errors_in_an_array_go_by_index),
         cmocka_unit_test(a_retired_product_takes_nothing),
         cmocka_unit_test(beyond_its_bytes_it_is_busy_until_something_is_done),
         cmocka_unit_test(answers_come_in_the_order_of_commits),
