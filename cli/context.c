@@ -28,6 +28,7 @@ static struct context_process read_process(const struct sf_json *v)
         .http = text_of(v, "http"), .nats = text_of(v, "nats"), .data = text_of(v, "data")};
 
     (void)sf_json_as_int(sf_json_get(v, "pid"), &p.pid);
+    (void)sf_json_as_int(sf_json_get(v, "leafnode_port"), &p.leafnode_port);
     (void)sf_json_as_bool(sf_json_get(v, "ready"), &p.ready);
     return p;
 }

@@ -18,11 +18,12 @@
 enum { CONTEXT_LEAVES_MAX = 64, CONTEXT_USER_MAX = 64 };
 
 struct context_process {
-    const char *domain; /* NULL for the hub */
-    const char *http;   /* "http://127.0.0.1:8080" */
-    const char *nats;   /* "nats://127.0.0.1:4222" */
-    const char *data;   /* directory */
-    int64_t pid;        /* 0: does not run */
+    const char *domain;    /* NULL for the hub */
+    const char *http;      /* "http://127.0.0.1:8080" */
+    const char *nats;      /* "nats://127.0.0.1:4222" */
+    const char *data;      /* directory */
+    int64_t leafnode_port; /* of the hub */
+    int64_t pid;           /* 0: does not run */
     bool ready;
 };
 

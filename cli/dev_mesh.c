@@ -136,11 +136,29 @@ static enum sf_code add_leaf(struct dev_mesh *m, const char *domain,
     return code;
 }
 
+static bool hub_has_moved(const struct dev_mesh *m, const struct context *last)
+{
+    char http[DEV_URL_MAX];
+
+    (void)snprintf(http, sizeof(http), "http://127.0.0.1:%u", m->hub.http);
+    return strcmp(http, last->hub.http) != 0 || m->hub.leafnode != last->hub.leafnode_port;
+}
+
+/* A leaf keeps the addresses of the hub that it joined; without them it joins again, by its key. */
+static enum sf_code forget_hub(const struct dev_mesh *m, const char *domain, struct sf_error *err)
+{
+    char path[CLI_PATH_MAX + 2 * DEV_NAME_MAX];
+
+    (void)snprintf(path, sizeof(path), "%s/leaf-%s/identity.json", m->options->data_dir, domain);
+    return sf_file_remove(path, err);
+}
+
 /* Hub and leaves as the last run had them, and the leaves asked for now. */
 static enum sf_code plan(struct dev_mesh *m, struct sf_error *err)
 {
     const struct dev_options *o = m->options;
     struct context last = {.doc = NULL};
+    char leafnode[16];
     enum sf_code code = context_read(o->data_dir, &last, err);
 
     if (code != SF_OK && code != SF_ABSENT) {
@@ -151,9 +169,15 @@ static enum sf_code plan(struct dev_mesh *m, struct sf_error *err)
     (void)snprintf(m->hub.data, sizeof(m->hub.data), "%s/hub", o->data_dir);
     code = choose_port(m, last.hub.http, o->http_port, &m->hub.http, err);
     code = code == SF_OK ? choose_port(m, last.hub.nats, o->nats_port, &m->hub.nats, err) : code;
-    code = code == SF_OK ? choose_port(m, NULL, LEAFNODE_PORT_FIRST, &m->hub.leafnode, err) : code;
+    /* Leaves keep the address that they joined by. */
+    (void)snprintf(leafnode, sizeof(leafnode), ":%d", (int)last.hub.leafnode_port);
+    code =
+        code == SF_OK ? choose_port(m, leafnode, LEAFNODE_PORT_FIRST, &m->hub.leafnode, err) : code;
     for (size_t i = 0; i < last.leaf_count && code == SF_OK; i++) {
         code = add_leaf(m, last.leaves[i].domain, &last.leaves[i], err);
+        if (code == SF_OK && hub_has_moved(m, &last)) {
+            code = forget_hub(m, last.leaves[i].domain, err);
+        }
     }
     for (size_t i = 0; i < o->leaf_count && code == SF_OK; i++) {
         code = add_leaf(m, o->leaves[i], NULL, err);

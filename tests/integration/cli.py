@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -292,6 +293,20 @@ def only_the_owner_decides(mesh):
 
 # --- the stream -----------------------------------------------------------------------------------
 
+def wait_line(consumer, text):
+    """Reads what it says up to the line that holds @text."""
+    said = b""
+    deadline = threading.Timer(30, consumer.kill)
+    deadline.start()
+    try:
+        while text not in said:
+            line = consumer.stderr.readline()
+            assert line, f"ended without {text}: {said.decode()}"
+            said += line
+    finally:
+        deadline.cancel()
+
+
 def changes_of(path):
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True)
             if line.endswith("\n")]
@@ -336,8 +351,7 @@ def a_subscription_starts_where_it_is_told(mesh):
     with open(out, "wb") as file:
         consumer = mesh.popen("sub", "sales/stream", "--count", "1", "-v", stdout=file,
                               stderr=subprocess.PIPE)
-    while b"following" not in consumer.stderr.readline():
-        pass
+    wait_line(consumer, b"following")
     mesh.ok("product", "load", mesh.write("n.json", '[{"id":"new"}]'), "--as", "sales/stream")
     consumer.stderr.close()
     assert consumer.wait(30) == 0
@@ -373,15 +387,13 @@ def messages_of_another_signer_are_not_believed(mesh):
         context = json.loads(real)
         context["hub"]["http"] = f"http://127.0.0.1:{server.server_address[1]}"
         path.write_text(json.dumps(context))
-        consumer = mesh.popen("sub", "sales/stream", "-v", stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE)
+        consumer = mesh.popen("sub", "sales/stream", "--as", "marketing", "-v",
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            while b"connected" not in consumer.stderr.readline():
-                pass
+            wait_line(consumer, b"connected")
             path.write_text(real)
             mesh.ok("product", "load", mesh.write("f.json", '[{"id":"f"}]'), "--as", "sales/stream")
-            warning = consumer.stderr.readline()
-            assert b"not signed by the owner's leaf" in warning, warning
+            wait_line(consumer, b"not signed by the owner's leaf")
         finally:
             path.write_text(real)
             server.shutdown()
@@ -436,6 +448,17 @@ def stopped_and_started_again_everything_is_there(mesh):
         leaf["http"] for leaf in before["leaves"] if leaf["domain"] == "sales")
     assert len(rows_of(mesh, "sales/orders")) == 2000
     assert len(rows_of(mesh, "sales/orders", "--as", "marketing")) == 2000
+
+
+def leaves_find_their_hub_on_other_ports(mesh):
+    hub = mesh.context()["hub"]
+    mesh.ok("dev", "stop")
+    with socket.create_server(("127.0.0.1", hub["leafnode_port"])), \
+            socket.create_server(("127.0.0.1", int(hub["http"].rsplit(":", 1)[1]))):
+        mesh.ok("dev", "-d")
+        moved = mesh.context()["hub"]
+        assert moved["http"] != hub["http"] and moved["leafnode_port"] != hub["leafnode_port"], moved
+        assert len(rows_of(mesh, "sales/orders", "--as", "marketing")) == 2000
 
 
 def children_die_with_their_supervisor(mesh):
@@ -493,6 +516,7 @@ TESTS = [
     a_leaf_goes_on_without_the_hub,
     the_audit_log_holds_and_lists_what_was_done,
     stopped_and_started_again_everything_is_there,
+    leaves_find_their_hub_on_other_ports,
     a_hub_with_another_key_is_not_believed,
     children_die_with_their_supervisor,
     meshes_that_start_at_once_find_ports_of_their_own,

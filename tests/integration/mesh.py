@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,7 @@ def select_for(seconds):
 
 def main(tests):
     """Runs every test on one mesh, TAP on stdout: SHEAF NATS_SERVER [NAME ...]"""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the mesh is ended
     mesh = Mesh(sys.argv[1], sys.argv[2])
     chosen = [t for t in tests if len(sys.argv) == 3 or t.__name__ in sys.argv[3:]]
     failed = 0

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def show_logs(home):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the mesh is ended
     write = "--write" in sys.argv
     readme_path, sheaf, nats_server = [a for a in sys.argv[1:] if a != "--write"]
     readme_path = pathlib.Path(readme_path).resolve()
