@@ -358,10 +358,10 @@ static void stop_step(struct leaf *leaf)
             return;
         }
     }
-    if (leaf->closing == 0) {
-        leaf->stop_poll.fire = stop_poll_fire;
-        sf_rt_timer_start(leaf->rt, &leaf->stop_poll, STOP_POLL_NS);
-    }
+    /* Also while a callback is waited for: a connection that closes does not keep the loop alive,
+     * and a loop with nothing to wait for returns at once without looking at what arrives. */
+    leaf->stop_poll.fire = stop_poll_fire;
+    sf_rt_timer_start(leaf->rt, &leaf->stop_poll, STOP_POLL_NS);
 }
 
 void leaf_begin_stop(struct leaf *leaf, int exit_status)
