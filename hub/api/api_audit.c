@@ -4,7 +4,12 @@
 #include "hub/api/call.h"
 #include "proto/errors.h"
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, PAGE_BYTES_MAX = 8 * 1024 * 1024 };
+enum {
+    LIMIT_DEFAULT = 100,
+    LIMIT_MAX = 1000,
+    PAGE_BYTES_MAX = 1024 * 1024,
+    PAGES_MAX = 16, /* under way */
+};
 
 struct audit_call {
     struct event_read read;
@@ -101,10 +106,16 @@ static enum sf_code on_bytes(struct event_read *r, uint64_t number, struct sf_sl
     return sf_buf_check(&x->answer.body, "audit page", err);
 }
 
+static void release(struct audit_call *x)
+{
+    x->call->state->audit_pages--;
+    sf_arena_done(&x->arena);
+}
+
 static void finish(struct audit_call *x)
 {
     sf_json_array_end(&x->answer.json);
-    sf_arena_done(&x->arena);
+    release(x);
     answer_send(&x->answer, x->call, 200);
 }
 
@@ -116,7 +127,7 @@ static void on_read(struct event_read *r, enum sf_code code, const struct sf_err
         finish(x);
         return;
     }
-    sf_arena_done(&x->arena);
+    release(x);
     sf_buf_done(&x->answer.body);
     call_fail(x->call, err);
 }
@@ -126,7 +137,7 @@ static void cancel_audit(struct call *c)
     struct audit_call *x = c->work;
 
     event_read_cancel(&x->read);
-    sf_arena_done(&x->arena);
+    release(x);
     sf_buf_done(&x->answer.body);
 }
 
@@ -146,6 +157,7 @@ static void start(struct call *c, struct audit_call *x, uint64_t after, uint64_t
 {
     struct sf_error err;
 
+    c->state->audit_pages++;
     x->head = event_log_head(c->state->log)->number;
     sf_arena_init(&x->arena, 0);
     answer_begin(&x->answer, "AuditPage");
@@ -177,6 +189,10 @@ void audit_get(struct call *c, const char *const *part)
     (void)part;
     if (code == SF_OK) {
         code = query_number(c, "limit", LIMIT_MAX, &limit, &err);
+    }
+    if (code == SF_OK && c->state->audit_pages >= PAGES_MAX) {
+        code = SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "%d pages of the log are being read",
+                          PAGES_MAX);
     }
     if (code != SF_OK) {
         call_fail(c, &err);

@@ -31,8 +31,9 @@ struct hub_state {
     char operator_jwt[1024];
     struct sf_timer expiry; /* of the grant that ends first */
     struct event_append expire_op;
-    bool expiring; /* expire_op is under way */
-    bool open;     /* the log has been read: changes are made and pushed from now on */
+    bool expiring;      /* expire_op is under way */
+    size_t audit_pages; /* being read from the log */
+    bool open;          /* the log has been read: changes are made and pushed from now on */
 };
 
 /* @s->rt and @s->keys are set. Derives the keys of SYS and MESH. SF_NOMEM. */
