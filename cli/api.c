@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/base/str.h"
 #include "common/identity/token.h"
+#include "common/wire/problem.h"
 #include "proto/errors.h"
 
 enum { URL_MAX = 8192, PROBLEM_BYTES_MAX = 64 * 1024 };
@@ -44,34 +45,10 @@ enum sf_code api_act(struct api *a, const char *implied, struct sf_error *err)
     return sf_buf_cstr(&a->token) != NULL ? SF_OK : sf_buf_check(&a->token, "token", err);
 }
 
-static enum sf_code code_of_status(unsigned status)
-{
-    switch (status) {
-    case 401:
-    case 403:
-        return SF_DENIED;
-    case 404:
-    case 410:
-        return SF_ABSENT;
-    case 409:
-        return SF_CONFLICT;
-    case 429:
-        return SF_BUSY;
-    case 503:
-    case 504:
-        return SF_UNAVAILABLE;
-    case 500:
-    case 507:
-        return SF_IO;
-    default:
-        return SF_INVALID;
-    }
-}
-
 /* What a server refused, as it said it. */
 static enum sf_code raise_problem(struct api *a, struct sf_error *err)
 {
-    enum sf_code code = code_of_status(a->answer.status);
+    enum sf_code code = sf_problem_code(a->answer.status);
     struct sf_slice body = sf_buf_view(&a->answer.body);
     struct sf_json_doc *doc = NULL;
     const struct sf_json *root = NULL;

@@ -12,27 +12,6 @@ enum { HEADERS_MAX = 16 };
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
-/* What an asker may do about an answer with this HTTP status. */
-static enum sf_code code_of_status(unsigned status)
-{
-    switch (status) {
-    case 401:
-    case 403:
-        return SF_DENIED;
-    case 404:
-    case 410:
-        return SF_ABSENT;
-    case 409:
-        return SF_CONFLICT;
-    case 429:
-        return SF_BUSY;
-    case 503:
-        return SF_UNAVAILABLE;
-    default:
-        return status >= 500 ? SF_IO : SF_INVALID;
-    }
-}
-
 void sf_service_problem(const struct sf_error *why, struct sf_buf *ret)
 {
     struct sf_json_writer w = {.out = ret};
@@ -171,7 +150,7 @@ enum sf_code sf_service_check(const struct sf_bus_msg *m, struct sf_error *err)
     if (status == NULL || sscanf(status, "%3u", &http_status) != 1) {
         http_status = sheaf_error_info((uint16_t)number)->http_status;
     }
-    return SF_RAISE_E(err, code_of_status(http_status), (uint16_t)number, "%s",
+    return SF_RAISE_E(err, sf_problem_code(http_status), (uint16_t)number, "%s",
                       text == NULL || *text == '\0' ? "the service answered with an error" : text);
 }
 

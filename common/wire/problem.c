@@ -49,3 +49,24 @@ void sf_problem_begin(struct sf_json_writer *w, const struct sf_error *err)
     sf_json_printf(w, "SHEAF-E%04u", info->number);
     sf_json_member_text(w, "next", info->next);
 }
+
+enum sf_code sf_problem_code(unsigned http_status)
+{
+    switch (http_status) {
+    case 401:
+    case 403:
+        return SF_DENIED;
+    case 404:
+    case 410:
+        return SF_ABSENT;
+    case 409:
+        return SF_CONFLICT;
+    case 429:
+        return SF_BUSY;
+    case 503:
+    case 504:
+        return SF_UNAVAILABLE;
+    default:
+        return http_status >= 500 ? SF_IO : SF_INVALID;
+    }
+}
