@@ -218,8 +218,10 @@ static void table_route(struct route *route)
     route->read.table = sf_http_part(route->request, 4);
     if (!sf_name_is_table(sf_slice_text(route->read.table))) {
         not_found(route->request);
-    } else if (strcmp(what, "records") == 0 && parts == 6 &&
-               strcmp(sf_http_method(route->request), "POST") == 0) {
+        return;
+    }
+    if (strcmp(what, "records") == 0 && parts == 6 &&
+        strcmp(sf_http_method(route->request), "POST") == 0) {
         ingest(route);
     } else if (!route->is_get) {
         wrong_method(route->request);

@@ -13,7 +13,7 @@
 
 #define TICK_NS        SF_NS_PER_S
 #define RENEW_RETRY_US (60 * SF_US_PER_S)
-#define RENEW_BELOW_US (12 * 3600 * SF_US_PER_S)
+#define RENEW_BELOW_US (INT64_C(12) * 3600 * SF_US_PER_S)
 
 enum { NATS_PORT_FIRST = 14222 };
 

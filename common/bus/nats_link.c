@@ -431,7 +431,7 @@ enum sf_code nats_link_init(struct nats_link *l, struct nats_mailbox *mailbox,
         .mailbox = mailbox,
         .out_bytes_max = o->out_bytes_max,
         .ended = {.kind = NATS_EVENT_LINK_ENDED},
-        .max_payload = 1024 * 1024,
+        .max_payload = INT64_C(1024) * 1024,
     };
     l->last = &l->first;
     sf_list_init(&l->subs);

@@ -38,7 +38,7 @@ struct unit {
 
 static const struct unit durations[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {0}};
 static const struct unit sizes[] = {
-    {"", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {0}};
+    {"", 1}, {"KiB", 1024}, {"MiB", INT64_C(1) << 20}, {"GiB", INT64_C(1) << 30}, {0}};
 static const struct unit plain[] = {{"", 1}, {0}};
 
 static bool parse_number(const char *text, const struct unit *units, int64_t *ret)

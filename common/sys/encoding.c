@@ -1,5 +1,7 @@
 #include "common/sys/encoding.h"
 
+#include "common/base/assert.h"
+
 /* All of them are one thing: groups of bits, most significant first, as characters. */
 struct scheme {
     const char *alphabet;
@@ -42,6 +44,7 @@ static void encode(const struct scheme *s, struct sf_slice bytes, char *to, size
     unsigned pending_bits = 0;
     size_t at = 0;
 
+    sf_assert(s->bits < 8);
     for (size_t i = 0; i < bytes.size; i++) {
         pending = pending << 8 | bytes.data[i];
         pending_bits += 8;

@@ -213,11 +213,10 @@ static void skip_blank(struct sf_slice *text, bool last, uint64_t *line)
     for (;;) {
         size_t size = 0;
 
-        if (text->size > 0 && text->data[0] == '\n') {
-            size = 1;
-        } else if (text->size > 1 && text->data[0] == '\r' && text->data[1] == '\n') {
+        if (text->size > 1 && text->data[0] == '\r' && text->data[1] == '\n') {
             size = 2;
-        } else if (last && text->size == 1 && text->data[0] == '\r') {
+        } else if ((text->size > 0 && text->data[0] == '\n') ||
+                   (last && text->size == 1 && text->data[0] == '\r')) {
             size = 1;
         }
         if (size == 0) {

@@ -235,7 +235,7 @@ static void dispatch(struct call *c)
     if (code == SF_OK) {
         code = read_body(c, &err);
     }
-    if (code != SF_OK) {
+    if (code != SF_OK || route == NULL) {
         sf_counter_add(&c->api->refusals, 1);
         call_fail(c, &err);
         return;

@@ -75,7 +75,7 @@ static bool fill_findings(struct apply *a, Sheaf__V1__ApplyReply *m)
 {
     const struct review *r = &a->change.review;
 
-    m->findings = sf_arena_calloc(&a->arena, r->finding_count + 1, sizeof(*m->findings));
+    m->findings = sf_arena_calloc(&a->arena, r->finding_count + 1, sizeof(Sheaf__V1__Finding *));
     for (size_t i = 0; m->findings != NULL && i < r->finding_count; i++) {
         Sheaf__V1__Finding *f = sf_arena_alloc(&a->arena, sizeof(*f));
 

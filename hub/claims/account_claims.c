@@ -56,6 +56,7 @@ static enum sf_code sign_account(const struct authority *a, struct sf_account_cl
     }
     claims->subject = &account.public_key;
     code = sf_account_jwt(claims, &signer, ret, err);
+    claims->subject = NULL;
     sf_seed_done(&account);
     return code;
 }

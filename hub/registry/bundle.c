@@ -45,7 +45,7 @@ static bool collect(const struct registry *r, const struct registry_domain *owne
     struct sf_map_entry *entry;
     size_t at = 0;
 
-    m->grants = sf_arena_calloc(arena, r->active.live + 1, sizeof(*m->grants));
+    m->grants = sf_arena_calloc(arena, r->active.live + 1, sizeof(Sheaf__V1__Grant *));
     if (m->grants == NULL) {
         return false;
     }

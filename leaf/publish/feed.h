@@ -32,7 +32,6 @@ struct feed_counters {
 };
 
 struct feed {
-    enum feed_state state;
     const struct publisher_options *options;
     struct feed_counters *counters;
     void (*on_gone)(void *data);
@@ -49,26 +48,27 @@ struct feed {
     struct grant_set *grants; /* held while the view is in use; NULL for the owner */
 
     int64_t until_us; /* end of the last of the audience's grants: it sends nothing from then on */
-    uint32_t epoch;
-    uint64_t cursor;       /* last seq the server has taken */
+    uint64_t cursor;  /* last seq the server has taken */
     uint64_t cursor_saved; /* as it is stored */
     uint64_t sent_first;   /* for tests and status: of the message under way */
 
     struct message message;
-    enum sf_code code;
     struct sf_error error;
     struct sf_work work;
     struct sf_bus_call call; /* the message: the server answers it when nobody listens */
-    bool nobody;             /* it did */
     struct sf_bus_flush flush;
     struct sf_timer retry; /* stalled: send again; parked: ask again */
     struct sf_timer save;
-    bool saving;
     uint8_t cursor_key[96];
     uint8_t cursor_value[12];
     struct store_put put;
     struct store_write write;
 
+    uint32_t epoch;
+    enum feed_state state;
+    enum sf_code code; /* of the work */
+    bool nobody;       /* the server answered the call */
+    bool saving;
     bool wanted;         /* scratch of publisher_update() */
     struct sf_list link; /* in the publisher */
 };

@@ -157,8 +157,8 @@ struct bound {
     const struct grant *grant; /* of who asks; NULL: the owner */
     const char *name;
     const char *text; /* NULL: not given */
-    enum key_last last;
     struct sf_buf *out;
+    enum key_last last;
     bool is_key; /* all of its parts must be there */
 };
 
@@ -351,10 +351,10 @@ static enum sf_code build(const struct query_params *p, const struct serving_rig
     const bool is_get = r->op == QUERY_GET;
     const bool is_scan = r->op == QUERY_SCAN;
     const struct bound bounds[] = {
-        {g, "key", is_get ? p->key : NULL, KEY_LAST_WHOLE, &r->key, true},
-        {g, "from", is_scan ? p->from : NULL, KEY_LAST_WHOLE, &r->from, false},
-        {g, "to", is_scan ? p->to : NULL, KEY_LAST_WHOLE, &r->to, false},
-        {g, "prefix", is_scan ? p->prefix : NULL, KEY_LAST_BEGUN, &r->prefix, false},
+        {g, "key", is_get ? p->key : NULL, &r->key, KEY_LAST_WHOLE, true},
+        {g, "from", is_scan ? p->from : NULL, &r->from, KEY_LAST_WHOLE, false},
+        {g, "to", is_scan ? p->to : NULL, &r->to, KEY_LAST_WHOLE, false},
+        {g, "prefix", is_scan ? p->prefix : NULL, &r->prefix, KEY_LAST_BEGUN, false},
     };
     enum sf_code code = read_format(p, r, err);
 

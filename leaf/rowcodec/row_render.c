@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/assert.h"
 #include "common/base/decimal.h"
 #include "common/base/str.h"
 #include "common/base/time.h"
@@ -270,6 +271,7 @@ enum sf_code row_render_json(const struct row_view *view, struct sf_slice row, s
     if (code != SF_OK) {
         return code;
     }
+    sf_assert(r.p != NULL && out->data != NULL);
     *r.p++ = '}';
     /* The first label's comma has no value before it. */
     out->data[r.start] = '{';

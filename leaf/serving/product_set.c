@@ -124,7 +124,9 @@ enum sf_code product_set_add(struct product_set *set, uint32_t contract_id, stru
     }
     before = product_set_find(set, p->contract->name, p->contract->version.major);
     for (size_t i = 0; i < set->version_count; i++) {
-        set->versions[i]->superseded |= set->versions[i] == before;
+        if (before != NULL && set->versions[i] == before) {
+            set->versions[i]->superseded = true;
+        }
     }
     set->contract_id_highest = contract_id;
     set->versions[set->version_count++] = SF_TAKE(p);

@@ -212,7 +212,7 @@ static enum sf_code look_up(struct commit_group *g, struct store_lane *lane)
         return SF_OK;
     }
     keys = sf_arena_calloc(&g->arena, count, sizeof(*keys));
-    lookup.slots = sf_arena_calloc(&g->arena, count, sizeof(*lookup.slots));
+    lookup.slots = sf_arena_calloc(&g->arena, count, sizeof(struct lane_slot *));
     bytes = sf_arena_alloc(&g->arena, total);
     if (keys == NULL || lookup.slots == NULL || bytes == NULL) {
         return no_memory(&g->error);
@@ -469,7 +469,7 @@ static void emit_rows(struct commit_group *g, struct store_lane *lane)
 
         emit_row(g, &prefix, c->key, &state, c->row);
     }
-    for (size_t i = 0; i < work->slot_count; i++) {
+    for (size_t i = 0; work->slots != NULL && i < work->slot_count; i++) {
         const struct lane_slot *slot = &work->slots[i];
 
         if (slot->last != NULL) {

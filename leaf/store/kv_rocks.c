@@ -431,7 +431,7 @@ static rocksdb_block_based_table_options_t *table_options(struct kv_rocks *k, si
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
     rocksdb_block_based_options_set_format_version(t, 5);
     if (family == KV_LOG || family == KV_QUARANTINE) {
-        rocksdb_block_based_options_set_block_size(t, 32 * 1024); /* Read in order. */
+        rocksdb_block_based_options_set_block_size(t, (size_t)32 * 1024); /* Read in order. */
     } else {
         rocksdb_block_based_options_set_filter_policy(
             t, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS)); /* taken */
