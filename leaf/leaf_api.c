@@ -182,7 +182,7 @@ static void ingest(struct route *route)
         http_problem(route->request, &err);
         return;
     }
-    ingest_http(route->leaf->ingest, table, route->request);
+    ingest_http(route->leaf->ingest, table, route->user, route->request);
 }
 
 static void read_rows(struct route *route, enum query_op op)

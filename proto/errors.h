@@ -49,6 +49,12 @@
     X(METHOD_NOT_ALLOWED, 307, 405, 2, "method is not allowed here", "see the reference")          \
     X(POSITION_GONE, 308, 410, 6, "position is no longer held", "read a snapshot, then follow")    \
     X(BAD_CURSOR, 309, 400, 2, "cursor is not valid here", "start again without a cursor")         \
+    X(KEY_REUSED, 310, 422, 2, "the idempotency key was used for another request",                 \
+      "take a new key for a new request")                                                          \
+    X(KEY_BUSY, 311, 409, 7, "a request with this idempotency key is under way",                   \
+      "wait for its answer, or send it again")                                                     \
+    X(NOT_EXPECTED, 312, 409, 6, "not at the expected position", "read it again, then decide")     \
+    X(NOT_MATCHED, 313, 412, 6, "not at the position of If-Match", "read it again, then decide")   \
     X(DENIED, 401, 403, 5, "not granted", "ask for it: sheaf access request")                      \
     X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \
     X(GRANT_UNKNOWN, 403, 404, 4, "no such grant", "see 'sheaf access ls'")                        \

@@ -22,6 +22,7 @@ struct record {
     struct sf_slice raw;
     uint64_t line;
     enum store_op op;
+    uint64_t expect_seq;
     struct sf_verdict verdict;
 };
 
@@ -35,6 +36,7 @@ void batch_done(struct batch *b)
 {
     sf_arena_done(&b->arena);
     sf_free(b->changes);
+    sf_free(b->lines);
     sf_free(b->rejects);
     *b = (struct batch){0};
 }
@@ -190,6 +192,20 @@ static enum sf_code encode(struct batch_reader *r, struct record *rec, struct sf
     return code;
 }
 
+/* Where the next change stood, for those who must say so. */
+static enum sf_code note_line(struct batch *b, uint64_t line, struct sf_error *err)
+{
+    void *array = b->lines;
+    enum sf_code code =
+        make_room(&array, b->change_count, &b->line_capacity, sizeof(*b->lines), err);
+
+    b->lines = array;
+    if (code == SF_OK) {
+        b->lines[b->change_count] = line;
+    }
+    return code;
+}
+
 static enum sf_code add_change(const struct batch_reader *r, const struct batch_spec *spec,
                                const struct record *rec, struct batch *b, struct sf_error *err)
 {
@@ -199,6 +215,9 @@ static enum sf_code add_change(const struct batch_reader *r, const struct batch_
 
     code = make_room(&array, b->change_count, &b->change_capacity, sizeof(*b->changes), err);
     b->changes = array;
+    if (code == SF_OK && spec->has_envelope) {
+        code = note_line(b, rec->line, err);
+    }
     if (code != SF_OK) {
         return code;
     }
@@ -206,7 +225,7 @@ static enum sf_code add_change(const struct batch_reader *r, const struct batch_
     *change = (struct store_change){
         .op = rec->op,
         .contract_id = spec->contract_id,
-        .expect_seq = STORE_ANY,
+        .expect_seq = rec->expect_seq,
     };
     code = copy(b, sf_buf_view(&r->key), &change->key, err);
     if (code == SF_OK) {
@@ -235,10 +254,20 @@ static enum sf_code finish(struct batch_reader *r, const struct batch_spec *spec
                                    : add_reject(spec, rec, b, err);
 }
 
-/* {"op":"upsert|delete","row":{...}} */
+/* "expected_seq": only a row with a key can be expected. */
+static bool read_expectation(const struct batch_reader *r, const struct sf_json *envelope,
+                             uint64_t *ret)
+{
+    const struct sf_json *v = sf_json_get(envelope, "expected_seq");
+
+    return v == NULL ||
+           (r->table->kind == SF_TABLE_STATE && sf_json_as_uint(v, ret) && *ret != STORE_ANY);
+}
+
+/* {"op":"upsert|delete","row":{...},"expected_seq":N} */
 static enum sf_code read_envelope(struct batch_reader *r, struct record *rec, struct sf_error *err)
 {
-    static const char *const names[] = {"op", "row", NULL};
+    static const char *const names[] = {"op", "row", "expected_seq", NULL};
     const struct sf_json *envelope;
     const struct sf_json *row;
     const char *op = "";
@@ -257,6 +286,13 @@ static enum sf_code read_envelope(struct batch_reader *r, struct record *rec, st
         !sf_json_as_text(sf_json_get(envelope, "op"), &op) || sf_json_kind(row) != SF_JSON_OBJECT) {
         sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
                        "must be {\"op\":\"upsert|delete\",\"row\":{...}}");
+        return SF_OK;
+    }
+    if (!read_expectation(r, envelope, &rec->expect_seq)) {
+        sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
+                       r->table->kind == SF_TABLE_STATE
+                           ? "expected_seq must be a whole number from 0 on"
+                           : "an event table takes no expected_seq");
         return SF_OK;
     }
     if (strcmp(op, "upsert") == 0) {
@@ -300,7 +336,7 @@ static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *s
     enum sf_code code;
 
     for (;;) {
-        struct record rec = {.op = STORE_UPSERT};
+        struct record rec = {.op = STORE_UPSERT, .expect_seq = STORE_ANY};
 
         code = next_text(&source, spec->format, &body, &rec, err);
         if (code != SF_OK) {
@@ -343,7 +379,7 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
     }
     code = sf_record_bind_csv(r->records, &r->csv, err);
     while (code == SF_OK) {
-        struct record rec = {.op = STORE_UPSERT};
+        struct record rec = {.op = STORE_UPSERT, .expect_seq = STORE_ANY};
         const uint8_t *start = body.data;
 
         code = sf_csv_next(&r->csv, &body, /* last= */ true, err);
@@ -372,4 +408,25 @@ enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, s
     sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
     r->csv = (struct sf_csv){0};
     return read_csv_rows(r, spec, body, b, err);
+}
+
+void batch_write_errors(const struct batch *b, const struct batch_spec *spec, struct sf_buf *out)
+{
+    struct sf_json_writer w = {.out = out};
+
+    sf_json_array_begin(&w);
+    for (size_t i = 0; i < b->error_count; i++) {
+        const struct batch_error *e = &b->errors[i];
+
+        sf_json_object_begin(&w);
+        sf_json_member_uint(&w, spec->format == BATCH_JSON ? "index" : "line", e->line);
+        sf_json_key(&w, "code");
+        sf_json_printf(&w, "SHEAF-E%04u", e->violation.number);
+        if (e->violation.field >= 0) {
+            sf_json_member_text(&w, "field", spec->table->fields[e->violation.field].name);
+        }
+        sf_json_member_text(&w, "detail", e->violation.text);
+        sf_json_object_end(&w);
+    }
+    sf_json_array_end(&w);
 }

@@ -26,7 +26,8 @@ struct batch_spec {
     const struct sf_table *table;
     uint32_t contract_id;
     enum batch_format format;
-    bool has_envelope; /* NDJSON and JSON: {"op":"upsert|delete","row":{...}} */
+    /* NDJSON and JSON: {"op":"upsert|delete","row":{...},"expected_seq":N} */
+    bool has_envelope;
 };
 
 struct batch_error {
@@ -39,6 +40,8 @@ struct batch {
     struct store_change *changes;
     size_t change_count;
     size_t change_capacity;
+    uint64_t *lines; /* with an envelope: line or index of each change */
+    size_t line_capacity;
     struct store_reject *rejects;
     size_t reject_count;
     size_t reject_capacity;
@@ -48,6 +51,8 @@ struct batch {
 
 void batch_init(struct batch *b);
 void batch_done(struct batch *b);
+/* Appends the listed errors as a JSON array: as answers have them. */
+void batch_write_errors(const struct batch *b, const struct batch_spec *spec, struct sf_buf *out);
 
 /* What reading records needs and can be used again for the same table. */
 struct batch_reader;

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/str.h"
 #include "common/wire/problem.h"
+#include "leaf/ingest/idem.h"
 
 static const struct {
     const char *type;
@@ -47,6 +49,61 @@ static enum sf_code read_choice(const char *name, const char *text, const char *
     return SF_OK;
 }
 
+/* "EPOCH:SEQ", with the quotes of an entity tag. */
+static bool read_tag(const char *text, struct ingest_request *ret)
+{
+    const size_t n = strlen(text);
+    const char *colon = strchr(text, ':');
+    uint64_t epoch;
+
+    if (n < 2 || text[0] != '"' || text[n - 1] != '"' || colon == NULL ||
+        sf_parse_u64(sf_slice_of(text + 1, (size_t)(colon - text) - 1), &epoch) != SF_PARSE_OK ||
+        epoch > UINT32_MAX ||
+        sf_parse_u64(sf_slice_of(colon + 1, n - 1 - (size_t)(colon + 1 - text)),
+                     &ret->expect_seq) != SF_PARSE_OK) {
+        return false;
+    }
+    ret->expect_epoch = (uint32_t)epoch;
+    return true;
+}
+
+static enum sf_code read_expectation(const struct ingest_form *form, struct ingest_request *ret,
+                                     struct sf_error *err)
+{
+    const bool has_tag = form->if_match != NULL && strcmp(form->if_match, "*") != 0;
+
+    if (has_tag && form->expected_seq != NULL) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "give 'expected_seq' or If-Match, not both");
+    }
+    if (has_tag) {
+        ret->expect = INGEST_EXPECT_POSITION;
+        return read_tag(form->if_match, ret)
+                   ? SF_OK
+                   : SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                                "If-Match must be one position in quotes: \"EPOCH:SEQ\"");
+    }
+    if (form->expected_seq != NULL) {
+        ret->expect = INGEST_EXPECT_SEQ;
+        if (sf_parse_u64(sf_slice_text(form->expected_seq), &ret->expect_seq) != SF_PARSE_OK ||
+            ret->expect_seq == STORE_ANY) {
+            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                              "'expected_seq' must be a whole number from 0 on");
+        }
+    }
+    return SF_OK;
+}
+
+static enum sf_code read_key(const char *key, struct ingest_request *ret, struct sf_error *err)
+{
+    ret->idempotency_key = key;
+    return key == NULL || idem_key_is_valid(key)
+               ? SF_OK
+               : SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                            "Idempotency-Key must have 1 to %d visible ASCII characters",
+                            IDEM_KEY_MAX);
+}
+
 enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_request *ret,
                               struct sf_error *err)
 {
@@ -66,32 +123,16 @@ enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_requ
     if (code == SF_OK && ret->has_envelope && ret->format == BATCH_CSV) {
         code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'envelope' needs NDJSON or JSON");
     }
+    if (code == SF_OK) {
+        code = read_expectation(form, ret, err);
+    }
+    if (code == SF_OK) {
+        code = read_key(form->idempotency_key, ret, err);
+    }
     return code;
 }
 
-static void write_errors(struct sf_json_writer *w, const struct sf_table *table,
-                         const struct ingest_result *result)
-{
-    sf_json_key(w, "errors");
-    sf_json_array_begin(w);
-    for (size_t i = 0; i < result->error_count; i++) {
-        const struct batch_error *e = &result->errors[i];
-
-        sf_json_object_begin(w);
-        sf_json_member_uint(w, result->by_index ? "index" : "line", e->line);
-        sf_json_key(w, "code");
-        sf_json_printf(w, "SHEAF-E%04u", e->violation.number);
-        if (e->violation.field >= 0) {
-            sf_json_member_text(w, "field", table->fields[e->violation.field].name);
-        }
-        sf_json_member_text(w, "detail", e->violation.text);
-        sf_json_object_end(w);
-    }
-    sf_json_array_end(w);
-}
-
-void ingest_form_answer(const struct sf_table *table, const struct ingest_result *result,
-                        struct sf_buf *out)
+void ingest_form_answer(const struct ingest_result *result, struct sf_buf *out)
 {
     struct sf_json_writer w = {.out = out};
 
@@ -102,19 +143,21 @@ void ingest_form_answer(const struct sf_table *table, const struct ingest_result
     sf_json_member_uint(&w, "commit", result->commit);
     sf_json_member_uint(&w, "accepted", result->accepted);
     sf_json_member_uint(&w, "quarantined", result->quarantined);
-    write_errors(&w, table, result);
+    sf_json_key(&w, "errors");
+    sf_json_raw(&w, result->errors);
     sf_json_object_end(&w);
 }
 
-void ingest_form_refusal(const struct sf_table *table, const struct ingest_result *result,
-                         const struct sf_error *err, struct sf_buf *out)
+void ingest_form_refusal(const struct ingest_result *result, const struct sf_error *err,
+                         struct sf_buf *out)
 {
     struct sf_json_writer w = {.out = out};
 
     sf_problem_begin(&w, err);
-    if (result->error_count > 0) {
+    if (result->listed_count > 0) {
         sf_json_member_uint(&w, "invalid", result->quarantined);
-        write_errors(&w, table, result);
+        sf_json_key(&w, "errors");
+        sf_json_raw(&w, result->errors);
     }
     sf_json_object_end(&w);
 }

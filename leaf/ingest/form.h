@@ -14,6 +14,9 @@ struct ingest_form {
     const char *content_encoding; /* gzip or zstd */
     const char *on_invalid;       /* quarantine or reject */
     const char *envelope;         /* change or none */
+    const char *expected_seq;     /* N: where the table must stand */
+    const char *if_match;         /* "EPOCH:SEQ", in quotes: the same as an entity tag; or * */
+    const char *idempotency_key;  /* stays borrowed by the request */
 };
 
 /*
@@ -24,8 +27,7 @@ enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_requ
                               struct sf_error *err) SF_MUST_CHECK;
 
 /* The answer as one JSON object. */
-void ingest_form_answer(const struct sf_table *table, const struct ingest_result *result,
-                        struct sf_buf *out);
+void ingest_form_answer(const struct ingest_result *result, struct sf_buf *out);
 /* A problem document, with the invalid records when it is about those. */
-void ingest_form_refusal(const struct sf_table *table, const struct ingest_result *result,
-                         const struct sf_error *err, struct sf_buf *out);
+void ingest_form_refusal(const struct ingest_result *result, const struct sf_error *err,
+                         struct sf_buf *out);

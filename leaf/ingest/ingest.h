@@ -24,13 +24,25 @@ enum ingest_on_invalid {
     INGEST_REJECT,     /* one invalid record refuses the request as a whole */
 };
 
+/* Where the table must stand, or nothing is stored. */
+enum ingest_expect {
+    INGEST_EXPECT_ANY,
+    INGEST_EXPECT_SEQ,      /* expected_seq=N: SHEAF-E0312 */
+    INGEST_EXPECT_POSITION, /* If-Match: "EPOCH:SEQ": SHEAF-E0313 */
+};
+
 struct ingest_request {
     const struct served_table *table;
     enum batch_format format;
     enum sf_coding coding; /* of the body */
     bool has_envelope;
     enum ingest_on_invalid on_invalid;
-    struct sf_buf body; /* taken by ingest_start(), also when it fails */
+    enum ingest_expect expect;
+    uint32_t expect_epoch;
+    uint64_t expect_seq;
+    const char *caller;          /* whose key it is; NULL: nobody's in particular */
+    const char *idempotency_key; /* NULL: none; valid by idem_key_is_valid() */
+    struct sf_buf body;          /* taken by ingest_start(), also when it fails */
 };
 
 struct ingest_result {
@@ -40,15 +52,18 @@ struct ingest_result {
     uint64_t commit; /* 0: nothing was stored */
     uint64_t accepted;
     uint64_t quarantined;
-    const struct batch_error *errors; /* the first ones; valid during the callback */
-    size_t error_count;
-    bool by_index; /* errors name the record by its place in an array, not by a line */
+    struct sf_slice errors;           /* JSON array of the first ones, as answers have it */
+    const struct batch_error *listed; /* the same; none when replayed */
+    size_t listed_count;
+    bool replayed; /* the answer to an earlier request with the same key */
 };
 
 /*
- * @err NULL: done as @result says. Else nothing of the request is stored: SF_INVALID with
- * E0202 for INGEST_REJECT (then @result still holds quarantined = invalid records, and errors),
- * those of sf_inflate(), of batch_read() and of store_submit().
+ * @result and its slices are valid during the call. @err NULL: done as @result says. Else nothing
+ * of the request is stored: SF_INVALID with E0202 for INGEST_REJECT (then @result still holds
+ * quarantined = invalid records, and errors), E0310 for a key of another request, SF_CONFLICT with
+ * E0312 or E0313 when table or row are not where they were expected, those of sf_inflate(), of
+ * batch_read() and of store_submit().
  */
 typedef void (*ingest_cb)(void *data, const struct ingest_result *result,
                           const struct sf_error *err);
@@ -67,8 +82,9 @@ enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics
 void ingest_free(struct ingest *in);
 
 /*
- * Starts a request. On SF_OK @cb runs once, later. SF_BUSY (E0602), SF_NOMEM, or SF_CONFLICT
- * (E0404: the product is retired).
+ * Starts a request; its texts are borrowed for the call. On SF_OK @cb runs once, later. SF_BUSY
+ * (E0602), SF_NOMEM, or SF_CONFLICT (E0404: the product is retired; E0311: another request of
+ * this key is under way).
  */
 enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ingest_cb cb,
                           void *data, struct sf_error *err) SF_MUST_CHECK;

@@ -257,12 +257,19 @@ static enum sf_code prepare_lane(struct commit_group *g, struct store_lane *lane
 
 /* --- apply --- */
 
-static bool expectations_hold(const struct store_lane_write *lw)
+static bool unmet(struct store_lane_write *lw, size_t which, uint64_t seq)
+{
+    lw->unmet = which;
+    lw->unmet_seq = seq;
+    return false;
+}
+
+static bool expectations_hold(struct store_lane_write *lw)
 {
     const struct lane_work *work = &lw->lane->work;
 
     if (lw->expect_seq != STORE_ANY && lw->expect_seq != work->head.seq) {
-        return false;
+        return unmet(lw, lw->change_count, work->head.seq);
     }
     for (size_t i = 0; i < lw->change_count; i++) {
         uint64_t expected = lw->changes[i].expect_seq;
@@ -277,7 +284,7 @@ static bool expectations_hold(const struct store_lane_write *lw)
             now = slot->live ? slot->seq : 0;
         }
         if (now != expected) {
-            return false;
+            return unmet(lw, i, now);
         }
     }
     return true;
@@ -349,6 +356,30 @@ static void apply_lane(struct commit_group *g, struct store_lane_write *lw)
     apply_rejects(g, lw);
 }
 
+/* In front of a small value: the time, and what the write did when that is wanted. */
+static struct sf_slice put_header(const struct commit_group *g, const struct store_write *w,
+                                  bool with_outcome,
+                                  uint8_t ret[KEYSPACE_SMALL_HEADER + STORE_OUTCOME_BYTES])
+{
+    const struct store_lane_write *lw = w->lane_count == 0 ? NULL : &w->lanes[0];
+    struct store_outcome outcome = {.epoch = g->commit.epoch};
+    const struct lane_work *work;
+
+    keyspace_write_be64(ret, (uint64_t)g->commit.commit_us);
+    if (!with_outcome) {
+        return sf_slice_of(ret, KEYSPACE_SMALL_HEADER);
+    }
+    if (lw != NULL) {
+        work = &lw->lane->work;
+        outcome.epoch = work->head.seq != lw->lane->tip.seq ? g->commit.epoch : work->head.epoch;
+        outcome.commit = lw->first_seq != 0 || lw->first_qseq != 0 ? g->commit.commit : 0;
+        outcome.first_seq = lw->first_seq;
+        outcome.last_seq = lw->last_seq;
+    }
+    store_outcome_encode(&outcome, ret + KEYSPACE_SMALL_HEADER);
+    return sf_slice_of(ret, KEYSPACE_SMALL_HEADER + STORE_OUTCOME_BYTES);
+}
+
 static void apply_puts(struct commit_group *g, const struct store_write *w)
 {
     struct keyspace_key small = keyspace_meta_small();
@@ -356,7 +387,7 @@ static void apply_puts(struct commit_group *g, const struct store_write *w)
     for (size_t i = 0; i < w->put_count; i++) {
         const struct store_put *p = &w->puts[i];
         enum kv_family family = p->space == STORE_IDEM ? KV_IDEM : KV_META;
-        uint8_t time[KEYSPACE_SMALL_HEADER];
+        uint8_t header[KEYSPACE_SMALL_HEADER + STORE_OUTCOME_BYTES];
         struct kv_parts key = {.b = p->key};
 
         if (p->space == STORE_META) {
@@ -368,9 +399,9 @@ static void apply_puts(struct commit_group *g, const struct store_write *w)
             sf_buf_slice(&g->bytes_out, key.b);
             g->batch->ops->remove(g->batch, family, sf_buf_view(&g->bytes_out));
         } else {
-            keyspace_write_be64(time, (uint64_t)g->commit.commit_us);
-            g->batch->ops->put(g->batch, family, key,
-                               (struct kv_parts){sf_slice_of(time, sizeof(time)), p->value});
+            g->batch->ops->put(
+                g->batch, family, key,
+                (struct kv_parts){put_header(g, w, p->with_outcome, header), p->value});
         }
         g->dirty = true;
     }

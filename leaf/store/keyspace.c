@@ -25,6 +25,30 @@ void keyspace_write_be64(uint8_t *p, uint64_t value)
     keyspace_write_be32(p + 4, (uint32_t)value);
 }
 
+void store_outcome_encode(const struct store_outcome *outcome, uint8_t ret[STORE_OUTCOME_BYTES])
+{
+    keyspace_write_be32(ret, outcome->epoch);
+    keyspace_write_be64(ret + 4, outcome->commit);
+    keyspace_write_be64(ret + 12, outcome->first_seq);
+    keyspace_write_be64(ret + 20, outcome->last_seq);
+}
+
+bool store_outcome_decode(struct sf_slice *value, struct store_outcome *ret)
+{
+    if (value->size < STORE_OUTCOME_BYTES) {
+        return false;
+    }
+    *ret = (struct store_outcome){
+        .epoch = sf_read_be32(value->data),
+        .commit = sf_read_be64(value->data + 4),
+        .first_seq = sf_read_be64(value->data + 12),
+        .last_seq = sf_read_be64(value->data + 20),
+    };
+    value->data += STORE_OUTCOME_BYTES;
+    value->size -= STORE_OUTCOME_BYTES;
+    return true;
+}
+
 struct keyspace_key keyspace_lane_seq(uint32_t lane, uint64_t seq)
 {
     struct keyspace_key k = {.size = 12};

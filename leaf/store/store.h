@@ -98,6 +98,10 @@ struct store_lane_write {
     uint64_t first_seq;
     uint64_t last_seq;
     uint64_t first_qseq; /* of the rejects; 0: none */
+    /* Out, when an expectation did not hold: which one, change_count for the lane's; and what is.
+     */
+    size_t unmet;
+    uint64_t unmet_seq;
 };
 
 enum store_space {
@@ -111,7 +115,20 @@ struct store_put {
     bool remove;
     struct sf_slice key;
     struct sf_slice value;
+    bool with_outcome; /* a store_outcome of the write stands in front of the value */
 };
+
+/* What a write did to its first lane, as it is stored. */
+enum { STORE_OUTCOME_BYTES = 4 + 3 * 8 };
+struct store_outcome {
+    uint32_t epoch;
+    uint64_t commit; /* 0: nothing was stored but small values */
+    uint64_t first_seq;
+    uint64_t last_seq;
+};
+void store_outcome_encode(const struct store_outcome *outcome, uint8_t ret[STORE_OUTCOME_BYTES]);
+/* Takes it off the front of @value; false when that is too short. */
+bool store_outcome_decode(struct sf_slice *value, struct store_outcome *ret);
 
 /* @err is NULL on success, else valid during the call only. May submit, close, free @w. */
 typedef void (*store_write_cb)(struct store_write *w, const struct sf_error *err);
@@ -193,8 +210,9 @@ const struct store_head *store_lane_head(const struct store_lane *lane);
  *   SF_IO      SHEAF-E0604: the store is read-only
  *   SF_INVALID SHEAF-E0208: a key, row or raw record over its limit
  *   SF_CLOSED  store_close() was called
- * @cb's error, besides those of the kv: SF_CONFLICT (an expect_seq does not hold; nothing of @w is
- * stored), SF_BUSY SHEAF-E0601 (below the disk reserve; try later), SF_NOMEM.
+ * @cb's error, besides those of the kv: SF_CONFLICT (an expect_seq does not hold: the unmet of the
+ * first lane that has one says which; nothing of @w is stored), SF_BUSY SHEAF-E0601 (below the disk
+ * reserve; try later), SF_NOMEM.
  */
 enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb cb,
                           struct sf_error *err) SF_MUST_CHECK;

@@ -90,7 +90,44 @@ def test_compressed(m):
     assert rows(m) == before
 
 
-TESTS = [test_contract_stands, test_json, test_compressed]
+def test_idempotency(m):
+    """A repeated Idempotency-Key gets the same answer, also after kill -9; another body is refused"""
+    body = '{"page":"/a"}\n{"page":7}\n'
+    first = post(m, body, "clicks", Idempotency_Key="order-7")
+    assert first.status == 200 and "Idempotency-Replayed" not in first.headers, first
+    for _ in range(2):
+        again = post(m, body, "clicks", Idempotency_Key="order-7")
+        assert again.status == 200 and again.headers["Idempotency-Replayed"] == "true", again
+        assert again.json() == first.json(), again
+        m.leaves["sales"].end()
+        m.leaves["sales"].start()
+    for other, query in (('{"page":"/b"}\n', ""), (body, "?on_invalid=reject")):
+        answer = post(m, other, "clicks", query, Idempotency_Key="order-7")
+        assert answer.problem() == (422, "SHEAF-E0310"), answer
+    answer = post(m, body, "clicks", Idempotency_Key="x" * 256)
+    assert answer.problem() == (400, "SHEAF-E0301"), answer
+    assert [row["page"] for row in rows(m, "clicks")] == ["/a"]
+
+
+def test_expectations(m):
+    """expected_seq and If-Match: where the table or a row is not as expected, nothing is stored"""
+    said = post(m, '{"order_id":"E1"}\n').json()
+    at, tag = said["last_seq"], f'"{said["epoch"]}:{said["last_seq"]}"'
+    answer = post(m, '{"order_id":"E2"}\n', query=f"?expected_seq={at - 1}")
+    assert answer.problem() == (409, "SHEAF-E0312"), answer
+    assert answer.json()["detail"] == f"table 'orders' is at 1:{at}", answer
+    assert post(m, '{"order_id":"E2"}\n', query=f"?expected_seq={at}").status == 200
+    answer = post(m, '{"order_id":"E3"}\n', If_Match=tag)
+    assert answer.problem() == (412, "SHEAF-E0313"), answer
+    change = '{"op":"upsert","row":{"order_id":"E3"}}\n{"op":"delete","row":{"order_id":"E1"},"expected_seq":%d}\n'
+    answer = post(m, change % (at + 1), query="?envelope=change")
+    assert answer.problem() == (409, "SHEAF-E0312"), answer
+    assert answer.json()["detail"] == f"the row of record 2 is at seq {at}, not at {at + 1}", answer
+    assert post(m, change % at, query="?envelope=change").status == 200
+    assert [r["order_id"] for r in rows(m) if r["order_id"] < "F" and r["order_id"] > "E"] == ["E2", "E3"]
+
+
+TESTS = [test_contract_stands, test_json, test_compressed, test_idempotency, test_expectations]
 
 if __name__ == "__main__":
     sys.exit(fixture.run(TESTS, ["sales"]))

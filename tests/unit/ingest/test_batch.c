@@ -35,11 +35,12 @@ struct fixture {
     enum sf_code code;
     struct sf_error err;
     struct sf_buf text;
+    uint64_t expect_seq; /* what changes() asserts of each */
 };
 
 static void setup(struct fixture *f)
 {
-    *f = (struct fixture){0};
+    *f = (struct fixture){.expect_seq = STORE_ANY};
     leaf_world_init(&f->w, 1);
     f->items = leaf_world_add(&f->w, ITEMS)->tables[0].contract;
     f->clicks = served_product_table(leaf_world_add(&f->w, world_orders), "clicks")->contract;
@@ -93,7 +94,7 @@ static const char *changes(struct fixture *f)
         store_change_digest(c->op, c->key, c->row, digest);
         assert_memory_equal(digest, c->digest, sizeof(digest));
         assert_int_equal(c->contract_id, 7);
-        assert_true(c->expect_seq == STORE_ANY);
+        assert_true(c->expect_seq == f->expect_seq);
         sf_buf_text(&f->text, c->op == STORE_DELETE ? "- " : "+ ");
         if (f->spec.table->kind == SF_TABLE_STATE) {
             assert_int_equal(key_render_json(view, c->key, &f->text, NULL), SF_OK);
@@ -237,6 +238,41 @@ static void envelopes_upsert_and_delete(void **state)
     assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,1,,,,,,,,,,,none\n"
                                      "- {\"id\":\"a\"}\n"
                                      "- {\"id\":\"b\"}\n");
+    teardown(&f);
+}
+
+static void envelopes_may_say_where_the_row_must_be(void **state)
+{
+    struct batch_spec events = envelope;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    f.expect_seq = 7;
+    read_text(&f, envelope,
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":7}\n\n"
+              "{\"expected_seq\":7,\"op\":\"delete\",\"row\":{\"id\":\"b\"}}\n");
+    assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,,,,,,,,,,,,none\n- {\"id\":\"b\"}\n");
+    assert_int_equal(f.batch.lines[0], 1);
+    assert_int_equal(f.batch.lines[1], 3);
+    f.expect_seq = 0;
+    read_text(&f, envelope, "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":0}\n");
+    assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,,,,,,,,,,,,none\n");
+    read_text(&f, envelope,
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":-1}\n"
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":\"1\"}\n"
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":null}\n"
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":18446744073709551615}\n");
+    assert_int_equal(f.batch.change_count, 0);
+    assert_int_equal(f.batch.reject_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(f.batch.errors[i].violation.number, SHEAF_E_BAD_ENVELOPE);
+        assert_string_equal(f.batch.errors[i].violation.text,
+                            "expected_seq must be a whole number from 0 on");
+    }
+    events.table = f.clicks;
+    read_text(&f, events, "{\"op\":\"upsert\",\"row\":{\"n\":2},\"expected_seq\":0}");
+    assert_string_equal(f.batch.errors[0].violation.text, "an event table takes no expected_seq");
     teardown(&f);
 }
 
@@ -617,6 +653,7 @@ int main(void)
         cmocka_unit_test(an_array_that_does_not_end_is_no_body),
         cmocka_unit_test(rows_of_csv_become_upserts_whatever_the_order_of_columns),
         cmocka_unit_test(envelopes_upsert_and_delete),
+        cmocka_unit_test(envelopes_may_say_where_the_row_must_be),
         cmocka_unit_test(events_have_rows_without_keys_and_may_be_empty),
         cmocka_unit_test(nothing_is_nothing),
         cmocka_unit_test(every_kind_of_bad_record_has_its_number_field_and_words),

@@ -1,6 +1,7 @@
 #include "tests/lib/cmocka.h"
 
 #include "leaf/ingest/form.h"
+#include "leaf/ingest/idem.h"
 #include "proto/errors.h"
 #include "tests/lib/leaf_world.h"
 
@@ -36,6 +37,85 @@ static void headers_and_parameters_make_a_request(void **state)
     assert_false(r.has_envelope);
 }
 
+static void expectations_and_keys_are_read(void **state)
+{
+    struct ingest_request r = {0};
+    (void)state;
+
+    assert_int_equal(ingest_form_read(&(struct ingest_form){.content_type = "text/csv",
+                                                            .expected_seq = "0",
+                                                            .idempotency_key = "a!~"},
+                                      &r, NULL),
+                     SF_OK);
+    assert_int_equal(r.expect, INGEST_EXPECT_SEQ);
+    assert_int_equal(r.expect_seq, 0);
+    assert_string_equal(r.idempotency_key, "a!~");
+    r = (struct ingest_request){0};
+    assert_int_equal(
+        ingest_form_read(&(struct ingest_form){.content_type = "text/csv", .if_match = "\"2:17\""},
+                         &r, NULL),
+        SF_OK);
+    assert_int_equal(r.expect, INGEST_EXPECT_POSITION);
+    assert_int_equal(r.expect_epoch, 2);
+    assert_int_equal(r.expect_seq, 17);
+    assert_null(r.idempotency_key);
+    r = (struct ingest_request){0};
+    assert_int_equal(
+        ingest_form_read(
+            &(struct ingest_form){.content_type = "text/csv", .if_match = "*", .expected_seq = "3"},
+            &r, NULL),
+        SF_OK);
+    assert_int_equal(r.expect, INGEST_EXPECT_SEQ);
+}
+
+static void keys_have_1_to_255_visible_characters(void **state)
+{
+    char key[IDEM_KEY_MAX + 2];
+    (void)state;
+
+    memset(key, 'k', sizeof(key));
+    key[IDEM_KEY_MAX + 1] = '\0';
+    assert_false(idem_key_is_valid(key));
+    key[IDEM_KEY_MAX] = '\0';
+    assert_true(idem_key_is_valid(key));
+    assert_false(idem_key_is_valid(""));
+    assert_false(idem_key_is_valid("a b"));
+    assert_false(idem_key_is_valid("a\tb"));
+    assert_false(idem_key_is_valid("a\x7f"));
+    assert_false(idem_key_is_valid("\xc3\xa4"));
+}
+
+static void stored_answers_come_back_for_their_request_alone(void **state)
+{
+    const struct idem_answer answer = {
+        .accepted = 5, .quarantined = 6, .errors = SF_LITERAL("[7]")};
+    const struct store_outcome outcome = {1, 2, 3, 4};
+    const uint8_t hash[SF_HASH256_SIZE] = {9};
+    const uint8_t other[SF_HASH256_SIZE] = {8};
+    SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
+    struct idem_answer got;
+    struct sf_error err;
+    (void)state;
+
+    store_outcome_encode(&outcome, sf_buf_reserve(&value, STORE_OUTCOME_BYTES));
+    value.size = STORE_OUTCOME_BYTES;
+    idem_value_encode(hash, &answer, &value);
+    assert_int_equal(idem_value_decode(sf_buf_view(&value), hash, &got, NULL), SF_OK);
+    assert_int_equal(got.outcome.epoch, 1);
+    assert_int_equal(got.outcome.commit, 2);
+    assert_int_equal(got.outcome.first_seq, 3);
+    assert_int_equal(got.outcome.last_seq, 4);
+    assert_int_equal(got.accepted, 5);
+    assert_int_equal(got.quarantined, 6);
+    assert_true(sf_slice_equal(got.errors, SF_LITERAL("[7]")));
+    assert_int_equal(idem_value_decode(sf_buf_view(&value), other, &got, &err), SF_INVALID);
+    assert_int_equal(err.number, SHEAF_E_KEY_REUSED);
+    for (size_t n = 0; n < value.size - 3; n++) {
+        assert_int_equal(idem_value_decode(sf_slice_of(value.data, n), hash, &got, &err),
+                         SF_CORRUPT);
+    }
+}
+
 static const struct {
     struct ingest_form form;
     uint16_t number;
@@ -56,6 +136,27 @@ static const struct {
     {{.content_type = "text/csv", .envelope = "change"},
      SHEAF_E_BAD_REQUEST,
      "'envelope' needs NDJSON or JSON"},
+    {{.content_type = "text/csv", .expected_seq = "-1"},
+     SHEAF_E_BAD_REQUEST,
+     "'expected_seq' must be a whole number from 0 on"},
+    {{.content_type = "text/csv", .expected_seq = "18446744073709551615"},
+     SHEAF_E_BAD_REQUEST,
+     "'expected_seq' must be a whole number from 0 on"},
+    {{.content_type = "text/csv", .if_match = "1:7"},
+     SHEAF_E_BAD_REQUEST,
+     "If-Match must be one position in quotes: \"EPOCH:SEQ\""},
+    {{.content_type = "text/csv", .if_match = "\"1:7\", \"1:8\""},
+     SHEAF_E_BAD_REQUEST,
+     "If-Match must be one position in quotes: \"EPOCH:SEQ\""},
+    {{.content_type = "text/csv", .if_match = "\"4294967296:7\""},
+     SHEAF_E_BAD_REQUEST,
+     "If-Match must be one position in quotes: \"EPOCH:SEQ\""},
+    {{.content_type = "text/csv", .if_match = "\"1:7\"", .expected_seq = "7"},
+     SHEAF_E_BAD_REQUEST,
+     "give 'expected_seq' or If-Match, not both"},
+    {{.content_type = "text/csv", .idempotency_key = "a key"},
+     SHEAF_E_BAD_REQUEST,
+     "Idempotency-Key must have 1 to 255 visible ASCII characters"},
 };
 
 static void what_is_not_understood_is_refused_by_name(void **state)
@@ -71,43 +172,44 @@ static void what_is_not_understood_is_refused_by_name(void **state)
     }
 }
 
-static void answers_name_the_place_as_the_body_has_it(void **state)
+static void answers_are_objects_of_json(void **state)
 {
-    const struct batch_error error = {
-        .line = 3, .violation = {.number = 204, .field = 0, .text = "'order_id' must be a string"}};
-    struct ingest_result result = {.epoch = 1,
-                                   .first_seq = 4,
-                                   .last_seq = 5,
-                                   .commit = 2,
-                                   .accepted = 2,
-                                   .quarantined = 1,
-                                   .errors = &error,
-                                   .error_count = 1};
+    const struct batch_error error = {.line = 3};
+    const struct ingest_result result = {
+        .epoch = 1,
+        .first_seq = 4,
+        .last_seq = 5,
+        .commit = 2,
+        .accepted = 2,
+        .quarantined = 1,
+        .errors = SF_LITERAL("[{\"line\":3}]"),
+        .listed = &error,
+        .listed_count = 1,
+    };
     SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
-    const struct sf_table *orders;
-    struct leaf_world w;
+    struct sf_error err;
     (void)state;
 
-    leaf_world_init(&w, 1);
-    orders = served_product_table(leaf_world_add(&w, world_orders), "orders")->contract;
-    ingest_form_answer(orders, &result, &out);
+    ingest_form_answer(&result, &out);
     assert_string_equal(sf_buf_cstr(&out),
                         "{\"epoch\":1,\"first_seq\":4,\"last_seq\":5,\"commit\":2,\"accepted\":2,"
-                        "\"quarantined\":1,\"errors\":[{\"line\":3,\"code\":\"SHEAF-E0204\","
-                        "\"field\":\"order_id\",\"detail\":\"'order_id' must be a string\"}]}");
+                        "\"quarantined\":1,\"errors\":[{\"line\":3}]}");
     sf_buf_clear(&out);
-    result.by_index = true;
-    ingest_form_answer(orders, &result, &out);
-    assert_non_null(strstr(sf_buf_cstr(&out), "\"errors\":[{\"index\":3,\"code\""));
-    leaf_world_done(&w);
+    (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_RECORD_INVALID, "1 of 3 records");
+    ingest_form_refusal(&result, &err, &out);
+    assert_non_null(strstr(sf_buf_cstr(&out), "\"code\":\"SHEAF-E0202\""));
+    assert_non_null(strstr(sf_buf_cstr(&out), "\"invalid\":1,\"errors\":[{\"line\":3}]}"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_and_parameters_make_a_request),
+        cmocka_unit_test(expectations_and_keys_are_read),
+        cmocka_unit_test(keys_have_1_to_255_visible_characters),
+        cmocka_unit_test(stored_answers_come_back_for_their_request_alone),
         cmocka_unit_test(what_is_not_understood_is_refused_by_name),
-        cmocka_unit_test(answers_name_the_place_as_the_body_has_it),
+        cmocka_unit_test(answers_are_objects_of_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

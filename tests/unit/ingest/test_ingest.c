@@ -4,108 +4,8 @@
 #include <zlib.h>
 
 #include "common/base/alloc.h"
-#include "leaf/ingest/ingest.h"
 #include "proto/errors.h"
-#include "tests/lib/leaf_world.h"
-
-struct fixture {
-    struct leaf_world w;
-    struct sf_metrics metrics;
-    struct ingest *ingest;
-    const struct served_table *orders;
-    const struct served_table *clicks;
-    unsigned answers; /* of all requests */
-    uint64_t writes;  /* of the disk before the first request */
-};
-
-/* One request and its answer. */
-struct request {
-    struct fixture *f;
-    struct ingest_request request;
-    enum sf_code code; /* of ingest_start() */
-    struct sf_error refused;
-    bool started; /* ingest_start() has returned */
-    unsigned answered;
-    unsigned number; /* its place among all answers, from 1 */
-    bool ok;
-    struct ingest_result result;
-    struct batch_error errors[BATCH_ERRORS_MAX];
-    struct sf_error error;
-};
-
-static void open_ingest(struct fixture *f, size_t bytes_max, size_t inline_bytes)
-{
-    const struct ingest_options options = {.bytes_max = bytes_max, .inline_bytes = inline_bytes};
-
-    assert_int_equal(
-        ingest_new(&f->w.stores.sim.rt, f->w.stores.store, &f->metrics, &options, &f->ingest, NULL),
-        SF_OK);
-}
-
-static void setup(struct fixture *f)
-{
-    *f = (struct fixture){0};
-    leaf_world_init(&f->w, 7);
-    sf_metrics_init(&f->metrics);
-    (void)leaf_world_add(&f->w, world_orders);
-    f->orders = leaf_world_table(&f->w, "orders");
-    f->clicks = leaf_world_table(&f->w, "clicks");
-    open_ingest(f, 0, 0);
-    f->writes = f->w.stores.disk.writes;
-}
-
-static void teardown(struct fixture *f)
-{
-    ingest_free(f->ingest);
-    assert_true(sf_list_empty(&f->metrics.metrics));
-    leaf_world_done(&f->w);
-}
-
-static void on_answer(void *data, const struct ingest_result *result, const struct sf_error *err)
-{
-    struct request *r = data;
-
-    assert_true(r->started); /* Never inside ingest_start(). */
-    r->answered++;
-    r->number = ++r->f->answers;
-    r->ok = err == NULL;
-    r->result = *result;
-    memcpy(r->errors, result->errors, result->error_count * sizeof(r->errors[0]));
-    if (err != NULL) {
-        r->error = *err;
-    }
-}
-
-static void start(struct request *r, struct fixture *f, const struct served_table *table,
-                  const char *body)
-{
-    r->f = f;
-    r->request.table = table;
-    sf_buf_text(&r->request.body, body);
-    r->code = ingest_start(f->ingest, &r->request, on_answer, r, &r->refused);
-    assert_null(r->request.body.data); /* Taken in any case. */
-    r->started = true;
-}
-
-static void run(struct request *r, struct fixture *f, const struct served_table *table,
-                const char *body)
-{
-    start(r, f, table, body);
-    assert_int_equal(r->code, SF_OK);
-    assert_int_equal(r->answered, 0);
-    rt_sim_run(&f->w.stores.sim);
-    assert_int_equal(r->answered, 1);
-    assert_int_equal(ingest_pending(f->ingest), 0);
-}
-
-static void assert_result(const struct request *r, uint64_t first, uint64_t last, uint64_t accepted,
-                          uint64_t quarantined)
-{
-    assert_int_equal(r->result.first_seq, first);
-    assert_int_equal(r->result.last_seq, last);
-    assert_int_equal(r->result.accepted, accepted);
-    assert_int_equal(r->result.quarantined, quarantined);
-}
+#include "tests/unit/ingest/fixture.h"
 
 static void the_answer_says_where_the_records_stand(void **state)
 {
@@ -154,7 +54,7 @@ static void invalid_records_are_set_aside_and_the_others_taken(void **state)
     run(&a, &f, f.orders, "{\"order_id\":\"1\"}\n{\"order_id\":2}\n{\"order_id\":\"3\"}\n{}\n");
     assert_true(a.ok);
     assert_result(&a, 1, 2, 2, 2);
-    assert_int_equal(a.result.error_count, 2);
+    assert_int_equal(a.result.listed_count, 2);
     assert_int_equal(a.errors[0].line, 2);
     assert_string_equal(a.errors[0].violation.text, "'order_id' must be a string");
     assert_int_equal(a.errors[1].line, 4);
@@ -208,7 +108,7 @@ static void on_invalid_reject_stores_nothing_of_the_request(void **state)
     assert_int_equal(a.error.number, SHEAF_E_RECORD_INVALID);
     assert_string_equal(a.error.text, "1 of 3 records violate the contract");
     assert_result(&a, 0, 0, 0, 1);
-    assert_int_equal(a.result.error_count, 1);
+    assert_int_equal(a.result.listed_count, 1);
     assert_int_equal(a.errors[0].line, 2);
     assert_int_equal(f.w.stores.disk.writes, f.writes);
     assert_int_equal(store_lane_head(f.orders->lane)->quarantined, 0);
@@ -251,17 +151,6 @@ static void start_packed(struct request *r, struct fixture *f, struct sf_slice t
     start(r, f, f->orders, "");
     assert_int_equal(r->code, SF_OK);
     assert_int_equal(r->answered, 0);
-}
-
-/* Whether a thread beside the loop has something to do. */
-static bool is_working(const struct fixture *f)
-{
-    bool working = !sf_list_empty(&f->w.stores.sim.works[SF_POOL_QUERY]);
-
-    for (size_t i = 0; i < SF_COUNT(f->w.stores.sim.threads); i++) {
-        working = working || f->w.stores.sim.threads[i].work != NULL;
-    }
-    return working;
 }
 
 static void a_compressed_body_is_read_off_the_loop_however_small(void **state)
@@ -328,7 +217,8 @@ static void errors_in_an_array_go_by_index(void **state)
     setup(&f);
     run(&a, &f, f.orders, "[{\"order_id\":\"1\"},{\"order_id\":2}]");
     assert_true(a.ok);
-    assert_true(a.result.by_index);
+    assert_string_equal(a.json, "[{\"index\":2,\"code\":\"SHEAF-E0204\",\"field\":\"order_id\","
+                                "\"detail\":\"'order_id' must be a string\"}]");
     assert_result(&a, 1, 1, 1, 1);
     assert_int_equal(a.errors[0].line, 2);
     teardown(&f);
@@ -467,7 +357,7 @@ static void a_full_disk_says_so_and_is_over_when_there_is_room(void **state)
 }
 
 /* True when no allocation was left to fail. */
-static bool one_fault(long n)
+static bool one_fault(long n, const char *key)
 {
     struct request r = {0};
     struct fixture f;
@@ -478,6 +368,7 @@ static bool one_fault(long n)
     setup(&f);
     r.f = &f;
     r.request.table = f.orders;
+    r.request.idempotency_key = key;
     sf_buf_text(&r.request.body, "{\"order_id\":\"1\"}\n{\"order_id\":1}\n");
     sf_alloc_fail_after(n, false);
     r.code = ingest_start(f.ingest, &r.request, on_answer, &r, &r.refused);
@@ -502,7 +393,9 @@ static bool one_fault(long n)
 static void out_of_memory_is_refused_or_answered_and_stores_all_or_nothing(void **state)
 {
     (void)state;
-    for (long n = 0; !one_fault(n); n++) {
+    for (long n = 0; !one_fault(n, NULL); n++) {
+    }
+    for (long n = 0; !one_fault(n, "K-1"); n++) {
     }
 }
 

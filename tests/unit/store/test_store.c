@@ -223,15 +223,21 @@ static void test_expectations_refuse_the_whole_write_and_only_it(void **state)
     assert_int_equal(good.error.code, SF_OK);
     assert_int_equal(bad.error.code, SF_CONFLICT);
     assert_string_equal(bad.error.text, "a row or a lane is not at the expected seq");
+    assert_int_equal(bad.lane.unmet, 1);
+    assert_int_equal(bad.lane.unmet_seq, 2);
     assert_int_equal(head.error.code, SF_OK);
     assert_string_equal(log_of(&w, lane), "1+k=0<0 2+k=1<1 3+new=1<0 4+last=1<0");
     world_write_init(&bad, lane);
     world_write_add(&bad, "zzz", "1")->expect_seq = 7;
     assert_int_equal(world_write_run(&bad, &w), SF_CONFLICT);
+    assert_int_equal(bad.lane.unmet, 0);
+    assert_int_equal(bad.lane.unmet_seq, 0);
     world_write_init(&bad, lane);
     bad.lane.expect_seq = 3;
     (void)world_write_add(&bad, "zzz", "1");
     assert_int_equal(world_write_run(&bad, &w), SF_CONFLICT);
+    assert_int_equal(bad.lane.unmet, 1);
+    assert_int_equal(bad.lane.unmet_seq, 4);
     assert_int_equal(store_lane_head(lane)->seq, 4);
     store_world_done(&w);
 }
@@ -422,15 +428,71 @@ static void test_rejects_are_kept_with_what_was_wrong(void **state)
     store_world_done(&w);
 }
 
+/* What a put of @w said that it did. */
+static struct store_outcome outcome_of(struct store_world *w, struct sf_slice key)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
+    struct store_outcome outcome;
+    struct sf_slice rest;
+    bool found = false;
+
+    assert_int_equal(store_snapshot_new(w->store, &snapshot, NULL), SF_OK);
+    assert_int_equal(store_small_get(snapshot, STORE_IDEM, key, &value, NULL, &found, NULL), SF_OK);
+    assert_true(found);
+    rest = sf_buf_view(&value);
+    assert_true(store_outcome_decode(&rest, &outcome));
+    assert_true(sf_slice_equal(rest, SF_LITERAL("rest")));
+    return outcome;
+}
+
+static void assert_outcome(struct store_outcome o, uint64_t commit, uint64_t first, uint64_t last)
+{
+    assert_int_equal(o.commit, commit);
+    assert_int_equal(o.first_seq, first);
+    assert_int_equal(o.last_seq, last);
+}
+
+static void test_a_small_value_holds_what_its_write_did(void **state)
+{
+    struct store_put put = {.space = STORE_IDEM,
+                            .key = SF_LITERAL("a"),
+                            .value = SF_LITERAL("rest"),
+                            .with_outcome = true};
+    struct store_outcome short_one;
+    struct sf_slice too_short = SF_LITERAL("short");
+    struct store_world w;
+    struct world_write ww;
+
+    (void)state;
+    store_world_init(&w, 12);
+    world_write_init(&ww, store_world_lane(&w, "orders", STORE_STATE));
+    (void)world_write_add(&ww, "k", "row");
+    (void)world_write_add(&ww, "l", "row");
+    ww.write.puts = &put;
+    ww.write.put_count = 1;
+    assert_int_equal(world_write_run(&ww, &w), SF_OK);
+    assert_outcome(outcome_of(&w, put.key), 1, 1, 2);
+    assert_int_equal(outcome_of(&w, put.key).epoch, 1);
+    world_write_init(&ww, store_world_lane(&w, "orders", STORE_STATE));
+    (void)world_write_add(&ww, "m", NULL); /* is not there */
+    ww.write.puts = &put;
+    ww.write.put_count = 1;
+    assert_int_equal(world_write_run(&ww, &w), SF_OK);
+    assert_outcome(outcome_of(&w, put.key), 0, 0, 2);
+    assert_false(store_outcome_decode(&too_short, &short_one));
+    store_world_done(&w);
+}
+
 static void test_small_values_are_in_the_same_transaction(void **state)
 {
     struct store_put puts[] = {
-        {STORE_IDEM, false, SF_LITERAL("ana/orders/1"), SF_LITERAL("answer")},
-        {STORE_META, false, SF_LITERAL("cursor/1"), SF_LITERAL("1:5")},
-        {STORE_META, false, SF_LITERAL("cursor/2"), SF_LITERAL("1:9")},
-        {STORE_META, false, SF_LITERAL("other"), SF_LITERAL("x")},
+        {STORE_IDEM, false, SF_LITERAL("ana/orders/1"), SF_LITERAL("answer"), false},
+        {STORE_META, false, SF_LITERAL("cursor/1"), SF_LITERAL("1:5"), false},
+        {STORE_META, false, SF_LITERAL("cursor/2"), SF_LITERAL("1:9"), false},
+        {STORE_META, false, SF_LITERAL("other"), SF_LITERAL("x"), false},
     };
-    struct store_put gone = {STORE_META, true, SF_LITERAL("cursor/1"), {0}};
+    struct store_put gone = {.space = STORE_META, .remove = true, .key = SF_LITERAL("cursor/1")};
     struct store_world w;
     struct world_write ww;
     SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
@@ -651,6 +713,7 @@ int main(void)
         cmocka_unit_test(test_the_queue_is_bounded_and_recovers),
         cmocka_unit_test(test_too_large_is_refused_at_once),
         cmocka_unit_test(test_rejects_are_kept_with_what_was_wrong),
+        cmocka_unit_test(test_a_small_value_holds_what_its_write_did),
         cmocka_unit_test(test_small_values_are_in_the_same_transaction),
         cmocka_unit_test(test_commit_time_never_goes_back),
         cmocka_unit_test(test_a_raised_epoch_marks_what_comes_after),
