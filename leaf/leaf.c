@@ -66,6 +66,7 @@ static enum sf_code join_mesh(struct leaf *leaf, struct sf_error *err)
                                       .identity = &leaf->identity,
                                       .hub_url = c->hub_url,
                                       .token = text,
+                                      .now_us = sf_rt_wall_us(leaf->rt),
                                   },
                                   &leaf->identity.mesh, err);
     }

@@ -13,7 +13,6 @@
 
 #define TICK_NS        SF_NS_PER_S
 #define RENEW_RETRY_US (60 * SF_US_PER_S)
-#define RENEW_BELOW_US (INT64_C(12) * 3600 * SF_US_PER_S)
 
 enum { NATS_PORT_FIRST = 14222 };
 
@@ -28,6 +27,7 @@ struct renewal {
     struct sf_error error;
     struct sf_work work;
     bool running;
+    int64_t now_us;  /* when it began */
     int64_t next_us; /* not before */
 };
 
@@ -208,6 +208,7 @@ static void renew_work(struct sf_work *work)
         .hub_url = r->leaf->config->hub_url != NULL ? r->leaf->config->hub_url
                                                     : r->leaf->identity.mesh.hub_url,
         .token = "",
+        .now_us = r->now_us,
     };
 
     r->code = join_perform(&request, &r->mesh, &r->error);
@@ -231,13 +232,13 @@ static void renew_done(struct sf_task *done)
 static void maybe_renew(struct leaf *leaf, int64_t now_us)
 {
     struct renewal *r = leaf->renewal;
-    const int64_t left_us = leaf->identity.mesh.expires_us - now_us;
 
     if (!leaf->identity.mesh.joined || r->running || r->next_us > now_us ||
-        left_us > RENEW_BELOW_US) {
+        leaf->identity.mesh.renew_us > now_us) {
         return;
     }
     r->running = true;
+    r->now_us = now_us;
     r->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = renew_work, .done.run = renew_done};
     sf_rt_work(leaf->rt, &r->work);
 }

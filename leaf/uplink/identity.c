@@ -151,6 +151,7 @@ static enum sf_code parse_identity(const struct sf_json *v, struct identity *id,
         !copy_text(v, "serve_account", m.serve_account, sizeof(m.serve_account)) ||
         !copy_text(v, "hub_key", key, sizeof(key)) ||
         !sf_json_as_int(sf_json_get(v, "expires_us"), &m.expires_us) ||
+        !sf_json_as_int(sf_json_get(v, "renew_us"), &m.renew_us) ||
         sf_decode_exact(SF_BASE64, sf_slice_text(key), m.hub_key.bytes, sizeof(m.hub_key.bytes),
                         NULL) != SF_OK) {
         return SF_RAISE(err, SF_CORRUPT, "%s/identity.json is not whole", id->data_dir);
@@ -264,6 +265,7 @@ static void write_identity(const struct identity *id, const struct identity_mesh
     sf_json_member_text(&w, "account", mesh->account);
     sf_json_member_text(&w, "serve_account", mesh->serve_account);
     sf_json_member_int(&w, "expires_us", mesh->expires_us);
+    sf_json_member_int(&w, "renew_us", mesh->renew_us);
     sf_json_object_end(&w);
     sf_buf_byte(out, '\n');
 }

@@ -40,6 +40,7 @@ struct identity_mesh {
     char account[SF_NKEY_TEXT_MAX];
     char serve_account[SF_NKEY_TEXT_MAX];
     int64_t expires_us; /* of the credentials */
+    int64_t renew_us;   /* half of their life is over */
 };
 
 struct identity {

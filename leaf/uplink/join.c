@@ -149,6 +149,7 @@ static enum sf_code read_joined(const struct sf_json *v, const struct join_reque
                         sizeof(ret->hub_key.bytes), NULL) != SF_OK) {
         return SF_RAISE(err, SF_CORRUPT, "the hub's answer to joining is not whole");
     }
+    ret->renew_us = q->now_us + (ret->expires_us - q->now_us) / 2;
     (void)snprintf(ret->leafnode_url, sizeof(ret->leafnode_url), "%s", leafnode_url);
     (void)snprintf(ret->hub_url, sizeof(ret->hub_url), "%s", q->hub_url);
     return SF_OK;

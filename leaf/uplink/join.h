@@ -11,6 +11,7 @@ struct join_request {
     const struct identity *identity; /* read only */
     const char *hub_url;             /* "http://127.0.0.1:8080" */
     const char *token;               /* one-time token; "" to renew */
+    int64_t now_us;
 };
 
 /*

@@ -33,6 +33,7 @@ static struct identity_mesh some_mesh(void)
         .account = "ACCOUNT",
         .serve_account = "SERVEACCOUNT",
         .expires_us = 1234567890,
+        .renew_us = 1234500000,
     };
 
     memset(m.hub_key.bytes, 7, sizeof(m.hub_key.bytes));
@@ -105,6 +106,7 @@ static void what_joining_gave_is_there_after_a_restart(void **state)
     assert_string_equal(id.mesh.serve_account, mesh.serve_account);
     assert_memory_equal(&id.mesh.hub_key, &mesh.hub_key, 32);
     assert_int_equal(id.mesh.expires_us, 1234567890);
+    assert_int_equal(id.mesh.renew_us, 1234500000);
     assert_mode(&dir, "identity.json", 0600);
     assert_mode(&dir, "creds", 0700);
     assert_mode(&dir, "creds/domain.creds", 0600);

@@ -146,7 +146,10 @@ static void work_done(struct sf_task *t)
 
 static enum sf_code join(struct fixture *f, const char *token)
 {
-    f->request = (struct join_request){.identity = &f->identity, .hub_url = f->url, .token = token};
+    f->request = (struct join_request){.identity = &f->identity,
+                                       .hub_url = f->url,
+                                       .token = token,
+                                       .now_us = INT64_C(1796083200000000) - 1000};
     f->err = (struct sf_error){0};
     f->mesh = (struct identity_mesh){0};
     f->done = false;
@@ -181,6 +184,7 @@ static void a_token_makes_a_member_of_the_mesh(void **state)
     assert_string_equal(f.mesh.hub_url, f.url);
     assert_string_equal(f.mesh.leafnode_url, "nats://127.0.0.1:7422");
     assert_int_equal(f.mesh.expires_us, INT64_C(1796083200000000));
+    assert_int_equal(f.mesh.renew_us, INT64_C(1796083200000000) - 500);
     assert_int_equal(f.mesh.hub_key.bytes[31], 7);
     assert_int_equal(identity_open(f.dir.path, "sales", &again, NULL), SF_OK);
     assert_true(again.mesh.joined);
