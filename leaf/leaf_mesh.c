@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "common/bus/natsd_config.h"
+#include "common/wire/control.h"
 #include "leaf/leaf_private.h"
 #include "leaf/store/read.h"
 #include "leaf/uplink/join.h"
@@ -153,17 +154,6 @@ void leaf_serving_changed(struct leaf *leaf)
 
 /* --- lease ------------------------------------------------------------------------------------ */
 
-/* protobuf-c takes char * for texts that it only reads. */
-static char *unconst(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } u = {.in = text};
-
-    return u.out;
-}
-
 static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
 {
     struct leaf *leaf = data;
@@ -177,9 +167,9 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
             Sheaf__V1__LaneHead *out = &leaf->heads[n];
 
             sheaf__v1__lane_head__init(out);
-            out->product = unconst(p->contract->name);
+            out->product = sf_control_text(p->contract->name);
             out->major = p->contract->version.major;
-            out->table = unconst(p->tables[t].contract->name);
+            out->table = sf_control_text(p->tables[t].contract->name);
             out->epoch = head->epoch;
             out->seq = head->seq;
             out->commit_us = head->commit_us;
@@ -193,8 +183,8 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
     }
     poll->heads = leaf->head_list;
     poll->n_heads = n;
-    poll->leaf_version = unconst(SHEAF_VERSION);
-    poll->nats_server_version = unconst(sf_natsd_version(leaf->natsd));
+    poll->leaf_version = sf_control_text(SHEAF_VERSION);
+    poll->nats_server_version = sf_control_text(sf_natsd_version(leaf->natsd));
 }
 
 /* --- credentials ------------------------------------------------------------------------------ */

@@ -49,3 +49,9 @@ static inline ProtobufCBinaryData sf_control_data(struct sf_slice s)
 {
     return (ProtobufCBinaryData){.len = s.size, .data = (uint8_t *)(uintptr_t)s.data};
 }
+
+/* @s where protobuf-c, which has no const, wants a text that it only reads. */
+static inline char *sf_control_text(const char *s)
+{
+    return (char *)(uintptr_t)s;
+}

@@ -15,11 +15,6 @@ enum {
     BUNDLE_BYTES_PER_GRANT = 512,       /* names, ids and keys beside the columns */
 };
 
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s;
-}
-
 static enum sf_code raise_verdict(const struct policy_verdict *v, struct sf_error *err)
 {
     return SF_RAISE_E(err, SF_DENIED, v->number, "%s", v->text);
@@ -85,15 +80,15 @@ static enum sf_code build_request(struct event_append *op, Sheaf__V1__Event *e,
     registry_next_request_id(&c->state->registry, c->id);
     sheaf__v1__access_requested__init(m);
     m->request_id = c->id;
-    m->owner = text(c->owner);
-    m->product = text(c->product);
+    m->owner = sf_control_text(c->owner);
+    m->product = sf_control_text(c->product);
     m->major = c->major;
-    m->consumer = text(c->consumer);
-    m->purpose = text(c->purpose);
+    m->consumer = sf_control_text(c->consumer);
+    m->purpose = sf_control_text(c->purpose);
     m->duration_us = c->duration_us;
     m->columns = (char **)(uintptr_t)c->columns;
     m->n_columns = c->column_count;
-    e->actor = text(c->actor);
+    e->actor = sf_control_text(c->actor);
     e->kind_case = SHEAF__V1__EVENT__KIND_ACCESS_REQUESTED;
     e->access_requested = m;
     return SF_OK;
@@ -232,15 +227,15 @@ static enum sf_code fill_grant(const struct change_decision *c, const struct reg
         return SF_RAISE(err, SF_NOMEM, "grant of %s", q->id);
     }
     registry_next_grant_id(&c->state->registry, m->id);
-    m->request_id = text(q->id);
-    m->owner = text(q->product->owner->name);
-    m->product = text(q->product->name);
+    m->request_id = sf_control_text(q->id);
+    m->owner = sf_control_text(q->product->owner->name);
+    m->product = sf_control_text(q->product->name);
     m->major = q->major;
-    m->consumer = text(q->consumer->name);
-    m->consumer_account = text(q->consumer->account);
+    m->consumer = sf_control_text(q->consumer->name);
+    m->consumer_account = sf_control_text(q->consumer->account);
     m->n_columns = d->n_columns;
     m->columns = d->columns;
-    m->purpose = *d->purpose != '\0' ? d->purpose : text(q->purpose);
+    m->purpose = *d->purpose != '\0' ? d->purpose : sf_control_text(q->purpose);
     m->until_us = d->until_us;
     *ret = m;
     return audience_name(&audience, m->audience, err);
@@ -257,7 +252,7 @@ static enum sf_code fill_decision(const struct change_decision *c, const struct 
     }
     sheaf__v1__access_decided__init(m);
     m->decision = consent->sealed;
-    e->actor = text(c->actor);
+    e->actor = sf_control_text(c->actor);
     e->kind_case = SHEAF__V1__EVENT__KIND_ACCESS_DECIDED;
     e->access_decided = m;
     return d->approved ? fill_grant(c, q, d, arena, &m->grant, err) : SF_OK;
@@ -349,14 +344,14 @@ static enum sf_code build_revocation(struct event_append *op, Sheaf__V1__Event *
     } else if (g->state != REGISTRY_ACTIVE) {
         code = SF_RAISE_E(err, SF_DENIED, SHEAF_E_WRONG_STATE, "%s has ended already", g->id);
     } else {
-        m->reason = text(c->reason);
+        m->reason = sf_control_text(c->reason);
     }
-    m->grant_id = text(g->id);
+    m->grant_id = sf_control_text(g->id);
     m->cause = sf_arena_strdup(arena, "revoked");
     if (code == SF_OK && m->cause == NULL) {
         code = SF_RAISE(err, SF_NOMEM, "revocation of %s", g->id);
     }
-    e->actor = text(c->actor);
+    e->actor = sf_control_text(c->actor);
     e->kind_case = SHEAF__V1__EVENT__KIND_GRANT_ENDED;
     e->grant_ended = m;
     return code;

@@ -9,11 +9,6 @@
 
 enum { TOKEN_BYTES = 20 };
 
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s;
-}
-
 static void hash_token(const char *token, char ret[2 * SF_HASH256_SIZE + 1])
 {
     const struct sf_slice parts[] = {SF_LITERAL("sheaf.v1.join-token"), sf_slice_of("", 1),
@@ -66,9 +61,9 @@ static enum sf_code build_token(struct event_append *op, Sheaf__V1__Event *e,
     c->expires_us = sf_rt_wall_us(c->state->rt) + c->ttl_us;
     sheaf__v1__token_issued__init(m);
     m->token_hash = hash;
-    m->domain = text(c->domain);
+    m->domain = sf_control_text(c->domain);
     m->expires_us = c->expires_us;
-    e->actor = text(c->actor);
+    e->actor = sf_control_text(c->actor);
     e->kind_case = SHEAF__V1__EVENT__KIND_TOKEN_ISSUED;
     e->token_issued = m;
     return SF_OK;
@@ -136,10 +131,10 @@ static enum sf_code fill_join(const struct change_join *c, const char *hash, str
         return SF_RAISE(err, SF_NOMEM, "join of %s", c->domain);
     }
     sheaf__v1__domain_joined__init(m);
-    m->domain = text(c->domain);
+    m->domain = sf_control_text(c->domain);
     m->domain_key = sf_control_data(sf_slice_of(c->domain_key.bytes, SF_PUBLIC_KEY_SIZE));
     m->leaf_key = sf_control_data(sf_slice_of(c->leaf_key.bytes, SF_PUBLIC_KEY_SIZE));
-    m->token_hash = text(hash);
+    m->token_hash = sf_control_text(hash);
     e->kind_case = SHEAF__V1__EVENT__KIND_DOMAIN_JOINED;
     e->domain_joined = m;
     return derive_accounts(c, arena, m, err);

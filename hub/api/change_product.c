@@ -3,11 +3,6 @@
 #include "hub/api/change.h"
 #include "proto/errors.h"
 
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s;
-}
-
 /* What stands in the way of, or beside, the product that was read. */
 static struct review_input facts_of(const struct change_product *c,
                                     const struct registry_product *p)
@@ -52,8 +47,8 @@ static enum sf_code fill(const struct change_product *c, struct sf_arena *arena,
         return SF_RAISE(err, SF_NOMEM, "product %s/%s", p->domain, p->name);
     }
     sheaf__v1__product_applied__init(m);
-    m->domain = text(c->domain);
-    m->product = text(p->name);
+    m->domain = sf_control_text(c->domain);
+    m->product = sf_control_text(p->name);
     m->version =
         sf_arena_printf(arena, "%u.%u.%u", p->version.major, p->version.minor, p->version.patch);
     m->product_yaml = sf_control_data(c->yaml);

@@ -85,7 +85,7 @@ static bool fill_findings(struct apply *a, Sheaf__V1__ApplyReply *m)
         sheaf__v1__finding__init(f);
         f->number = r->findings[i].number;
         f->is_error = r->findings[i].is_error;
-        f->text = (char *)(uintptr_t)r->findings[i].text;
+        f->text = sf_control_text(r->findings[i].text);
         m->findings[m->n_findings++] = f;
     }
     return m->findings != NULL;

@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/log.h"
+#include "common/wire/control.h"
 #include "hub/policy/access.h"
 
 /* Longest wait of the expiry timer: the wall clock may be set meanwhile. */
@@ -195,7 +196,7 @@ static enum sf_code build_expiry(struct event_append *op, Sheaf__V1__Event *e,
         return SF_OK;
     }
     sheaf__v1__grant_ended__init(m);
-    m->grant_id = (char *)(uintptr_t)g->id;
+    m->grant_id = sf_control_text(g->id);
     m->cause = sf_arena_strdup(arena, "expired");
     m->reason = sf_arena_strdup(arena, "its time was over");
     e->actor = sf_arena_strdup(arena, "hub");

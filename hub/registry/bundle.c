@@ -7,12 +7,6 @@
 #include "common/wire/control.h"
 #include "proto/subjects.h"
 
-/* A text of the registry where protobuf-c wants one that it does not change. */
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s;
-}
-
 static Sheaf__V1__Grant *grant_message(struct sf_arena *arena, const struct registry_grant *g)
 {
     const struct registry_request *q = g->request;
@@ -22,18 +16,18 @@ static Sheaf__V1__Grant *grant_message(struct sf_arena *arena, const struct regi
         return NULL;
     }
     sheaf__v1__grant__init(m);
-    m->id = text(g->id);
-    m->request_id = text(q->id);
-    m->owner = text(q->product->owner->name);
-    m->product = text(q->product->name);
+    m->id = sf_control_text(g->id);
+    m->request_id = sf_control_text(q->id);
+    m->owner = sf_control_text(q->product->owner->name);
+    m->product = sf_control_text(q->product->name);
     m->major = q->major;
-    m->consumer = text(q->consumer->name);
-    m->consumer_account = text(q->consumer->account);
+    m->consumer = sf_control_text(q->consumer->name);
+    m->consumer_account = sf_control_text(q->consumer->account);
     m->n_columns = g->column_count;
     m->columns = (char **)(uintptr_t)g->columns;
-    m->purpose = text(g->purpose);
+    m->purpose = sf_control_text(g->purpose);
     m->until_us = g->until_us;
-    m->audience = text(g->audience);
+    m->audience = sf_control_text(g->audience);
     m->decision = SF_CONTROL_UNPACK(signed, arena, g->decision);
     return m->decision == NULL ? NULL : m;
 }
@@ -74,8 +68,8 @@ enum sf_code bundle_make(const struct registry *r, const struct bundle_terms *te
     size_t size = 0;
 
     sheaf__v1__bundle__init(&m);
-    m.mesh = text(r->mesh);
-    m.domain = text(terms->owner->name);
+    m.mesh = sf_control_text(r->mesh);
+    m.domain = sf_control_text(terms->owner->name);
     m.version = terms->version;
     m.issued_us = terms->issued_us;
     m.expires_us = terms->expires_us;

@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/bus/service.h"
 #include "common/sys/log.h"
+#include "common/wire/control.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
 
@@ -138,14 +139,9 @@ static void poll_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
 static enum sf_code pack_poll(struct uplink *u, struct sf_buf *out, struct sf_error *err)
 {
     Sheaf__V1__PollRequest poll = SHEAF__V1__POLL_REQUEST__INIT;
-    /* protobuf-c wants char *, and only reads it. */
-    SF_CLEANUP(sf_freep) char *domain = sf_strdup(u->options.domain);
     uint8_t *at;
 
-    if (domain == NULL) {
-        return SF_RAISE(err, SF_NOMEM, "poll");
-    }
-    poll.domain = domain;
+    poll.domain = sf_control_text(u->options.domain);
     poll.have_version = u->have_version;
     poll.lost_hub = u->lost;
     u->options.fill_poll(u->options.data, &poll);
@@ -293,18 +289,12 @@ static void apply_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
 static enum sf_code pack_apply(const struct uplink *u, const struct uplink_apply *apply,
                                struct sf_buf *out, struct sf_error *err)
 {
-    SF_CLEANUP(sf_freep) char *domain = sf_strdup(u->options.domain);
-    SF_CLEANUP(sf_freep) char *by = sf_strdup(apply->applied_by);
-    SF_CLEANUP(sf_freep) char *yaml = sf_strndup(apply->yaml.data, apply->yaml.size);
     Sheaf__V1__ApplyRequest request = SHEAF__V1__APPLY_REQUEST__INIT;
     uint8_t *at;
 
-    if (domain == NULL || by == NULL || yaml == NULL) {
-        return SF_RAISE(err, SF_NOMEM, "product");
-    }
-    request.domain = domain;
-    request.applied_by = by;
-    request.product_yaml = (ProtobufCBinaryData){apply->yaml.size, (uint8_t *)yaml};
+    request.domain = sf_control_text(u->options.domain);
+    request.applied_by = sf_control_text(apply->applied_by);
+    request.product_yaml = sf_control_data(apply->yaml);
     request.dry_run = apply->dry_run;
     at = sf_buf_reserve(out, sheaf__v1__apply_request__get_packed_size(&request));
     if (at != NULL) {
