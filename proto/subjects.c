@@ -100,6 +100,18 @@ bool subject_request_parse(const char *subject, struct subject_request_parts *re
            take_token(&subject, ret->op, sizeof(ret->op)) && *subject == '\0';
 }
 
+bool subject_is_reserved(const char *subject)
+{
+    static const char *const roots[] = {"dp.", "dpq.", "out.", "ingest.", "mesh.", "own.", "$SYS."};
+
+    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+        if (strncmp(subject, roots[i], strlen(roots[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void subject_control_listen(char ret[SUBJECT_MAX])
 {
     (void)snprintf(ret, SUBJECT_MAX, "mesh.ctl.*.>");

@@ -78,6 +78,9 @@ struct subject_request_parts {
     char product[64];
     char op[64];
 };
+/* Whether the subject is one that a leaf's process speaks on and apps may not: no place for
+ * answers, which the process would send there in an app's stead. */
+bool subject_is_reserved(const char *subject);
 /* false: not a subject of that form. */
 bool subject_request_parse(const char *subject, struct subject_request_parts *ret);
 

@@ -243,7 +243,10 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     struct query_nats *n = sub->data;
     struct sf_error err;
 
-    if (m->reply != NULL && *m->reply != '\0' && answer_msg(n, m, &err) != SF_OK) {
+    if (m->reply == NULL || *m->reply == '\0' || subject_is_reserved(m->reply)) {
+        return;
+    }
+    if (answer_msg(n, m, &err) != SF_OK) {
         send_error(n, m->reply, &err);
     }
 }

@@ -395,6 +395,33 @@ static void a_request_without_a_reply_is_nobodys(void **state)
     teardown(&f);
 }
 
+/* The leaf's process may speak where its apps may not. */
+static void nobody_has_an_answer_sent_where_only_the_leaf_speaks(void **state)
+{
+    static const char *const places[] = {"own.orders.orders.v1.0",
+                                         "dp.x",
+                                         "dpq.sales.A.orders.get",
+                                         "mesh.product.apply",
+                                         "ingest.x",
+                                         "out.x",
+                                         "$SYS.x"};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (size_t i = 0; i < SF_COUNT(places); i++) {
+        struct sf_bus_sub heard = {.on_msg = on_answer, .data = &f};
+        const struct sf_bus_msg m = {.subject = "q.sales.orders.describe", .reply = places[i]};
+
+        assert_int_equal(sf_bus_subscribe(f.asker, &heard, places[i], NULL, NULL), SF_OK);
+        assert_int_equal(sf_bus_publish(f.asker, &m, NULL), SF_OK);
+        rt_sim_run(&f.w.stores.sim);
+        assert_int_equal(f.messages + f.ends, 0);
+        sf_bus_unsubscribe(f.asker, &heard);
+    }
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_bus_that_goes_away_ends_answers_in_silence),
         cmocka_unit_test(freeing_it_in_the_middle_of_answers_is_fine),
         cmocka_unit_test(a_request_without_a_reply_is_nobodys),
+        cmocka_unit_test(nobody_has_an_answer_sent_where_only_the_leaf_speaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
