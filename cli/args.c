@@ -7,7 +7,7 @@
 #include "common/base/str.h"
 #include "proto/errors.h"
 
-enum { PATH_WORDS_MAX = 3, VERBS_MAX = 160, NAMES_MAX = 64, NOUN_MAX = 32 };
+enum { PATH_WORDS_MAX = 3, VERBS_MAX = 160, NAMES_MAX = 64 };
 
 static const struct flag *find_flag(const struct flag *flags, const char *name, size_t size)
 {
@@ -100,6 +100,34 @@ const struct command *args_find(const struct command *commands, const char *cons
     return best;
 }
 
+bool args_is_noun(const struct command *commands, const char *const *words, unsigned word_count,
+                  char ret[ARGS_NOUN_MAX])
+{
+    size_t size = 0;
+
+    for (unsigned i = 0; i < word_count && size < ARGS_NOUN_MAX; i++) {
+        size +=
+            (size_t)snprintf(ret + size, ARGS_NOUN_MAX - size, "%s%s", i == 0 ? "" : " ", words[i]);
+    }
+    for (const struct command *c = commands; size > 0 && size < ARGS_NOUN_MAX && c->path != NULL;
+         c++) {
+        if (strncmp(c->path, ret, size) == 0 && c->path[size] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Names to choose the nearest from. */
 struct names {
     const char *at[NAMES_MAX];
@@ -146,14 +174,14 @@ static enum sf_code unknown_verb(const struct command *commands, const char *nou
 static enum sf_code unknown_command(const struct command *commands, const char *const *words,
                                     unsigned word_count, struct sf_error *err)
 {
-    char nouns[NAMES_MAX][NOUN_MAX];
+    char nouns[NAMES_MAX][ARGS_NOUN_MAX];
     struct names names = {.count = 0};
     const char *near = NULL;
 
     for (const struct command *c = commands; c->path != NULL && names.count < NAMES_MAX; c++) {
         char *noun = nouns[names.count];
 
-        (void)snprintf(noun, NOUN_MAX, "%.*s", (int)strcspn(c->path, " "), c->path);
+        (void)snprintf(noun, ARGS_NOUN_MAX, "%.*s", (int)strcspn(c->path, " "), c->path);
         if (strcmp(words[0], noun) == 0) {
             return unknown_verb(commands, words[0], word_count > 1 ? words[1] : NULL, err);
         }
@@ -323,7 +351,9 @@ enum sf_code args_parse(const struct command *commands, const struct flag *globa
 
     *ret = (struct args){.command = args_find(commands, words, word_count, &path_left)};
     if (word_count > 0 && ret->command == NULL) {
-        return unknown_command(commands, words, word_count, err);
+        ret->help =
+            asks_for_help(argc, argv) && args_is_noun(commands, words, word_count, ret->noun);
+        return ret->help ? SF_OK : unknown_command(commands, words, word_count, err);
     }
     ret->command = ret->command != NULL ? ret->command : &none;
     for (int i = 0; i < argc; i++) {

@@ -42,7 +42,7 @@ struct command {
     int (*run)(struct cli *cli);
 };
 
-enum { ARGS_MAX = 16, ARGS_FLAGS_MAX = 64 };
+enum { ARGS_MAX = 16, ARGS_FLAGS_MAX = 64, ARGS_NOUN_MAX = 32 };
 
 struct flag_given {
     const struct flag *flag;
@@ -52,6 +52,7 @@ struct flag_given {
 struct args {
     const struct command *command; /* NULL: none named */
     bool help;                     /* -h or --help somewhere */
+    char noun[ARGS_NOUN_MAX];      /* with help and no command: what begins commands, "access" */
     const char *positional[ARGS_MAX];
     unsigned positional_count;
     struct flag_given given[ARGS_FLAGS_MAX];
@@ -61,7 +62,7 @@ struct args {
 /*
  * Takes @argv (without the program's name) apart by @commands, which ends with a NULL path, and
  * @globals, the flags of every command. Without any word command is NULL. With help set, counts of
- * arguments are not checked.
+ * arguments are not checked, and words that only begin commands are taken as noun.
  */
 enum sf_code args_parse(const struct command *commands, const struct flag *globals, int argc,
                         char **argv, struct args *ret, struct sf_error *err) SF_MUST_CHECK;
@@ -69,6 +70,10 @@ enum sf_code args_parse(const struct command *commands, const struct flag *globa
 /* The command whose path is the longest beginning of @words; *ret_used words of it. Or NULL. */
 const struct command *args_find(const struct command *commands, const char *const *words,
                                 unsigned word_count, unsigned *ret_used);
+
+/* Whether @words, joined by blanks into @ret, are the beginning of commands and no command. */
+bool args_is_noun(const struct command *commands, const char *const *words, unsigned word_count,
+                  char ret[ARGS_NOUN_MAX]);
 
 /* Last value given for a flag, or NULL. */
 const char *args_value(const struct args *a, const char *name);

@@ -56,6 +56,15 @@ static void print_process(struct print *p, const char *what, const struct contex
     print_text(p, "data", c->data);
 }
 
+/* Coming up takes a second or two: on a terminal a line says so and goes away again. */
+static void show_starting(struct cli *cli, bool begins)
+{
+    if (cli->err_is_terminal && !cli->quiet) {
+        (void)fputs(begins ? "starting hub and leaves ..." : "\r\033[K", cli->err);
+        (void)fflush(cli->err);
+    }
+}
+
 /* What stands, for people or for programs. */
 static int show_mesh(struct cli *cli)
 {
@@ -142,6 +151,7 @@ static void on_up_foreground(void *data)
 {
     struct cli *cli = data;
 
+    show_starting(cli, /* begins= */ false);
     (void)show_mesh(cli);
     cli_note(cli, "Ctrl-C stops it");
 }
@@ -152,7 +162,12 @@ static int run_foreground(struct cli *cli, struct dev_options *o)
 
     o->on_up = on_up_foreground;
     o->data = cli;
-    return dev_mesh_run(o, &err) == SF_OK ? CLI_OK : cli_fail(cli, &err);
+    show_starting(cli, /* begins= */ true);
+    if (dev_mesh_run(o, &err) != SF_OK) {
+        show_starting(cli, /* begins= */ false);
+        return cli_fail(cli, &err);
+    }
+    return CLI_OK;
 }
 
 /* The supervisor tells its parent through a pipe: one byte when up; nothing when it fails. */
@@ -194,10 +209,12 @@ static int wait_for_up(struct cli *cli, int fd)
     struct sf_error err;
     ssize_t n = 0;
 
+    show_starting(cli, /* begins= */ true);
     if (poll(&poll_fd, 1, UP_MS_MAX) == 1) {
         n = read(fd, &err, sizeof(err));
     }
     (void)close(fd);
+    show_starting(cli, /* begins= */ false);
     if (n == 1) {
         return show_mesh(cli);
     }

@@ -45,6 +45,7 @@ static enum sf_code init(struct cli *cli, struct sf_error *err)
 {
     const char *from = args_value(&cli->args, "from");
     const char *out = args_value(&cli->args, "out");
+    bool to_stdout = out != NULL && strcmp(out, "-") == 0;
     struct product_ref r;
     struct inferred inferred = {0};
     struct sf_buf reasons = {0};
@@ -61,8 +62,10 @@ static enum sf_code init(struct cli *cli, struct sf_error *err)
         write_skeleton(&r, &inferred.text);
         code = sf_buf_check(&inferred.text, "product.yaml", err);
     }
-    if (code == SF_OK && out != NULL && strcmp(out, "-") == 0) {
-        (void)fwrite(inferred.text.data, 1, inferred.text.size, cli->out);
+    if (code == SF_OK && to_stdout) {
+        if (cli->print.format == PRINT_TABLE) {
+            (void)fwrite(inferred.text.data, 1, inferred.text.size, cli->out);
+        }
     } else if (code == SF_OK) {
         (void)snprintf(path, sizeof(path), "%s/%s/product.yaml", r.domain, r.product);
         code = product_file_write(cli, out != NULL ? out : path, sf_buf_view(&inferred.text),
@@ -77,8 +80,9 @@ static enum sf_code init(struct cli *cli, struct sf_error *err)
         print_begin(&cli->print, PRINT_OBJECT, "ProductFile");
         print_row(&cli->print);
         print_format_text(&cli->print, "product", "%s/%s", r.domain, r.product);
-        print_text(&cli->print, "path", out != NULL ? out : path);
+        print_text(&cli->print, "path", to_stdout ? NULL : out != NULL ? out : path);
         print_bool(&cli->print, "written", written);
+        print_slice(&cli->print, "text", sf_buf_view(&inferred.text));
         code = print_end(&cli->print, err);
     }
     sf_buf_done(&reasons);

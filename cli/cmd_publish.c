@@ -24,8 +24,9 @@ static enum sf_code write_file(struct publishing *p, struct sf_error *err)
     enum sf_code code = SF_OK;
 
     rows_count_text(p->inferred.rows, rows);
-    cli_did(p->cli, "read %s: %s rows, %zu columns", p->cli->args.positional[0], rows,
-            p->inferred.columns);
+    cli_did(p->cli, "read %s: %s row%s, %zu column%s", p->cli->args.positional[0], rows,
+            p->inferred.rows == 1 ? "" : "s", p->inferred.columns,
+            p->inferred.columns == 1 ? "" : "s");
     (void)snprintf(path, sizeof(path), "%s/%s/product.yaml", p->product.domain, p->product.product);
     code = product_file_write(p->cli, path, sf_buf_view(&p->inferred.text), &written, err);
     if (code != SF_OK) {

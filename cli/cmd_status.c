@@ -4,6 +4,7 @@
 
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "cli/dev_mesh.h"
 #include "common/base/str.h"
 #include "common/base/time.h"
 #include "common/identity/token.h"
@@ -35,7 +36,9 @@ static enum sf_code status_without_hub(struct cli *cli, struct api *a, struct sf
 {
     print_line(&cli->print, "hub", a->context.hub.http, "down");
     print_text(&cli->print, "age", NULL);
-    print_text(&cli->print, "detail", "see its log in the data directory");
+    print_text(&cli->print, "detail",
+               dev_mesh_is_running(cli->data_dir) ? "see its log in the data directory"
+                                                  : "nothing runs here: start it with 'sheaf dev'");
     for (size_t i = 0; i < a->context.leaf_count; i++) {
         const struct context_process *leaf = &a->context.leaves[i];
         struct sf_error ignored;

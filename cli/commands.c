@@ -11,6 +11,7 @@ static const struct flag globals[] = {
     {"no-input", 0, NULL, "never ask; what would need an answer fails"},
     {"no-color", 0, NULL, "no colours (NO_COLOR)"},
     {"help", 'h', NULL, "this text"},
+    {"version", 0, NULL, "the version, instead of all else"},
     {NULL, 0, NULL, NULL},
 };
 

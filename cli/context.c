@@ -77,9 +77,11 @@ enum sf_code context_open(const char *data_dir, struct context *ret, struct sf_e
         return code;
     }
     if (ret->pid <= 0 || kill((pid_t)ret->pid, 0) != 0) {
+        (void)SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_NO_MESH, "the mesh of %s is stopped%s%s",
+                         data_dir, ret->error != NULL ? ": " : "",
+                         ret->error != NULL ? ret->error : "");
         context_done(ret);
-        return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_NO_MESH, "the mesh of %s is stopped",
-                          data_dir);
+        return SF_UNAVAILABLE;
     }
     return SF_OK;
 }

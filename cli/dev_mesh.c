@@ -21,6 +21,7 @@
 
 #define PROBE_EVERY_NS (30 * SF_NS_PER_MS)
 #define UP_WITHIN_NS   (60 * SF_NS_PER_S)
+#define WATCH_EVERY_NS (2 * SF_NS_PER_S)
 
 enum {
     FAILURES_MAX = 3,
@@ -43,8 +44,9 @@ struct dev_mesh {
     struct dev_probe probe;
     struct dev_node *probed; /* whom the probe under way is about; NULL: none is */
     struct sf_timer timer;
-    bool waiting;         /* for the timer */
-    uint64_t deadline_ns; /* for being up; 0: it is */
+    bool waiting;          /* for the timer */
+    struct sf_timer watch; /* looks whether the data directory is still there */
+    uint64_t deadline_ns;  /* for being up; 0: it is */
     bool up_told;
     bool stopping;
     struct sf_error error; /* code SF_OK, or why it stops */
@@ -102,18 +104,28 @@ static struct dev_node *find_leaf(struct dev_mesh *m, const char *domain)
     return NULL;
 }
 
+/* Refused here already: a leaf that can never join would keep the whole mesh from coming up. */
+static enum sf_code check_domain(const char *domain, struct sf_error *err)
+{
+    if (!sf_name_is_product(sf_slice_text(domain))) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME, "'%s' is not a name of a domain",
+                          domain);
+    }
+    if (!sf_name_is_domain(sf_slice_text(domain))) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME, "the name '%s' is taken by the mesh",
+                          domain);
+    }
+    return SF_OK;
+}
+
 static enum sf_code add_leaf(struct dev_mesh *m, const char *domain,
                              const struct context_process *last, struct sf_error *err)
 {
     struct dev_node *n = &m->leaves[m->leaf_count];
-    enum sf_code code = SF_OK;
+    enum sf_code code = check_domain(domain, err);
 
-    if (find_leaf(m, domain) != NULL) {
-        return SF_OK;
-    }
-    if (!sf_name_is_product(sf_slice_text(domain))) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME, "'%s' is not a name of a domain",
-                          domain);
+    if (code != SF_OK || find_leaf(m, domain) != NULL) {
+        return code;
     }
     if (m->leaf_count == CONTEXT_LEAVES_MAX) {
         return SF_RAISE(err, SF_BUSY, "more than %d leaves", CONTEXT_LEAVES_MAX);
@@ -153,6 +165,15 @@ static enum sf_code forget_hub(const struct dev_mesh *m, const char *domain, str
     return sf_file_remove(path, err);
 }
 
+/* Whether the leaf of the last run ever started: one that could not is taken up only when asked. */
+static bool has_started(const struct context_process *leaf)
+{
+    char path[CLI_PATH_MAX];
+
+    (void)snprintf(path, sizeof(path), "%s/keys/domain.seed", leaf->data);
+    return sf_file_exists(path);
+}
+
 /* Hub and leaves as the last run had them, and the leaves asked for now. */
 static enum sf_code plan(struct dev_mesh *m, struct sf_error *err)
 {
@@ -174,6 +195,9 @@ static enum sf_code plan(struct dev_mesh *m, struct sf_error *err)
     code =
         code == SF_OK ? choose_port(m, leafnode, LEAFNODE_PORT_FIRST, &m->hub.leafnode, err) : code;
     for (size_t i = 0; i < last.leaf_count && code == SF_OK; i++) {
+        if (!has_started(&last.leaves[i])) {
+            continue;
+        }
         code = add_leaf(m, last.leaves[i].domain, &last.leaves[i], err);
         if (code == SF_OK && hub_has_moved(m, &last)) {
             code = forget_hub(m, last.leaves[i].domain, err);
@@ -424,6 +448,7 @@ static void step_down(struct dev_mesh *m)
     }
     if (m->probed == NULL) {
         sf_rt_timer_stop(m->rt, &m->timer);
+        sf_rt_timer_stop(m->rt, &m->watch);
         rt_uv_stop(m->uv);
     }
 }
@@ -486,6 +511,21 @@ static void on_timer(struct sf_timer *t)
     step(m);
 }
 
+/* A mesh whose directory was removed can be neither found nor stopped: it ends by itself. */
+static void on_watch(struct sf_timer *t)
+{
+    struct dev_mesh *m = SF_CONTAINER_OF(t, struct dev_mesh, watch);
+
+    if (!m->stopping && access(m->options->data_dir, F_OK) != 0) {
+        (void)SF_RAISE_E(&m->error, SF_ABSENT, SHEAF_E_NO_MESH, "%s was removed while it ran",
+                         m->options->data_dir);
+        m->stopping = true;
+        step(m);
+        return;
+    }
+    sf_rt_timer_start(m->rt, &m->watch, WATCH_EVERY_NS);
+}
+
 /* --- asking for more leaves ------------------------------------------------------------------- */
 
 static void ask_path(const char *data_dir, char ret[CLI_PATH_MAX + 16])
@@ -538,10 +578,10 @@ enum sf_code dev_mesh_ask(const char *data_dir, int64_t pid, const char *const *
     enum sf_code code = SF_OK;
 
     for (size_t i = 0; i < count; i++) {
-        if (!sf_name_is_product(sf_slice_text(leaves[i]))) {
+        code = check_domain(leaves[i], err);
+        if (code != SF_OK) {
             sf_buf_done(&text);
-            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME, "'%s' is not a name of a domain",
-                              leaves[i]);
+            return code;
         }
         sf_buf_printf(&text, "%s\n", leaves[i]);
     }
@@ -594,6 +634,8 @@ static enum sf_code run_loop(struct dev_mesh *m, struct sf_error *err)
         m->deadline_ns = sf_rt_now_ns(m->rt) + UP_WITHIN_NS;
         m->waiting = true;
         sf_rt_timer_start(m->rt, &m->timer, 0);
+        m->watch.fire = on_watch;
+        on_watch(&m->watch);
         rt_uv_run(m->uv);
     }
     for (size_t i = 0; i < m->leaf_count; i++) {

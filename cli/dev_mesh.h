@@ -7,7 +7,7 @@
  *             was asked for is ready; dev_mesh_run() returns after everything has ended.
  *   Limits    CONTEXT_LEAVES_MAX leaves. Bringing up takes at most 60 s.
  *   Errors    A child that ends three times before it was ever ready ends the whole, with the last
- *             line of its log; so does a deadline.
+ *             line of its log; so does a deadline. A data directory that is removed ends it too.
  */
 #pragma once
 

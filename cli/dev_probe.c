@@ -10,6 +10,12 @@
 
 enum { CALL_MS_MAX = 10000, CONNECT_MS_MAX = 1000 };
 
+/* What was refused for what it is will be refused again; the rest may pass. */
+static enum sf_code code_of(unsigned status)
+{
+    return status == 404 ? SF_ABSENT : status == 400 || status == 422 ? SF_INVALID : SF_UNAVAILABLE;
+}
+
 /* One call; *ret_doc is NULL when the body is not asked for. */
 static enum sf_code call(struct sf_http_client *client, const struct sf_http_call *wanted,
                          struct sf_http_answer *answer, struct sf_json_doc **ret_doc,
@@ -25,8 +31,7 @@ static enum sf_code call(struct sf_http_client *client, const struct sf_http_cal
         return code;
     }
     if (answer->status / 100 != 2) {
-        return SF_RAISE(err, answer->status == 404 ? SF_ABSENT : SF_UNAVAILABLE, "%s answers %u",
-                        c.url, answer->status);
+        return SF_RAISE(err, code_of(answer->status), "%s answers %u", c.url, answer->status);
     }
     return ret_doc == NULL ? SF_OK : sf_json_parse(sf_buf_view(&answer->body), ret_doc, err);
 }

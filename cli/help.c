@@ -74,6 +74,19 @@ void help_all(FILE *out, const struct command *commands, const struct flag *flag
     (void)fprintf(out, "\nMore: sheaf help COMMAND, sheaf help exit-codes\n");
 }
 
+void help_noun(FILE *out, const struct command *commands, const char *noun)
+{
+    size_t size = strlen(noun);
+
+    (void)fprintf(out, "USAGE\n  sheaf %s COMMAND [ARGUMENTS] [FLAGS]\n\nCOMMANDS\n", noun);
+    for (const struct command *c = commands; c->path != NULL; c++) {
+        if (strncmp(c->path, noun, size) == 0 && c->path[size] == ' ') {
+            (void)fprintf(out, "  %-*s %s\n", NAME_WIDTH, c->path, c->summary);
+        }
+    }
+    (void)fprintf(out, "\nMore: sheaf help COMMAND\n");
+}
+
 void help_command(FILE *out, const struct command *c, const struct flag *flags)
 {
     (void)fprintf(out, "%s.\n\nUSAGE\n  sheaf %s%s%s%s\n\nEXAMPLES\n", c->summary, c->path,
@@ -161,6 +174,7 @@ int cmd_help(struct cli *cli)
 {
     const struct args *a = &cli->args;
     unsigned used = 0;
+    char noun[ARGS_NOUN_MAX];
     const struct command *c =
         args_find(commands_table(), a->positional, a->positional_count, &used);
     struct sf_error err;
@@ -175,6 +189,10 @@ int cmd_help(struct cli *cli)
     }
     if (a->positional_count == 1 && strcmp(a->positional[0], "reference") == 0) {
         help_reference(cli->out, commands_table(), commands_globals());
+        return CLI_OK;
+    }
+    if (args_is_noun(commands_table(), a->positional, a->positional_count, noun) && c == NULL) {
+        help_noun(cli->out, commands_table(), noun);
         return CLI_OK;
     }
     if (c == NULL || used != a->positional_count) {

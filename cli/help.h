@@ -9,6 +9,8 @@
 void help_overview(FILE *out, const struct command *commands);
 /* Every command by group: `sheaf --help` and `sheaf help`. */
 void help_all(FILE *out, const struct command *commands, const struct flag *globals);
+/* The commands that begin with @noun: `sheaf access --help`. */
+void help_noun(FILE *out, const struct command *commands, const char *noun);
 void help_command(FILE *out, const struct command *c, const struct flag *globals);
 /* docs/reference/cli.md: every command with its flags and examples, as Markdown. */
 void help_reference(FILE *out, const struct command *commands, const struct flag *globals);

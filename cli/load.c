@@ -146,8 +146,9 @@ int load_report(struct cli *cli, const struct product_ref *r, const struct load_
 
     rows_count_text(result->accepted, accepted);
     rows_count_text(result->quarantined, quarantined);
-    cli_did(cli, "loaded %s rows in %.2f s into %s/%s.%s, now at %" PRIu64 ":%" PRIu64, accepted,
-            result->seconds, r->domain, r->product, r->table, result->epoch, result->last_seq);
+    cli_did(cli, "loaded %s row%s in %.2f s into %s/%s.%s, now at %" PRIu64 ":%" PRIu64, accepted,
+            result->accepted == 1 ? "" : "s", result->seconds, r->domain, r->product, r->table,
+            result->epoch, result->last_seq);
     if (result->quarantined > 0) {
         cli_warn(cli, "%s record%s went to quarantine:", quarantined,
                  result->quarantined == 1 ? "" : "s");

@@ -582,5 +582,8 @@ enum sf_code print_end(struct print *p, struct sf_error *err)
     }
     code = p->failed;
     print_done(p);
+    if (code == SF_IO) {
+        return SF_RAISE(err, code, "standard output cannot be written");
+    }
     return code == SF_OK ? SF_OK : SF_RAISE(err, code, "standard output: %s", sf_code_text(code));
 }

@@ -129,6 +129,17 @@ static enum sf_code json_cell(struct inferring *i, const struct sf_json_iter *it
     return code;
 }
 
+/* The parser counts lines from the record's start; the line of the file is told by the caller. */
+static void drop_line_number(struct sf_error *err)
+{
+    static const char first[] = "line 1, ";
+    size_t skip = sizeof(first) - 1;
+
+    if (strncmp(err->text, first, skip) == 0) {
+        memmove(err->text, err->text + skip, strlen(err->text + skip) + 1);
+    }
+}
+
 static enum sf_code json_cells(struct inferring *i, struct sf_slice text, size_t *ret_count,
                                struct sf_error *err)
 {
@@ -140,6 +151,7 @@ static enum sf_code json_cells(struct inferring *i, struct sf_slice text, size_t
                           sf_json_kind_text(sf_json_kind(row)));
     } else if (code == SF_INVALID) {
         err->number = SHEAF_E_BAD_FRAMING;
+        drop_line_number(err);
     }
     for (size_t c = 0; c < i->cell_capacity; c++) {
         i->cells[c] = (struct sf_cell){.null = true};
@@ -148,6 +160,23 @@ static enum sf_code json_cells(struct inferring *i, struct sf_slice text, size_t
         code = json_cell(i, &it, ret_count, err);
     }
     return code;
+}
+
+/* A file with other separators would become one column, and nobody wants that one. */
+static enum sf_code check_separator(const struct sf_csv *csv, struct sf_error *err)
+{
+    struct sf_slice name = csv->cells[0].text;
+
+    for (size_t i = 0; csv->cell_count == 1 && i < name.size; i++) {
+        if (name.data[i] == ';' || name.data[i] == '\t' || name.data[i] == '|') {
+            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_CANNOT_INFER,
+                              "the header is one column and holds %s: columns are separated by ','",
+                              name.data[i] == '\t'  ? "a tab"
+                              : name.data[i] == ';' ? "';'"
+                                                    : "'|'");
+        }
+    }
+    return SF_OK;
 }
 
 static enum sf_code infer_header(struct inferring *i, struct sf_error *err)
@@ -163,6 +192,7 @@ static enum sf_code infer_header(struct inferring *i, struct sf_error *err)
     if (names == NULL) {
         return SF_RAISE(err, SF_NOMEM, "header");
     }
+    code = check_separator(csv, err);
     for (size_t c = 0; c < csv->cell_count && code == SF_OK; c++) {
         names[c] = csv->cells[c].text;
         if (!sf_utf8_is_valid(names[c])) {
@@ -171,7 +201,7 @@ static enum sf_code infer_header(struct inferring *i, struct sf_error *err)
     }
     code = code == SF_OK ? sf_infer_header(i->infer, names, csv->cell_count, err) : code;
     sf_free(names);
-    return code;
+    return code == SF_OK ? SF_OK : sf_error_wrap(err, "%s: line 1", i->records.path);
 }
 
 static enum sf_code infer_rows(struct inferring *i, struct sf_error *err)
@@ -214,7 +244,10 @@ enum sf_code product_infer(const char *path, const char *format, const struct pr
 
     code = code == SF_OK ? sf_infer_new(&i.infer, err) : code;
     code = code == SF_OK ? infer_rows(&i, err) : code;
-    code = code == SF_OK ? sf_infer_product(i.infer, &options, &result.product, &notes, err) : code;
+    if (code == SF_OK) {
+        code = sf_infer_product(i.infer, &options, &result.product, &notes, err);
+        code = code == SF_OK ? SF_OK : sf_error_wrap(err, "%s", path);
+    }
     if (code == SF_OK) {
         result.rows = i.records.index;
         result.columns = result.product->tables[0].field_count;

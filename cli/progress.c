@@ -1,11 +1,13 @@
 #include "cli/progress.h"
 
+#include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "cli/rows.h"
 #include "common/sys/rt.h"
 
-enum { BAR_WIDTH = 20 };
+enum { BAR_WIDTH = 20, COLUMNS_UNKNOWN = 1000, TAIL_MAX = 128 };
 
 static uint64_t now_ns(void)
 {
@@ -23,6 +25,30 @@ void progress_start(struct progress *p, struct cli *cli, const char *what)
 double progress_seconds(const struct progress *p)
 {
     return (double)(now_ns() - p->started_ns) / 1e9;
+}
+
+/* Columns of the terminal that messages go to; many when it does not say. */
+static unsigned terminal_columns(const struct cli *cli)
+{
+    struct winsize size = {.ws_col = 0};
+
+    return ioctl(fileno(cli->err), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                              : COLUMNS_UNKNOWN;
+}
+
+void progress_line(FILE *out, const char *what, double share, const char *tail, unsigned columns)
+{
+    size_t room = columns > 1 ? columns - 1 : 0; /* the last column would wrap */
+    size_t used = strlen(tail);
+
+    if (used + strlen(what) + 2 <= room) {
+        used += strlen(what) + 2;
+        (void)fprintf(out, "%s  ", what);
+    }
+    for (unsigned i = 0; used + BAR_WIDTH <= room && i < BAR_WIDTH; i++) {
+        (void)fputs(i < (unsigned)(share * BAR_WIDTH) ? "█" : "░", out);
+    }
+    (void)fprintf(out, "%.*s", (int)room, tail);
 }
 
 static bool is_due(const struct progress *p, uint64_t now)
@@ -43,6 +69,7 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total, uint64_t r
     double share = total == 0 ? 1 : (double)done / (double)total;
     char rows_text[32];
     char rate_text[32];
+    char tail[TAIL_MAX];
 
     if (!is_due(p, now)) {
         return;
@@ -50,13 +77,14 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total, uint64_t r
     p->drawn_ns = now;
     rows_count_text(rows, rows_text);
     rows_count_text((uint64_t)((double)rows / seconds), rate_text);
-    (void)fprintf(p->cli->err, "%s%s  ", p->cli->err_is_terminal ? "\r\033[K" : "", p->what);
-    for (unsigned i = 0; p->cli->err_is_terminal && i < BAR_WIDTH; i++) {
-        (void)fputs(i < (unsigned)(share * BAR_WIDTH) ? "█" : "░", p->cli->err);
+    (void)snprintf(tail, sizeof(tail), " %3.0f%%  %s rows  %s rows/s  ETA %.0f s", share * 100,
+                   rows_text, rate_text, share > 0 ? seconds / share - seconds : 0);
+    if (p->cli->err_is_terminal) {
+        (void)fputs("\r\033[K", p->cli->err);
+        progress_line(p->cli->err, p->what, share, tail, terminal_columns(p->cli));
+    } else {
+        (void)fprintf(p->cli->err, "%s  %s\n", p->what, tail);
     }
-    (void)fprintf(p->cli->err, " %3.0f%%  %s rows  %s rows/s  ETA %.0f s%s", share * 100, rows_text,
-                  rate_text, share > 0 ? seconds / share - seconds : 0,
-                  p->cli->err_is_terminal ? "" : "\n");
     (void)fflush(p->cli->err);
 }
 

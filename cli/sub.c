@@ -352,7 +352,7 @@ static void pause_replay(struct sub *s, const struct sf_error *why)
 {
     s->failures++;
     cli_verbose(s->cli, "asking again soon: %s", why->text);
-    if (s->failures == FAILURES_TOLD) {
+    if (s->failures == FAILURES_TOLD && s->denials == 0) {
         cli_note(s->cli, "the leaf of %s does not answer; still trying (see 'sheaf status')",
                  s->o->product.domain);
     }
@@ -364,8 +364,11 @@ static void pause_replay(struct sub *s, const struct sf_error *why)
 }
 
 /* A leaf that has just started may not know its grants yet: denial is believed when it stays. */
-static bool is_final(struct sub *s, enum sf_code code)
+static bool is_final(struct sub *s, enum sf_code code, const struct sf_error *err)
 {
+    if (err->number == SHEAF_E_POSITION_GONE) {
+        return true;
+    }
     if (code == SF_DENIED || code == SF_ABSENT) {
         s->denials++;
         return s->denials >= DENIALS_MAX;
@@ -380,7 +383,7 @@ static void on_answered(struct sf_service_ask *ask, enum sf_code code, const str
     if (s->state == SUB_ENDING) {
         return;
     }
-    if (code != SF_OK && is_final(s, code)) {
+    if (code != SF_OK && is_final(s, code, err)) {
         end(s, err);
         return;
     }

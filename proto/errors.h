@@ -19,7 +19,8 @@
     X(DUPLICATE_KEY, 105, 422, 3, "duplicate key or name", "keep one of the two")                  \
     X(BAD_NAME, 106, 422, 3, "name not allowed", "use lower-case letters, digits and separators")  \
     X(BAD_REFERENCE, 107, 422, 3, "refers to something that is not there", "correct the name")     \
-    X(CANNOT_INFER, 108, 422, 3, "no contract can be made from this file", "see the line named")   \
+    X(CANNOT_INFER, 108, 422, 3, "no contract can be made from this file",                         \
+      "mend the file, or begin by hand: sheaf product init")                                       \
     X(BREAKING_CHANGE, 110, 409, 6, "breaking change within a major version",                      \
       "raise the major version, or undo the change")                                               \
     X(VERSION_NOT_HIGHER, 111, 409, 6, "version is not higher than the one in force",              \

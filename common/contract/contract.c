@@ -150,6 +150,12 @@ bool sf_name_is_product(struct sf_slice name)
     return is_name(name, '-', 48);
 }
 
+bool sf_name_is_domain(struct sf_slice name)
+{
+    return sf_name_is_product(name) && !sf_slice_equal(name, SF_LITERAL("hub")) &&
+           !sf_slice_equal(name, SF_LITERAL("platform"));
+}
+
 bool sf_name_is_table(struct sf_slice name)
 {
     return is_name(name, '_', 63);

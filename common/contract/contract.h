@@ -168,4 +168,6 @@ bool sf_class_is_open(enum sf_class class);
 
 /* [a-z][a-z0-9-]{0,47} and [a-z][a-z0-9_]{0,62}: DESIGN 1. */
 bool sf_name_is_product(struct sf_slice name); /* domains and products */
-bool sf_name_is_table(struct sf_slice name);   /* tables and fields */
+/* A name a domain may bear: such a name, and none that means somebody else ("hub", "platform"). */
+bool sf_name_is_domain(struct sf_slice name);
+bool sf_name_is_table(struct sf_slice name); /* tables and fields */

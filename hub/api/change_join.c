@@ -28,7 +28,7 @@ static enum sf_code check_name(const char *domain, struct sf_error *err)
                           "at most 48",
                           domain);
     }
-    if (strcmp(domain, SF_TOKEN_PLATFORM) == 0 || strcmp(domain, "hub") == 0) {
+    if (!sf_name_is_domain(sf_slice_text(domain))) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME, "the name '%s' is taken by the mesh",
                           domain);
     }

@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -154,6 +155,21 @@ def what_was_acked_before_a_broken_file_is_told(mesh):
                  "sales/nested")
     mesh.refused(3, "E0207", "publish", mesh.write("latin.csv", b"a\n\xe9\n"), "--as", "sales/latin")
     mesh.refused(3, "E0201", "publish", mesh.write("empty.csv", ""), "--as", "sales/empty")
+
+
+def a_file_no_contract_can_be_made_from_is_told_by_place(mesh):
+    for name, text, code, place in (
+            ("two.csv", "id,id\n1,2\n", "E0108", "two.csv: line 1: two columns have the name 'id'"),
+            ("none.csv", ",b\n1,2\n", "E0108", "none.csv: line 1: column 1 has no name"),
+            ("head.csv", "id,b\n", "E0108", "head.csv: there are no rows to infer from"),
+            ("semi.csv", "id;b\n1;2\n", "E0108",
+             "semi.csv: line 1: the header is one column and holds ';': columns are separated by ','"),
+            ("cut.ndjson", '{"a":1}\n{"a":2\n', "E0201", "cut.ndjson: line 2: column 7: ")):
+        path = mesh.write(name, text)
+        err = mesh.refused(3, code, "publish", path, "--as", "sales/unmade").err
+        assert f"/{place}" in err, err
+    one = mesh.ok("publish", mesh.write("one.csv", "v\n1\n"), "--as", "sales/one").out
+    assert ": 1 row, 1 column\n" in one and "loaded 1 row in" in one, one
 
 
 def product_files_are_checked_before_they_are_sent(mesh):
@@ -346,7 +362,8 @@ def a_subscription_starts_where_it_is_told(mesh):
         lines = mesh.ok("sub", "sales/stream", "--since", where, "--count", "1").out.splitlines()
         assert [json.loads(l)["seq"] for l in lines] == [first], (where, lines)
     mesh.refused(2, "E0801", "sub", "sales/stream", "--since", "yesterday")
-    mesh.refused(6, "E0308", "sub", "sales/stream", "--since", "1:99999")
+    ahead = mesh.refused(6, "E0308", "sub", "sales/stream", "--since", "1:99999").err
+    assert "does not answer" not in ahead, ahead
     out = mesh.home / "new.ndjson"
     with open(out, "wb") as file:
         consumer = mesh.popen("sub", "sales/stream", "--count", "1", "-v", stdout=file,
@@ -470,6 +487,36 @@ def children_die_with_their_supervisor(mesh):
     mesh.refused(7, "E0806", "status")
 
 
+def names_that_mean_somebody_else_are_refused_and_forgotten(mesh):
+    for name in ("platform", "hub"):
+        assert f"the name '{name}' is taken" in mesh.refused(3, "E0106", "dev", "--leaf", name).err
+        mesh.refused(3, "E0106", "--data", "fresh", "dev", "--leaf", name, "-d")
+    (mesh.data / "leaf-stranger").mkdir()
+    context = mesh.context()
+    context["leaves"].append({"domain": "stranger", "data": str(mesh.data / "leaf-stranger")})
+    (mesh.data / "dev.json").write_text(json.dumps(context))
+    up = mesh.ok("dev", "-d", "-o", "json").json()
+    assert [i["domain"] for i in up["items"] if i["what"] == "leaf"] == ["sales", "marketing"], up
+    mesh.ok("dev", "stop")
+
+
+def a_mesh_whose_directory_is_removed_ends(mesh):
+    mesh.ok("--data", "gone", "dev", "--leaf", "a", "-d")
+    supervisor = json.loads((mesh.home / "gone" / "dev.json").read_text())["pid"]
+    shutil.rmtree(mesh.home / "gone")
+    wait_until(lambda: not os.path.exists(f"/proc/{supervisor}"), "the supervisor is gone", 30)
+
+
+def an_output_that_cannot_be_written_is_an_error(mesh):
+    for arguments in (["version"], ["help"], ["status"], ["audit", "ls", "-o", "json"]):
+        for redirection in (">/dev/full", ">&-"):
+            line = " ".join([mesh.sheaf, *arguments, redirection])
+            done = subprocess.run(["sh", "-c", line], cwd=mesh.home, env=mesh.environment,
+                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+            assert done.returncode == 1, (line, done)
+            assert b"standard output cannot be written" in done.stderr, (line, done)
+
+
 def meshes_that_start_at_once_find_ports_of_their_own(mesh):
     names = ["one", "two", "three"]
     started = [mesh.popen("--data", name, "dev", "--leaf", "a", "-d", stdout=subprocess.DEVNULL,
@@ -500,6 +547,7 @@ TESTS = [
     bad_records_are_shown_with_their_lines,
     reject_stores_nothing_of_a_bad_batch,
     what_was_acked_before_a_broken_file_is_told,
+    a_file_no_contract_can_be_made_from_is_told_by_place,
     product_files_are_checked_before_they_are_sent,
     breaking_changes_are_refused,
     init_writes_a_file_that_is_valid,
@@ -515,10 +563,13 @@ TESTS = [
     messages_of_another_signer_are_not_believed,
     a_leaf_goes_on_without_the_hub,
     the_audit_log_holds_and_lists_what_was_done,
+    an_output_that_cannot_be_written_is_an_error,
     stopped_and_started_again_everything_is_there,
     leaves_find_their_hub_on_other_ports,
     a_hub_with_another_key_is_not_believed,
     children_die_with_their_supervisor,
+    names_that_mean_somebody_else_are_refused_and_forgotten,
+    a_mesh_whose_directory_is_removed_ends,
     meshes_that_start_at_once_find_ports_of_their_own,
 ]
 

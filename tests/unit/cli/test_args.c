@@ -122,6 +122,24 @@ static void test_what_is_wrong_is_said_with_what_is_near(void **state)
     refuses("read a/b --quiet=1", "--quiet takes no value");
 }
 
+static void test_the_beginning_of_commands_is_a_noun_when_help_is_asked_for(void **state)
+{
+    struct args a;
+    struct sf_error err;
+
+    (void)state;
+    assert_int_equal(parse("access --help", &a, &err), SF_OK);
+    assert_null(a.command);
+    assert_string_equal(a.noun, "access");
+    assert_int_equal(parse("-h product quarantine", &a, &err), SF_OK);
+    assert_string_equal(a.noun, "product quarantine");
+    assert_int_equal(parse("access ls --help", &a, &err), SF_OK);
+    assert_string_equal(a.command->path, "access ls");
+    assert_string_equal(a.noun, "");
+    refuses("acces --help", "unknown command 'acces'; did you mean 'access'?");
+    refuses("access", "'access' wants one of: request, ls, show, approve, deny, revoke");
+}
+
 static void test_numbers_are_whole(void **state)
 {
     static const char *const bad[] = {"-1", "1.5", "x", "", "99999999999999999999", "1 "};
@@ -208,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_last_value_wins_and_dashes_end_flags),
         cmocka_unit_test(test_no_words_is_no_command),
         cmocka_unit_test(test_what_is_wrong_is_said_with_what_is_near),
+        cmocka_unit_test(test_the_beginning_of_commands_is_a_noun_when_help_is_asked_for),
         cmocka_unit_test(test_numbers_are_whole),
         cmocka_unit_test(test_a_flag_takes_a_value_everywhere_or_nowhere),
         cmocka_unit_test(test_examples_parse),

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/progress.h"
 #include "common/base/buf.h"
 #include "common/sys/file.h"
 #include "proto/errors.h"
@@ -73,6 +74,36 @@ static void test_help_of_a_command_shows_examples_before_flags(void **state)
     assert_true(strstr(first, "EXAMPLES") < strstr(first, "FLAGS\n"));
     assert_non_null(strstr(first, "      --limit N "));
     assert_non_null(strstr(first, "  -o, --output FORMAT "));
+}
+
+static void test_help_of_a_noun_names_its_commands_only(void **state)
+{
+    static struct written w;
+
+    (void)state;
+    help_noun(begin(&w), commands_table(), "audit");
+    assert_string_equal(end(&w),
+                        "USAGE\n  sheaf audit COMMAND [ARGUMENTS] [FLAGS]\n\nCOMMANDS\n"
+                        "  audit ls                 List what happened in the mesh\n"
+                        "  audit verify             Check numbers, chain and signatures of the "
+                        "audit log\n\nMore: sheaf help COMMAND\n");
+}
+
+static void test_progress_fits_the_terminal(void **state)
+{
+    static struct written w;
+    static const char *const tail = "  42%  8 rows  9 rows/s  ETA 2 s"; /* 32 columns */
+
+    (void)state;
+    progress_line(begin(&w), "loading a.csv", 0.1, tail, 80);
+    assert_string_equal(end(&w), "loading a.csv  ██░░░░░░░░░░░░░░░░░░  42%  8 rows  9 rows/s  "
+                                 "ETA 2 s");
+    progress_line(begin(&w), "loading a.csv", 0.1, tail, 67);
+    assert_string_equal(end(&w), "loading a.csv    42%  8 rows  9 rows/s  ETA 2 s");
+    progress_line(begin(&w), "loading a.csv", 0.1, tail, 40);
+    assert_string_equal(end(&w), tail);
+    progress_line(begin(&w), "loading a.csv", 0.1, tail, 20);
+    assert_string_equal(end(&w), "  42%  8 rows  9 ro");
 }
 
 static void test_every_error_is_in_the_table_of_exit_codes(void **state)
@@ -145,6 +176,8 @@ int main(void)
         cmocka_unit_test(test_reference_page_is_what_the_table_says),
         cmocka_unit_test(test_help_names_every_command),
         cmocka_unit_test(test_help_of_a_command_shows_examples_before_flags),
+        cmocka_unit_test(test_help_of_a_noun_names_its_commands_only),
+        cmocka_unit_test(test_progress_fits_the_terminal),
         cmocka_unit_test(test_every_error_is_in_the_table_of_exit_codes),
         cmocka_unit_test(test_errors_end_with_the_code_of_their_number_or_kind),
         cmocka_unit_test(test_an_error_is_number_cause_and_next_step),
