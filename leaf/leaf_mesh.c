@@ -392,6 +392,9 @@ static enum sf_code start_requests(struct leaf *leaf, struct sf_error *err)
         subject_request_local(subject, leaf->config->domain);
         code = query_nats_new(leaf->own, leaf->queries, subject, &leaf->requests_own, err);
     }
+    if (code == SF_OK) {
+        code = ingest_nats_new(leaf->own, leaf->ingest, &leaf->serving, &leaf->records_own, err);
+    }
     return code;
 }
 
@@ -468,6 +471,8 @@ void leaf_mesh_stop_services(struct leaf *leaf)
 {
     query_nats_free(leaf->requests_serve);
     query_nats_free(leaf->requests_own);
+    ingest_nats_free(leaf->records_own);
+    leaf->records_own = NULL;
     leaf->requests_serve = NULL;
     leaf->requests_own = NULL;
     uplink_free(leaf->uplink);

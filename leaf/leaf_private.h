@@ -7,7 +7,7 @@
 #include "common/sys/file.h"
 #include "common/sys/http_server.h"
 #include "common/sys/seal.h"
-#include "leaf/ingest/ingest.h"
+#include "leaf/ingest/ingest_nats.h"
 #include "leaf/leaf.h"
 #include "leaf/publish/publisher.h"
 #include "leaf/query/query.h"
@@ -52,6 +52,7 @@ struct leaf {
     struct relay_host relay;
     struct query_nats *requests_serve;
     struct query_nats *requests_own;
+    struct ingest_nats *records_own;
     struct uplink *uplink;
     struct sf_timer tick;      /* every second: what has expired */
     int64_t expiry_checked_us; /* up to this time */

@@ -102,7 +102,8 @@ bool subject_request_parse(const char *subject, struct subject_request_parts *re
 
 bool subject_is_reserved(const char *subject)
 {
-    static const char *const roots[] = {"dp.", "dpq.", "out.", "ingest.", "mesh.", "own.", "$SYS."};
+    static const char *const roots[] = {"dp.",     "dpq.",  "out.", "in.",
+                                        "ingest.", "mesh.", "own.", "$SYS."};
 
     for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
         if (strncmp(subject, roots[i], strlen(roots[i])) == 0) {
@@ -110,6 +111,50 @@ bool subject_is_reserved(const char *subject)
         }
     }
     return false;
+}
+
+void subject_ingest_listen(char ret[SUBJECT_MAX])
+{
+    (void)snprintf(ret, SUBJECT_MAX, "in.>");
+}
+
+void subject_ingest(char ret[SUBJECT_MAX], const struct subject_lane *lane)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "in.%s.%s.v%u", lane->product, lane->table, lane->major);
+}
+
+/* v1 to v4294967295, without leading zeros. */
+static bool parse_major(const char *text, uint32_t *ret)
+{
+    uint64_t value = 0;
+
+    if (text[0] != 'v' || text[1] < '1' || text[1] > '9') {
+        return false;
+    }
+    for (const char *c = text + 1; *c != '\0'; c++) {
+        if (*c < '0' || *c > '9') {
+            return false;
+        }
+        value = value * 10 + (uint64_t)(*c - '0');
+        if (value > UINT32_MAX) {
+            return false;
+        }
+    }
+    *ret = (uint32_t)value;
+    return true;
+}
+
+bool subject_ingest_parse(const char *subject, struct subject_ingest_parts *ret)
+{
+    char root[4];
+    char major[16];
+
+    *ret = (struct subject_ingest_parts){0};
+    return take_token(&subject, root, sizeof(root)) && strcmp(root, "in") == 0 &&
+           take_token(&subject, ret->product, sizeof(ret->product)) &&
+           take_token(&subject, ret->table, sizeof(ret->table)) &&
+           take_token(&subject, major, sizeof(major)) && *subject == '\0' &&
+           parse_major(major, &ret->major);
 }
 
 void subject_control_listen(char ret[SUBJECT_MAX])

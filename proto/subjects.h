@@ -22,19 +22,26 @@ enum { SUBJECT_MAX = 384 };
 #define SIGN_JOIN       "sheaf.v1.join"
 
 /* Headers of published messages and of answers. */
-#define HEADER_POSITION   "Sheaf-Position" /* EPOCH:FIRST-LAST */
-#define HEADER_PREV       "Sheaf-Prev"     /* last seq of this audience's previous message */
-#define HEADER_CONTRACT   "Sheaf-Contract"
-#define HEADER_VIEW       "Sheaf-View"
-#define HEADER_SIG        "Sheaf-Sig"
-#define HEADER_HEAD       "Sheaf-Head" /* EPOCH:SEQ, on heartbeats */
-#define HEADER_COUNT      "Sheaf-Count"
-#define HEADER_CURSOR     "Sheaf-Cursor"
-#define HEADER_MSG_ID     "Nats-Msg-Id"
-#define HEADER_TYPE       "Content-Type"
-#define HEADER_ERROR      "Nats-Service-Error"      /* ADR-32 */
-#define HEADER_ERROR_CODE "Nats-Service-Error-Code" /* ADR-32: the HTTP status */
-#define HEADER_ERROR_ID   "Sheaf-Error"             /* SHEAF-E0401 */
+#define HEADER_POSITION        "Sheaf-Position" /* EPOCH:FIRST-LAST */
+#define HEADER_PREV            "Sheaf-Prev"     /* last seq of this audience's previous message */
+#define HEADER_CONTRACT        "Sheaf-Contract"
+#define HEADER_VIEW            "Sheaf-View"
+#define HEADER_SIG             "Sheaf-Sig"
+#define HEADER_HEAD            "Sheaf-Head" /* EPOCH:SEQ, on heartbeats */
+#define HEADER_COUNT           "Sheaf-Count"
+#define HEADER_CURSOR          "Sheaf-Cursor"
+#define HEADER_MSG_ID          "Nats-Msg-Id"
+#define HEADER_TYPE            "Content-Type"
+#define HEADER_ENCODING        "Content-Encoding"
+#define HEADER_IF_MATCH        "If-Match"
+#define HEADER_IDEMPOTENCY_KEY "Idempotency-Key"
+#define HEADER_REPLAYED        "Idempotency-Replayed"
+#define HEADER_ON_INVALID      "Sheaf-On-Invalid"        /* parameter on_invalid of HTTP */
+#define HEADER_ENVELOPE        "Sheaf-Envelope"          /* parameter envelope */
+#define HEADER_EXPECTED_SEQ    "Sheaf-Expected-Seq"      /* parameter expected_seq */
+#define HEADER_ERROR           "Nats-Service-Error"      /* ADR-32 */
+#define HEADER_ERROR_CODE      "Nats-Service-Error-Code" /* ADR-32: the HTTP status */
+#define HEADER_ERROR_ID        "Sheaf-Error"             /* SHEAF-E0401 */
 
 /* A table's lane as subjects name it. */
 struct subject_lane {
@@ -83,6 +90,19 @@ struct subject_request_parts {
 bool subject_is_reserved(const char *subject);
 /* false: not a subject of that form. */
 bool subject_request_parse(const char *subject, struct subject_request_parts *ret);
+
+/* in.>: where the leaf listens for records, in <d> */
+void subject_ingest_listen(char ret[SUBJECT_MAX]);
+/* in.<product>.<table>.v<major>: records of a table; the lane's domain and partition do not count
+ */
+void subject_ingest(char ret[SUBJECT_MAX], const struct subject_lane *lane);
+struct subject_ingest_parts {
+    char product[64];
+    char table[64];
+    uint32_t major;
+};
+/* false: not a subject of that form. */
+bool subject_ingest_parse(const char *subject, struct subject_ingest_parts *ret);
 
 /* mesh.ctl.<ACCOUNT>.<op> in MESH, seen as mesh.<op> in <d>.serve */
 void subject_control_listen(char ret[SUBJECT_MAX]); /* mesh.ctl.*.> */

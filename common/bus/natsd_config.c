@@ -57,7 +57,8 @@ void sf_natsd_config_hub(const struct sf_natsd_hub *c, struct sf_buf *ret)
 /*
  * What an app of the domain may not publish: what the hub delivers into the account (an app would
  * speak for another domain), what goes to the hub (the leaf process asks for it), and the owner's
- * stream. Acks of durables ($JS.ACK) and ingest (in.>) stay possible.
+ * stream. Acks of durables ($JS.ACK) and ingest (in.>) stay possible. Nor may it hear requests: it
+ * could answer for the leaf, and take records that were never stored.
  */
 static void put_app(struct sf_buf *b, const char *nkey)
 {
@@ -65,7 +66,7 @@ static void put_app(struct sf_buf *b, const char *nkey)
                   "      { nkey: %s, permissions: {\n"
                   "          publish: { deny: [\"dp.>\", \"out.>\", \"ingest.>\", \"mesh.>\", "
                   "\"own.>\"] },\n"
-                  "          subscribe: { deny: [\"q.>\"] } } }\n",
+                  "          subscribe: { deny: [\"q.>\", \"in.>\"] } } }\n",
                   nkey);
 }
 
@@ -94,14 +95,15 @@ static void put_remote(struct sf_buf *b, const struct sf_natsd_leaf *c, const ch
 
 /*
  * What stays between the leaf and its own apps. The hub can speak and listen in any account:
- * without this it could ask as the owner (q.D.>), hear the owner's stream (own.>) and the answers
- * to the owner's apps, which nobody behind the hub ever waits for (_INBOX.>).
+ * without this it could ask as the owner (q.D.>), write as the owner (in.>), hear records as they
+ * come in, the owner's stream (own.>) and the answers to the owner's apps, which nobody behind the
+ * hub ever waits for (_INBOX.>).
  */
 static void put_fence(struct sf_buf *b, const struct sf_natsd_leaf *c)
 {
     sf_buf_printf(b,
-                  ",\n      deny_exports: [\"own.>\", \"q.%s.>\", \"_INBOX.>\"],\n"
-                  "      deny_imports: [\"own.>\", \"q.%s.>\"]",
+                  ",\n      deny_exports: [\"own.>\", \"in.>\", \"q.%s.>\", \"_INBOX.>\"],\n"
+                  "      deny_imports: [\"own.>\", \"in.>\", \"q.%s.>\"]",
                   c->domain, c->domain);
 }
 

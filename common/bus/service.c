@@ -76,8 +76,9 @@ enum sf_code sf_service_send(struct sf_bus *bus, const char *reply, const char *
     return code == SF_OK ? send_end(bus, reply, err) : code;
 }
 
-enum sf_code sf_service_reply_error(struct sf_bus *bus, const char *reply,
-                                    const struct sf_error *why, struct sf_error *err)
+enum sf_code sf_service_reply_problem(struct sf_bus *bus, const char *reply,
+                                      const struct sf_error *why, struct sf_slice document,
+                                      struct sf_error *err)
 {
     const struct sheaf_error_info *info = sf_problem_info(why);
     struct sf_error text = *why;
@@ -89,20 +90,31 @@ enum sf_code sf_service_reply_error(struct sf_bus *bus, const char *reply,
         {HEADER_ERROR_ID, id},
         {HEADER_TYPE, "application/problem+json"},
     };
-    struct sf_bus_msg m = {.subject = reply, .headers = headers, .header_count = 4};
-    struct sf_buf body = {0};
-    enum sf_code code;
+    const struct sf_bus_msg m = {
+        .subject = reply,
+        .data = document,
+        .headers = headers,
+        .header_count = SF_COUNT(headers),
+    };
 
     for (char *c = text.text; *c != '\0'; c++) {
         *c = *c == '\r' || *c == '\n' ? ' ' : *c; /* a header is one line */
     }
     (void)snprintf(status, sizeof(status), "%u", info->http_status);
     (void)snprintf(id, sizeof(id), "SHEAF-E%04u", info->number);
+    return sf_bus_publish(bus, &m, err);
+}
+
+enum sf_code sf_service_reply_error(struct sf_bus *bus, const char *reply,
+                                    const struct sf_error *why, struct sf_error *err)
+{
+    struct sf_buf body = {0};
+    enum sf_code code;
+
     sf_service_problem(why, &body);
     code = sf_buf_check(&body, "error answer", err);
     if (code == SF_OK) {
-        m.data = sf_buf_view(&body);
-        code = sf_bus_publish(bus, &m, err);
+        code = sf_service_reply_problem(bus, reply, why, sf_buf_view(&body), err);
     }
     sf_buf_done(&body);
     return code;

@@ -49,6 +49,11 @@ enum sf_code sf_service_reply(struct sf_bus *bus, const char *reply, const char 
 enum sf_code sf_service_reply_error(struct sf_bus *bus, const char *reply,
                                     const struct sf_error *why, struct sf_error *err) SF_MUST_CHECK;
 
+/* The same with another problem document, which says more. */
+enum sf_code sf_service_reply_problem(struct sf_bus *bus, const char *reply,
+                                      const struct sf_error *why, struct sf_slice document,
+                                      struct sf_error *err) SF_MUST_CHECK;
+
 /* The problem document of @why: application/problem+json, also for HTTP. */
 void sf_service_problem(const struct sf_error *why, struct sf_buf *ret);
 

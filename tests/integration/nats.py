@@ -119,8 +119,14 @@ class Client:
         self.next_sid += 1
         self.flush()
 
-    def publish(self, subject, data=b"", reply=""):
+    def publish(self, subject, data=b"", reply="", headers=None):
         data = data.encode() if isinstance(data, str) else data
+        if headers:
+            lines = [f"{name}: {value}" for name, value in headers.items()]
+            head = "\r\n".join(["NATS/1.0", *lines, "", ""]).encode()
+            self._send(f"HPUB {subject} {reply}{' ' if reply else ''}{len(head)} "
+                       f"{len(head) + len(data)}\r\n".encode() + head + data + b"\r\n")
+            return
         self._send(f"PUB {subject} {reply}{' ' if reply else ''}{len(data)}\r\n".encode()
                    + data + b"\r\n")
 
@@ -134,6 +140,13 @@ class Client:
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {within_s} s: {what}; there are {self.messages}")
             self.poll(0.05)
+
+    def request(self, subject, data, headers=None, within_s=20):
+        """The one message that answers."""
+        inbox = f"_INBOX.test{self.next_sid}.{time.monotonic_ns()}"
+        self.subscribe(inbox)
+        self.publish(subject, data, inbox, headers)
+        return self.wait_for(lambda m: m.subject == inbox, f"answer of {subject}", within_s)
 
     def ask(self, subject, body=None, within_s=20):
         """All messages of one answer, up to its empty end."""

@@ -497,10 +497,10 @@ static void test_the_owners_stream_stays_at_its_leaf(void **state)
 
     heard_start(&w->f, &at_leaf, app, "own.>");
     heard_start(&w->f, &at_hub, hub_sales, ">");
-    wait_open(&w->f, w->process, "in.probe", &at_hub); /* the account's other subjects do cross */
+    wait_open(&w->f, w->process, "apps.probe", &at_hub); /* the account's other subjects do cross */
     say_number(w->process, "own.orders.orders.v1.0", 1);
     wait_count(w, &at_leaf, 1);
-    say_number(w->process, "in.probe", 2);
+    say_number(w->process, "apps.probe", 2);
     wait_count(w, &at_hub, 1);
     assert_int_equal(at_hub.last, 2);
     say_number(hub_sales, "own.orders.orders.v1.0", 3); /* and nothing comes in from there */
@@ -508,6 +508,37 @@ static void test_the_owners_stream_stays_at_its_leaf(void **state)
     wait_count(w, &at_leaf, 2);
     assert_int_equal(at_leaf.last, 4);
     heard_stop(&at_leaf);
+    heard_stop(&at_hub);
+    nats_fixture_close_bus(&w->f, hub_sales);
+    nats_fixture_close_bus(&w->f, app);
+}
+
+static void test_records_come_in_from_apps_of_the_leaf_alone(void **state)
+{
+    struct world *w = *state;
+    struct sf_bus *hub_sales = nats_fixture_hub_bus(&w->f, FIXTURE_SALES);
+    struct sf_bus *app = nats_fixture_leaf_bus(&w->f, FIXTURE_LEAF_SALES, FIXTURE_APP);
+    struct heard at_leaf;
+    struct heard at_hub;
+    struct heard at_app;
+
+    heard_start(&w->f, &at_leaf, w->process, "in.>");
+    heard_start(&w->f, &at_app, app, "in.>"); /* refused: an app could answer for the leaf */
+    heard_start(&w->f, &at_hub, hub_sales, ">");
+    wait_open(&w->f, w->process, "apps.probe", &at_hub);
+    say_number(hub_sales, "in.orders.orders.v1", 1);
+    nats_fixture_flush(&w->f, hub_sales);
+    say_number(app, "in.orders.orders.v1", 2);
+    wait_count(w, &at_leaf, 1);
+    assert_int_equal(at_leaf.last, 2);
+    say_number(w->process, "apps.probe", 3);
+    wait_count(w, &at_hub, 2); /* its own, and the probe */
+    assert_int_equal(at_hub.last, 3);
+    assert_int_equal(at_hub.count, 2);
+    assert_int_equal(at_leaf.count, 1);
+    assert_int_equal(at_app.count, 0);
+    heard_stop(&at_leaf);
+    heard_stop(&at_app);
     heard_stop(&at_hub);
     nats_fixture_close_bus(&w->f, hub_sales);
     nats_fixture_close_bus(&w->f, app);
@@ -535,12 +566,12 @@ static void test_the_hub_can_neither_ask_as_the_owner_nor_hear_what_its_apps_are
     assert_int_equal(r.asked, 0);
 
     heard_start(&w->f, &at_hub, hub_sales, ">");
-    wait_open(&w->f, w->process, "in.probe", &at_hub);
+    wait_open(&w->f, w->process, "apps.probe", &at_hub);
     w->owner = w->process; /* which answers the apps of its own domain */
     w->app = nats_fixture_leaf_bus(&w->f, FIXTURE_LEAF_SALES, FIXTURE_APP);
     scan_whole(w, &s);
     assert_int_equal(r.asked, 1);
-    say_number(w->process, "in.probe", 7);
+    say_number(w->process, "apps.probe", 7);
     wait_count(w, &at_hub, 1);
     assert_int_equal(at_hub.count, 1); /* neither the request nor one of its pages */
     assert_int_equal(at_hub.last, 7);
@@ -566,6 +597,7 @@ int main(void)
         cmocka_unit_test(test_behind_a_leaf_nobody_looks_like_silence),
         cmocka_unit_test(test_apps_cannot_speak_for_others_but_can_send_in_and_ack),
         cmocka_unit_test(test_the_owners_stream_stays_at_its_leaf),
+        cmocka_unit_test(test_records_come_in_from_apps_of_the_leaf_alone),
         cmocka_unit_test(test_the_hub_can_neither_ask_as_the_owner_nor_hear_what_its_apps_are_told),
     };
 

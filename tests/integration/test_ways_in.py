@@ -2,9 +2,11 @@
 """Ways into a leaf: forms of a body and what they are told, against running processes."""
 import gzip
 import json
+import subprocess
 import sys
 
 import fixture
+from nats import Client
 
 PRODUCT = """sheaf: product/v1
 product: sales/orders
@@ -127,7 +129,53 @@ def test_expectations(m):
     assert [r["order_id"] for r in rows(m) if r["order_id"] < "F" and r["order_id"] > "E"] == ["E2", "E3"]
 
 
-TESTS = [test_contract_stands, test_json, test_compressed, test_idempotency, test_expectations]
+def test_nats(m):
+    """in.<product>.<table>.v<major> takes the bodies of HTTP, and answers and refuses as HTTP does"""
+    leaf = m.leaves["sales"]
+    app = Client(leaf.nats, leaf.data / "keys" / "app.nk")
+    answer = app.request("in.orders.clicks.v1", '{"page":"/n1"}\n{"page":7}\n')
+    said = json.loads(answer.data)
+    assert (said["accepted"], said["quarantined"], said["errors"][0]["line"]) == (1, 1, 2), answer
+    assert answer.headers["Content-Type"] == "application/json", answer
+    body, headers = gzip.compress(b'[{"page":"/n2"}]'), {
+        "Content-Type": "application/json", "Content-Encoding": "gzip", "Idempotency-Key": "n-1"}
+    first = app.request("in.orders.clicks.v1", body, headers)
+    again = app.request("in.orders.clicks.v1", body, headers)
+    assert first.data == again.data and json.loads(first.data)["accepted"] == 1, (first, again)
+    assert "Idempotency-Replayed" not in first.headers, first
+    assert again.headers["Idempotency-Replayed"] == "true", again
+    for subject, body, headers, status, code in [
+            ("in.orders.nothing.v1", b"", {}, "404", "SHEAF-E0303"),
+            ("in.orders.clicks.v9", b"", {}, "404", "SHEAF-E0302"),
+            ("in.orders.clicks.v1", b"[", {"Content-Type": "application/json"}, "400", "SHEAF-E0201"),
+            ("in.orders.clicks.v1", b"", {"Content-Type": "text/plain"}, "415", "SHEAF-E0210"),
+            ("in.orders.clicks.v1", b"{}", {"Sheaf-On-Invalid": "reject"}, "422", "SHEAF-E0202"),
+            ("in.orders.clicks.v1", b"x", {"Idempotency-Key": "n-1"}, "422", "SHEAF-E0310"),
+            ("in.orders.clicks.v1", b"", {"Sheaf-Expected-Seq": "0"}, "409", "SHEAF-E0312")]:
+        refused = app.request(subject, body, headers)
+        assert refused.headers["Nats-Service-Error-Code"] == status, refused
+        assert refused.headers["Sheaf-Error"] == code, refused
+        assert json.loads(refused.data)["code"] == code, refused
+    app.close()
+    assert [row["page"] for row in rows(m, "clicks")] == ["/a", "/n1", "/n2"]
+
+
+def test_nats_req(m):
+    """nats-req of the NATS project sends a record and shows its answer"""
+    if not m.programs["nats_req"].exists():
+        return "skip: nats-req is not there; './dev setup test' brings it"
+    leaf = m.leaves["sales"]
+    done = subprocess.run(
+        [m.programs["nats_req"], "-s", f"nats://127.0.0.1:{leaf.nats}", "-nkey",
+         leaf.data / "keys" / "app.nk", "in.orders.clicks.v1", '{"page":"/go"}'],
+        capture_output=True, text=True, timeout=20, check=True)
+    assert '"accepted":1,"quarantined":0,"errors":[]}' in done.stdout + done.stderr, done
+    assert rows(m, "clicks")[-1]["page"] == "/go"
+    return None
+
+
+TESTS = [test_contract_stands, test_json, test_compressed, test_idempotency, test_expectations,
+         test_nats, test_nats_req]
 
 if __name__ == "__main__":
     sys.exit(fixture.run(TESTS, ["sales"]))

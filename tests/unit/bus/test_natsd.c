@@ -67,7 +67,7 @@ static void test_a_leaf_that_has_not_joined_has_no_remotes(void **state)
     struct sf_buf text = {0};
     const char *app =
         "permissions: {\n          publish: { deny: [\"dp.>\", \"out.>\", \"ingest.>\", "
-        "\"mesh.>\", \"own.>\"] },\n          subscribe: { deny: [\"q.>\"] } } }\n";
+        "\"mesh.>\", \"own.>\"] },\n          subscribe: { deny: [\"q.>\", \"in.>\"] } } }\n";
     char want[2048];
 
     (void)state;
