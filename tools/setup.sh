@@ -16,7 +16,7 @@ readonly PACKAGES_BUILD=(
     libfyaml-dev zlib1g-dev libzstd-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler
     protobuf-compiler libcmocka-dev
 )
-readonly PACKAGES_TEST=(ca-certificates)
+readonly PACKAGES_TEST=(ca-certificates curl)
 readonly PACKAGES_LINT=(clang-format clang-tidy)
 readonly PACKAGES_CLANG=(clang libclang-rt-dev)
 

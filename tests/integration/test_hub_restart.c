@@ -247,9 +247,10 @@ static void test_an_event_that_somebody_else_wrote_is_found(void **state)
     (void)state;
     hub_test_init(&h);
     intrude(&h, SF_LITERAL("sales may see everything"));
-    /* The running hub sees at its next change that it is not alone, and stops without an answer. */
+    /* The running hub sees at its next change that it is not alone, and stops at once: what it had
+     * to say may still have gone out. */
     a = hub_call_platform(&h, "POST", "/v1/join-tokens", "{\"domain\":\"sales\"}");
-    assert_int_equal(a.status, 0);
+    assert_true(a.status == 0 || a.status == 409);
     hub_answer_done(&a);
     assert_int_equal(proc_wait_exit(&h.proc, 10000), 6);
     expect_logged(&h, "event 2 was written by another hub");
