@@ -25,6 +25,9 @@
       "raise the major version, or undo the change")                                               \
     X(VERSION_NOT_HIGHER, 111, 409, 6, "version is not higher than the one in force",              \
       "raise the version")                                                                         \
+    X(EXPR_SYNTAX, 112, 422, 3, "the expression cannot be read", "mend the marked place")          \
+    X(EXPR_TYPE, 113, 422, 3, "the types of an expression do not fit",                             \
+      "compare values of one type")                                                                \
     X(BAD_FRAMING, 201, 400, 3, "the body cannot be split into records",                           \
       "send NDJSON (one object per line), a JSON array, or CSV with a header line")                \
     X(RECORD_INVALID, 202, 422, 3, "record violates the contract",                                 \

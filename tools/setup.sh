@@ -1,6 +1,6 @@
 # Sourced by ./dev: system packages, and what Debian 12 has too old or not at all (nats-server >=
-# 2.15.1, yyjson, and for tests the command line clients of the NATS project), taken privately into
-# .deps of the checkout.
+# 2.15.1, yyjson, and for tests the command line clients of the NATS project and DuckDB), taken
+# privately into .deps of the checkout.
 #
 # Private means: Debian's own signed packages of a newer suite, read with an apt state of our own and
 # unpacked without installing; the system's package database and sources are never touched. They are
@@ -10,6 +10,8 @@
 readonly NATS_MIN=2.15.1
 readonly NATS_GO=1.55.0 # the NATS project's client for Go; its examples/ hold nats-sub and nats-req
 readonly GO_MIN=1.25
+readonly DUCKDB=1.5.6-r.1 # the npm package holds libduckdb.so, which tests compare filters with
+readonly DUCKDB_SHA512=IXcrZJE6kEqM0Z4wwdVnGBHX/frOS33VPNAwDXQ/Q+Fs84b058Qe94chrCCIcNJlG8Y3UHIUU4eBeCQxW5mN1Q==
 readonly PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config python3
     libuv1-dev libnats-dev librocksdb-dev libsodium-dev libmicrohttpd-dev libcurl4-openssl-dev
@@ -243,6 +245,22 @@ take_clients() { # WORK
         clients_are_good "$1/out"
 }
 
+duckdb_is_good() { # PREFIX
+    [ -e "$1/lib/libduckdb.so" ]
+}
+
+take_duckdb() { # WORK
+    local package=@duckdb/node-bindings-linux-x64@$DUCKDB file
+    file=$(cd "$1" && npm pack --silent --ignore-scripts --fetch-retries=0 "$package") || return 1
+    python3 - "$1/$file" "$DUCKDB_SHA512" <<'PY' || return 1
+import base64, hashlib, sys
+found = base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).decode()
+sys.exit(0 if found == sys.argv[2] else f"{sys.argv[1]} has another hash: {found}")
+PY
+    mkdir -p "$1/out/lib"
+    tar -xzf "$1/$file" -C "$1/out/lib" --strip-components=1 package/libduckdb.so
+}
+
 # need_component NAME KEY TITLE TAKE: puts what TAKE leaves in WORK/out into .deps, by way of the cache.
 need_component() {
     local name=$1 key=$2 title=$3 take=$4 kept work
@@ -303,6 +321,15 @@ need_clients() {
     fi
 }
 
+# Without it the comparison of filters with DuckDB is skipped, and says so.
+need_duckdb() {
+    if duckdb_is_good "$DEPS" || [ "$(uname -m)" != x86_64 ] || ! command -v npm >/dev/null; then
+        return
+    fi
+    need_component duckdb "$DUCKDB" "taking DuckDB $DUCKDB from npm, for tests" take_duckdb ||
+        say "going on without DuckDB: filters are not compared with it"
+}
+
 # Debian 13 has yyjson itself; Debian 12 does not.
 yyjson_package() {
     local codename
@@ -326,5 +353,6 @@ setup() {
     need_deps
     if [[ " $* " == *" test "* ]]; then
         need_clients
+        need_duckdb
     fi
 }

@@ -25,6 +25,7 @@ LAYERS = {
     SYS: [BASE],
     WIRE: [BASE, "proto"],
     CONTRACT: [BASE, WIRE, "proto"],
+    "common/expr": [BASE, WIRE, CONTRACT, "proto"],
     IDENTITY: [BASE, SYS, WIRE, "proto"],
     BUS: [BASE, SYS, WIRE, "proto"],
     "leaf/rowcodec": [BASE, WIRE, CONTRACT, "proto"],

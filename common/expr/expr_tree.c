@@ -1,0 +1,757 @@
+/*
+ * Text to tree: operators bind by their power, strongest last:
+ *
+ *     OR   AND   NOT   = <> < <= > >= IN BETWEEN LIKE IS   + -   * / %   - (sign)
+ *
+ * The row in the middle does not chain: a = b = c needs parentheses, because people and databases
+ * read it differently.
+ */
+#include "common/base/decimal.h"
+#include "common/base/str.h"
+#include "common/base/utf8.h"
+#include "common/expr/expr_private.h"
+#include "proto/errors.h"
+
+enum { POWER_OR = 1, POWER_AND, POWER_NOT, POWER_PREDICATE, POWER_SUM, POWER_TERM, POWER_SIGN };
+
+struct parser {
+    struct sf_expr_build *b;
+    struct sf_token token; /* the next one */
+    size_t end;            /* of the token before */
+    unsigned depth;
+    struct sf_slot slots[SF_EXPR_NODES_MAX];
+};
+
+static uint16_t parse(struct parser *p, unsigned power);
+
+/* --- tokens ----------------------------------------------------------------------------------- */
+
+static struct sf_slice text_of(const struct parser *p, struct sf_token t)
+{
+    return sf_slice_of(p->b->issues->source.data + t.from, t.to - t.from);
+}
+
+static void advance(struct parser *p)
+{
+    p->end = p->token.to;
+    p->token = sf_expr_next_token(p->b->issues, p->token.to);
+}
+
+static bool is_word(const struct parser *p, const char *word)
+{
+    return p->token.kind == SF_TOKEN_NAME && sf_expr_same_word(text_of(p, p->token), word);
+}
+
+static bool is_sign(const struct parser *p, const char *sign)
+{
+    return p->token.kind == SF_TOKEN_SIGN &&
+           sf_slice_equal(text_of(p, p->token), sf_slice_text(sign));
+}
+
+static bool take_word(struct parser *p, const char *word)
+{
+    if (!is_word(p, word)) {
+        return false;
+    }
+    advance(p);
+    return true;
+}
+
+static bool take_sign(struct parser *p, const char *sign)
+{
+    if (!is_sign(p, sign)) {
+        return false;
+    }
+    advance(p);
+    return true;
+}
+
+/* Each of these reports and returns 0, the node that is none. */
+
+static uint16_t fail_at(struct parser *p, struct sf_token t, const char *what)
+{
+    if (t.kind != SF_TOKEN_WRONG) {
+        sf_issues_error(p->b->issues, sf_expr_place(p->b->issues, t.from, t.to),
+                        SHEAF_E_EXPR_SYNTAX, "%s", what);
+    }
+    return 0;
+}
+
+static uint16_t expected(struct parser *p, const char *what)
+{
+    struct sf_slice found = text_of(p, p->token);
+
+    if (p->token.kind == SF_TOKEN_END) {
+        sf_issues_error(p->b->issues, sf_expr_place(p->b->issues, p->token.from, p->token.to),
+                        SHEAF_E_EXPR_SYNTAX, "expected %s, found the end", what);
+    } else if (p->token.kind != SF_TOKEN_WRONG) {
+        sf_issues_error(p->b->issues, sf_expr_place(p->b->issues, p->token.from, p->token.to),
+                        SHEAF_E_EXPR_SYNTAX, "expected %s, found '%.*s'", what,
+                        (int)(found.size > 40 ? 40 : found.size), (const char *)found.data);
+    }
+    return 0;
+}
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+static struct sf_node *node(struct parser *p, uint16_t index)
+{
+    return &p->b->nodes[index];
+}
+
+static uint16_t new_node(struct parser *p, enum sf_node_op op, size_t from)
+{
+    uint16_t index = p->b->node_count;
+
+    if (index > SF_EXPR_NODES_MAX) {
+        struct sf_token all = {.kind = SF_TOKEN_NAME, .from = from, .to = p->end};
+
+        return fail_at(p, all, "the expression has more than 256 parts");
+    }
+    p->b->node_count++;
+    *node(p, index) = (struct sf_node){.op = op, .from = (uint16_t)from, .to = (uint16_t)p->end};
+    return index;
+}
+
+/* Appends a child; either may be 0, then nothing happens. Returns the parent, 0 with either. */
+static uint16_t add_child(struct parser *p, uint16_t parent, uint16_t child)
+{
+    uint16_t *link;
+
+    if (parent == 0 || child == 0) {
+        return 0;
+    }
+    link = &node(p, parent)->first;
+    while (*link != 0) {
+        link = &node(p, *link)->next;
+    }
+    *link = child;
+    node(p, parent)->to = (uint16_t)p->end;
+    return parent;
+}
+
+/* A node over @left, which begins it. */
+static uint16_t over(struct parser *p, enum sf_node_op op, uint16_t left)
+{
+    return add_child(p, new_node(p, op, node(p, left)->from), left);
+}
+
+/* --- literals and names ----------------------------------------------------------------------- */
+
+/* The contents of a quoted token, with doubled quotes single. */
+static struct sf_slice unquote(struct parser *p, struct sf_token t)
+{
+    struct sf_slice raw = sf_slice_of(p->b->issues->source.data + t.from + 1, t.to - t.from - 2);
+    uint8_t *copy = sf_arena_alloc(&p->b->expr->arena, raw.size + 1);
+    size_t size = 0;
+
+    if (copy == NULL) {
+        p->b->nomem = true;
+        return sf_slice_of(NULL, 0);
+    }
+    for (size_t i = 0; i < raw.size; i++) {
+        copy[size++] = raw.data[i];
+        i += raw.data[i] == p->b->issues->source.data[t.from];
+    }
+    return sf_slice_of(copy, size);
+}
+
+/* Digits behind the point; whether there is an exponent. */
+static unsigned scale_of(struct sf_slice text, bool *ret_exponent)
+{
+    const uint8_t *point = memchr(text.data, '.', text.size);
+
+    *ret_exponent =
+        memchr(text.data, 'e', text.size) != NULL || memchr(text.data, 'E', text.size) != NULL;
+    return point == NULL ? 0 : (unsigned)(text.data + text.size - point - 1);
+}
+
+static unsigned digits_of(int64_t value)
+{
+    unsigned digits = 1;
+
+    while (value > 9 || value < -9) {
+        value /= 10;
+        digits++;
+    }
+    return digits;
+}
+
+/* @from: of the number, or of the minus before it. */
+static uint16_t parse_number(struct parser *p, size_t from)
+{
+    char text[SF_EXPR_TEXT_MAX + 2] = "-";
+    struct sf_token t = p->token;
+    size_t size = t.to - t.from;
+    size_t minus = from < t.from;
+    struct sf_slice value;
+    struct sf_node n = {0};
+    bool exponent;
+    enum sf_parse parsed;
+    unsigned scale;
+    uint16_t index;
+
+    memcpy(text + minus, p->b->issues->source.data + t.from, size);
+    value = sf_slice_of(text, size + minus);
+    scale = scale_of(value, &exponent);
+    if (exponent) {
+        n.type.kind = SF_KIND_DOUBLE;
+        parsed = sf_parse_double(value, &n.value.d);
+    } else if (scale > 0) {
+        int64_t unscaled = 0;
+
+        parsed = scale > SF_DECIMAL_DIGITS_MAX
+                     ? SF_PARSE_RANGE
+                     : sf_decimal_parse(value, SF_DECIMAL_DIGITS_MAX, scale, &unscaled);
+        n.value.wide = unscaled;
+        n.type = (struct sf_expr_type){.kind = SF_KIND_DECIMAL, .scale = (uint8_t)scale};
+        n.type.width = (uint8_t)(digits_of(unscaled) > scale ? digits_of(unscaled) : scale);
+    } else {
+        n.type.kind = SF_KIND_INT;
+        parsed = sf_parse_i64(value, &n.value.i);
+    }
+    if (parsed != SF_PARSE_OK) {
+        return fail_at(p, t,
+                       exponent    ? "the number is too large"
+                       : scale > 0 ? "a decimal has at most 18 digits"
+                                   : "the number does not fit into 64 bits");
+    }
+    advance(p);
+    index = new_node(p, SF_NODE_LITERAL, from);
+    if (index != 0) {
+        node(p, index)->type = n.type;
+        node(p, index)->value = n.value;
+    }
+    return index;
+}
+
+static uint16_t parse_string(struct parser *p)
+{
+    struct sf_slice text = unquote(p, p->token);
+    size_t from = p->token.from;
+    uint16_t index;
+
+    advance(p);
+    index = new_node(p, SF_NODE_LITERAL, from);
+    if (index != 0) {
+        node(p, index)->type.kind = SF_KIND_STRING;
+        node(p, index)->value.s = text;
+        node(p, index)->text = text;
+    }
+    return index;
+}
+
+/* TRUE, FALSE, NULL: the token is one of them. */
+static uint16_t parse_word_literal(struct parser *p, enum sf_kind kind, bool value)
+{
+    size_t from = p->token.from;
+    uint16_t index;
+
+    advance(p);
+    index = new_node(p, SF_NODE_LITERAL, from);
+    if (index != 0) {
+        node(p, index)->type.kind = kind;
+        node(p, index)->value.null = kind == SF_KIND_NULL;
+        node(p, index)->value.i = value;
+    }
+    return index;
+}
+
+/* The index of the field's slot, which is made when it is new. */
+static uint16_t slot_of(struct parser *p, const struct sf_field *f)
+{
+    struct sf_expr *e = p->b->expr;
+    size_t i = 0;
+
+    while (i < e->slot_count && p->slots[i].number != f->number) {
+        i++;
+    }
+    if (i == e->slot_count) {
+        p->slots[i] = (struct sf_slot){.number = f->number,
+                                       .type = f->type,
+                                       .precision = f->precision,
+                                       .scale = f->scale,
+                                       .name = sf_arena_strdup(&e->arena, f->name)};
+        p->b->nomem |= p->slots[i].name == NULL;
+        e->slot_count++;
+    }
+    return (uint16_t)i;
+}
+
+static void report_unknown_field(struct parser *p, struct sf_token t, struct sf_slice name)
+{
+    const struct sf_table *table = p->b->table;
+    struct sf_issues *issues = p->b->issues;
+    const char **names = sf_arena_alloc(&p->b->expr->arena, table->field_count * sizeof(*names));
+
+    sf_issues_error(issues, sf_expr_place(issues, t.from, t.to), SHEAF_E_BAD_REFERENCE,
+                    "table '%s' has no field '%.*s'", table->name,
+                    (int)(name.size > 64 ? 64 : name.size), (const char *)name.data);
+    if (names == NULL) {
+        p->b->nomem = true;
+        return;
+    }
+    for (size_t i = 0; i < table->field_count; i++) {
+        names[i] = table->fields[i].name;
+    }
+    sf_issues_allowed(issues, (struct sf_allowed){names, table->field_count, name});
+}
+
+static uint16_t parse_field(struct parser *p)
+{
+    struct sf_token t = p->token;
+    struct sf_slice name = t.kind == SF_TOKEN_QUOTED ? unquote(p, t) : text_of(p, t);
+    int32_t field = sf_table_field_index(p->b->table, name);
+    uint16_t index;
+
+    advance(p);
+    index = new_node(p, SF_NODE_FIELD, t.from);
+    if (index == 0) {
+        return 0;
+    }
+    if (field < 0) {
+        report_unknown_field(p, t, name);
+        return index;
+    }
+    node(p, index)->slot = slot_of(p, &p->b->table->fields[field]);
+    node(p, index)->which = 1; /* found */
+    return index;
+}
+
+static uint16_t parse_caller(struct parser *p)
+{
+    size_t from = p->token.from;
+    struct sf_token t;
+    uint16_t index;
+
+    advance(p);
+    if (!take_sign(p, ".")) {
+        return expected(p, "'.' and domain, role or purpose");
+    }
+    t = p->token;
+    for (uint8_t i = 0; i < SF_CALLER_NAMES; i++) {
+        if (is_word(p, sf_expr_caller_names[i])) {
+            advance(p);
+            index = new_node(p, SF_NODE_CALLER, from);
+            node(p, index)->which = i;
+            return index;
+        }
+    }
+    if (t.kind != SF_TOKEN_NAME) {
+        return expected(p, "domain, role or purpose");
+    }
+    sf_issues_error(p->b->issues, sf_expr_place(p->b->issues, t.from, t.to), SHEAF_E_BAD_REFERENCE,
+                    "a caller has no '%.*s'", SF_SLICE_ARG(text_of(p, t)));
+    sf_issues_allowed(p->b->issues,
+                      (struct sf_allowed){sf_expr_caller_names, SF_CALLER_NAMES, text_of(p, t)});
+    return 0;
+}
+
+/* --- functions -------------------------------------------------------------------------------- */
+
+static void report_unknown_function(struct parser *p, struct sf_token t)
+{
+    const char *names[SF_FUNCTIONS];
+
+    for (size_t i = 0; i < SF_FUNCTIONS; i++) {
+        names[i] = sf_expr_functions[i].name;
+    }
+    sf_issues_error(p->b->issues, sf_expr_place(p->b->issues, t.from, t.to), SHEAF_E_BAD_REFERENCE,
+                    "no function is called '%.*s'", SF_SLICE_ARG(text_of(p, t)));
+    sf_issues_allowed(p->b->issues, (struct sf_allowed){names, SF_FUNCTIONS, text_of(p, t)});
+}
+
+static uint16_t check_arguments(struct parser *p, uint16_t call, unsigned count)
+{
+    const struct sf_expr_function *f = &sf_expr_functions[node(p, call)->which];
+    struct sf_node *n = node(p, call);
+
+    if (count >= f->args_min && (f->args_max == 0 || count <= f->args_max)) {
+        return call;
+    }
+    sf_issues_error(p->b->issues, sf_expr_place(p->b->issues, n->from, n->to), SHEAF_E_EXPR_TYPE,
+                    "%s takes %s, found %u", f->name,
+                    f->args_max == 0             ? "1 argument or more"
+                    : f->args_min != f->args_max ? "2 or 3 arguments"
+                                                 : "1 argument",
+                    count);
+    return 0;
+}
+
+/* The token is the name, "(" stands behind it. */
+static uint16_t parse_call(struct parser *p)
+{
+    struct sf_token name = p->token;
+    uint16_t call = 0;
+    unsigned count = 0;
+    uint8_t which = 0;
+
+    while (which < SF_FUNCTIONS && !is_word(p, sf_expr_functions[which].name)) {
+        which++;
+    }
+    if (which == SF_FUNCTIONS) {
+        report_unknown_function(p, name);
+        return 0;
+    }
+    advance(p);
+    call = new_node(p, SF_NODE_CALL, name.from);
+    if (call == 0) {
+        return 0;
+    }
+    node(p, call)->which = which;
+    advance(p); /* "(" */
+    if (!is_sign(p, ")")) {
+        do {
+            if (add_child(p, call, parse(p, POWER_OR)) == 0) {
+                return 0;
+            }
+            count++;
+        } while (take_sign(p, ","));
+    }
+    if (!take_sign(p, ")")) {
+        return expected(p, "',' or ')'");
+    }
+    node(p, call)->to = (uint16_t)p->end;
+    return check_arguments(p, call, count);
+}
+
+/* Whether "(" stands behind the token. */
+static bool opens_behind(const struct parser *p)
+{
+    struct sf_slice text = p->b->issues->source;
+    size_t at = p->token.to;
+
+    while (at < text.size && memchr(" \t\r\n", text.data[at], 4) != NULL) {
+        at++;
+    }
+    return at < text.size && text.data[at] == '(';
+}
+
+static uint16_t parse_word(struct parser *p)
+{
+    if (is_word(p, "true") || is_word(p, "false")) {
+        return parse_word_literal(p, SF_KIND_BOOL, is_word(p, "true"));
+    }
+    if (is_word(p, "null")) {
+        return parse_word_literal(p, SF_KIND_NULL, false);
+    }
+    if (is_word(p, "caller")) {
+        return parse_caller(p);
+    }
+    if (sf_expr_is_keyword(text_of(p, p->token))) {
+        return expected(p, "a value");
+    }
+    return opens_behind(p) ? parse_call(p) : parse_field(p);
+}
+
+/* --- operators -------------------------------------------------------------------------------- */
+
+static uint16_t parse_minus(struct parser *p)
+{
+    size_t from = p->token.from;
+    uint16_t operand;
+    uint16_t index;
+
+    advance(p);
+    if (p->token.kind == SF_TOKEN_NUMBER) {
+        return parse_number(p, from);
+    }
+    operand = parse(p, POWER_SIGN);
+    index = new_node(p, SF_NODE_NEGATE, from);
+    return add_child(p, index, operand);
+}
+
+static uint16_t parse_not(struct parser *p, unsigned power)
+{
+    size_t from = p->token.from;
+    uint16_t operand;
+
+    if (power > POWER_NOT) {
+        return fail_at(p, p->token, "put parentheses around this NOT");
+    }
+    advance(p);
+    operand = parse(p, POWER_NOT);
+    return add_child(p, operand == 0 ? 0 : new_node(p, SF_NODE_NOT, from), operand);
+}
+
+static uint16_t parse_parentheses(struct parser *p)
+{
+    size_t from = p->token.from;
+    uint16_t inner;
+
+    advance(p);
+    inner = parse(p, POWER_OR);
+    if (inner != 0 && !take_sign(p, ")")) {
+        return expected(p, "')'");
+    }
+    node(p, inner)->from = (uint16_t)from;
+    node(p, inner)->to = (uint16_t)p->end;
+    return inner;
+}
+
+/* What may begin a value, of whatever nests. */
+static uint16_t parse_prefix(struct parser *p, unsigned power)
+{
+    struct sf_token t = p->token;
+    uint16_t index;
+
+    if (p->depth == SF_EXPR_DEPTH_MAX) {
+        return fail_at(p, t, "the expression is nested deeper than 32");
+    }
+    p->depth++;
+    if (is_sign(p, "(")) {
+        index = parse_parentheses(p);
+    } else if (is_sign(p, "-")) {
+        index = parse_minus(p);
+    } else if (is_word(p, "not")) {
+        index = parse_not(p, power);
+    } else if (t.kind == SF_TOKEN_NUMBER) {
+        index = parse_number(p, t.from);
+    } else if (t.kind == SF_TOKEN_STRING) {
+        index = parse_string(p);
+    } else if (t.kind == SF_TOKEN_QUOTED) {
+        index = parse_field(p);
+    } else if (t.kind == SF_TOKEN_NAME) {
+        index = parse_word(p);
+    } else {
+        index = expected(p, "a value");
+    }
+    p->depth--;
+    return index;
+}
+
+static uint16_t parse_in(struct parser *p, uint16_t left)
+{
+    uint16_t index = over(p, SF_NODE_IN, left);
+
+    if (index == 0) {
+        return 0;
+    }
+    if (!take_sign(p, "(")) {
+        return expected(p, "'(' behind IN");
+    }
+    do {
+        if (add_child(p, index, parse(p, POWER_OR)) == 0) {
+            return 0;
+        }
+    } while (take_sign(p, ","));
+    if (!take_sign(p, ")")) {
+        return expected(p, "',' or ')'");
+    }
+    node(p, index)->to = (uint16_t)p->end;
+    return index;
+}
+
+static uint16_t parse_between(struct parser *p, uint16_t left)
+{
+    uint16_t index = over(p, SF_NODE_BETWEEN, left);
+
+    if (add_child(p, index, parse(p, POWER_SUM)) == 0) {
+        return 0;
+    }
+    if (!take_word(p, "and")) {
+        return expected(p, "AND of BETWEEN");
+    }
+    return add_child(p, index, parse(p, POWER_SUM));
+}
+
+static uint16_t parse_like(struct parser *p, uint16_t left)
+{
+    uint16_t index = over(p, SF_NODE_LIKE, left);
+    struct sf_token t;
+    uint16_t escape;
+
+    if (p->token.kind != SF_TOKEN_STRING) {
+        return expected(p, "a pattern in quotes");
+    }
+    index = add_child(p, index, parse_string(p));
+    if (index == 0 || !take_word(p, "escape")) {
+        return index;
+    }
+    t = p->token;
+    if (t.kind != SF_TOKEN_STRING) {
+        return expected(p, "a character in quotes");
+    }
+    escape = parse_string(p);
+    if (escape != 0 && node(p, escape)->text.size != 1) {
+        return fail_at(p, t, "ESCAPE takes one ASCII character");
+    }
+    return add_child(p, index, escape);
+}
+
+static uint16_t parse_is(struct parser *p, uint16_t left)
+{
+    bool negated = take_word(p, "not");
+    uint16_t index;
+
+    if (!take_word(p, "null")) {
+        return expected(p, "NULL or NOT NULL");
+    }
+    index = over(p, SF_NODE_IS_NULL, left);
+    node(p, index)->negated = negated;
+    return index;
+}
+
+/* The bits of a comparison sign; 0: none. */
+static uint8_t compare_of(const struct parser *p)
+{
+    static const struct {
+        const char *sign;
+        uint8_t bits;
+    } signs[] = {
+        {"=", SF_COMPARE_EQUAL},
+        {"<>", SF_COMPARE_LESS | SF_COMPARE_MORE},
+        {"!=", SF_COMPARE_LESS | SF_COMPARE_MORE},
+        {"<", SF_COMPARE_LESS},
+        {"<=", SF_COMPARE_LESS | SF_COMPARE_EQUAL},
+        {">", SF_COMPARE_MORE},
+        {">=", SF_COMPARE_MORE | SF_COMPARE_EQUAL},
+    };
+
+    for (size_t i = 0; i < SF_COUNT(signs); i++) {
+        if (is_sign(p, signs[i].sign)) {
+            return signs[i].bits;
+        }
+    }
+    return 0;
+}
+
+static bool at_predicate(const struct parser *p)
+{
+    return compare_of(p) != 0 || is_word(p, "in") || is_word(p, "between") || is_word(p, "like") ||
+           is_word(p, "is") || is_word(p, "not");
+}
+
+static uint16_t parse_predicate(struct parser *p, uint16_t left)
+{
+    uint8_t bits = compare_of(p);
+    bool negated = false;
+    uint16_t index;
+
+    if (bits != 0) {
+        advance(p);
+        index = over(p, SF_NODE_COMPARE, left);
+        node(p, index)->which = bits;
+        return add_child(p, index, parse(p, POWER_SUM));
+    }
+    if (take_word(p, "is")) {
+        return parse_is(p, left);
+    }
+    negated = take_word(p, "not");
+    if (take_word(p, "in")) {
+        index = parse_in(p, left);
+    } else if (take_word(p, "between")) {
+        index = parse_between(p, left);
+    } else if (take_word(p, "like")) {
+        index = parse_like(p, left);
+    } else {
+        return expected(p, "IN, BETWEEN or LIKE behind NOT");
+    }
+    node(p, index)->negated = negated;
+    return index;
+}
+
+/* How strong the operator at the token binds; 0: there is none. */
+static unsigned infix_power(const struct parser *p, enum sf_node_op *ret_op)
+{
+    static const struct {
+        const char *sign;
+        enum sf_node_op op;
+        unsigned power;
+    } signs[] = {
+        {"+", SF_NODE_ADD, POWER_SUM},       {"-", SF_NODE_SUBTRACT, POWER_SUM},
+        {"*", SF_NODE_MULTIPLY, POWER_TERM}, {"/", SF_NODE_DIVIDE, POWER_TERM},
+        {"%", SF_NODE_MODULO, POWER_TERM},
+    };
+
+    for (size_t i = 0; i < SF_COUNT(signs); i++) {
+        if (is_sign(p, signs[i].sign)) {
+            *ret_op = signs[i].op;
+            return signs[i].power;
+        }
+    }
+    *ret_op = is_word(p, "or") ? SF_NODE_OR : SF_NODE_AND;
+    if (is_word(p, "or") || is_word(p, "and")) {
+        return *ret_op == SF_NODE_OR ? POWER_OR : POWER_AND;
+    }
+    return at_predicate(p) ? POWER_PREDICATE : 0;
+}
+
+/* An expression whose operators bind at least as strong as @power; 0 after an error. */
+static uint16_t parse(struct parser *p, unsigned power)
+{
+    uint16_t left = parse_prefix(p, power);
+    enum sf_node_op op = SF_NODE_AND;
+    unsigned next;
+
+    while (left != 0 && (next = infix_power(p, &op)) >= power && next != 0) {
+        if (next == POWER_PREDICATE) {
+            left = parse_predicate(p, left);
+            if (left != 0 && at_predicate(p)) {
+                return fail_at(p, p->token, "comparisons do not chain: put parentheses around one");
+            }
+        } else {
+            advance(p);
+            left = over(p, op, left);
+            left = add_child(p, left, left == 0 ? 0 : parse(p, next + 1));
+        }
+    }
+    return left;
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+/* Slots in the order of their numbers, and the nodes that name them. */
+static bool settle_slots(struct parser *p)
+{
+    struct sf_expr *e = p->b->expr;
+    struct sf_slot *slots = sf_arena_calloc(&e->arena, e->slot_count + 1, sizeof(*slots));
+    uint32_t *numbers = sf_arena_calloc(&e->arena, e->slot_count + 1, sizeof(*numbers));
+    uint16_t place[SF_EXPR_NODES_MAX] = {0};
+
+    if (slots == NULL || numbers == NULL) {
+        p->b->nomem = true;
+        return false;
+    }
+    for (size_t i = 0; i < e->slot_count; i++) {
+        for (size_t k = 0; k < e->slot_count; k++) {
+            place[i] = (uint16_t)(place[i] + (p->slots[k].number < p->slots[i].number));
+        }
+        slots[place[i]] = p->slots[i];
+        numbers[place[i]] = p->slots[i].number;
+    }
+    for (uint16_t i = 1; i < p->b->node_count; i++) {
+        if (p->b->nodes[i].op == SF_NODE_FIELD && p->b->nodes[i].which == 1) {
+            p->b->nodes[i].slot = place[p->b->nodes[i].slot];
+        }
+    }
+    e->slots = slots;
+    e->numbers = numbers;
+    return true;
+}
+
+bool sf_expr_build_tree(struct sf_expr_build *b)
+{
+    struct sf_slice text = b->issues->source;
+    struct parser p = {.b = b};
+    struct sf_token whole = {.kind = SF_TOKEN_NAME};
+
+    b->node_count = 1;
+    if (text.size > SF_EXPR_TEXT_MAX) {
+        return fail_at(&p, whole, "the expression is longer than 4096 bytes") != 0;
+    }
+    if (!sf_utf8_is_valid(text) || (text.size > 0 && memchr(text.data, 0, text.size) != NULL)) {
+        sf_issues_error(b->issues, (struct sf_place){0}, SHEAF_E_EXPR_SYNTAX,
+                        "the expression is not UTF-8 text");
+        return false;
+    }
+    p.token = sf_expr_next_token(b->issues, 0);
+    b->expr->root = parse(&p, POWER_OR);
+    if (b->expr->root == 0) {
+        return false;
+    }
+    if (p.token.kind != SF_TOKEN_END) {
+        return expected(&p, "an operator or the end") != 0;
+    }
+    return settle_slots(&p);
+}
