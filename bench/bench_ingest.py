@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 FIELDS = """
       order_id:    {number: 1, type: string, required: true}
@@ -86,9 +87,9 @@ class Mesh:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def syncs(self):
-        out = subprocess.run(["curl", "-s", f"{self.url}/metrics"], text=True,
-                             capture_output=True).stdout
-        for line in out.splitlines():
+        with urllib.request.urlopen(f"{self.url}/metrics") as answer:
+            text = answer.read().decode()
+        for line in text.splitlines():
             if line.startswith("sheaf_store_syncs_total "):
                 return int(line.split()[1])
         return 0
