@@ -32,12 +32,33 @@ static void emit(struct compiler *c, struct sf_node *n);
 
 __int128 sf_wide_power(unsigned digits)
 {
-    __int128 power = 1;
+    static const int64_t powers[] = {
+        1,
+        10,
+        100,
+        1000,
+        10000,
+        100000,
+        1000000,
+        10000000,
+        100000000,
+        1000000000,
+        10000000000,
+        100000000000,
+        1000000000000,
+        10000000000000,
+        100000000000000,
+        1000000000000000,
+        10000000000000000,
+        100000000000000000,
+        1000000000000000000,
+    };
+    enum { LAST = SF_COUNT(powers) - 1 };
 
-    for (unsigned i = 0; i < digits; i++) {
-        power *= 10;
+    if (digits <= LAST) {
+        return powers[digits];
     }
-    return power;
+    return powers[LAST] * sf_wide_power(digits - LAST);
 }
 
 double sf_wide_to_double(__int128 value, unsigned scale)

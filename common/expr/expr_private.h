@@ -96,6 +96,7 @@ struct sf_slot {
     enum sf_type type;
     uint8_t precision;
     uint8_t scale;
+    int64_t limit; /* decimal: every value is below it, unscaled */
     const char *name;
 };
 

@@ -26,10 +26,8 @@ static bool read_varint(const struct sf_slot *s, struct sf_pb_reader *r, struct 
         return sf_date_in_range(value);
     }
     if (s->type == SF_TYPE_DECIMAL) {
-        __int128 limit = sf_wide_power(s->precision);
-
         ret->wide = value;
-        return value < limit && value > -limit;
+        return value < s->limit && value > -s->limit;
     }
     return true;
 }
@@ -96,6 +94,29 @@ static bool read_value(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_
            (s->type != SF_TYPE_UUID || ret->s.size == 16);
 }
 
+/* sf_pb_get_tag() with its usual case, a number below 16, in line. A wire type that is none is
+ * found by whoever reads or passes over the value. */
+static inline bool get_tag(struct sf_pb_reader *r, uint32_t *ret_number, enum sf_pb_wire *ret_wire)
+{
+    if (*r->p >= 8 && *r->p < 128) {
+        *ret_number = (uint32_t)*r->p >> 3;
+        *ret_wire = (enum sf_pb_wire)(*r->p++ & 7);
+        return true;
+    }
+    return sf_pb_get_tag(r, ret_number, ret_wire);
+}
+
+static inline bool skip(struct sf_pb_reader *r, enum sf_pb_wire wire)
+{
+    struct sf_slice bytes;
+    uint64_t value;
+
+    if (wire == SF_PB_BYTES) {
+        return sf_pb_get_bytes(r, &bytes);
+    }
+    return wire == SF_PB_VARINT ? sf_pb_get_varint(r, &value) : sf_pb_skip(r, wire);
+}
+
 bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_cell *ret)
 {
     struct sf_pb_reader r = sf_pb_reader_of(row);
@@ -106,7 +127,7 @@ bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_
     size_t i = 0;
 
     while (i < e->slot_count && !sf_pb_at_end(&r)) {
-        if (!sf_pb_get_tag(&r, &number, &wire) || number <= before) {
+        if (!get_tag(&r, &number, &wire) || number <= before) {
             return false;
         }
         before = number;
@@ -117,7 +138,7 @@ bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_
             return true;
         }
         if (slots[i].number != number) {
-            if (!sf_pb_skip(&r, wire)) {
+            if (!skip(&r, wire)) {
                 return false;
             }
         } else if (!read_value(&slots[i], wire, &r, &ret[i])) {

@@ -271,6 +271,7 @@ static uint16_t slot_of(struct parser *p, const struct sf_field *f)
                                        .type = f->type,
                                        .precision = f->precision,
                                        .scale = f->scale,
+                                       .limit = (int64_t)sf_wide_power(f->precision),
                                        .name = sf_arena_strdup(&e->arena, f->name)};
         p->b->nomem |= p->slots[i].name == NULL;
         e->slot_count++;

@@ -265,6 +265,8 @@ static void test_numbers_meet_in_the_wider_type(void **state)
         "true",
         "amount / 4 = 3.125",
         "true",
+        "537666554764512.283 = 537666554764512.3125e0",
+        "true",
         "-amount = -12.5",
         "true",
         "-i % 4 = -3",
