@@ -94,60 +94,85 @@ static bool read_value(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_
            (s->type != SF_TYPE_UUID || ret->s.size == 16);
 }
 
-/* sf_pb_get_tag() with its usual case, a number below 16, in line. A wire type that is none is
- * found by whoever reads or passes over the value. */
-static inline bool get_tag(struct sf_pb_reader *r, uint32_t *ret_number, enum sf_pb_wire *ret_wire)
+/*
+ * The walk keeps its place in a register: it is given and returned by value, NULL when the bytes
+ * are no row. What is short, as nearly everything is, is done in line; the rest by
+ * common/wire/pbwire.h.
+ */
+static const uint8_t *skip_any(const uint8_t *p, const uint8_t *end, enum sf_pb_wire wire)
 {
-    if (*r->p >= 8 && *r->p < 128) {
-        *ret_number = (uint32_t)*r->p >> 3;
-        *ret_wire = (enum sf_pb_wire)(*r->p++ & 7);
-        return true;
-    }
-    return sf_pb_get_tag(r, ret_number, ret_wire);
+    struct sf_pb_reader r = {.p = p, .end = end};
+
+    return sf_pb_skip(&r, wire) ? r.p : NULL;
 }
 
-static inline bool skip(struct sf_pb_reader *r, enum sf_pb_wire wire)
+static inline const uint8_t *skip(const uint8_t *p, const uint8_t *end, enum sf_pb_wire wire)
 {
-    struct sf_slice bytes;
-    uint64_t value;
-
-    if (wire == SF_PB_BYTES) {
-        return sf_pb_get_bytes(r, &bytes);
+    if (p < end && *p < 128) {
+        if (wire == SF_PB_VARINT) {
+            return p + 1;
+        }
+        if (wire == SF_PB_BYTES && *p < end - p) {
+            return p + 1 + *p;
+        }
     }
-    return wire == SF_PB_VARINT ? sf_pb_get_varint(r, &value) : sf_pb_skip(r, wire);
+    return skip_any(p, end, wire);
+}
+
+static const uint8_t *get_long_tag(const uint8_t *p, const uint8_t *end, uint32_t *ret_tag)
+{
+    struct sf_pb_reader r = {.p = p, .end = end};
+    uint32_t number;
+    enum sf_pb_wire wire;
+
+    if (!sf_pb_get_tag(&r, &number, &wire)) {
+        return NULL;
+    }
+    *ret_tag = sf_pb_tag(number, wire);
+    return r.p;
+}
+
+static const uint8_t *read_slot(const struct sf_slot *s, enum sf_pb_wire wire, const uint8_t *p,
+                                const uint8_t *end, struct sf_cell *ret)
+{
+    struct sf_pb_reader r = {.p = p, .end = end};
+
+    return read_value(s, wire, &r, ret) ? r.p : NULL;
 }
 
 bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_cell *ret)
 {
-    struct sf_pb_reader r = sf_pb_reader_of(row);
+    const uint8_t *p = row.data;
+    const uint8_t *end = row.size == 0 ? p : p + row.size;
     const struct sf_slot *slots = e->slots;
+    size_t count = e->slot_count;
     uint32_t before = 0;
-    uint32_t number;
-    enum sf_pb_wire wire;
     size_t i = 0;
 
-    while (i < e->slot_count && !sf_pb_at_end(&r)) {
-        if (!get_tag(&r, &number, &wire) || number <= before) {
+    while (i < count && p != end) {
+        uint32_t tag = *p;
+        enum sf_pb_wire wire;
+
+        p = tag >= 8 && tag < 128 ? p + 1 : get_long_tag(p, end, &tag);
+        if (p == NULL || tag >> 3 <= before) {
             return false;
         }
-        before = number;
-        while (i < e->slot_count && slots[i].number < number) {
+        before = tag >> 3;
+        wire = (enum sf_pb_wire)(tag & 7); /* one that is none neither reads nor skips */
+        while (i < count && slots[i].number < before) {
             ret[i++].null = true;
         }
-        if (i == e->slot_count) {
-            return true;
-        }
-        if (slots[i].number != number) {
-            if (!skip(&r, wire)) {
-                return false;
-            }
-        } else if (!read_value(&slots[i], wire, &r, &ret[i])) {
-            return false;
-        } else {
+        if (i < count && slots[i].number == before) {
+            p = read_slot(&slots[i], wire, p, end, &ret[i]);
             i++;
+        } else if (i < count) {
+            p = skip(p, end, wire);
+        }
+        if (p == NULL) {
+            return false;
         }
     }
-    while (i < e->slot_count) {
+    while (i < count) {
         ret[i++].null = true;
     }
     return true;
