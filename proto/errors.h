@@ -41,7 +41,7 @@
     X(RECORD_TOO_LARGE, 208, 422, 3, "record is too large or too deep",                            \
       "stay under 256 KiB per row and 1 KiB per key")                                              \
     X(BAD_ENVELOPE, 209, 422, 3, "operation not allowed",                                          \
-      "use upsert or delete on state tables, plain rows on event tables")                          \
+      "use upsert, patch or delete on state tables, plain rows on event tables")                   \
     X(UNSUPPORTED_MEDIA, 210, 415, 2, "content type or encoding is not supported",                 \
       "send NDJSON, JSON or CSV; plain, gzip or zstd")                                             \
     X(BAD_REQUEST, 301, 400, 2, "the request is malformed", "see the parameter named")             \

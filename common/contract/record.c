@@ -178,20 +178,24 @@ static bool mark_seen(struct sf_record_reader *r, size_t field, struct sf_verdic
     return true;
 }
 
+static void fill_default(const struct sf_record_reader *r, size_t field, struct sf_value *ret,
+                         struct sf_verdict *v)
+{
+    const struct sf_field *f = &r->table->fields[field];
+
+    *ret = f->default_value;
+    if (r->plans[field].must && !ret->present) {
+        sf_verdict_add(v, SHEAF_E_FIELD_MISSING, (int32_t)field, "'%s' is missing", f->name);
+    }
+}
+
 /* Defaults, and what is missing. A value that was refused counts as there: one error is enough. */
 void sf_record_fill_absent(struct sf_record_reader *r, struct sf_value *values,
                            struct sf_verdict *v)
 {
-    const struct sf_table *t = r->table;
-
-    for (size_t i = 0; i < t->field_count; i++) {
-        if (r->seen[i] == r->record && values[i].present) {
-            continue;
-        }
-        values[i] = t->fields[i].default_value;
-        if (r->plans[i].must && !values[i].present) {
-            sf_verdict_add(v, SHEAF_E_FIELD_MISSING, (int32_t)i, "'%s' is missing",
-                           t->fields[i].name);
+    for (size_t i = 0; i < r->table->field_count; i++) {
+        if (r->seen[i] != r->record || !values[i].present) {
+            fill_default(r, i, &values[i], v);
         }
     }
 }
@@ -312,6 +316,24 @@ enum sf_code sf_record_from_json_value(struct sf_record_reader *r, const struct 
     if (is_flat_object(row, verdict)) {
         read_members(r, row, /* only_key= */ false, values, verdict);
         sf_record_fill_absent(r, values, verdict);
+    }
+    return sf_record_end(r, err);
+}
+
+enum sf_code sf_record_patch_from_json_value(struct sf_record_reader *r, const struct sf_json *row,
+                                             const struct sf_value *old, struct sf_value *values,
+                                             struct sf_verdict *verdict, struct sf_error *err)
+{
+    sf_record_begin(r, verdict);
+    if (is_flat_object(row, verdict)) {
+        read_members(r, row, /* only_key= */ false, values, verdict);
+        for (size_t i = 0; i < r->table->field_count; i++) {
+            if (r->seen[i] != r->record) {
+                values[i] = old[i];
+            } else if (!values[i].present) {
+                fill_default(r, i, &values[i], verdict);
+            }
+        }
     }
     return sf_record_end(r, err);
 }

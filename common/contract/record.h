@@ -86,6 +86,16 @@ enum sf_code sf_record_key_from_json_value(struct sf_record_reader *r, const str
                                            struct sf_error *err) SF_MUST_CHECK;
 
 /*
+ * A row with some fields changed: @row has the fields to change, null for those to clear; all
+ * others are as in @old, which outlives @values. Fields that are given are checked as in a whole
+ * row.
+ */
+enum sf_code sf_record_patch_from_json_value(struct sf_record_reader *r, const struct sf_json *row,
+                                             const struct sf_value *old, struct sf_value *values,
+                                             struct sf_verdict *verdict,
+                                             struct sf_error *err) SF_MUST_CHECK;
+
+/*
  * What a field wants, for values that sf_value_parse() refused: "must be a whole number", "does not
  * fit int32". Static storage, or @scratch.
  */

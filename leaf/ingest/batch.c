@@ -13,6 +13,8 @@ struct batch_reader {
     struct sf_json_reader json; /* of envelopes */
     struct sf_csv csv;
     struct sf_value *values; /* one per field */
+    struct sf_value *old;    /* what a patch changes; over old_row */
+    struct sf_buf old_row;
     struct sf_buf row;
     struct sf_buf key;
 };
@@ -23,6 +25,7 @@ struct record {
     uint64_t line;
     enum store_op op;
     uint64_t expect_seq;
+    bool is_read; /* expect_seq is what was found */
     struct sf_verdict verdict;
 };
 
@@ -36,7 +39,8 @@ void batch_done(struct batch *b)
 {
     sf_arena_done(&b->arena);
     sf_free(b->changes);
-    sf_free(b->lines);
+    sf_free(b->places);
+    sf_map_done(&b->by_key);
     sf_free(b->rejects);
     *b = (struct batch){0};
 }
@@ -52,7 +56,8 @@ enum sf_code batch_reader_new(const struct sf_table *table, struct batch_reader 
     }
     r->table = table;
     r->values = sf_calloc(table->field_count, sizeof(*r->values));
-    if (r->values == NULL) {
+    r->old = sf_calloc(table->field_count, sizeof(*r->old));
+    if (r->values == NULL || r->old == NULL) {
         return SF_RAISE(err, SF_NOMEM, "record reader");
     }
     code = sf_record_reader_new(table, &r->records, err);
@@ -73,6 +78,8 @@ void batch_reader_free(struct batch_reader *r)
     sf_csv_done(&r->csv);
     sf_buf_done(&r->row);
     sf_buf_done(&r->key);
+    sf_buf_done(&r->old_row);
+    sf_free(r->old);
     sf_free(r->values);
     sf_free(r);
 }
@@ -193,15 +200,15 @@ static enum sf_code encode(struct batch_reader *r, struct record *rec, struct sf
 }
 
 /* Where the next change stood, for those who must say so. */
-static enum sf_code note_line(struct batch *b, uint64_t line, struct sf_error *err)
+static enum sf_code note_place(struct batch *b, const struct record *rec, struct sf_error *err)
 {
-    void *array = b->lines;
+    void *array = b->places;
     enum sf_code code =
-        make_room(&array, b->change_count, &b->line_capacity, sizeof(*b->lines), err);
+        make_room(&array, b->change_count, &b->place_capacity, sizeof(*b->places), err);
 
-    b->lines = array;
+    b->places = array;
     if (code == SF_OK) {
-        b->lines[b->change_count] = line;
+        b->places[b->change_count] = (struct batch_place){rec->line, rec->is_read};
     }
     return code;
 }
@@ -216,7 +223,7 @@ static enum sf_code add_change(const struct batch_reader *r, const struct batch_
     code = make_room(&array, b->change_count, &b->change_capacity, sizeof(*b->changes), err);
     b->changes = array;
     if (code == SF_OK && spec->has_envelope) {
-        code = note_line(b, rec->line, err);
+        code = note_place(b, rec, err);
     }
     if (code != SF_OK) {
         return code;
@@ -264,16 +271,101 @@ static bool read_expectation(const struct batch_reader *r, const struct sf_json 
            (r->table->kind == SF_TABLE_STATE && sf_json_as_uint(v, ret) && *ret != STORE_ANY);
 }
 
-/* {"op":"upsert|delete","row":{...},"expected_seq":N} */
-static enum sf_code read_envelope(struct batch_reader *r, struct record *rec, struct sf_error *err)
+/* --- patches ---------------------------------------------------------------------------------- */
+
+/* Makes the changes so far findable by key; the newest of a key counts. */
+static enum sf_code map_changes(struct batch *b, struct sf_error *err)
+{
+    for (; b->mapped_count < b->change_count; b->mapped_count++) {
+        size_t *number = sf_arena_alloc(&b->arena, sizeof(*number));
+
+        if (number == NULL) {
+            return no_room(b, err);
+        }
+        *number = b->mapped_count;
+        if (sf_map_put(&b->by_key, b->changes[*number].key, number) != SF_OK) {
+            return SF_RAISE(err, SF_NOMEM, "batch");
+        }
+    }
+    return SF_OK;
+}
+
+/* The row that a patch of the key in r->key is made on: of this request, or the store's. */
+static enum sf_code find_old(struct batch_reader *r, const struct batch_spec *spec, struct batch *b,
+                             struct record *rec, struct sf_slice *ret, bool *found,
+                             struct sf_error *err)
+{
+    const size_t *number;
+    uint64_t seq = 0;
+    enum sf_code code = map_changes(b, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    number = sf_map_find(&b->by_key, sf_buf_view(&r->key));
+    if (number != NULL) {
+        *ret = b->changes[*number].row;
+        *found = b->changes[*number].op == STORE_UPSERT;
+        return SF_OK;
+    }
+    code = spec->rows->find(spec->rows->data, sf_buf_view(&r->key), &r->old_row, ret, &seq, found,
+                            err);
+    if (code != SF_OK) {
+        return code;
+    }
+    seq = *found ? seq : 0;
+    if (rec->expect_seq != STORE_ANY && rec->expect_seq != seq) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_NOT_EXPECTED,
+                          "the row of record %llu is at seq %llu, not at %llu",
+                          (unsigned long long)rec->line, (unsigned long long)seq,
+                          (unsigned long long)rec->expect_seq);
+    }
+    rec->is_read = rec->expect_seq == STORE_ANY;
+    rec->expect_seq = seq;
+    return SF_OK;
+}
+
+/* Makes the whole row of a patch: of what is there and of what is given. */
+static enum sf_code read_patch(struct batch_reader *r, const struct batch_spec *spec,
+                               const struct sf_json *row, struct record *rec, struct batch *b,
+                               struct sf_error *err)
+{
+    struct sf_slice old;
+    bool found = false;
+    enum sf_code code =
+        sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
+
+    if (code == SF_OK && rec->verdict.found == 0) {
+        sf_buf_clear(&r->key);
+        code = as_violation(key_encode(r->table, r->values, &r->key, err), err, &rec->verdict);
+    }
+    if (code != SF_OK || rec->verdict.found != 0) {
+        return code;
+    }
+    code = find_old(r, spec, b, rec, &old, &found, err);
+    if (code == SF_OK && !found) {
+        sf_verdict_add(&rec->verdict, SHEAF_E_ROW_ABSENT, -1, "there is no row to patch");
+        return SF_OK;
+    }
+    if (code == SF_OK) {
+        code = row_decode(r->table, old, r->old, err);
+    }
+    return code == SF_OK ? sf_record_patch_from_json_value(r->records, row, r->old, r->values,
+                                                           &rec->verdict, err)
+                         : code;
+}
+
+/* --- envelopes -------------------------------------------------------------------------------- */
+
+/* {"op":"upsert|patch|delete","row":{...},"expected_seq":N}: the row of it, checked as far as that
+ * goes, or NULL with a verdict. */
+static enum sf_code open_envelope(struct batch_reader *r, struct record *rec, const char **ret_op,
+                                  const struct sf_json **ret_row, struct sf_error *err)
 {
     static const char *const names[] = {"op", "row", "expected_seq", NULL};
     const struct sf_json *envelope;
-    const struct sf_json *row;
-    const char *op = "";
-    enum sf_code code;
+    enum sf_code code = sf_json_read(&r->json, rec->raw, &envelope, err);
 
-    code = sf_json_read(&r->json, rec->raw, &envelope, err);
     if (code == SF_INVALID) {
         sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_INVALID, -1, "not JSON: %s", err->text);
         return SF_OK;
@@ -281,30 +373,46 @@ static enum sf_code read_envelope(struct batch_reader *r, struct record *rec, st
     if (code != SF_OK) {
         return code;
     }
-    row = sf_json_get(envelope, "row");
     if (sf_json_check_names(envelope, names, NULL) != SF_OK ||
-        !sf_json_as_text(sf_json_get(envelope, "op"), &op) || sf_json_kind(row) != SF_JSON_OBJECT) {
+        !sf_json_as_text(sf_json_get(envelope, "op"), ret_op) ||
+        sf_json_kind(sf_json_get(envelope, "row")) != SF_JSON_OBJECT) {
         sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
-                       "must be {\"op\":\"upsert|delete\",\"row\":{...}}");
-        return SF_OK;
-    }
-    if (!read_expectation(r, envelope, &rec->expect_seq)) {
+                       "must be {\"op\":\"upsert|patch|delete\",\"row\":{...}}");
+    } else if (!read_expectation(r, envelope, &rec->expect_seq)) {
         sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
                        r->table->kind == SF_TABLE_STATE
                            ? "expected_seq must be a whole number from 0 on"
                            : "an event table takes no expected_seq");
-        return SF_OK;
+    } else {
+        *ret_row = sf_json_get(envelope, "row");
+    }
+    return SF_OK;
+}
+
+static enum sf_code read_envelope(struct batch_reader *r, const struct batch_spec *spec,
+                                  struct record *rec, struct batch *b, struct sf_error *err)
+{
+    const bool is_state = r->table->kind == SF_TABLE_STATE;
+    const struct sf_json *row = NULL;
+    const char *op = "";
+    enum sf_code code = open_envelope(r, rec, &op, &row, err);
+
+    if (code != SF_OK || row == NULL) {
+        return code;
     }
     if (strcmp(op, "upsert") == 0) {
         return sf_record_from_json_value(r->records, row, r->values, &rec->verdict, err);
     }
-    if (strcmp(op, "delete") == 0 && r->table->kind == SF_TABLE_STATE) {
+    if (strcmp(op, "patch") == 0 && is_state) {
+        return read_patch(r, spec, row, rec, b, err);
+    }
+    if (strcmp(op, "delete") == 0 && is_state) {
         rec->op = STORE_DELETE;
         return sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
     }
     sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
-                   r->table->kind == SF_TABLE_STATE ? "op must be upsert or delete"
-                                                    : "an event table takes op upsert only");
+                   is_state ? "op must be upsert, patch or delete"
+                            : "an event table takes op upsert only");
     return SF_OK;
 }
 
@@ -343,7 +451,7 @@ static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *s
             return code == SF_ABSENT ? SF_OK : code;
         }
         code = spec->has_envelope
-                   ? read_envelope(r, &rec, err)
+                   ? read_envelope(r, spec, &rec, b, err)
                    : sf_record_from_json(r->records, rec.raw, r->values, &rec.verdict, err);
         if (code == SF_OK) {
             code = finish(r, spec, &rec, b, err);

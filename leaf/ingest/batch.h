@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "common/base/map.h"
 #include "common/contract/record.h"
 #include "leaf/store/store.h"
 
@@ -21,13 +22,25 @@ enum batch_format {
     BATCH_JSON, /* an array of objects, or one object; records are named by index, from 1 */
 };
 
+/*
+ * Where patches find the row they change. @ret_seq is of the row, or of its delete, or 0; the bytes
+ * go into @bytes, and *ret over them. May block.
+ */
+struct batch_rows {
+    enum sf_code (*find)(void *data, struct sf_slice key, struct sf_buf *bytes,
+                         struct sf_slice *ret, uint64_t *ret_seq, bool *found,
+                         struct sf_error *err);
+    void *data;
+};
+
 /* What a request says about its records. */
 struct batch_spec {
     const struct sf_table *table;
     uint32_t contract_id;
     enum batch_format format;
-    /* NDJSON and JSON: {"op":"upsert|delete","row":{...},"expected_seq":N} */
+    /* NDJSON and JSON: {"op":"upsert|patch|delete","row":{...},"expected_seq":N} */
     bool has_envelope;
+    const struct batch_rows *rows; /* with an envelope */
 };
 
 struct batch_error {
@@ -35,13 +48,21 @@ struct batch_error {
     struct sf_violation violation;
 };
 
+/* Of a change that came in an envelope. */
+struct batch_place {
+    uint64_t line; /* or index */
+    bool is_read;  /* expect_seq is what a patch was made on, not what the request says */
+};
+
 struct batch {
     struct sf_arena arena; /* owns keys, rows, raw text */
     struct store_change *changes;
     size_t change_count;
     size_t change_capacity;
-    uint64_t *lines; /* with an envelope: line or index of each change */
-    size_t line_capacity;
+    struct batch_place *places; /* with an envelope: of each change */
+    size_t place_capacity;
+    struct sf_map by_key; /* of changes that a patch may build on: to their number */
+    size_t mapped_count;
     struct store_reject *rejects;
     size_t reject_count;
     size_t reject_capacity;
@@ -68,6 +89,7 @@ const struct sf_table *batch_reader_table(const struct batch_reader *r);
  *   SF_INVALID   E0201, E0203, E0206: it cannot be split into records, or its CSV header does not
  *                fit; nothing of it counts
  *   SF_BUSY      E0603: more than BATCH_BYTES_MAX
+ *   SF_CONFLICT  E0312: the row of a patch is not at its expected_seq
  *   SF_NOMEM
  */
 enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,

@@ -13,15 +13,19 @@
  *      |  work done        ^  |                                            ^
  *      +-------------------+  +-- refused, replayed, nothing to store -----+
  *
+ *      ^                          |
+ *      +-------- OVERTAKEN <------+  a row that is patched changed meanwhile, PATCH_READS_MAX times
+ *
  * op_step() decides; callbacks note what they were told and call it.
  */
-enum op_state { READING, READ, COMMITTING, DONE };
+enum op_state { READING, READ, COMMITTING, OVERTAKEN, DONE };
 
 enum {
     BYTES_MAX = 256 * 1024 * 1024,
     INLINE_BYTES = 16 * 1024,
     INFLATED_MAX = 64 * 1024 * 1024,
     READERS_MAX = 32,
+    PATCH_READS_MAX = 8, /* of one request, when others change the rows that it patches */
 };
 
 struct op {
@@ -47,6 +51,9 @@ struct op {
     /* While READING on a query thread these belong to it. */
     struct batch_reader *reader;
     struct batch batch;
+    struct store_snapshot *snapshot; /* while reading; made by the first patch */
+    struct batch_rows rows;
+    unsigned reads;
     struct sf_buf errors; /* as answers have them */
     uint8_t hash[SF_HASH256_SIZE];
     struct sf_buf idem_value; /* found, or to be put */
@@ -261,6 +268,28 @@ static enum sf_code look_up(struct op *op)
 
 /* --- reading: query thread, or the loop for small bodies -------------------------------------- */
 
+/* struct batch_rows: the row as of one snapshot for the whole request. */
+static enum sf_code find_row(void *data, struct sf_slice key, struct sf_buf *bytes,
+                             struct sf_slice *ret, uint64_t *ret_seq, bool *found,
+                             struct sf_error *err)
+{
+    struct op *op = data;
+    struct store_row row;
+    enum sf_code code = SF_OK;
+
+    if (op->snapshot == NULL) {
+        code = store_snapshot_new(op->in->store, &op->snapshot, err);
+    }
+    if (code == SF_OK) {
+        code = store_get(op->snapshot, op->table->lane, key, bytes, &row, found, err);
+    }
+    if (code == SF_OK) {
+        *ret = row.row;
+        *ret_seq = row.seq;
+    }
+    return code;
+}
+
 static enum sf_code read_body(struct op *op)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf inflated = {0};
@@ -273,6 +302,7 @@ static enum sf_code read_body(struct op *op)
     }
     if (code == SF_OK) {
         code = batch_read(op->reader, &op->spec, text, &op->batch, &op->error);
+        store_snapshot_free(SF_TAKE(op->snapshot));
     }
     if (code == SF_OK) {
         batch_write_errors(&op->batch, &op->spec, &op->errors);
@@ -316,7 +346,7 @@ static void explain_conflict(struct op *op)
     if (lw->unmet < lw->change_count) {
         (void)SF_RAISE_E(&op->error, SF_CONFLICT, SHEAF_E_NOT_EXPECTED,
                          "the row of record %llu is at seq %llu, not at %llu",
-                         (unsigned long long)op->batch.lines[lw->unmet], found,
+                         (unsigned long long)op->batch.places[lw->unmet].line, found,
                          (unsigned long long)lw->changes[lw->unmet].expect_seq);
     } else {
         (void)SF_RAISE_E(
@@ -326,19 +356,45 @@ static void explain_conflict(struct op *op)
     }
 }
 
+/* Whether what did not hold is a row as a patch read it, not as the request expects it. */
+static bool is_overtaken(const struct op *op)
+{
+    const struct store_lane_write *lw = &op->lane_write;
+
+    return lw->unmet < lw->change_count && op->batch.places[lw->unmet].is_read;
+}
+
 static void written(struct store_write *w, const struct sf_error *err)
 {
     struct op *op = w->data;
 
+    op->state = DONE;
     if (err != NULL) {
         op->code = err->code;
         op->error = *err;
-        if (err->code == SF_CONFLICT) {
+        if (err->code == SF_CONFLICT && is_overtaken(op)) {
+            op->state = OVERTAKEN;
+        } else if (err->code == SF_CONFLICT) {
             explain_conflict(op);
         }
     }
-    op->state = DONE;
     op_step(op);
+}
+
+/* OVERTAKEN: starts over with the rows as they are now. Returns whether it waits. */
+static bool read_again(struct op *op)
+{
+    if (op->reads == PATCH_READS_MAX) {
+        op->code = SF_RAISE_E(&op->error, SF_BUSY, SHEAF_E_BUSY,
+                              "a row to patch was changed by others %d times", PATCH_READS_MAX);
+        return false;
+    }
+    op->reads++;
+    batch_done(&op->batch);
+    batch_init(&op->batch);
+    sf_buf_clear(&op->errors);
+    sf_rt_work(op->in->rt, &op->work);
+    return true;
 }
 
 /* Fills in the put of the answer. */
@@ -476,7 +532,12 @@ static void op_step(struct op *op)
             break;
         }
         op->state = DONE;
-        __attribute__((fallthrough));
+        op_step(op);
+        break;
+    case OVERTAKEN:
+        op->state = read_again(op) ? READING : DONE;
+        op_step(op);
+        break;
     case DONE:
         answer(op);
         op_free(op);
@@ -544,6 +605,9 @@ static enum sf_code op_new(struct ingest *in, struct ingest_request *r, struct o
         .format = r->format,
         .has_envelope = r->has_envelope,
     };
+    op->rows = (struct batch_rows){.find = find_row, .data = op};
+    op->spec.rows = &op->rows;
+    op->reads = 1;
     op->on_invalid = r->on_invalid;
     op->coding = r->coding;
     op->expect = r->expect;
@@ -556,7 +620,7 @@ static enum sf_code op_new(struct ingest *in, struct ingest_request *r, struct o
 /* Off the loop: what is large, may become so, or asks the disk. */
 static bool is_small(const struct op *op)
 {
-    return op->coding == SF_CODING_IDENTITY && op->idem_key.size == 0 &&
+    return op->coding == SF_CODING_IDENTITY && op->idem_key.size == 0 && !op->spec.has_envelope &&
            op->body.size <= op->in->inline_bytes;
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Ways into a leaf: forms of a body and what they are told, against running processes."""
+import concurrent.futures
 import gzip
 import json
 import subprocess
@@ -129,6 +130,26 @@ def test_expectations(m):
     assert [r["order_id"] for r in rows(m) if r["order_id"] < "F" and r["order_id"] > "E"] == ["E2", "E3"]
 
 
+def test_patch(m):
+    """Patches change the fields they name; ten senders at once lose nothing"""
+    assert post(m, '{"order_id":"P","amount":1,"note":"n"}\n').status == 200
+    patch = '{"op":"patch","row":{"order_id":"P","amount":%d}}\n'
+    answer = post(m, patch % 2, query="?envelope=change")
+    assert answer.status == 200 and answer.json()["accepted"] == 1, answer
+    answer = post(m, '{"op":"patch","row":{"order_id":"nobody"}}\n', query="?envelope=change")
+    assert [e["code"] for e in answer.json()["errors"]] == ["SHEAF-E0305"], answer
+    before = post(m, "").json()["last_seq"]
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        field = '{"op":"patch","row":{"order_id":"P","%s":%s}}\n'
+        bodies = [field % (("note", f'"{i}"') if i % 2 else ("amount", i)) for i in range(20)]
+        statuses = list(pool.map(lambda b: post(m, b, query="?envelope=change").status, bodies))
+    assert set(statuses) <= {200, 429} and 200 in statuses, statuses
+    row = next(r for r in rows(m) if r["order_id"] == "P")
+    assert post(m, "").json()["last_seq"] == before + statuses.count(200)
+    sent = {str(i) for i in range(20) if statuses[i] == 200}
+    assert row["note"] in sent | {"n"} and row["amount"].removesuffix(".00") in sent | {"2"}, row
+
+
 def test_nats(m):
     """in.<product>.<table>.v<major> takes the bodies of HTTP, and answers and refuses as HTTP does"""
     leaf = m.leaves["sales"]
@@ -175,7 +196,7 @@ def test_nats_req(m):
 
 
 TESTS = [test_contract_stands, test_json, test_compressed, test_idempotency, test_expectations,
-         test_nats, test_nats_req]
+         test_patch, test_nats, test_nats_req]
 
 if __name__ == "__main__":
     sys.exit(fixture.run(TESTS, ["sales"]))

@@ -253,8 +253,8 @@ static void envelopes_may_say_where_the_row_must_be(void **state)
               "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":7}\n\n"
               "{\"expected_seq\":7,\"op\":\"delete\",\"row\":{\"id\":\"b\"}}\n");
     assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,,,,,,,,,,,,none\n- {\"id\":\"b\"}\n");
-    assert_int_equal(f.batch.lines[0], 1);
-    assert_int_equal(f.batch.lines[1], 3);
+    assert_int_equal(f.batch.places[0].line, 1);
+    assert_int_equal(f.batch.places[1].line, 3);
     f.expect_seq = 0;
     read_text(&f, envelope, "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"expected_seq\":0}\n");
     assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,,,,,,,,,,,,none\n");
@@ -417,7 +417,7 @@ static void bad_envelopes_are_rejected_one_by_one(void **state)
 
     setup(&f);
     read_text(&f, envelope,
-              "{\"op\":\"patch\",\"row\":{\"id\":\"a\"}}\n"
+              "{\"op\":\"insert\",\"row\":{\"id\":\"a\"}}\n"
               "{\"op\":\"upsert\"}\n"
               "{\"row\":{\"id\":\"a\"}}\n"
               "{\"op\":\"upsert\",\"row\":[]}\n"
@@ -428,7 +428,7 @@ static void bad_envelopes_are_rejected_one_by_one(void **state)
               "{\"op\":\"delete\",\"row\":{\"qty\":1}}\n"
               "{\"op\":\"upsert\",\"row\":{\"id\":\"ok\"}}\n");
     assert_int_equal(f.code, SF_OK);
-    assert_string_equal(rejects(&f), "1 209  [{\"op\":\"patch\",\"row\":{\"id\":\"a\"}}]\n"
+    assert_string_equal(rejects(&f), "1 209  [{\"op\":\"insert\",\"row\":{\"id\":\"a\"}}]\n"
                                      "2 209  [{\"op\":\"upsert\"}]\n"
                                      "3 209  [{\"row\":{\"id\":\"a\"}}]\n"
                                      "4 209  [{\"op\":\"upsert\",\"row\":[]}]\n"
@@ -437,7 +437,7 @@ static void bad_envelopes_are_rejected_one_by_one(void **state)
                                      "7 209  [7]\n"
                                      "8 202  [{\"op\"]\n"
                                      "9 206 id [{\"op\":\"delete\",\"row\":{\"qty\":1}}]\n");
-    assert_string_equal(f.batch.errors[0].violation.text, "op must be upsert or delete");
+    assert_string_equal(f.batch.errors[0].violation.text, "op must be upsert, patch or delete");
     assert_int_equal(f.batch.change_count, 1);
 
     events.table = f.clicks;

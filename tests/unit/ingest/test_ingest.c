@@ -357,7 +357,7 @@ static void a_full_disk_says_so_and_is_over_when_there_is_room(void **state)
 }
 
 /* True when no allocation was left to fail. */
-static bool one_fault(long n, const char *key)
+static bool one_fault(long n, const char *key, const char *body)
 {
     struct request r = {0};
     struct fixture f;
@@ -369,7 +369,8 @@ static bool one_fault(long n, const char *key)
     r.f = &f;
     r.request.table = f.orders;
     r.request.idempotency_key = key;
-    sf_buf_text(&r.request.body, "{\"order_id\":\"1\"}\n{\"order_id\":1}\n");
+    r.request.has_envelope = strstr(body, "\"op\"") != NULL;
+    sf_buf_text(&r.request.body, body);
     sf_alloc_fail_after(n, false);
     r.code = ingest_start(f.ingest, &r.request, on_answer, &r, &r.refused);
     r.started = true;
@@ -392,10 +393,16 @@ static bool one_fault(long n, const char *key)
 
 static void out_of_memory_is_refused_or_answered_and_stores_all_or_nothing(void **state)
 {
+    static const char rows[] = "{\"order_id\":\"1\"}\n{\"order_id\":1}\n";
+    static const char patches[] = "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"}}\n"
+                                  "{\"op\":\"patch\",\"row\":{\"order_id\":\"2\"}}\n";
     (void)state;
-    for (long n = 0; !one_fault(n, NULL); n++) {
+
+    for (long n = 0; !one_fault(n, NULL, rows); n++) {
     }
-    for (long n = 0; !one_fault(n, "K-1"); n++) {
+    for (long n = 0; !one_fault(n, "K-1", rows); n++) {
+    }
+    for (long n = 0; !one_fault(n, NULL, patches); n++) {
     }
 }
 

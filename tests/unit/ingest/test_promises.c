@@ -1,5 +1,9 @@
 #include "tests/lib/cmocka.h"
 
+#include <stdio.h>
+
+#include "leaf/rowcodec/row.h"
+#include "leaf/store/read.h"
 #include "proto/errors.h"
 #include "tests/unit/ingest/fixture.h"
 
@@ -277,6 +281,197 @@ static void a_row_that_is_not_where_it_was_expected_stops_the_request(void **sta
     teardown(&f);
 }
 
+/* --- patches ---------------------------------------------------------------------------------- */
+
+/* The row of a key of orders as CSV: order_id, amount, note, email, token. */
+static const char *row_of(struct fixture *f, const char *id, struct sf_buf *out)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
+    SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    SF_CLEANUP(sf_buf_done) struct sf_buf key = {0};
+    const struct row_view_options all = {0};
+    struct store_row row;
+    bool found = false;
+
+    sf_buf_text(&key, id);
+    sf_buf_append(&key, "\0", 2);
+    sf_buf_clear(out);
+    assert_int_equal(row_view_build(f->orders->contract, &all, &view, NULL), SF_OK);
+    assert_int_equal(store_snapshot_new(f->w.stores.store, &snapshot, NULL), SF_OK);
+    assert_int_equal(
+        store_get(snapshot, f->orders->lane, sf_buf_view(&key), &bytes, &row, &found, NULL), SF_OK);
+    if (found) {
+        assert_int_equal(row_render_csv(view, row.row, out, NULL), SF_OK);
+    }
+    return found ? sf_buf_cstr(out) : "absent";
+}
+
+static void change(struct request *r, struct fixture *f, const char *lines)
+{
+    *r = (struct request){.request.has_envelope = true};
+    run(r, f, f->orders, lines);
+}
+
+static void a_patch_changes_what_it_names_and_keeps_the_rest(void **state)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    struct request r;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    change(&r, &f,
+           "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\",\"amount\":\"1.50\",\"note\":\"n\"}}\n");
+    change(&r, &f,
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"email\":\"a@b.no\",\"note\":null}}\n");
+    assert_true(r.ok);
+    assert_result(&r, 2, 2, 1, 0);
+    assert_string_equal(row_of(&f, "1", &out), "1,1.50,,a@b.no,\n");
+    /* Within one request a patch sees what stands before it. */
+    change(&r, &f,
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":\"x\"}}\n"
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"amount\":\"2\"}}\n"
+           "{\"op\":\"upsert\",\"row\":{\"order_id\":\"2\",\"note\":\"new\"}}\n"
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"2\",\"amount\":\"3\"}}\n");
+    assert_true(r.ok);
+    assert_result(&r, 3, 6, 4, 0);
+    assert_string_equal(row_of(&f, "1", &out), "1,2.00,x,a@b.no,\n");
+    assert_string_equal(row_of(&f, "2", &out), "2,3.00,new,,\n");
+    teardown(&f);
+}
+
+static void a_patch_without_a_row_or_with_a_bad_value_goes_to_quarantine(void **state)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    struct request r;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    change(&r, &f,
+           "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\",\"note\":\"n\"}}\n"
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"9\",\"note\":\"x\"}}\n"
+           "{\"op\":\"patch\",\"row\":{\"note\":\"x\"}}\n"
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":7}}\n"
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"nothing\":7}}\n"
+           "{\"op\":\"delete\",\"row\":{\"order_id\":\"1\"}}\n"
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":\"x\"}}\n");
+    assert_true(r.ok);
+    assert_result(&r, 1, 2, 2, 5);
+    assert_int_equal(r.errors[0].violation.number, SHEAF_E_ROW_ABSENT);
+    assert_string_equal(r.errors[0].violation.text, "there is no row to patch");
+    assert_int_equal(r.errors[1].violation.number, SHEAF_E_FIELD_MISSING);
+    assert_int_equal(r.errors[2].violation.number, SHEAF_E_WRONG_TYPE);
+    assert_int_equal(r.errors[3].violation.number, SHEAF_E_UNKNOWN_FIELD);
+    assert_int_equal(r.errors[4].line, 7);
+    assert_int_equal(r.errors[4].violation.number, SHEAF_E_ROW_ABSENT);
+    assert_string_equal(row_of(&f, "1", &out), "absent");
+    teardown(&f);
+}
+
+static void a_patch_may_say_where_its_row_must_be(void **state)
+{
+    struct request r;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    change(&r, &f, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"}}\n");
+    change(&r, &f,
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":\"x\"},\"expected_seq\":7}\n");
+    assert_int_equal(r.error.code, SF_CONFLICT);
+    assert_int_equal(r.error.number, SHEAF_E_NOT_EXPECTED);
+    assert_string_equal(r.error.text, "the row of record 1 is at seq 1, not at 7");
+    change(&r, &f,
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":\"x\"},\"expected_seq\":1}\n");
+    assert_true(r.ok);
+    assert_int_equal(store_lane_head(f.orders->lane)->seq, 2);
+    teardown(&f);
+}
+
+/* Requests that patch different fields of one row at the same time: none may undo another. */
+static void patches_at_the_same_time_lose_nothing(void **state)
+{
+    unsigned busy = 0;
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        static const char *const fields[] = {"amount", "note", "email", "token"};
+        SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+        struct request r[4] = {0};
+        struct request first;
+        struct fixture f;
+
+        setup(&f);
+        f.w.stores.sim.random = seed;
+        change(&first, &f, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"}}\n");
+        for (size_t i = 0; i < SF_COUNT(r); i++) {
+            char body[128];
+
+            (void)snprintf(body, sizeof(body),
+                           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"%s\":\"5\"}}\n",
+                           fields[i]);
+            r[i].request.has_envelope = true;
+            start(&r[i], &f, f.orders, body);
+        }
+        rt_sim_run(&f.w.stores.sim);
+        for (size_t i = 0; i < SF_COUNT(r); i++) {
+            assert_int_equal(r[i].answered, 1);
+            assert_true(r[i].ok);
+        }
+        busy += store_stats(f.w.stores.store).failures > 0;
+        assert_string_equal(row_of(&f, "1", &out), "1,5.00,5,5,5\n");
+        assert_int_equal(store_lane_head(f.orders->lane)->seq, 5);
+        teardown(&f);
+    }
+    assert_true(busy > 0); /* They did get into each other's way. */
+}
+
+/* Whether a query thread has read a request and its loop does not know yet. */
+static bool has_read(const struct fixture *f)
+{
+    for (size_t i = 0; i < SF_COUNT(f->w.stores.sim.threads); i++) {
+        const struct rt_sim_thread *t = &f->w.stores.sim.threads[i];
+
+        if (t->work != NULL && t->work->pool == SF_POOL_QUERY && t->runs_ns == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void a_patch_that_is_always_overtaken_is_told_to_come_back(void **state)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    struct request patch = {.request.has_envelope = true};
+    struct request others[9] = {0};
+    struct fixture f;
+    bool read_before = false;
+    size_t n = 1;
+    (void)state;
+
+    setup(&f);
+    run(&others[0], &f, f.orders, "{\"order_id\":\"1\"}\n");
+    start(&patch, &f, f.orders, "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":\"x\"}}\n");
+    while (rt_sim_step(&f.w.stores.sim)) {
+        const bool read_now = has_read(&f);
+
+        if (read_now && !read_before) { /* Somebody is faster, each time. */
+            assert_true(n < SF_COUNT(others));
+            start(&others[n++], &f, f.orders, "{\"order_id\":\"1\",\"note\":\"other\"}\n");
+        }
+        read_before = read_now;
+    }
+    assert_int_equal(patch.answered, 1);
+    assert_int_equal(patch.error.code, SF_BUSY);
+    assert_int_equal(patch.error.number, SHEAF_E_BUSY);
+    assert_string_equal(patch.error.text, "a row to patch was changed by others 8 times");
+    assert_string_equal(row_of(&f, "1", &out), "1,,other,,\n");
+    assert_int_equal(n, 9);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +485,11 @@ int main(void)
         cmocka_unit_test(a_key_is_free_again_after_thirty_days_and_not_before),
         cmocka_unit_test(a_table_that_is_not_where_it_was_expected_takes_nothing),
         cmocka_unit_test(a_row_that_is_not_where_it_was_expected_stops_the_request),
+        cmocka_unit_test(a_patch_changes_what_it_names_and_keeps_the_rest),
+        cmocka_unit_test(a_patch_without_a_row_or_with_a_bad_value_goes_to_quarantine),
+        cmocka_unit_test(a_patch_may_say_where_its_row_must_be),
+        cmocka_unit_test(patches_at_the_same_time_lose_nothing),
+        cmocka_unit_test(a_patch_that_is_always_overtaken_is_told_to_come_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
