@@ -105,13 +105,13 @@ static void measure(const char *text, const struct sf_slice *row, double seconds
         size_t done = 0;
 
         kept = 0;
-        while (spent < seconds) {
+        do {
             for (unsigned i = 0; i < ROWS; i++) {
                 kept += sf_expr_run(e, row[i], &caller) == SF_EXPR_TRUE;
             }
             done += ROWS;
             spent = now() - start;
-        }
+        } while (spent < seconds);
         best = (double)done / spent > best ? (double)done / spent : best;
         kept = kept * 100 / done;
     }

@@ -69,13 +69,15 @@ double sf_wide_to_double(__int128 value, unsigned scale)
         1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38,
     };
     const __int128 exact = (__int128)1 << 53;
-    __int128 power;
+    __int128 whole;
+    __int128 rest;
 
     if (scale == 0 || (value <= exact && value >= -exact)) {
         return (double)value / powers[scale];
     }
-    power = sf_wide_power(scale);
-    return (double)(value / power) + (double)(value % power) / powers[scale];
+    whole = value / sf_wide_power(scale);
+    rest = value % sf_wide_power(scale);
+    return (double)whole + (double)rest / powers[scale];
 }
 
 void sf_cell_convert(struct sf_cell *cell, struct sf_expr_type from, struct sf_expr_type to)
@@ -458,6 +460,7 @@ static bool keep(struct compiler *c)
     }
     b->expr->code = (const void *)code.data;
     b->expr->code_count = c->code_count;
+    b->expr->height = c->height_max;
     b->expr->constants = (const void *)constants.data;
     b->expr->likes = (const void *)likes.data;
     b->expr->nodes = (const void *)nodes.data;

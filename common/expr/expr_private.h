@@ -157,6 +157,7 @@ struct sf_expr {
     size_t slot_count;
     const struct sf_instruction *code;
     size_t code_count;
+    size_t height; /* cells the program has on its stack at most */
     const struct sf_cell *constants;
     const struct sf_like *likes;
 };

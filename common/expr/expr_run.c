@@ -380,6 +380,9 @@ enum sf_expr_result sf_expr_run(const struct sf_expr *e, struct sf_slice row,
     struct machine m = {
         .e = e, .caller = caller, .slots = slots, .like_steps = SF_EXPR_LIKE_STEPS_MAX};
 
+    /* What a null holds is never used, but it may be copied. */
+    memset(slots, 0, e->slot_count * sizeof(slots[0]));
+    memset(stack, 0, (1 + e->height) * sizeof(stack[0]));
     if (!sf_expr_read_slots(e, row, slots) || !run(&m, stack + 1)) {
         return SF_EXPR_ERROR;
     }

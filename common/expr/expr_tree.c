@@ -330,11 +330,11 @@ static uint16_t parse_caller(struct parser *p)
         return expected(p, "'.' and domain, role or purpose");
     }
     t = p->token;
-    for (uint8_t i = 0; i < SF_CALLER_NAMES; i++) {
+    for (unsigned i = 0; i < SF_CALLER_NAMES; i++) {
         if (is_word(p, sf_expr_caller_names[i])) {
             advance(p);
             index = new_node(p, SF_NODE_CALLER, from);
-            node(p, index)->which = i;
+            node(p, index)->which = (uint8_t)i;
             return index;
         }
     }

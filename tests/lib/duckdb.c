@@ -79,7 +79,9 @@ struct duckdb *duckdb_start(const char *path)
         duckdb_run(d, "PRAGMA disable_optimizer", NULL, 0, 0)) {
         return d;
     }
-    (void)fprintf(stderr, "DuckDB does not start: %s\n", d->error);
+    if (d->error[0] != '\0') {
+        (void)fprintf(stderr, "DuckDB does not start: %s\n", d->error);
+    }
     duckdb_stop(d);
     return NULL;
 }

@@ -30,12 +30,12 @@ static const char *const strings[] = {
     "no",
     "\xC3\xA9",
     "\xC3\xA9t\xC3\xA9",
-    "x\xE2\x82\xAC"
-    "y",
+    ("x\xE2\x82\xAC"
+     "y"),
     "aaab",
     "baab",
-    "a\xF0\x9F\x98\x80"
-    "b",
+    ("a\xF0\x9F\x98\x80"
+     "b"),
     "long text with words",
     "ABBA!",
 };
@@ -524,13 +524,13 @@ static void make_bool(struct maker *m, unsigned depth)
 
 static void make(struct maker *m, enum kind kind, unsigned depth)
 {
-    if (depth == 0 || (kind != K_BOOL && one_in(m, 2))) {
-        make_leaf(m, kind);
-    } else if (kind == K_BOOL) {
+    bool leaf = depth == 0 || (kind != K_BOOL && one_in(m, 2));
+
+    if (!leaf && kind == K_BOOL) {
         make_bool(m, depth);
-    } else if (kind >= K_INT && kind <= K_DOUBLE) {
+    } else if (!leaf && kind >= K_INT && kind <= K_DOUBLE) {
         make_number(m, kind, depth);
-    } else if (kind == K_STRING) {
+    } else if (!leaf && kind == K_STRING) {
         make_string(m, depth);
     } else {
         make_leaf(m, kind);
