@@ -1,6 +1,6 @@
 /*
  * The records of one request as changes and rejects for the store: split, read, check, encode,
- * digest. Pure but for the heap, so it may run on any thread.
+ * digest. Pure but for the heap and for struct batch_rows, so it may run on any thread.
  *
  *   Memory    A batch owns everything it points to but the contract; it outlives the body.
  *   Limits    BATCH_BYTES_MAX of encoded rows, keys and rejected text; BATCH_ERRORS_MAX listed.

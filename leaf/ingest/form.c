@@ -20,7 +20,7 @@ static enum sf_code read_type(const char *text, enum batch_format *ret, struct s
 {
     const size_t n = text == NULL ? 0 : strcspn(text, "; ");
 
-    for (size_t i = 0; i < SF_COUNT(types); i++) {
+    for (size_t i = 0; text != NULL && i < SF_COUNT(types); i++) {
         if (n == strlen(types[i].type) && strncasecmp(text, types[i].type, n) == 0) {
             *ret = types[i].format;
             return SF_OK;

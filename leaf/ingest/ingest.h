@@ -1,14 +1,13 @@
 /*
  * Ingest: a body of records becomes durable changes and quarantined rejects, or nothing does.
  *
- *   Flow      read (small bodies at once on the loop, larger and compressed ones on a query
- *             thread), then one write to the store, then the answer. Acked means the commit's
- *             fdatasync returned.
- *   Threads   Loop thread; reading touches nothing but its own batch.
- *   Order     Answers come in the order of commits. A callback never runs inside ingest_start().
- *   Limits    bytes of all requests under way: SF_BUSY beyond it, and the source is told to wait.
- *             A compressed body counts as it came; it is inflated while a query thread reads it, so
- *             there are never more inflated bodies than query threads.
+ *   Flow      read (small bodies at once on the loop; on a query thread what is large, compressed,
+ *             in envelopes or has an idempotency key), then one write to the store, then the
+ * answer. Acked means the commit's fdatasync returned. Threads   Loop thread; reading touches
+ * nothing but its own batch. Order     Answers come in the order of commits. A callback never runs
+ * inside ingest_start(). Limits    bytes of all requests under way: SF_BUSY beyond it, and the
+ * source is told to wait. A compressed body counts as it came; it is inflated while a query thread
+ * reads it, so there are never more inflated bodies than query threads.
  */
 #pragma once
 
