@@ -7,7 +7,6 @@
  */
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
-#include "common/base/time.h"
 #include "common/base/utf8.h"
 #include "common/expr/expr_private.h"
 #include "proto/errors.h"
@@ -93,8 +92,6 @@ void sf_cell_convert(struct sf_cell *cell, struct sf_expr_type from, struct sf_e
         cell->wide = cell->i * sf_wide_power(to.scale);
     } else if (to.kind == SF_KIND_DECIMAL && from.kind == SF_KIND_DECIMAL) {
         cell->wide *= sf_wide_power((unsigned)(to.scale - from.scale));
-    } else if (to.kind == SF_KIND_TIMESTAMP && from.kind == SF_KIND_DATE) {
-        cell->i *= SF_US_PER_DAY;
     }
 }
 

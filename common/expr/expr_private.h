@@ -222,7 +222,8 @@ bool sf_expr_compile(struct sf_expr_build *b);
 struct sf_expr_type sf_expr_common_type(struct sf_expr_type a, struct sf_expr_type b);
 /* The type of a decimal column or "decimal(12,2)", "integer", ... into @ret (at least 24 bytes). */
 void sf_expr_type_text(struct sf_expr_type type, char *ret, size_t size);
-/* Makes @cell, of type @from, one of type @to, which it can be without loss or error. */
+/* Makes @cell, a literal of type @from, one of type @to, which it can be without loss or error. No
+ * literal is a date beside timestamps: it was read as one of those. */
 void sf_cell_convert(struct sf_cell *cell, struct sf_expr_type from, struct sf_expr_type to);
 __int128 sf_wide_power(unsigned digits);
 double sf_wide_to_double(__int128 value, unsigned scale);
