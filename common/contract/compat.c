@@ -8,10 +8,18 @@
 #include "proto/errors.h"
 
 /*
- * What is compatible within a major version: everything a reader of the old contract could read, it
- * still can, and everything a writer of the old contract could send is still accepted. So a new
- * optional field is, a new enum value is not (readers may not know it), nor a missing one.
+ * Every difference breaks in none, one or more of three directions (enum sf_breaks), and the mode
+ * that the new version declares says which of them are refused. A new optional field breaks
+ * nothing; a new enum value breaks consumers that do not know it; a missing one breaks producers
+ * that still send it.
  */
+#define BACKWARD ((unsigned)SF_BREAKS_BACKWARD)
+#define FORWARD  ((unsigned)SF_BREAKS_FORWARD)
+#define STORAGE  ((unsigned)SF_BREAKS_STORAGE)
+#define BOTH     (BACKWARD | FORWARD)
+
+/* Decimals of up to this many digits have one encoding, longer ones another: DESIGN 5. */
+enum { SHORT_DECIMAL = 18 };
 
 /* --- notes ------------------------------------------------------------------------------------ */
 
@@ -20,6 +28,7 @@ struct subject {
     struct sf_compat *c;
     const char *table;
     const char *field; /* or NULL */
+    bool is_key;       /* the field belongs to the key */
 };
 
 static const char *keep(struct sf_compat *c, const char *text)
@@ -58,14 +67,16 @@ static void add_note(const struct subject *s, const struct sf_change_note *note)
     at->path = path == NULL ? "" : path;
     at->before = keep(c, note->before);
     at->after = keep(c, note->after);
-    c->breaking_count += note->breaking;
+    at->breaking = (note->breaks & c->refused) != 0;
+    at->against = c->against == NULL ? "" : c->against;
+    c->breaking_count += at->breaking;
 }
 
-static void breaking(const struct subject *s, const char *what, const char *before,
+static void breaking(const struct subject *s, unsigned breaks, const char *what, const char *before,
                      const char *after)
 {
     add_note(s, &(struct sf_change_note){
-                    .what = what, .before = before, .after = after, .breaking = true});
+                    .what = what, .before = before, .after = after, .breaks = breaks});
 }
 
 static void harmless(const struct subject *s, const char *what, const char *before,
@@ -118,7 +129,7 @@ static void compare_bound(const struct subject *s, const struct sf_field *before
         return;
     }
     if (tighter) {
-        breaking(s, what, from, to);
+        breaking(s, BACKWARD, what, from, to);
     } else {
         harmless(s, what, from, to);
     }
@@ -142,7 +153,7 @@ static void compare_length(const struct subject *s, const char *what, uint32_t b
         (void)snprintf(to, sizeof(to), "%u", after);
     }
     if (tighter) {
-        breaking(s, what, from, to);
+        breaking(s, BACKWARD, what, from, to);
     } else {
         harmless(s, what, from, to);
     }
@@ -162,22 +173,23 @@ static void compare_enum(const struct subject *s, const struct sf_field *before,
                          const struct sf_field *after)
 {
     if (before->enum_count == 0 && after->enum_count > 0) {
-        breaking(s, "enum added", "none", "a list of values");
+        breaking(s, BACKWARD, "enum added", "none", "a list of values");
         return;
     }
     if (before->enum_count > 0 && after->enum_count == 0) {
-        breaking(s, "enum removed", "a list of values", "none");
+        breaking(s, FORWARD, "enum removed", "a list of values", "none");
         return;
     }
     for (size_t i = 0; i < before->enum_count; i++) {
         if (!has_enum_value(after, &before->enum_values[i])) {
-            breaking(s, "enum value removed", value_text(s->c, before, &before->enum_values[i]),
-                     "");
+            breaking(s, BACKWARD, "enum value removed",
+                     value_text(s->c, before, &before->enum_values[i]), "");
         }
     }
     for (size_t i = 0; i < after->enum_count; i++) {
         if (!has_enum_value(before, &after->enum_values[i])) {
-            breaking(s, "enum value added", "", value_text(s->c, after, &after->enum_values[i]));
+            breaking(s, FORWARD, "enum value added", "",
+                     value_text(s->c, after, &after->enum_values[i]));
         }
     }
 }
@@ -196,7 +208,8 @@ static void compare_default(const struct subject *s, const struct sf_field *befo
     from = value_text(s->c, before, a);
     to = value_text(s->c, after, b);
     if (a->present && !b->present && after->required) {
-        breaking(s, "default", from, to); /* writers that leave the field out are refused now */
+        breaking(s, BACKWARD, "default", from,
+                 to); /* writers that leave the field out are refused now */
     } else {
         harmless(s, "default", from, to);
     }
@@ -213,7 +226,7 @@ static void compare_rules(const struct subject *s, const struct sf_field *before
     compare_default(s, before, after);
     if (!same(before->pattern_text, after->pattern_text)) {
         if (after->pattern_text != NULL) {
-            breaking(s, "pattern", or_none(before->pattern_text), after->pattern_text);
+            breaking(s, BACKWARD, "pattern", or_none(before->pattern_text), after->pattern_text);
         } else {
             harmless(s, "pattern", before->pattern_text, "none");
         }
@@ -224,7 +237,7 @@ static void compare_rules(const struct subject *s, const struct sf_field *before
         const char *to = after->format == SF_FORMAT_NONE ? "none" : sf_format_name(after->format);
 
         if (after->format != SF_FORMAT_NONE) {
-            breaking(s, "format", from, to);
+            breaking(s, BACKWARD, "format", from, to);
         } else {
             harmless(s, "format", from, to);
         }
@@ -232,6 +245,37 @@ static void compare_rules(const struct subject *s, const struct sf_field *before
 }
 
 /* --- fields and tables ------------------------------------------------------------------------ */
+
+static bool is_input_name(const struct sf_field *f, const char *name)
+{
+    return same(f->name, name) || same(f->source, name);
+}
+
+/* Rows go by numbers, JSON and CSV by names: a field may be renamed where consumers follow, and
+ * producers may go on when the new field has the old name as its source. */
+static void compare_names(const struct subject *s, const struct sf_field *before,
+                          const struct sf_field *after)
+{
+    if (strcmp(before->name, after->name) != 0) {
+        breaking(s, is_input_name(after, before->name) ? FORWARD : BOTH, "name", before->name,
+                 after->name);
+    }
+    if (before->source != NULL && !is_input_name(after, before->source)) {
+        breaking(s, BACKWARD, "source", before->source, or_none(after->source));
+    }
+}
+
+/* Types of one encoding, the new one holding all values of the old: rows stay as they are. */
+static unsigned breaks_of_type(const struct sf_field *before, const struct sf_field *after)
+{
+    bool wider = before->type == SF_TYPE_INT32 && after->type == SF_TYPE_INT64;
+
+    if (before->type == SF_TYPE_DECIMAL && after->type == SF_TYPE_DECIMAL) {
+        wider = before->scale == after->scale && before->precision < after->precision &&
+                (before->precision <= SHORT_DECIMAL) == (after->precision <= SHORT_DECIMAL);
+    }
+    return wider ? FORWARD : BOTH | STORAGE;
+}
 
 static void compare_field(const struct subject *s, const struct sf_field *before,
                           const struct sf_field *after)
@@ -241,29 +285,24 @@ static void compare_field(const struct subject *s, const struct sf_field *before
 
     sf_field_type_text(before, from, sizeof(from));
     sf_field_type_text(after, to, sizeof(to));
-    if (strcmp(before->name, after->name) != 0) {
-        breaking(s, "name", before->name, after->name);
-    }
+    compare_names(s, before, after);
     if (before->required != after->required) {
-        /* Readers rely on it being there, writers on being allowed to leave it out. */
-        breaking(s, "required", before->required ? "true" : "false",
-                 after->required ? "true" : "false");
+        /* Consumers rely on it being there, producers on being allowed to leave it out. */
+        breaking(s, after->required ? BACKWARD : FORWARD, "required",
+                 before->required ? "true" : "false", after->required ? "true" : "false");
     }
     if (before->class != after->class) {
         harmless(s, "class", before->class == SF_CLASS_NONE ? "none" : sf_class_name(before->class),
                  after->class == SF_CLASS_NONE ? "none" : sf_class_name(after->class));
     }
     if (!same(before->unit, after->unit) && before->unit != NULL) {
-        breaking(s, "unit", before->unit, or_none(after->unit));
+        breaking(s, BOTH, "unit", before->unit, or_none(after->unit));
     }
     if (!same(before->parse, after->parse)) {
-        breaking(s, "parse", or_none(before->parse), or_none(after->parse));
-    }
-    if (!same(before->source, after->source) && before->source != NULL) {
-        breaking(s, "source", before->source, or_none(after->source));
+        breaking(s, BACKWARD, "parse", or_none(before->parse), or_none(after->parse));
     }
     if (strcmp(from, to) != 0) {
-        breaking(s, "type", from, to);
+        breaking(s, s->is_key ? STORAGE : breaks_of_type(before, after), "type", from, to);
         return; /* rules of two types cannot be compared */
     }
     compare_rules(s, before, after);
@@ -279,6 +318,16 @@ static bool is_reserved(const struct sf_table *t, uint32_t number)
     return false;
 }
 
+static bool is_in_key(const struct sf_table *t, size_t field)
+{
+    for (size_t i = 0; i < t->key_count; i++) {
+        if (t->key[i] == field) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void compare_fields(struct sf_compat *c, const struct sf_table *before,
                            const struct sf_table *after)
 {
@@ -286,7 +335,7 @@ static void compare_fields(struct sf_compat *c, const struct sf_table *before,
 
     for (size_t i = 0; i < before->field_count; i++) {
         const struct sf_field *f = &before->fields[i];
-        struct subject s = {c, before->name, f->name};
+        struct subject s = {c, before->name, f->name, is_in_key(before, i)};
         int32_t index = sf_table_field_by_number(after, f->number);
 
         sf_field_type_text(f, type, sizeof(type));
@@ -299,14 +348,14 @@ static void compare_fields(struct sf_compat *c, const struct sf_table *before,
             index = sf_table_field_index(after, sf_slice_text(f->name));
             (void)snprintf(from, sizeof(from), "%u", f->number);
             (void)snprintf(to, sizeof(to), "%u", after->fields[index].number);
-            breaking(&s, "number", from, to);
+            breaking(&s, STORAGE, "number", from, to);
         } else {
-            breaking(&s, "field removed", type, "");
+            breaking(&s, BOTH, "field removed", type, "");
         }
     }
     for (size_t i = 0; i < after->field_count; i++) {
         const struct sf_field *f = &after->fields[i];
-        struct subject s = {c, after->name, f->name};
+        struct subject s = {c, after->name, f->name, false};
 
         if (sf_table_field_by_number(before, f->number) >= 0 ||
             sf_table_field_index(before, sf_slice_text(f->name)) >= 0) {
@@ -314,9 +363,9 @@ static void compare_fields(struct sf_compat *c, const struct sf_table *before,
         }
         sf_field_type_text(f, type, sizeof(type));
         if (is_reserved(before, f->number)) {
-            breaking(&s, "reserved number used", "", type);
+            breaking(&s, STORAGE, "reserved number used", "", type);
         } else if (f->required) {
-            breaking(&s, "required field added", "", type);
+            breaking(&s, BACKWARD, "required field added", "", type);
         } else {
             harmless(&s, "field added", "", type);
         }
@@ -346,16 +395,16 @@ static const char *event_time_text(const struct sf_table *t)
 static void compare_table(struct sf_compat *c, const struct sf_table *before,
                           const struct sf_table *after)
 {
-    struct subject s = {c, before->name, NULL};
+    struct subject s = {c, before->name, NULL, false};
     const char *from = key_text(c, before);
     const char *to = key_text(c, after);
 
     if (before->kind != after->kind) {
-        breaking(&s, "kind", before->kind == SF_TABLE_STATE ? "state" : "event",
+        breaking(&s, STORAGE, "kind", before->kind == SF_TABLE_STATE ? "state" : "event",
                  after->kind == SF_TABLE_STATE ? "state" : "event");
     }
     if (strcmp(from, to) != 0) {
-        breaking(&s, "key", from, to);
+        breaking(&s, STORAGE, "key", from, to);
     }
     if (strcmp(event_time_text(before), event_time_text(after)) != 0) {
         harmless(&s, "event_time", event_time_text(before), event_time_text(after));
@@ -366,7 +415,7 @@ static void compare_table(struct sf_compat *c, const struct sf_table *before,
             char number[16];
 
             (void)snprintf(number, sizeof(number), "%u", before->reserved[i]);
-            breaking(&s, "reserved number dropped", number, "");
+            breaking(&s, STORAGE, "reserved number dropped", number, "");
         }
     }
     compare_fields(c, before, after);
@@ -380,14 +429,16 @@ static void compare_products(struct sf_compat *c, const struct sf_product *befor
         const struct sf_table *other = sf_product_table(after, t->name);
 
         if (other == NULL) {
-            breaking(&(struct subject){c, t->name, NULL}, "table removed", "table", "");
+            breaking(&(struct subject){c, t->name, NULL, false}, BOTH, "table removed", "table",
+                     "");
         } else {
             compare_table(c, t, other);
         }
     }
     for (size_t i = 0; i < after->table_count; i++) {
         if (sf_product_table(before, after->tables[i].name) == NULL) {
-            harmless(&(struct subject){c, after->tables[i].name, NULL}, "table added", "", "table");
+            harmless(&(struct subject){c, after->tables[i].name, NULL, false}, "table added", "",
+                     "table");
         }
     }
 }
@@ -402,29 +453,106 @@ static const struct sf_change_note *first_breaking(const struct sf_compat *c)
     return NULL;
 }
 
-enum sf_code sf_compat_check(const struct sf_product *before, const struct sf_product *after,
-                             struct sf_compat *ret, struct sf_error *err)
+/* --- modes ------------------------------------------------------------------------------------ */
+
+/* What the mode refuses, against the newest version or against the ones before it. */
+static unsigned refused_by(enum sf_compat_mode mode, bool is_newest)
 {
+    switch (mode) {
+    case SF_COMPAT_FULL_TRANSITIVE:
+        return BOTH | STORAGE;
+    case SF_COMPAT_FULL:
+        return is_newest ? BOTH | STORAGE : STORAGE;
+    case SF_COMPAT_BACKWARD_TRANSITIVE:
+        return BACKWARD | STORAGE;
+    case SF_COMPAT_BACKWARD:
+        return is_newest ? BACKWARD | STORAGE : STORAGE;
+    case SF_COMPAT_FORWARD_TRANSITIVE:
+        return FORWARD | STORAGE;
+    case SF_COMPAT_FORWARD:
+        return is_newest ? FORWARD | STORAGE : STORAGE;
+    case SF_COMPAT_NONE:
+        return STORAGE;
+    }
+    return BOTH | STORAGE;
+}
+
+/* --- the check -------------------------------------------------------------------------------- */
+
+static bool is_noted(const struct sf_compat *c, const struct sf_change_note *n, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (c->notes[i].breaking && same(c->notes[i].path, n->path) &&
+            same(c->notes[i].what, n->what)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of an older version only what is refused counts, and only where a newer one does not say it. */
+static void drop_repeated(struct sf_compat *c, size_t from)
+{
+    size_t to = from;
+
+    c->breaking_count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (i < from || (c->notes[i].breaking && !is_noted(c, &c->notes[i], to))) {
+            struct sf_change_note kept = c->notes[i];
+
+            c->breaking_count += kept.breaking;
+            if (i >= from) {
+                c->notes[to++] = kept;
+            }
+        }
+    }
+    c->count = to;
+}
+
+static void compare_with(struct sf_compat *c, const struct sf_product *before,
+                         const struct sf_product *after, bool is_newest)
+{
+    size_t from = c->count;
+
+    c->refused = refused_by(after->compatibility, is_newest);
+    c->against = is_newest ? NULL
+                           : sf_arena_printf(&c->arena, "%u.%u.%u", before->version.major,
+                                             before->version.minor, before->version.patch);
+    c->failed |= !is_newest && c->against == NULL;
+    compare_products(c, before, after);
+    if (!is_newest) {
+        drop_repeated(c, from);
+    }
+}
+
+enum sf_code sf_compat_check(const struct sf_product *const *before, size_t count,
+                             const struct sf_product *after, struct sf_compat *ret,
+                             struct sf_error *err)
+{
+    const struct sf_product *newest = before[count - 1];
     const struct sf_change_note *first;
 
     *ret = (struct sf_compat){0};
     sf_arena_init(&ret->arena, 0);
-    compare_products(ret, before, after);
-    if (ret->failed) {
-        return SF_RAISE(err, SF_NOMEM, "comparing versions of %s/%s", before->domain, before->name);
+    compare_with(ret, newest, after, /* is_newest= */ true);
+    for (size_t i = count - 1; i > 0 && newest->version.major == after->version.major; i--) {
+        compare_with(ret, before[i - 1], after, /* is_newest= */ false);
     }
-    if (sf_version_compare(&after->version, &before->version) <= 0) {
+    if (ret->failed) {
+        return SF_RAISE(err, SF_NOMEM, "comparing versions of %s/%s", after->domain, after->name);
+    }
+    if (sf_version_compare(&after->version, &newest->version) <= 0) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_VERSION_NOT_HIGHER,
                           "version %u.%u.%u is not higher than %u.%u.%u, which is in force",
                           after->version.major, after->version.minor, after->version.patch,
-                          before->version.major, before->version.minor, before->version.patch);
+                          newest->version.major, newest->version.minor, newest->version.patch);
     }
     first = first_breaking(ret);
-    if (first != NULL && after->version.major == before->version.major) {
+    if (first != NULL && after->version.major == newest->version.major) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_BREAKING_CHANGE,
                           "%zu breaking change%s need%s version %u.0.0; the first: %s: %s %s -> %s",
                           ret->breaking_count, ret->breaking_count == 1 ? "" : "s",
-                          ret->breaking_count == 1 ? "s" : "", before->version.major + 1,
+                          ret->breaking_count == 1 ? "s" : "", newest->version.major + 1,
                           first->path, first->what, first->before[0] == '\0' ? "-" : first->before,
                           first->after[0] == '\0' ? "-" : first->after);
     }
@@ -435,6 +563,14 @@ void sf_compat_done(struct sf_compat *c)
 {
     sf_arena_done(&c->arena);
     *c = (struct sf_compat){0};
+}
+
+static const char *verdict(const struct sf_change_note *n)
+{
+    if (n->breaking) {
+        return "BREAKING";
+    }
+    return n->breaks != 0 ? "breaking, allowed" : "ok";
 }
 
 void sf_compat_render(const struct sf_compat *c, struct sf_buf *out)
@@ -449,6 +585,7 @@ void sf_compat_render(const struct sf_compat *c, struct sf_buf *out)
         } else {
             sf_buf_printf(out, " %s", n->before[0] != '\0' ? n->before : n->after);
         }
-        sf_buf_printf(out, "  %s\n", n->breaking ? "BREAKING" : "ok");
+        sf_buf_printf(out, "  %s%s%s\n", verdict(n), n->against[0] == '\0' ? "" : " since ",
+                      n->against);
     }
 }

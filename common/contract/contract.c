@@ -115,6 +115,16 @@ const char *sf_access_name(enum sf_access access)
     return names[access];
 }
 
+const char *sf_compat_mode_name(enum sf_compat_mode mode)
+{
+    static const char *const names[SF_COMPAT_MODES] = {
+        "full_transitive", "full", "backward_transitive", "backward", "forward_transitive",
+        "forward",         "none",
+    };
+
+    return names[mode];
+}
+
 void sf_field_type_text(const struct sf_field *f, char *ret, size_t size)
 {
     if (f->type == SF_TYPE_DECIMAL) {

@@ -50,6 +50,17 @@ enum sf_format {
 
 enum sf_table_kind { SF_TABLE_STATE, SF_TABLE_EVENT };
 enum sf_status { SF_STATUS_DRAFT, SF_STATUS_ACTIVE, SF_STATUS_DEPRECATED, SF_STATUS_RETIRED };
+/* Which changes within a major are refused: common/contract/compat.h. */
+enum sf_compat_mode {
+    SF_COMPAT_FULL_TRANSITIVE,
+    SF_COMPAT_FULL,
+    SF_COMPAT_BACKWARD_TRANSITIVE,
+    SF_COMPAT_BACKWARD,
+    SF_COMPAT_FORWARD_TRANSITIVE,
+    SF_COMPAT_FORWARD,
+    SF_COMPAT_NONE,
+};
+enum { SF_COMPAT_MODES = SF_COMPAT_NONE + 1 };
 enum sf_access { SF_ACCESS_REQUEST, SF_ACCESS_OPEN, SF_ACCESS_CLOSED };
 
 /*
@@ -122,9 +133,14 @@ struct sf_product {
     const char *name;
     struct sf_version version;
     enum sf_status status;
-    const char *owner;         /* or NULL */
-    const char *description;   /* or NULL */
-    const char *support_email; /* or NULL */
+    enum sf_compat_mode compatibility;
+    bool has_sunset;
+    int32_t sunset_days;   /* day after which a deprecated version may be gone; since 1970-01-01 */
+    const char *successor; /* "sales/orders@2" of a deprecated one, or NULL */
+    const char *deprecation_note; /* or NULL */
+    const char *owner;            /* or NULL */
+    const char *description;      /* or NULL */
+    const char *support_email;    /* or NULL */
     const char *const *tags;
     size_t tag_count;
     const struct sf_table *tables;
@@ -160,6 +176,7 @@ const char *sf_class_name(enum sf_class class);
 const char *sf_format_name(enum sf_format format);
 const char *sf_status_name(enum sf_status status);
 const char *sf_access_name(enum sf_access access);
+const char *sf_compat_mode_name(enum sf_compat_mode mode);
 /* Writes "decimal(12,2)", "string", ... into @ret (at least 24 bytes). */
 void sf_field_type_text(const struct sf_field *f, char *ret, size_t size);
 

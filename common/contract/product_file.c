@@ -11,8 +11,9 @@
 enum { VERSION_PART_MAX = 999999, PRODUCT_BYTES_MAX = 64 * 1024 * 1024 };
 
 static const char *const top_keys[] = {
-    "sheaf",  "product", "version", "status", "owner",     "description", "tags",     "support",
-    "tables", "slo",     "ports",   "inputs", "transform", "access",      "policies", "resources",
+    "sheaf", "product",     "version",   "status",  "compatibility", "deprecated",
+    "owner", "description", "tags",      "support", "tables",        "slo",
+    "ports", "inputs",      "transform", "access",  "policies",      "resources",
 };
 static const char *const table_keys[] = {"kind",   "key",         "event_time", "reserved",
                                          "fields", "description", "checks"};
@@ -488,18 +489,6 @@ static void read_version(struct sf_product_reader *r, const struct sf_yaml_node 
     }
 }
 
-static void read_status(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                        struct sf_product *p)
-{
-    static const char *const names[] = {"draft", "active", "deprecated", "retired"};
-    struct sf_allowed allowed = {names, SF_COUNT(names), {0}};
-    size_t choice = SF_STATUS_ACTIVE;
-
-    if (node == NULL || sf_yaml_choice(r->issues, node, &allowed, "status", &choice)) {
-        p->status = (enum sf_status)choice;
-    }
-}
-
 static void read_access(struct sf_product_reader *r, const struct sf_yaml_node *node,
                         struct sf_product *p)
 {
@@ -600,7 +589,7 @@ static void read_product(struct sf_product_reader *r, const struct sf_yaml_node 
     if (n != NULL) {
         read_version(r, n, p);
     }
-    read_status(r, sf_yaml_get(root, "status"), p);
+    sf_product_read_life(r, root, p);
     for (size_t i = 0; i < SF_COUNT(texts); i++) {
         n = sf_yaml_get(root, texts[i].key);
         if (n != NULL) {

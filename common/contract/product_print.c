@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "common/base/str.h"
+#include "common/base/time.h"
 #include "common/base/utf8.h"
 #include "common/contract/value.h"
 
@@ -270,6 +271,35 @@ static void put_slo(const struct sf_product *p, struct sf_buf *out)
     sf_buf_text(out, separator[0] == ',' ? "}\n" : "");
 }
 
+/* The text of a member of a flow map, with what separates it from the one before. */
+static void put_member(const char **separator, const char *key, const char *text,
+                       struct sf_buf *out)
+{
+    if (text != NULL) {
+        sf_buf_printf(out, "%s%s: ", *separator, key);
+        put_text(text, out);
+        *separator = ", ";
+    }
+}
+
+static void put_life(const struct sf_product *p, struct sf_buf *out)
+{
+    const char *separator = "deprecated: {";
+    char day[SF_DATE_TEXT_SIZE];
+
+    if (p->compatibility != SF_COMPAT_FULL_TRANSITIVE) {
+        sf_buf_printf(out, "compatibility: %s\n", sf_compat_mode_name(p->compatibility));
+    }
+    if (p->has_sunset) {
+        (void)sf_date_format(p->sunset_days, day);
+        sf_buf_printf(out, "%ssunset: %s", separator, day);
+        separator = ", ";
+    }
+    put_member(&separator, "successor", p->successor, out);
+    put_member(&separator, "note", p->deprecation_note, out);
+    sf_buf_text(out, separator[0] == ',' ? "}\n" : "");
+}
+
 static void put_access(const struct sf_product *p, struct sf_buf *out)
 {
     sf_buf_printf(out, "access: {default: %s", sf_access_name(p->access));
@@ -286,6 +316,7 @@ void sf_product_print(const struct sf_product *p, const struct sf_print_notes *n
     sf_buf_printf(out, "sheaf: product/v1\nproduct: %s/%s\nversion: %u.%u.%u\nstatus: %s\n",
                   p->domain, p->name, p->version.major, p->version.minor, p->version.patch,
                   sf_status_name(p->status));
+    put_life(p, out);
     put_line("owner", p->owner, out);
     put_line("description", p->description, out);
     if (p->tag_count > 0) {
@@ -379,15 +410,23 @@ static bool same_table(const struct sf_table *a, const struct sf_table *b)
     return true;
 }
 
+static bool same_life(const struct sf_product *a, const struct sf_product *b)
+{
+    return a->status == b->status && a->compatibility == b->compatibility &&
+           a->has_sunset == b->has_sunset && a->sunset_days == b->sunset_days &&
+           same_text(a->successor, b->successor) &&
+           same_text(a->deprecation_note, b->deprecation_note);
+}
+
 bool sf_product_equal(const struct sf_product *a, const struct sf_product *b)
 {
     if (a->version.major != b->version.major || a->version.minor != b->version.minor ||
-        a->version.patch != b->version.patch || a->status != b->status || a->access != b->access ||
+        a->version.patch != b->version.patch || a->access != b->access ||
         a->table_count != b->table_count || a->slo_freshness_us != b->slo_freshness_us ||
         a->slo_retention_us != b->slo_retention_us || !same_text(a->domain, b->domain) ||
         !same_text(a->name, b->name) || !same_text(a->owner, b->owner) ||
         !same_text(a->description, b->description) ||
-        !same_text(a->support_email, b->support_email) ||
+        !same_text(a->support_email, b->support_email) || !same_life(a, b) ||
         !same_text(a->slo_availability, b->slo_availability) ||
         !same_texts(a->tags, a->tag_count, b->tags, b->tag_count) ||
         !same_texts(a->approvers, a->approver_count, b->approvers, b->approver_count)) {

@@ -3,24 +3,29 @@
 #include "hub/api/change.h"
 #include "proto/errors.h"
 
-/* What stands in the way of, or beside, the product that was read. */
-static struct review_input facts_of(const struct change_product *c,
-                                    const struct registry_product *p)
+/* What stands in the way of, or beside, the product that was read; lists of @arena. */
+static enum sf_code facts_of(const struct change_product *c, const struct registry_product *p,
+                             struct sf_arena *arena, struct review_input *ret, struct sf_error *err)
 {
-    struct review_input in = {.yaml = c->yaml, .domain = c->domain};
     const struct sf_version *version = &c->review.product->version;
+    const size_t count = p == NULL ? 0 : p->version_count;
+    const struct sf_product **standing = sf_arena_calloc(arena, count + 1, sizeof(*standing));
 
-    for (size_t i = 0; p != NULL && i < p->version_count; i++) {
-        if (sf_version_compare(&p->versions[i].product->version, version) == 0) {
-            in.same_version_yaml = p->versions[i].yaml;
+    *ret = (struct review_input){.yaml = c->yaml, .domain = c->domain, .standing = standing};
+    if (standing == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "versions of a product");
+    }
+    for (size_t i = 0; i < count; i++) { /* Numbers of a major rise in the order applied. */
+        const struct registry_version *v = &p->versions[i];
+
+        if (sf_version_compare(&v->product->version, version) == 0) {
+            ret->same_version_yaml = v->yaml;
+        }
+        if (v->product->version.major == version->major) {
+            standing[ret->standing_count++] = v->product;
         }
     }
-    if (p != NULL) {
-        const struct registry_version *v = registry_version(p, version->major);
-
-        in.same_major = v != NULL ? v->product : NULL;
-    }
-    return in;
+    return SF_OK;
 }
 
 static enum sf_code check_room(const struct change_product *c, const struct registry_product *p,
@@ -72,8 +77,10 @@ static enum sf_code build(struct event_append *op, Sheaf__V1__Event *e, struct s
         return code;
     }
     p = registry_product(&c->state->registry, c->review.product->domain, c->review.product->name);
-    in = facts_of(c, p);
-    code = review_check(&c->review, &in, err);
+    code = facts_of(c, p, arena, &in, err);
+    if (code == SF_OK) {
+        code = review_check(&c->review, &in, err);
+    }
     if (code != SF_OK || !c->review.accepted || !c->review.changed || c->dry_run) {
         return code;
     }

@@ -93,11 +93,35 @@ enum sf_code review_read(struct review *r, struct sf_slice yaml, struct sf_error
     return code;
 }
 
-static enum sf_code compare(struct review *r, const struct sf_product *before, struct sf_error *err)
+/* "orders.amount: type decimal(12,2) -> string", and what it breaks with. */
+static enum sf_code add_note(struct review *r, const struct sf_change_note *n, struct sf_error *err)
+{
+    const char *since = n->against[0] == '\0' ? "" : ", breaks with ";
+
+    if (n->breaking) {
+        return add(r, SHEAF_E_BREAKING_CHANGE, err, "%s: %s %s -> %s%s%s", n->path, n->what,
+                   n->before, n->after, since, n->against);
+    }
+    if (n->breaks != 0) {
+        char text[512];
+
+        (void)snprintf(text, sizeof(text), "%s: %s %s -> %s breaks %s; compatibility %s allows it",
+                       n->path, n->what, n->before, n->after,
+                       n->breaks == SF_BREAKS_BACKWARD  ? "producers of older versions"
+                       : n->breaks == SF_BREAKS_FORWARD ? "consumers of older versions"
+                                                        : "users of older versions",
+                       sf_compat_mode_name(r->product->compatibility));
+        return add_text(r, 0, /* is_error= */ false, text, err);
+    }
+    return SF_OK;
+}
+
+static enum sf_code compare(struct review *r, const struct review_input *in, struct sf_error *err)
 {
     struct sf_compat compat;
     struct sf_error why;
-    enum sf_code code = sf_compat_check(before, r->product, &compat, &why);
+    enum sf_code code =
+        sf_compat_check(in->standing, in->standing_count, r->product, &compat, &why);
 
     if (code == SF_CONFLICT) {
         r->accepted = false;
@@ -108,12 +132,7 @@ static enum sf_code compare(struct review *r, const struct sf_product *before, s
         *err = why;
     }
     for (size_t i = 0; code == SF_OK && i < compat.count; i++) {
-        const struct sf_change_note *n = &compat.notes[i];
-
-        if (n->breaking && before->version.major == r->product->version.major) {
-            code = add(r, SHEAF_E_BREAKING_CHANGE, err, "%s: %s %s -> %s", n->path, n->what,
-                       n->before, n->after);
-        }
+        code = add_note(r, &compat.notes[i], err);
     }
     sf_compat_done(&compat);
     return code;
@@ -124,9 +143,10 @@ static enum sf_code compare(struct review *r, const struct sf_product *before, s
 static enum sf_code check_repeat(struct review *r, const struct review_input *in,
                                  struct sf_error *err)
 {
-    if (in->same_major != NULL &&
-        sf_version_compare(&r->product->version, &in->same_major->version) < 0) {
-        return compare(r, in->same_major, err);
+    if (in->standing_count > 0 &&
+        sf_version_compare(&r->product->version, &in->standing[in->standing_count - 1]->version) <
+            0) {
+        return compare(r, in, err);
     }
     if (sf_slice_equal(in->yaml, in->same_version_yaml)) {
         r->changed = false;
@@ -152,8 +172,8 @@ enum sf_code review_check(struct review *r, const struct review_input *in, struc
     if (in->same_version_yaml.size > 0) {
         return check_repeat(r, in, err);
     }
-    if (in->same_major != NULL) {
-        return compare(r, in->same_major, err);
+    if (in->standing_count > 0) {
+        return compare(r, in, err);
     }
     return SF_OK;
 }

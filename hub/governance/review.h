@@ -12,8 +12,10 @@
 
 struct review_input {
     struct sf_slice yaml;
-    const char *domain;                  /* who applies it */
-    const struct sf_product *same_major; /* newest version of the file's major, or NULL */
+    const char *domain; /* who applies it */
+    /* Versions of the file's major in the order of their numbers. */
+    const struct sf_product *const *standing;
+    size_t standing_count;
     struct sf_slice same_version_yaml; /* file of the very same version, newest or not; or empty */
 };
 

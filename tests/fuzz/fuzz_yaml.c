@@ -42,7 +42,8 @@ static void check_compat(const struct sf_product *p)
     struct sf_compat compat;
     struct sf_error err = {.text = ""};
 
-    fuzz_check(sf_compat_check(p, p, &compat, &err) == SF_CONFLICT);
+    fuzz_check(sf_compat_check((const struct sf_product *const *)&p, 1, p, &compat, &err) ==
+               SF_CONFLICT);
     fuzz_check(err.number == SHEAF_E_VERSION_NOT_HIGHER);
     fuzz_check(compat.count == 0);
     sf_compat_done(&compat);

@@ -1,5 +1,8 @@
 #include "tests/lib/cmocka.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "common/base/alloc.h"
 #include "common/contract/compat.h"
 #include "common/contract/product_file.h"
@@ -36,7 +39,7 @@ static void assert_change(const char *after, enum sf_code wanted_code, const cha
     struct sf_compat compat;
     struct sf_buf out = {0};
     struct sf_error err;
-    enum sf_code code = sf_compat_check(a, b, &compat, &err);
+    enum sf_code code = sf_compat_check((const struct sf_product *const[]){a}, 1, b, &compat, &err);
 
     sf_compat_render(&compat, &out);
     assert_string_equal(out.size == 0 ? "" : sf_buf_cstr(&out), wanted);
@@ -176,7 +179,8 @@ static void assert_refused(const char *before, const char *after, uint16_t numbe
     struct sf_compat compat;
     struct sf_error err;
 
-    assert_int_equal(sf_compat_check(a, b, &compat, &err), SF_CONFLICT);
+    assert_int_equal(sf_compat_check((const struct sf_product *const[]){a}, 1, b, &compat, &err),
+                     SF_CONFLICT);
     assert_int_equal(err.number, number);
     assert_string_equal(err.text, wanted);
     sf_compat_done(&compat);
@@ -208,6 +212,125 @@ static void test_another_major_may_change_anything(void **state)
                   "  - orders.amount  field removed decimal(12,2)  BREAKING\n");
 }
 
+/* Whether each mode refuses @fields, '!' where it does: full_transitive, full, backward_transitive,
+ * backward, forward_transitive, forward, none. */
+static void assert_modes(const char *fields, const char *wanted)
+{
+    struct sf_product *a = read(BEFORE);
+    char got[SF_COMPAT_MODES + 1] = "";
+
+    for (size_t i = 0; i < SF_COMPAT_MODES; i++) {
+        char text[1024];
+        struct sf_product *b;
+        struct sf_compat compat;
+        struct sf_error err;
+
+        (void)snprintf(text, sizeof(text), HEAD "1.3.0\ncompatibility: %s" TABLE "%s",
+                       sf_compat_mode_name((enum sf_compat_mode)i), fields);
+        b = read(text);
+        got[i] = sf_compat_check((const struct sf_product *const[]){a}, 1, b, &compat, &err) ==
+                         SF_CONFLICT
+                     ? '!'
+                     : '.';
+        sf_compat_done(&compat);
+        sf_product_free(b);
+    }
+    sf_product_free(a);
+    if (strcmp(got, wanted) != 0) {
+        fail_msg("%s: got %s, wanted %s", fields, got, wanted);
+    }
+}
+
+static void test_a_mode_refuses_what_it_protects_from(void **state)
+{
+    (void)state;
+    assert_modes(FIELDS "      note: {number: 5, type: string}\n", ".......");
+    assert_modes(FIELDS "      note: {number: 5, type: string, required: true}\n", "!!!!...");
+    assert_modes(ID COUNTRY AMOUNT, "!!!!!!.");
+    assert_modes(
+        ID "      country: {number: 2, type: string, enum: [\"NO\", \"SE\", \"DK\"]}\n" AMOUNT CODE,
+        "!!..!!.");
+    assert_modes(
+        ID
+        "      country: {number: 2, type: string, enum: [\"NO\"], default: \"NO\"}\n" AMOUNT CODE,
+        "!!!!...");
+    /* A new name breaks consumers; producers only when their name is no source. */
+    assert_modes(ID COUNTRY AMOUNT "      sku: {number: 4, type: string, max_length: 9}\n",
+                 "!!!!!!.");
+    assert_modes(ID COUNTRY AMOUNT
+                 "      sku: {number: 4, type: string, max_length: 9, source: code}\n",
+                 "!!..!!.");
+    /* A wider decimal holds the old rows. */
+    assert_modes(ID COUNTRY "      amount: {number: 3, type: \"decimal(14,2)\", required: true, "
+                            "min: 0, unit: EUR}\n" CODE,
+                 "!!..!!.");
+}
+
+static void test_no_mode_allows_what_makes_stored_rows_unreadable(void **state)
+{
+    (void)state;
+    assert_modes(ID COUNTRY AMOUNT "      code: {number: 4, type: int64}\n", "!!!!!!!");
+    assert_modes(ID COUNTRY AMOUNT "      code: {number: 5, type: string, max_length: 9}\n",
+                 "!!!!!!!");
+    assert_modes(ID COUNTRY "      amount: {number: 3, type: \"decimal(14,3)\", required: true, "
+                            "min: 0, unit: EUR}\n" CODE,
+                 "!!!!!!!");
+    assert_modes(ID COUNTRY "      amount: {number: 3, type: \"decimal(10,2)\", required: true, "
+                            "min: 0, unit: EUR}\n" CODE,
+                 "!!!!!!!");
+}
+
+/* Versions 1.0.0, 1.1.0 and then @after, each a list of fields. */
+static void assert_history(const char *first, const char *second, const char *mode,
+                           const char *after, enum sf_code wanted_code, const char *wanted)
+{
+    char text[1024];
+    struct sf_product *before[2];
+    struct sf_product *p;
+    struct sf_compat compat;
+    struct sf_buf out = {0};
+    struct sf_error err;
+
+    (void)snprintf(text, sizeof(text), HEAD "1.0.0" TABLE "%s", first);
+    before[0] = read(text);
+    (void)snprintf(text, sizeof(text), HEAD "1.1.0" TABLE "%s", second);
+    before[1] = read(text);
+    (void)snprintf(text, sizeof(text), HEAD "1.2.0\ncompatibility: %s" TABLE "%s", mode, after);
+    p = read(text);
+    assert_int_equal(sf_compat_check((const struct sf_product *const *)before, 2, p, &compat, &err),
+                     wanted_code);
+    sf_compat_render(&compat, &out);
+    assert_string_equal(out.size == 0 ? "" : sf_buf_cstr(&out), wanted);
+    sf_buf_done(&out);
+    sf_compat_done(&compat);
+    sf_product_free(p);
+    sf_product_free(before[0]);
+    sf_product_free(before[1]);
+}
+
+static void test_a_transitive_mode_looks_at_every_version(void **state)
+{
+    static const char with[] = ID "      a: {number: 5, type: string, enum: [\"x\", \"y\"]}\n";
+    static const char without[] = ID;
+    static const char back[] = ID "      a: {number: 5, type: string, enum: [\"x\"]}\n";
+    static const char another[] = ID "      a: {number: 5, type: int64}\n";
+
+    (void)state;
+    assert_history(with, without, "full", back, SF_OK, "  + orders.a  field added string  ok\n");
+    assert_history(with, without, "full_transitive", back, SF_CONFLICT,
+                   "  + orders.a  field added string  ok\n"
+                   "  - orders.a  enum value removed y  BREAKING since 1.0.0\n");
+    assert_history(with, without, "forward_transitive", back, SF_OK,
+                   "  + orders.a  field added string  ok\n");
+    /* The number once meant text: rows of 1.0.0 would be read as numbers. */
+    assert_history(with, without, "none", another, SF_CONFLICT,
+                   "  + orders.a  field added int64  ok\n"
+                   "  ~ orders.a  type string -> int64  BREAKING since 1.0.0\n");
+    /* What the newest version says already is not said again. */
+    assert_history(with, with, "full_transitive", back, SF_CONFLICT,
+                   "  - orders.a  enum value removed y  BREAKING\n");
+}
+
 static void test_survives_every_failed_allocation(void **state)
 {
     struct sf_product *a = read(BEFORE);
@@ -223,7 +346,7 @@ static void test_survives_every_failed_allocation(void **state)
         bool hit;
 
         sf_alloc_fail_after(after, 0);
-        code = sf_compat_check(a, b, &compat, &err);
+        code = sf_compat_check((const struct sf_product *const[]){a}, 1, b, &compat, &err);
         hit = sf_alloc_faults() > 0;
         sf_alloc_fail_after(-1, 0);
         assert_int_equal(code, hit ? SF_NOMEM : SF_OK);
@@ -246,6 +369,9 @@ int main(void)
         cmocka_unit_test(test_keys_kinds_and_reserved_numbers_stay),
         cmocka_unit_test(test_versions_only_rise),
         cmocka_unit_test(test_another_major_may_change_anything),
+        cmocka_unit_test(test_a_mode_refuses_what_it_protects_from),
+        cmocka_unit_test(test_no_mode_allows_what_makes_stored_rows_unreadable),
+        cmocka_unit_test(test_a_transitive_mode_looks_at_every_version),
         cmocka_unit_test(test_survives_every_failed_allocation),
     };
 

@@ -96,6 +96,41 @@ static void assert_accepted(const char *text)
     assert_issues(text, "");
 }
 
+#define SMALL                                                                                      \
+    "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\ntables: {t: {fields: {a: {number: 1, "       \
+    "type: bool}}}}\n"
+
+static void test_reads_where_a_version_stands_in_its_life(void **state)
+{
+    struct run r;
+
+    (void)state;
+    run_text(&r, SMALL "status: deprecated\ncompatibility: backward_transitive\n"
+                       "deprecated: {sunset: 2027-03-01, successor: d/p@2, note: use two}\n");
+    assert_int_equal(r.code, SF_OK);
+    assert_int_equal(r.product->status, SF_STATUS_DEPRECATED);
+    assert_int_equal(r.product->compatibility, SF_COMPAT_BACKWARD_TRANSITIVE);
+    assert_true(r.product->has_sunset);
+    assert_int_equal(r.product->sunset_days, 20878);
+    assert_string_equal(r.product->successor, "d/p@2");
+    assert_string_equal(r.product->deprecation_note, "use two");
+    run_done(&r);
+    run_text(&r, SMALL);
+    assert_int_equal(r.product->compatibility, SF_COMPAT_FULL_TRANSITIVE);
+    assert_false(r.product->has_sunset);
+    run_done(&r);
+    assert_refused(SMALL "compatibility: backwards\n", SHEAF_E_BAD_VALUE,
+                   "p.yaml:5:16: unknown compatibility 'backwards'");
+    assert_refused(SMALL "deprecated: {sunset: 2027-03-01}\n", SHEAF_E_BAD_VALUE,
+                   "p.yaml:5:1: deprecated goes with status deprecated or retired, not active");
+    assert_refused(SMALL "status: retired\ndeprecated: {sunset: 2027-02-29}\n", SHEAF_E_BAD_VALUE,
+                   "p.yaml:6:22: sunset must be a day, such as 2027-03-01");
+    assert_refused(SMALL "status: retired\ndeprecated: {successor: two}\n", SHEAF_E_BAD_REFERENCE,
+                   "p.yaml:6:25: successor must be DOMAIN/PRODUCT or DOMAIN/PRODUCT@MAJOR");
+    assert_refused(SMALL "status: retired\ndeprecated: {sunsets: 2027-02-28}\n",
+                   SHEAF_E_UNKNOWN_KEY, "p.yaml:6:14: unknown key 'sunsets'");
+}
+
 static void test_reads_the_sample(void **state)
 {
     const struct sf_table *t;
@@ -162,52 +197,53 @@ static void test_reads_the_sample(void **state)
 static void test_tells_all_errors_of_a_file_at_once(void **state)
 {
     (void)state;
-    assert_issues("sheaf: product/v1\n"
-                  "product: Sales/orders\n"
-                  "version: 1.2\n"
-                  "ownr: team-sales\n"
-                  "tables:\n"
-                  "  orders:\n"
-                  "    kind: state\n"
-                  "    key: [order_idd]\n"
-                  "    fields:\n"
-                  "      order_id: {number: 1, type: string, required: true}\n"
-                  "      email:    {type: string, class: secrett, format: email}\n"
-                  "      amount:   {number: 1, type: integer}\n",
-                  "p.yaml:2:10: error[SHEAF-E0106]: product is DOMAIN/NAME, both [a-z][a-z0-9-]*, "
-                  "at most 48 characters\n"
-                  "product: Sales/orders\n"
-                  "         ^~~~~~~~~~~~\n"
-                  "p.yaml:3:10: error[SHEAF-E0103]: version must be MAJOR.MINOR.PATCH, such as "
-                  "1.2.0\n"
-                  "version: 1.2\n"
-                  "         ^~~\n"
-                  "p.yaml:4:1: error[SHEAF-E0102]: unknown key 'ownr'\n"
-                  "ownr: team-sales\n"
-                  "^~~~\n"
-                  "  allowed: sheaf product version status owner description tags support tables "
-                  "slo ports inputs transform access policies resources      "
-                  "did you mean 'owner'?\n"
-                  "p.yaml:8:11: error[SHEAF-E0107]: key 'order_idd' is no field\n"
-                  "    key: [order_idd]\n"
-                  "          ^~~~~~~~~\n"
-                  "  allowed: email order_id amount      did you mean 'order_id'?\n"
-                  "p.yaml:11:7: error[SHEAF-E0104]: field 'email' has no number\n"
-                  "      email:    {type: string, class: secrett, format: email}\n"
-                  "      ^~~~~\n"
-                  "p.yaml:11:39: error[SHEAF-E0103]: unknown class 'secrett'\n"
-                  "      email:    {type: string, class: secrett, format: email}\n"
-                  "                                      ^~~~~~~\n"
-                  "  allowed: public internal confidential pseudonymous pii secret      "
-                  "did you mean 'secret'?\n"
-                  "p.yaml:12:26: error[SHEAF-E0105]: number 1 belongs to field 'order_id' already\n"
-                  "      amount:   {number: 1, type: integer}\n"
-                  "                         ^\n"
-                  "p.yaml:12:35: error[SHEAF-E0103]: unknown type 'integer'\n"
-                  "      amount:   {number: 1, type: integer}\n"
-                  "                                  ^~~~~~~\n"
-                  "  allowed: bool int32 int64 float double decimal(p,s) string bytes date "
-                  "timestamp uuid      did you mean 'int64'?\n");
+    assert_issues(
+        "sheaf: product/v1\n"
+        "product: Sales/orders\n"
+        "version: 1.2\n"
+        "ownr: team-sales\n"
+        "tables:\n"
+        "  orders:\n"
+        "    kind: state\n"
+        "    key: [order_idd]\n"
+        "    fields:\n"
+        "      order_id: {number: 1, type: string, required: true}\n"
+        "      email:    {type: string, class: secrett, format: email}\n"
+        "      amount:   {number: 1, type: integer}\n",
+        "p.yaml:2:10: error[SHEAF-E0106]: product is DOMAIN/NAME, both [a-z][a-z0-9-]*, "
+        "at most 48 characters\n"
+        "product: Sales/orders\n"
+        "         ^~~~~~~~~~~~\n"
+        "p.yaml:3:10: error[SHEAF-E0103]: version must be MAJOR.MINOR.PATCH, such as "
+        "1.2.0\n"
+        "version: 1.2\n"
+        "         ^~~\n"
+        "p.yaml:4:1: error[SHEAF-E0102]: unknown key 'ownr'\n"
+        "ownr: team-sales\n"
+        "^~~~\n"
+        "  allowed: sheaf product version status compatibility deprecated owner description "
+        "tags support tables slo ports inputs transform access policies resources      "
+        "did you mean 'owner'?\n"
+        "p.yaml:8:11: error[SHEAF-E0107]: key 'order_idd' is no field\n"
+        "    key: [order_idd]\n"
+        "          ^~~~~~~~~\n"
+        "  allowed: email order_id amount      did you mean 'order_id'?\n"
+        "p.yaml:11:7: error[SHEAF-E0104]: field 'email' has no number\n"
+        "      email:    {type: string, class: secrett, format: email}\n"
+        "      ^~~~~\n"
+        "p.yaml:11:39: error[SHEAF-E0103]: unknown class 'secrett'\n"
+        "      email:    {type: string, class: secrett, format: email}\n"
+        "                                      ^~~~~~~\n"
+        "  allowed: public internal confidential pseudonymous pii secret      "
+        "did you mean 'secret'?\n"
+        "p.yaml:12:26: error[SHEAF-E0105]: number 1 belongs to field 'order_id' already\n"
+        "      amount:   {number: 1, type: integer}\n"
+        "                         ^\n"
+        "p.yaml:12:35: error[SHEAF-E0103]: unknown type 'integer'\n"
+        "      amount:   {number: 1, type: integer}\n"
+        "                                  ^~~~~~~\n"
+        "  allowed: bool int32 int64 float double decimal(p,s) string bytes date "
+        "timestamp uuid      did you mean 'int64'?\n");
 }
 
 static void test_majors_start_at_one(void **state)
@@ -565,6 +601,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_the_sample),
+        cmocka_unit_test(test_reads_where_a_version_stands_in_its_life),
         cmocka_unit_test(test_tells_all_errors_of_a_file_at_once),
         cmocka_unit_test(test_majors_start_at_one),
         cmocka_unit_test(test_required_keys_are_missed),

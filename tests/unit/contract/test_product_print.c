@@ -33,6 +33,8 @@ static void test_writes_one_line_per_field(void **state)
         "product: sales/orders\n"
         "version: 1.2.0\n"
         "status: deprecated\n"
+        "compatibility: backward\n"
+        "deprecated: {sunset: 2027-03-01, successor: sales/orders@2, note: \"two: better\"}\n"
         "owner: team-sales\n"
         "description: \"Orders: \\\"all\\\" of them.\\nCorrections included.\"\n"
         "tags: [orders, \"no\"]\n"
@@ -334,6 +336,13 @@ static struct sf_product *grow_product(uint64_t seed)
     p->name = "web-orders";
     p->version = (struct sf_version){(uint32_t)next(&g, 1000000), 2, (uint32_t)next(&g, 20)};
     p->status = (enum sf_status)next(&g, 4);
+    p->compatibility = (enum sf_compat_mode)next(&g, SF_COMPAT_MODES);
+    if (p->status == SF_STATUS_DEPRECATED || p->status == SF_STATUS_RETIRED) {
+        p->has_sunset = next(&g, 2) == 0;
+        p->sunset_days = p->has_sunset ? (int32_t)next(&g, 30000) : 0;
+        p->successor = next(&g, 2) == 0 ? "sales/web-orders@7" : NULL;
+        p->deprecation_note = maybe_text(&g);
+    }
     p->access = (enum sf_access)next(&g, 3);
     p->owner = maybe_text(&g);
     p->description = maybe_text(&g);
@@ -384,6 +393,7 @@ static void test_products_differ_in_every_word(void **state)
         {"d/p", "e/p"},
         {"1.0.0", "1.0.1"},
         {"version", "status: draft\nversion"},
+        {"version", "compatibility: full\nversion"},
         {"version", "owner: x\nversion"},
         {"version", "description: x\nversion"},
         {"version", "tags: [x]\nversion"},

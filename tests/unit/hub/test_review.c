@@ -21,7 +21,8 @@ static void judge(struct run *r, const char *yaml, const char *domain, const cha
     assert_int_equal(review_read(&r->review, in.yaml, NULL), SF_OK);
     if (standing != NULL) {
         assert_int_equal(review_read(&r->standing, sf_slice_text(standing), NULL), SF_OK);
-        in.same_major = r->standing.product;
+        in.standing = (const struct sf_product *const *)&r->standing.product;
+        in.standing_count = 1;
         in.same_version_yaml = same_version ? sf_slice_text(standing) : sf_slice_text(NULL);
     }
     assert_int_equal(review_check(&r->review, &in, NULL), SF_OK);
