@@ -64,6 +64,7 @@ static void join_lane(struct commit_group *g, struct store_lane *lane)
     sf_list_push(&g->lanes, &lane->touched);
     *work = (struct lane_work){
         .head = lane->tip,
+        .held = lane->tip_held,
         .rising = true,
         .max_key = sf_slice_of(lane->max_key, lane->max_key_size),
     };
@@ -91,6 +92,7 @@ static void gather_counts(struct commit_group *g)
         /* Joined by the loop because its name is not stored yet. */
         lane->work = (struct lane_work){
             .head = lane->tip,
+            .held = lane->tip_held,
             .rising = true,
             .max_key = sf_slice_of(lane->max_key, lane->max_key_size),
         };
@@ -322,26 +324,6 @@ static void apply_change(struct commit_group *g, struct store_lane *lane,
     slot->last = c;
 }
 
-static void apply_rejects(struct commit_group *g, struct store_lane_write *lw)
-{
-    struct store_head *head = &lw->lane->work.head;
-
-    lw->first_qseq = lw->reject_count == 0 ? 0 : head->quarantined + 1;
-    for (size_t i = 0; i < lw->reject_count; i++) {
-        const struct store_reject *r = &lw->rejects[i];
-        struct keyspace_key key = keyspace_lane_seq(lw->lane->id, ++head->quarantined);
-
-        sf_buf_clear(&g->bytes_out);
-        keyspace_reject_encode(r, g->commit.commit_us, &g->bytes_out);
-        g->batch->ops->put(g->batch, KV_QUARANTINE, kv_one(keyspace_view(&key)),
-                           (struct kv_parts){sf_buf_view(&g->bytes_out), r->raw});
-        if (g->bytes_out.failed != SF_OK) {
-            return; /* The group fails on it before it writes. */
-        }
-    }
-    g->counts.rejects += lw->reject_count;
-}
-
 static void apply_lane(struct commit_group *g, struct store_lane_write *lw)
 {
     struct lane_work *work = &lw->lane->work;
@@ -352,8 +334,10 @@ static void apply_lane(struct commit_group *g, struct store_lane_write *lw)
     }
     lw->first_seq = work->head.seq == before ? 0 : before + 1;
     lw->last_seq = work->head.seq;
-    g->numbered = g->numbered || work->head.seq != before || lw->reject_count > 0;
-    apply_rejects(g, lw);
+    g->numbered =
+        g->numbered || work->head.seq != before || lw->reject_count > 0 || lw->resolve_count > 0;
+    commit_rejects(g, lw);
+    commit_resolves(g, lw);
 }
 
 /* In front of a small value: the time, and what the write did when that is wanted. */
@@ -422,7 +406,7 @@ static void apply_write(struct commit_group *g, struct store_write *w)
         return;
     }
     for (size_t i = 0; i < w->lane_count; i++) {
-        if (!expectations_hold(&w->lanes[i])) {
+        if (!expectations_hold(&w->lanes[i]) || !commit_resolves_hold(g, &w->lanes[i])) {
             skip_write(w, SF_CONFLICT);
             return;
         }
@@ -518,6 +502,7 @@ static void emit_lane(struct commit_group *g, struct store_lane *lane)
     struct keyspace_key key = keyspace_meta_head(lane->id);
     struct keyspace_key applied = keyspace_applied(lane->id);
 
+    commit_held(g, lane);
     if (lane->recorded && work->change_count == 0 &&
         work->head.quarantined == lane->tip.quarantined) {
         return; /* Its writes were refused, or deleted what was not there. */
@@ -593,8 +578,12 @@ static enum sf_code build(struct commit_group *g)
     if (code != SF_OK) {
         return code;
     }
-    for (struct sf_list *at = g->writes.next; at != &g->writes; at = at->next) {
+    g->code = SF_OK;
+    for (struct sf_list *at = g->writes.next; at != &g->writes && g->code == SF_OK; at = at->next) {
         apply_write(g, SF_CONTAINER_OF(at, struct store_write, link));
+    }
+    if (g->code != SF_OK) {
+        return g->code;
     }
     for (struct sf_list *at = g->lanes.next; at != &g->lanes; at = at->next) {
         emit_lane(g, SF_CONTAINER_OF(at, struct store_lane, touched));
@@ -622,6 +611,7 @@ static void move_tips(struct commit_group *g)
         struct sf_slice max_key = lane->work.max_key;
 
         lane->tip = lane->work.head;
+        lane->tip_held = lane->work.held;
         if (max_key.data != lane->max_key && max_key.size > 0) {
             memcpy(lane->max_key, max_key.data, max_key.size);
             lane->max_key_size = max_key.size;

@@ -114,6 +114,7 @@ static void settle_lanes(struct store *s)
         struct store_lane *lane = SF_CONTAINER_OF(at, struct store_lane, touched);
 
         lane->head = lane->tip;
+        lane->held = lane->tip_held;
         s->unrecorded -= lane->recorded ? 0 : 1;
         lane->recorded = true;
     }
@@ -134,6 +135,7 @@ static void settle_stats(struct store *s)
     s->stats.syncs += g->dirty && g->sync ? 1 : 0;
     s->stats.changes += g->counts.changes;
     s->stats.rejects += g->counts.rejects;
+    s->stats.resolves += g->counts.resolves;
     s->stats.absent_deletes += g->counts.absent_deletes;
     s->stats.log_bytes += g->counts.log_bytes;
     if (g->numbered) {
@@ -155,6 +157,25 @@ static const struct sf_error *own_error(const struct store_write *w, struct sf_e
     return err;
 }
 
+/* Counts what @w brings to quarantines, or no longer. */
+static void note_coming(const struct store_write *w, bool is_queued)
+{
+    for (size_t i = 0; i < w->lane_count; i++) {
+        const struct store_lane_write *lw = &w->lanes[i];
+        struct store_held coming = {.entries = lw->reject_count};
+        struct store_held *of = &lw->lane->coming;
+
+        for (size_t r = 0; r < lw->reject_count; r++) {
+            coming.bytes += lw->rejects[r].raw.size + lw->rejects[r].context.size;
+        }
+        of->entries = is_queued ? of->entries + coming.entries : of->entries - coming.entries;
+        of->bytes = is_queued ? of->bytes + coming.bytes : of->bytes - coming.bytes;
+        if (lw->resolve_count > 0) {
+            lw->lane->resolving = is_queued;
+        }
+    }
+}
+
 /* Hands every write back to its owner, who may free it, submit or close from there. */
 static void settle_writes(struct store *s)
 {
@@ -167,6 +188,7 @@ static void settle_writes(struct store *s)
 
         s->stats.queued_writes--;
         s->stats.queued_bytes -= w->bytes;
+        note_coming(w, /* is_queued= */ false);
         s->stats.writes += err == NULL ? 1 : 0;
         s->stats.failures += err == NULL ? 0 : 1;
         w->commit = s->last.commit;
@@ -275,6 +297,7 @@ void commit_queue_done(struct store *s)
     kv_batch_free(SF_TAKE(s->group.rows));
     sf_arena_done(&s->group.arena);
     sf_buf_done(&s->group.bytes_out);
+    sf_buf_done(&s->group.old_entry);
 }
 
 /* --- submitting --- */
@@ -310,7 +333,32 @@ static enum sf_code check_reject(const struct store_reject *r, struct sf_error *
     if (r->field.size > FIELD_BYTES_MAX) {
         return too_large(err, "field name", r->field.size, FIELD_BYTES_MAX);
     }
+    if (r->context.size > STORE_CONTEXT_BYTES_MAX) {
+        return too_large(err, "header", r->context.size, STORE_CONTEXT_BYTES_MAX);
+    }
     return SF_OK;
+}
+
+/* Entries to be resolved: of one write of a lane at a time, so that a group never does it twice. */
+static enum sf_code check_resolves(const struct store_lane_write *lw, size_t *sum,
+                                   struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    if (lw->resolve_count > 0 && lw->lane->resolving) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
+                          "other entries of this quarantine are being resolved");
+    }
+    for (size_t i = 0; code == SF_OK && i < lw->resolve_count; i++) {
+        const struct store_reject *again = lw->resolves[i].again;
+
+        *sum += CHANGE_COST;
+        if (again != NULL) {
+            code = check_reject(again, err);
+            *sum += again->raw.size + again->context.size;
+        }
+    }
+    return code;
 }
 
 /* Checks @w and adds up what it is charged. */
@@ -329,8 +377,9 @@ static enum sf_code check_write(const struct store_write *w, size_t *bytes, stru
         }
         for (size_t r = 0; code == SF_OK && r < lw->reject_count; r++) {
             code = check_reject(&lw->rejects[r], err);
-            sum += CHANGE_COST + lw->rejects[r].raw.size;
+            sum += CHANGE_COST + lw->rejects[r].raw.size + lw->rejects[r].context.size;
         }
+        code = code == SF_OK ? check_resolves(lw, &sum, err) : code;
     }
     for (size_t i = 0; i < w->put_count; i++) {
         sum += CHANGE_COST + w->puts[i].key.size + w->puts[i].value.size;
@@ -369,6 +418,7 @@ enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb
     sf_list_push(&s->waiting, &w->link);
     s->stats.queued_writes++;
     s->stats.queued_bytes += bytes;
+    note_coming(w, /* is_queued= */ true);
     if (s->state == QUEUE_IDLE) {
         queue_step(s);
     }

@@ -9,6 +9,7 @@ enum {
     TAG_LANE = 'l',
     TAG_HEAD = 'h',
     TAG_SMALL = 'u',
+    TAG_HELD = 'q',
 };
 
 void keyspace_write_be32(uint8_t *p, uint32_t value)
@@ -117,6 +118,11 @@ struct keyspace_key keyspace_meta_head(uint32_t lane)
     return tagged_lane(TAG_HEAD, lane);
 }
 
+struct keyspace_key keyspace_meta_held(uint32_t lane)
+{
+    return tagged_lane(TAG_HELD, lane);
+}
+
 struct keyspace_key keyspace_meta_small(void)
 {
     return tagged(TAG_SMALL);
@@ -176,6 +182,21 @@ enum sf_code keyspace_head_decode(struct sf_slice s, struct store_head *ret, str
     return SF_OK;
 }
 
+void keyspace_held_encode(const struct store_held *h, uint8_t ret[KEYSPACE_HELD_BYTES])
+{
+    keyspace_write_be64(ret, h->entries);
+    keyspace_write_be64(ret + 8, h->bytes);
+}
+
+enum sf_code keyspace_held_decode(struct sf_slice s, struct store_held *ret, struct sf_error *err)
+{
+    if (s.size != KEYSPACE_HELD_BYTES) {
+        return corrupt(err, "count of a quarantine");
+    }
+    *ret = (struct store_held){.entries = sf_read_be64(s.data), .bytes = sf_read_be64(s.data + 8)};
+    return SF_OK;
+}
+
 void keyspace_lane_encode(const struct store_lane_name *n, struct sf_buf *out)
 {
     struct sf_slice product = sf_slice_text(n->product);
@@ -228,8 +249,11 @@ enum sf_code keyspace_state_decode(struct sf_slice s, struct keyspace_state *ret
     return SF_OK;
 }
 
-/* commit_us 8 | position 8 | contract 4 | codes 1 | field 1 | code 2 each | field | raw */
-enum { REJECT_FIXED = 22 };
+/*
+ * commit_us 8 | position 8 | contract 4 | codes 1 | field 1 | code 2 each | field | raw
+ * With the highest bit of codes set, behind field: form 1 | size of context 4 | context
+ */
+enum { REJECT_FIXED = 22, REJECT_HAS_FORM = 0x80, REJECT_FORM_FIXED = 5 };
 
 void keyspace_reject_encode(const struct store_reject *r, int64_t commit_us, struct sf_buf *out)
 {
@@ -237,19 +261,44 @@ void keyspace_reject_encode(const struct store_reject *r, int64_t commit_us, str
     sf_buf_be64(out, (uint64_t)commit_us);
     sf_buf_be64(out, r->position);
     sf_buf_be32(out, r->contract_id);
-    sf_buf_byte(out, (uint8_t)r->code_count);
+    sf_buf_byte(out, (uint8_t)(r->code_count | (r->form == 0 ? 0 : REJECT_HAS_FORM)));
     sf_buf_byte(out, (uint8_t)r->field.size);
     for (size_t i = 0; i < r->code_count; i++) {
         sf_buf_byte(out, (uint8_t)(r->codes[i] >> 8));
         sf_buf_byte(out, (uint8_t)r->codes[i]);
     }
     sf_buf_slice(out, r->field);
+    if (r->form != 0) {
+        sf_buf_byte(out, r->form);
+        sf_buf_be32(out, (uint32_t)r->context.size);
+        sf_buf_slice(out, r->context);
+    }
+}
+
+/* Takes form and context off the front of what is behind the field. */
+static bool take_form(struct sf_slice *rest, struct store_quarantined *ret)
+{
+    size_t size;
+
+    if (rest->size < REJECT_FORM_FIXED) {
+        return false;
+    }
+    ret->form = rest->data[0];
+    size = sf_read_be32(rest->data + 1);
+    if (size > rest->size - REJECT_FORM_FIXED) {
+        return false;
+    }
+    ret->context = sf_slice_of(rest->data + REJECT_FORM_FIXED, size);
+    *rest =
+        sf_slice_of(rest->data + REJECT_FORM_FIXED + size, rest->size - REJECT_FORM_FIXED - size);
+    return true;
 }
 
 enum sf_code keyspace_reject_decode(struct sf_slice s, struct store_quarantined *ret,
                                     struct sf_error *err)
 {
-    size_t codes = s.size < REJECT_FIXED ? 0 : s.data[20];
+    const bool has_form = s.size >= REJECT_FIXED && (s.data[20] & REJECT_HAS_FORM) != 0;
+    size_t codes = s.size < REJECT_FIXED ? 0 : s.data[20] & ~(unsigned)REJECT_HAS_FORM;
     size_t field = s.size < REJECT_FIXED ? 0 : s.data[21];
     size_t fixed = REJECT_FIXED + codes * 2 + field;
 
@@ -267,5 +316,7 @@ enum sf_code keyspace_reject_decode(struct sf_slice s, struct store_quarantined 
     }
     ret->field = sf_slice_of(s.data + REJECT_FIXED + codes * 2, field);
     ret->raw = sf_slice_of(s.data + fixed, s.size - fixed);
-    return SF_OK;
+    ret->form = 0;
+    ret->context = (struct sf_slice){0};
+    return has_form && !take_form(&ret->raw, ret) ? corrupt(err, "quarantine entry") : SF_OK;
 }

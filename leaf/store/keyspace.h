@@ -14,6 +14,7 @@ enum {
     KEYSPACE_SMALL_HEADER = 8,  /* in front of a small value */
     KEYSPACE_HEAD_BYTES = 4 + 5 * 8 + SF_HASH256_SIZE,
     KEYSPACE_COMMIT_BYTES = 8 + 8 + 4,
+    KEYSPACE_HELD_BYTES = 8 + 8,
     KEYSPACE_NAME_BYTES_MAX = 200, /* product and table name of a lane, each */
 };
 
@@ -42,7 +43,8 @@ struct keyspace_key keyspace_meta_format(void);
 struct keyspace_key keyspace_meta_commit(void);
 struct keyspace_key keyspace_meta_lane(uint32_t lane); /* its name */
 struct keyspace_key keyspace_meta_head(uint32_t lane);
-struct keyspace_key keyspace_meta_small(void); /* what the keys of STORE_META begin with */
+struct keyspace_key keyspace_meta_held(uint32_t lane); /* of its quarantine */
+struct keyspace_key keyspace_meta_small(void);         /* what the keys of STORE_META begin with */
 
 /* The newest commit of the leaf. */
 struct keyspace_commit {
@@ -56,6 +58,10 @@ enum sf_code keyspace_commit_decode(struct sf_slice s, struct keyspace_commit *r
 
 void keyspace_head_encode(const struct store_head *h, uint8_t ret[KEYSPACE_HEAD_BYTES]);
 enum sf_code keyspace_head_decode(struct sf_slice s, struct store_head *ret,
+                                  struct sf_error *err) SF_MUST_CHECK;
+
+void keyspace_held_encode(const struct store_held *h, uint8_t ret[KEYSPACE_HELD_BYTES]);
+enum sf_code keyspace_held_decode(struct sf_slice s, struct store_held *ret,
                                   struct sf_error *err) SF_MUST_CHECK;
 
 /* A failure is sticky in @out. */

@@ -102,7 +102,7 @@ enum sf_code store_read_version(const struct store_snapshot *snapshot,
 
 /* One entry of a lane's quarantine. */
 struct store_quarantined {
-    uint64_t qseq; /* from 1, gap-free per lane */
+    uint64_t qseq; /* from 1; without gaps until entries are resolved */
     int64_t commit_us;
     uint64_t position;
     uint32_t contract_id;
@@ -110,6 +110,8 @@ struct store_quarantined {
     uint16_t codes[STORE_REJECT_CODES_MAX];
     struct sf_slice field;
     struct sf_slice raw;
+    uint8_t form;
+    struct sf_slice context;
 };
 
 struct store_quarantine;
@@ -117,6 +119,11 @@ struct store_quarantine;
 enum sf_code store_quarantine_new(const struct store_snapshot *snapshot,
                                   const struct store_lane *lane, uint64_t after, bool reverse,
                                   struct store_quarantine **ret,
+                                  struct sf_error *err) SF_MUST_CHECK;
+/* One entry: sets *@found, and on true its bytes in @bytes and *@ret over them. */
+enum sf_code store_quarantine_get(const struct store_snapshot *snapshot,
+                                  const struct store_lane *lane, uint64_t qseq,
+                                  struct sf_buf *bytes, struct store_quarantined *ret, bool *found,
                                   struct sf_error *err) SF_MUST_CHECK;
 void store_quarantine_free(struct store_quarantine *q); /* NULL is fine */
 SF_DEFINE_CLEANUP(struct store_quarantine, store_quarantine_free)

@@ -173,6 +173,23 @@ enum sf_code store_quarantine_new(const struct store_snapshot *snapshot,
     return SF_OK;
 }
 
+enum sf_code store_quarantine_get(const struct store_snapshot *snapshot,
+                                  const struct store_lane *lane, uint64_t qseq,
+                                  struct sf_buf *bytes, struct store_quarantined *ret, bool *found,
+                                  struct sf_error *err)
+{
+    struct kv *kv = snapshot->store->kv;
+    struct keyspace_key key = keyspace_lane_seq(lane->id, qseq);
+    enum sf_code code =
+        kv->ops->get(kv, snapshot->kv, KV_QUARANTINE, keyspace_view(&key), bytes, found, err);
+
+    if (code != SF_OK || !*found) {
+        return code;
+    }
+    ret->qseq = qseq;
+    return keyspace_reject_decode(sf_buf_view(bytes), ret, err);
+}
+
 enum sf_code store_quarantine_next(struct store_quarantine *q, struct store_quarantined *ret,
                                    bool *more, struct sf_error *err)
 {

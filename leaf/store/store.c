@@ -147,6 +147,14 @@ const struct store_head *store_lane_head(const struct store_lane *lane)
     return &lane->head;
 }
 
+struct store_held store_lane_held(const struct store_lane *lane)
+{
+    return (struct store_held){
+        .entries = lane->held.entries + lane->coming.entries,
+        .bytes = lane->held.bytes + lane->coming.bytes,
+    };
+}
+
 uint32_t store_epoch(const struct store *s)
 {
     return s->epoch;
@@ -309,6 +317,44 @@ static enum sf_code load_head(struct store *s, struct store_lane *lane, struct s
     return code;
 }
 
+/* Entries of a store that did not count them yet. */
+static enum sf_code count_held(struct store *s, struct store_lane *lane, struct sf_error *err)
+{
+    struct keyspace_key from = keyspace_lane(lane->id);
+    struct keyspace_key to = keyspace_lane(lane->id + 1);
+    struct kv_range range = {.from = keyspace_view(&from), .to = keyspace_view(&to)};
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    enum sf_code code = s->kv->ops->iter_new(s->kv, NULL, KV_QUARANTINE, &range, &it, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    for (it->ops->first(it); it->ops->valid(it); it->ops->next(it)) {
+        lane->held.entries++;
+        lane->held.bytes += it->ops->value(it).size;
+    }
+    return it->ops->check(it, err);
+}
+
+static enum sf_code load_held(struct store *s, struct store_lane *lane, struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_meta_held(lane->id);
+    struct sf_buf *b = &s->group.bytes_out;
+    bool found = false;
+    enum sf_code code = SF_OK;
+
+    if (lane->head.quarantined > 0) {
+        code = s->kv->ops->get(s->kv, NULL, KV_META, keyspace_view(&key), b, &found, err);
+    }
+    if (code == SF_OK && found) {
+        code = keyspace_held_decode(sf_buf_view(b), &lane->held, err);
+    } else if (code == SF_OK && lane->head.quarantined > 0) {
+        code = count_held(s, lane, err);
+    }
+    lane->tip_held = lane->held;
+    return code;
+}
+
 /* The highest key of a state lane: keys above it need not be looked up. */
 static enum sf_code load_max_key(struct store *s, struct store_lane *lane, struct sf_error *err)
 {
@@ -370,6 +416,7 @@ static enum sf_code load(struct store *s, struct sf_error *err)
     code = code == SF_OK ? load_lanes(s, err) : code;
     for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
         code = load_head(s, s->lanes[i], err);
+        code = code == SF_OK ? load_held(s, s->lanes[i], err) : code;
         code = code == SF_OK ? store_check_tail(s, s->lanes[i], err) : code;
         code = code == SF_OK ? store_replay_lane(s, s->lanes[i], err) : code;
         if (code == SF_OK && s->lanes[i]->name.kind == STORE_STATE) {

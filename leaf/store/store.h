@@ -34,6 +34,7 @@ enum {
     STORE_KEY_BYTES_MAX = 1024,
     STORE_ROW_BYTES_MAX = 256 * 1024,
     STORE_REJECT_CODES_MAX = 16,
+    STORE_CONTEXT_BYTES_MAX = 256 * 1024,
 };
 
 struct store_options {
@@ -81,6 +82,22 @@ struct store_reject {
     uint32_t contract_id;
     uint64_t position;   /* of the record in its request: line or index, from 1 */
     struct sf_slice raw; /* the bytes as they came, at most STORE_ROW_BYTES_MAX */
+    uint8_t form;        /* how to read them: the caller's number; 0: not said */
+    /* What else that takes, as the header line of CSV; at most STORE_CONTEXT_BYTES_MAX. */
+    struct sf_slice context;
+};
+
+/* What becomes of an entry of a lane's quarantine. */
+struct store_resolve {
+    uint64_t qseq;
+    const struct store_reject *again; /* NULL: it leaves; else it stays, with these codes */
+    int64_t commit_us;                /* with again: since when it is there */
+};
+
+/* What lies in the quarantine of a lane now. */
+struct store_held {
+    uint64_t entries;
+    uint64_t bytes; /* of the entries as they are stored */
 };
 
 /* What one write does to one lane. A write names each lane at most once. */
@@ -90,6 +107,9 @@ struct store_lane_write {
     size_t change_count;
     const struct store_reject *rejects;
     size_t reject_count;
+    /* In any order, none twice. One that is gone already refuses the write as a whole. */
+    const struct store_resolve *resolves;
+    size_t resolve_count;
     uint64_t expect_seq; /* the head the lane must have, or STORE_ANY */
     /*
      * Out, on success. Deleting a key that is absent changes nothing and takes no seq, so there may
@@ -98,10 +118,12 @@ struct store_lane_write {
     uint64_t first_seq;
     uint64_t last_seq;
     uint64_t first_qseq; /* of the rejects; 0: none */
-    /* Out, when an expectation did not hold: which one, change_count for the lane's; and what is.
-     */
+    /* Out, when an expectation did not hold: which one, change_count for the lane's, beyond that
+     * the resolves; and what is. */
     size_t unmet;
     uint64_t unmet_seq;
+
+    size_t resolved_bytes; /* private */
 };
 
 enum store_space {
@@ -162,6 +184,7 @@ struct store_stats {
     uint64_t writes;
     uint64_t changes;
     uint64_t rejects;
+    uint64_t resolves;
     uint64_t absent_deletes;
     uint64_t log_bytes;   /* frames written */
     uint64_t reads;       /* old rows looked up */
@@ -203,16 +226,19 @@ uint32_t store_lane_id(const struct store_lane *lane);
 const struct store_lane_name *store_lane_name(const struct store_lane *lane);
 /* The head as of the last commit whose callbacks ran. */
 const struct store_head *store_lane_head(const struct store_lane *lane);
+/* What lies in its quarantine, with the rejects of writes that are queued. */
+struct store_held store_lane_held(const struct store_lane *lane);
 
 /*
  * Queues @w. On SF_OK @cb runs exactly once, later. Otherwise never, and @w is untouched:
- *   SF_BUSY    SHEAF-E0602: a limit of the queue
+ *   SF_BUSY    SHEAF-E0602: a limit of the queue, or another write that resolves entries of the
+ *              same lane is queued
  *   SF_IO      SHEAF-E0604: the store is read-only
  *   SF_INVALID SHEAF-E0208: a key, row or raw record over its limit
  *   SF_CLOSED  store_close() was called
- * @cb's error, besides those of the kv: SF_CONFLICT (an expect_seq does not hold: the unmet of the
- * first lane that has one says which; nothing of @w is stored), SF_BUSY SHEAF-E0601 (below the disk
- * reserve; try later), SF_NOMEM.
+ * @cb's error, besides those of the kv: SF_CONFLICT (an expect_seq does not hold, or an entry to
+ * resolve is gone: the unmet of the first lane that has one says which; nothing of @w is stored),
+ * SF_BUSY SHEAF-E0601 (below the disk reserve; try later), SF_NOMEM.
  */
 enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb cb,
                           struct sf_error *err) SF_MUST_CHECK;

@@ -17,6 +17,7 @@ struct lane_slot;
 /* What a group does to one lane; see commit_group.c. */
 struct lane_work {
     struct store_head head;       /* the tip, moved on change by change */
+    struct store_held held;       /* the same of its quarantine */
     size_t item_count;            /* changes of all writes of the group */
     size_t next_item;             /* the one to apply next */
     bool rising;                  /* every key is new and above all before: nothing to look up */
@@ -33,12 +34,16 @@ struct store_lane {
     struct store_lane_name name; /* strings owned */
 
     /* Loop thread. */
-    struct store_head head; /* as of the last settled commit */
-    bool recorded;          /* its name is stored, or in the group in flight */
-    struct sf_list touched; /* in commit_group.lanes */
+    struct store_head head;   /* as of the last settled commit */
+    struct store_held held;   /* the same of its quarantine */
+    struct store_held coming; /* rejects of queued writes */
+    bool resolving;           /* a queued write resolves entries */
+    bool recorded;            /* its name is stored, or in the group in flight */
+    struct sf_list touched;   /* in commit_group.lanes */
 
     /* Commit thread while a group is in flight, else the loop thread. */
     struct store_head tip;
+    struct store_held tip_held;
     struct lane_work work;
     size_t max_key_size; /* 0: no row yet */
     uint8_t max_key[STORE_KEY_BYTES_MAX];
@@ -47,6 +52,7 @@ struct store_lane {
 struct group_counts {
     uint64_t changes;
     uint64_t rejects;
+    uint64_t resolves;
     uint64_t absent_deletes;
     uint64_t log_bytes;
     uint64_t reads;
@@ -72,6 +78,7 @@ struct commit_group {
     struct kv_batch *rows;  /* what can be made again from the log */
     struct sf_arena arena;
     struct sf_buf bytes_out; /* one frame or small record at a time */
+    struct sf_buf old_entry; /* of a quarantine, to be resolved */
 
     /* Out. */
     enum sf_code code;
@@ -120,6 +127,13 @@ struct store_snapshot {
     struct store *store;
     struct kv_snapshot *kv;
 };
+
+/* commit_resolve.c: entries of the quarantine. Whether all that @lw resolves are still there: false
+ * with its unmet set, or with g->code. */
+bool commit_resolves_hold(struct commit_group *g, struct store_lane_write *lw);
+void commit_rejects(struct commit_group *g, struct store_lane_write *lw);
+void commit_resolves(struct commit_group *g, struct store_lane_write *lw);
+void commit_held(struct commit_group *g, const struct store_lane *lane);
 
 /* commit_group.c: the part of a commit that runs on the commit thread. */
 void commit_group_run(struct commit_group *g);

@@ -38,6 +38,7 @@ static void write_some(struct story *s, struct store_lane *lane)
     static const uint16_t codes[] = {SHEAF_E_WRONG_TYPE};
     static const struct store_reject reject = {codes, 1, SF_LITERAL("amount"),
                                                1,     1, SF_LITERAL("raw")};
+    static const struct store_resolve gone = {.qseq = 1};
     static const struct store_put put = {STORE_META, false, SF_LITERAL("cursor"), SF_LITERAL("1")};
     struct sf_error err;
     char key[16];
@@ -51,6 +52,8 @@ static void write_some(struct story *s, struct store_lane *lane)
         (void)world_write_add(ww, "common", i == 2 ? NULL : "row");
         ww->lane.rejects = &reject;
         ww->lane.reject_count = 1;
+        ww->lane.resolves = &gone;
+        ww->lane.resolve_count = i == 3 ? 1 : 0;
         ww->write.puts = &put;
         ww->write.put_count = 1;
         may_fail(world_write_submit(ww, s->w.store, &err));
@@ -100,6 +103,7 @@ static enum sf_code read_rows(const struct store_snapshot *snapshot, const struc
     }
     may_fail(store_quarantine_new(snapshot, lane, 0, false, &q, &err));
     may_fail(q == NULL ? SF_OK : store_quarantine_next(q, &entry, &more, &err));
+    may_fail(store_quarantine_get(snapshot, lane, 2, &bytes, &entry, &found, &err));
     may_fail(store_small_new(snapshot, STORE_META, SF_LITERAL("c"), &small, &err));
     may_fail(small == NULL ? SF_OK : store_small_next(small, &key, &value, NULL, &more, &err));
     may_fail(store_get(snapshot, lane, SF_LITERAL("common"), &bytes, &row, &found, &err));
