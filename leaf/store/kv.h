@@ -19,7 +19,7 @@
 #include "common/base/error.h"
 #include "common/base/slice.h"
 
-enum kv_family { KV_LOG, KV_STATE, KV_QUARANTINE, KV_IDEM, KV_META, KV_FAMILY_COUNT };
+enum kv_family { KV_LOG, KV_STATE, KV_OLD, KV_QUARANTINE, KV_IDEM, KV_META, KV_FAMILY_COUNT };
 
 struct kv;
 struct kv_batch;
@@ -109,6 +109,17 @@ struct kv_ops {
     /* About how many bytes the keys in [from, to) take on disk; not what is in memory only. */
     uint64_t (*approximate_size)(struct kv *kv, enum kv_family f, struct sf_slice from,
                                  struct sf_slice to);
+    /*
+     * What was written to @f before, volatile too, survives a power cut when it returns. Any
+     * thread, beside a write.
+     */
+    enum sf_code (*flush)(struct kv *kv, enum kv_family f, struct sf_error *err);
+    /*
+     * Gives back the space of what was removed in [from, to). Any thread, beside writes; may take
+     * long. A failure loses nothing.
+     */
+    enum sf_code (*compact)(struct kv *kv, enum kv_family f, struct sf_slice from,
+                            struct sf_slice to, struct sf_error *err);
     /* Bytes free for us, and bytes in all, of the file system below. */
     enum sf_code (*disk)(struct kv *kv, uint64_t *free_bytes, uint64_t *total_bytes,
                          struct sf_error *err);

@@ -31,8 +31,13 @@ struct kv_rocks {
 
 /* RocksDB wants a family of this name; nothing is in it. */
 static const char *const family_names[FAMILIES] = {
-    [KV_LOG] = "log",   [KV_STATE] = "state", [KV_QUARANTINE] = "quarantine",
-    [KV_IDEM] = "idem", [KV_META] = "meta",   [KV_FAMILY_COUNT] = "default",
+    [KV_LOG] = "log",
+    [KV_STATE] = "state",
+    [KV_OLD] = "old",
+    [KV_QUARANTINE] = "quarantine",
+    [KV_IDEM] = "idem",
+    [KV_META] = "meta",
+    [KV_FAMILY_COUNT] = "default",
 };
 
 struct rocks_batch {
@@ -385,6 +390,32 @@ static uint64_t rocks_approximate_size(struct kv *kv, enum kv_family f, struct s
     return size;
 }
 
+static enum sf_code rocks_flush(struct kv *kv, enum kv_family f, struct sf_error *err)
+{
+    struct kv_rocks *k = self(kv);
+    rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
+    char *text = NULL;
+
+    rocksdb_flushoptions_set_wait(wait, 1);
+    rocksdb_flush_cf(k->db, wait, k->handles[f], &text);
+    rocksdb_flushoptions_destroy(wait);
+    return raise_text(text, "flush", err);
+}
+
+static enum sf_code rocks_compact(struct kv *kv, enum kv_family f, struct sf_slice from,
+                                  struct sf_slice to, struct sf_error *err)
+{
+    struct kv_rocks *k = self(kv);
+    rocksdb_compactoptions_t *beside = rocksdb_compactoptions_create();
+
+    (void)err; /* RocksDB tells nothing; one that did not happen is caught up by the next. */
+    rocksdb_compactoptions_set_exclusive_manual_compaction(beside, 0);
+    rocksdb_compact_range_cf_opt(k->db, k->handles[f], beside, (const char *)from.data, from.size,
+                                 (const char *)to.data, to.size);
+    rocksdb_compactoptions_destroy(beside);
+    return SF_OK;
+}
+
 static enum sf_code rocks_disk(struct kv *kv, uint64_t *free_bytes, uint64_t *total_bytes,
                                struct sf_error *err)
 {
@@ -430,7 +461,7 @@ static rocksdb_block_based_table_options_t *table_options(struct kv_rocks *k, si
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
     rocksdb_block_based_options_set_format_version(t, 5);
-    if (family == KV_LOG || family == KV_QUARANTINE) {
+    if (family == KV_LOG || family == KV_OLD || family == KV_QUARANTINE) {
         rocksdb_block_based_options_set_block_size(t, (size_t)32 * 1024); /* Read in order. */
     } else {
         rocksdb_block_based_options_set_filter_policy(
@@ -515,6 +546,8 @@ enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *opti
         .snapshot_free = rocks_snapshot_free,
         .iter_new = rocks_iter_new,
         .approximate_size = rocks_approximate_size,
+        .flush = rocks_flush,
+        .compact = rocks_compact,
         .disk = rocks_disk,
         .close = rocks_close,
     };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "common/sys/crypto.h"
 #include "leaf/store/kv_rocks.h"
 #include "proto/errors.h"
 #include "tests/lib/fake_kv.h"
@@ -359,6 +360,38 @@ static void test_space_is_known(void **state)
     assert_true(s->kv->ops->approximate_size(s->kv, KV_LOG, SF_LITERAL("a"), SF_LITERAL("b")) == 0);
 }
 
+static uint64_t log_size(struct kv *kv)
+{
+    return kv->ops->approximate_size(kv, KV_LOG, SF_LITERAL("a"), SF_LITERAL("z"));
+}
+
+static void test_space_of_a_removed_range_comes_back(void **state)
+{
+    enum { VALUES = 64, VALUE_BYTES = 64 * 1024 };
+    struct subject *s = *state;
+    struct kv_batch *b = NULL;
+    uint8_t *value = sf_alloc(VALUE_BYTES);
+    char key[8];
+
+    assert_non_null(value);
+    assert_int_equal(s->kv->ops->batch_new(s->kv, &b, NULL), SF_OK);
+    for (int i = 0; i < VALUES; i++) {
+        sf_random_bytes(value, VALUE_BYTES);
+        (void)snprintf(key, sizeof(key), "k%02d", i);
+        b->ops->put(b, KV_LOG, kv_one(sf_slice_text(key)), kv_one(sf_slice_of(value, VALUE_BYTES)));
+    }
+    assert_int_equal(s->kv->ops->write(s->kv, b, KV_VOLATILE, NULL), SF_OK);
+    b->ops->free(b);
+    sf_free(value);
+    assert_int_equal(s->kv->ops->flush(s->kv, KV_LOG, NULL), SF_OK);
+    assert_true(log_size(s->kv) >= (uint64_t)VALUES * VALUE_BYTES);
+    WRITE(s->kv, {"range", KV_LOG, "a", "k60"});
+    assert_int_equal(s->kv->ops->compact(s->kv, KV_LOG, SF_LITERAL("a"), SF_LITERAL("k60"), NULL),
+                     SF_OK);
+    assert_true(log_size(s->kv) < UINT64_C(8) * VALUE_BYTES);
+    assert_string_equal(get(s->kv, NULL, KV_LOG, "k59"), "absent");
+}
+
 #define ON(setup_of)                                                                               \
     cmocka_unit_test_setup_teardown(test_a_batch_is_read_back_from_its_families, setup_of,         \
                                     teardown),                                                     \
@@ -377,7 +410,9 @@ static void test_space_is_known(void **state)
         cmocka_unit_test_setup_teardown(test_a_cleared_batch_writes_nothing_of_before, setup_of,   \
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(test_one_owner_at_a_time, setup_of, teardown),             \
-        cmocka_unit_test_setup_teardown(test_space_is_known, setup_of, teardown)
+        cmocka_unit_test_setup_teardown(test_space_is_known, setup_of, teardown),                  \
+        cmocka_unit_test_setup_teardown(test_space_of_a_removed_range_comes_back, setup_of,        \
+                                        teardown)
 
 int main(void)
 {

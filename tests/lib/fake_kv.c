@@ -595,6 +595,31 @@ static uint64_t fake_approximate_size(struct kv *kv, enum kv_family f, struct sf
     return size;
 }
 
+/* There is one memory for all families. */
+static enum sf_code fake_flush(struct kv *kv, enum kv_family f, struct sf_error *err)
+{
+    struct fake_disk *d = disk_of(kv);
+
+    (void)f;
+    if (fails(d, &d->fail_flush_in)) {
+        return injected(d, err);
+    }
+    d->flushes++;
+    d->flushed = d->writes;
+    return SF_OK;
+}
+
+static enum sf_code fake_compact(struct kv *kv, enum kv_family f, struct sf_slice from,
+                                 struct sf_slice to, struct sf_error *err)
+{
+    (void)kv;
+    (void)f;
+    (void)from;
+    (void)to;
+    (void)err;
+    return SF_OK;
+}
+
 static enum sf_code fake_space(struct kv *kv, uint64_t *free_bytes, uint64_t *total_bytes,
                                struct sf_error *err)
 {
@@ -648,6 +673,8 @@ enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error 
         .snapshot_free = fake_snapshot_free,
         .iter_new = fake_iter_new,
         .approximate_size = fake_approximate_size,
+        .flush = fake_flush,
+        .compact = fake_compact,
         .disk = fake_space,
         .close = fake_close,
     };

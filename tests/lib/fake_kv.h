@@ -16,6 +16,7 @@ struct fake_disk {
     /* Knobs. Each counts down with the calls it is about; 0: off. */
     unsigned fail_write_in; /* the n-th write from now fails */
     unsigned fail_read_in;  /* the n-th get, multi-get, snapshot, iterator or move of one */
+    unsigned fail_flush_in;
     bool fail_on;           /* and so do all that follow */
     enum sf_code fail_code; /* with this; SF_OK means SF_IO */
     bool fail_applies;      /* a write that fails has reached the disk nevertheless */
@@ -27,6 +28,7 @@ struct fake_disk {
     uint64_t writes; /* that succeeded; also the number of the newest */
     uint64_t syncs;
     uint64_t reads;
+    uint64_t flushes;
     uint64_t keys_read;   /* asked for by multi-get */
     uint64_t open_things; /* iterators, snapshots, batches not freed */
 
@@ -50,8 +52,8 @@ enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error 
 
 /*
  * Drops what a power cut drops: writes behind number @kept, which is at least d->durable, and
- * volatile ones behind number @flushed. With @kept = d->writes it is a killed process. The disk is
- * closed.
+ * volatile ones behind number @flushed, which is at least d->flushed. With @kept = d->writes it is
+ * a killed process. The disk is closed.
  */
 void fake_disk_crash(struct fake_disk *d, uint64_t kept, uint64_t flushed);
 
