@@ -84,6 +84,13 @@
       "use that version, or another directory")                                                    \
     X(DATA_DIR_FOREIGN, 608, 409, 6, "the data directory belongs to another domain",               \
       "give the domain it belongs to, or another directory")                                       \
+    X(STORE_BEHIND, 609, 500, 1, "stored data is missing",                                         \
+      "restore a backup, or accept the loss: sheaf leaf check --accept-loss")                      \
+    X(FENCED, 610, 409, 6, "another leaf of this domain has taken over",                           \
+      "stop one of the two; see docs/how-to/back-up-and-restore.md")                               \
+    X(RESTORE_UNFINISHED, 611, 409, 6, "a restore into this directory was cut off",                \
+      "run 'sheaf leaf restore' again")                                                            \
+    X(BACKUP_BAD, 612, 500, 1, "the backup is not good", "take another one, or use an older one")  \
     X(PORT_IN_USE, 701, 409, 6, "the port is in use", "choose another port")                       \
     X(NATS_MISSING, 702, 503, 7, "nats-server was not found",                                      \
       "run './dev setup', or give --nats-server")                                                  \

@@ -226,10 +226,26 @@ static enum sf_code load_format(struct store *s, struct sf_error *err)
     return SF_OK;
 }
 
+enum sf_code store_raise_epoch(struct store *s, uint32_t at_least, struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_meta_commit();
+    struct keyspace_commit next = s->last;
+    uint8_t record[KEYSPACE_COMMIT_BYTES];
+    enum sf_code code;
+
+    next.epoch = at_least > s->epoch ? at_least : s->epoch + 1;
+    keyspace_commit_encode(&next, record);
+    code = put_meta(s, &key, sf_slice_of(record, sizeof(record)), err);
+    if (code == SF_OK) {
+        s->last = next;
+        s->epoch = next.epoch;
+    }
+    return code;
+}
+
 static enum sf_code load_commit(struct store *s, struct sf_error *err)
 {
     struct keyspace_key key = keyspace_meta_commit();
-    uint8_t record[KEYSPACE_COMMIT_BYTES];
     struct sf_buf *b = &s->group.bytes_out;
     bool found = false;
     enum sf_code code;
@@ -239,13 +255,8 @@ static enum sf_code load_commit(struct store *s, struct sf_error *err)
     if (code == SF_OK && found) {
         code = keyspace_commit_decode(sf_buf_view(b), &s->last, err);
     }
-    if (code == SF_OK && s->options.raise_epoch) {
-        s->last.epoch++;
-        keyspace_commit_encode(&s->last, record);
-        code = put_meta(s, &key, sf_slice_of(record, sizeof(record)), err);
-    }
     s->epoch = s->last.epoch;
-    return code;
+    return code == SF_OK && s->options.raise_epoch ? store_raise_epoch(s, 0, err) : code;
 }
 
 static enum sf_code load_lane(struct store *s, uint32_t id, struct sf_slice record,

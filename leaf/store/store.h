@@ -245,6 +245,13 @@ enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb
 
 /* Leaf-wide epoch that new changes get. */
 uint32_t store_epoch(const struct store *s);
+/*
+ * Begins an epoch that is at least @at_least and above the one before, durably. After a loss or a
+ * restore, so that seqs given again are not taken for those of before. Blocks; before anything is
+ * submitted. What kv.write says.
+ */
+enum sf_code store_raise_epoch(struct store *s, uint32_t at_least,
+                               struct sf_error *err) SF_MUST_CHECK;
 /* Whether the store has become read-only. */
 bool store_failed(const struct store *s);
 struct store_stats store_stats(const struct store *s);
