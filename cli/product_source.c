@@ -287,8 +287,9 @@ void inferred_text(const struct inferred *i, struct sf_buf *ret)
         sf_buf_printf(ret, ", event time %s", t->fields[t->event_time].name);
     }
     for (size_t f = 0; f < t->field_count; f++) {
-        if (!sf_class_is_open(t->fields[f].class)) {
-            sf_buf_printf(ret, ", %s is %s", t->fields[f].name, sf_class_name(t->fields[f].class));
+        if (!sf_class_is_open(sf_field_class(&t->fields[f]))) {
+            sf_buf_printf(ret, ", %s is %s", t->fields[f].name,
+                          sf_class_name(sf_field_class(&t->fields[f])));
         }
     }
 }

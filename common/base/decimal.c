@@ -6,12 +6,11 @@
 
 /* A number as its significant digits: 0.DIGITS * 10^point, without zeros at either end. */
 struct digits {
-    uint8_t digit[SF_DECIMAL_PRECISION_MAX];
-    size_t count;     /* significant ones seen; only the first 18 are kept */
+    uint8_t digit[SF_DECIMAL_WIDE_PRECISION_MAX];
+    size_t count;     /* significant ones seen; only the first 38 are kept */
     int64_t trailing; /* zeros since the last digit that counts */
     int64_t point;
     bool negative;
-    bool lost; /* a significant digit behind the 18th */
 };
 
 static void put_digit(struct digits *d, uint8_t digit)
@@ -21,15 +20,13 @@ static void put_digit(struct digits *d, uint8_t digit)
         return;
     }
     for (; d->trailing > 0; d->trailing--) {
-        if (d->count < SF_DECIMAL_PRECISION_MAX) {
+        if (d->count < SF_DECIMAL_WIDE_PRECISION_MAX) {
             d->digit[d->count] = 0;
         }
         d->count++;
     }
-    if (d->count < SF_DECIMAL_PRECISION_MAX) {
+    if (d->count < SF_DECIMAL_WIDE_PRECISION_MAX) {
         d->digit[d->count] = digit;
-    } else {
-        d->lost = true;
     }
     d->count++;
 }
@@ -84,27 +81,38 @@ static bool read_digits(struct digits *d, struct sf_slice s)
     return any && at == s.size;
 }
 
+/* The digits of the unscaled value, *ret_places of them; those behind d->count are zeros. */
+static enum sf_parse find_places(struct digits *d, struct sf_slice text, unsigned precision,
+                                 unsigned scale, int64_t *ret_places)
+{
+    int64_t places;
+
+    if (!read_digits(d, text)) {
+        return SF_PARSE_SYNTAX;
+    }
+    places = d->count == 0 ? 0 : d->point + scale;
+    if (places > (int64_t)precision) {
+        return SF_PARSE_RANGE;
+    }
+    if (places < (int64_t)d->count) {
+        return SF_PARSE_INEXACT;
+    }
+    *ret_places = places;
+    return SF_PARSE_OK;
+}
+
 enum sf_parse sf_decimal_parse(struct sf_slice text, unsigned precision, unsigned scale,
                                int64_t *ret)
 {
     struct digits d = {0};
-    int64_t places; /* digits of the unscaled value */
+    int64_t places;
     int64_t value = 0;
+    enum sf_parse parsed;
 
     sf_assert(precision >= 1 && precision <= SF_DECIMAL_PRECISION_MAX && scale <= precision);
-    if (!read_digits(&d, text)) {
-        return SF_PARSE_SYNTAX;
-    }
-    if (d.count == 0) {
-        *ret = 0;
-        return SF_PARSE_OK;
-    }
-    places = d.point + scale;
-    if (places > (int64_t)precision) {
-        return SF_PARSE_RANGE;
-    }
-    if (d.lost || places < (int64_t)d.count) {
-        return SF_PARSE_INEXACT;
+    parsed = find_places(&d, text, precision, scale, &places);
+    if (parsed != SF_PARSE_OK) {
+        return parsed;
     }
     for (int64_t i = 0; i < places; i++) {
         value = value * 10 + (i < (int64_t)d.count ? d.digit[i] : 0);
@@ -131,4 +139,77 @@ size_t sf_decimal_format(int64_t unscaled, unsigned scale, char *ret)
                         (unsigned long long)(magnitude % unit));
     }
     return (size_t)size;
+}
+
+/* --- wide ones -------------------------------------------------------------------------------- */
+
+enum sf_parse sf_decimal_wide_parse(struct sf_slice text, unsigned precision, unsigned scale,
+                                    uint8_t ret[SF_DECIMAL_WIDE_SIZE])
+{
+    struct digits d = {0};
+    int64_t places;
+    __int128 value = 0;
+    enum sf_parse parsed;
+
+    sf_assert(precision >= 1 && precision <= SF_DECIMAL_WIDE_PRECISION_MAX && scale <= precision);
+    parsed = find_places(&d, text, precision, scale, &places);
+    if (parsed != SF_PARSE_OK) {
+        return parsed;
+    }
+    for (int64_t i = 0; i < places; i++) {
+        value = value * 10 + (i < (int64_t)d.count ? d.digit[i] : 0);
+    }
+    sf_decimal_wide_put(d.negative ? -value : value, ret);
+    return SF_PARSE_OK;
+}
+
+static unsigned __int128 magnitude_of(const uint8_t value[SF_DECIMAL_WIDE_SIZE])
+{
+    __int128 v = sf_decimal_wide_get(value);
+
+    return v < 0 ? 0 - (unsigned __int128)v : (unsigned __int128)v;
+}
+
+size_t sf_decimal_wide_format(const uint8_t value[SF_DECIMAL_WIDE_SIZE], unsigned scale, char *ret)
+{
+    unsigned __int128 left = magnitude_of(value);
+    char digits[SF_DECIMAL_WIDE_PRECISION_MAX + 1]; /* 2^127 has 39 */
+    unsigned count = 0;
+    size_t size = 0;
+
+    sf_assert(scale <= SF_DECIMAL_WIDE_PRECISION_MAX);
+    while (left != 0 || count <= scale) {
+        digits[count++] = (char)('0' + (int)(left % 10));
+        left /= 10;
+    }
+    if (value[0] >= 0x80) {
+        ret[size++] = '-';
+    }
+    while (count > 0) {
+        if (count == scale) {
+            ret[size++] = '.';
+        }
+        ret[size++] = digits[--count];
+    }
+    ret[size] = '\0';
+    return size;
+}
+
+bool sf_decimal_wide_fits(const uint8_t value[SF_DECIMAL_WIDE_SIZE], unsigned precision)
+{
+    unsigned __int128 limit = 1;
+
+    for (unsigned i = 0; i < precision; i++) {
+        limit *= 10;
+    }
+    return magnitude_of(value) < limit;
+}
+
+int sf_decimal_wide_compare(const uint8_t a[SF_DECIMAL_WIDE_SIZE],
+                            const uint8_t b[SF_DECIMAL_WIDE_SIZE])
+{
+    __int128 x = sf_decimal_wide_get(a);
+    __int128 y = sf_decimal_wide_get(b);
+
+    return (x > y) - (x < y);
 }

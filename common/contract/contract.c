@@ -5,16 +5,26 @@
 #include "common/base/alloc.h"
 #include "common/contract/pattern.h"
 
+/* The one thing that does not live in the arena. As deep as structs go. */
+static void free_patterns(const struct sf_table *t)
+{
+    for (size_t i = 0; i < t->field_count; i++) {
+        const struct sf_field *f = sf_field_item(&t->fields[i]);
+
+        sf_pattern_free((struct sf_pattern *)(uintptr_t)f->pattern);
+        if (f->shape != NULL) {
+            free_patterns(f->shape);
+        }
+    }
+}
+
 void sf_product_free(struct sf_product *p)
 {
     if (p == NULL) {
         return;
     }
     for (size_t t = 0; t < p->table_count; t++) {
-        for (size_t f = 0; f < p->tables[t].field_count; f++) {
-            /* The one thing that does not live in the arena. */
-            sf_pattern_free((struct sf_pattern *)(uintptr_t)p->tables[t].fields[f].pattern);
-        }
+        free_patterns(&p->tables[t]);
     }
     sf_arena_done(&p->arena);
     sf_free(p);
@@ -71,6 +81,7 @@ const char *sf_type_name(enum sf_type type)
     case SF_TYPE_DOUBLE:
         return "double";
     case SF_TYPE_DECIMAL:
+    case SF_TYPE_DECIMAL_WIDE:
         return "decimal";
     case SF_TYPE_STRING:
         return "string";
@@ -82,6 +93,12 @@ const char *sf_type_name(enum sf_type type)
         return "timestamp";
     case SF_TYPE_UUID:
         return "uuid";
+    case SF_TYPE_JSON:
+        return "json";
+    case SF_TYPE_LIST:
+        return "list";
+    case SF_TYPE_STRUCT:
+        return "struct";
     }
     return "";
 }
@@ -127,16 +144,54 @@ const char *sf_compat_mode_name(enum sf_compat_mode mode)
 
 void sf_field_type_text(const struct sf_field *f, char *ret, size_t size)
 {
-    if (f->type == SF_TYPE_DECIMAL) {
-        (void)snprintf(ret, size, "decimal(%u,%u)", f->precision, f->scale);
+    const struct sf_field *item = sf_field_item(f);
+    const char *open = item == f ? "" : "list<";
+    const char *close = item == f ? "" : ">";
+
+    if (item->type == SF_TYPE_DECIMAL || item->type == SF_TYPE_DECIMAL_WIDE) {
+        (void)snprintf(ret, size, "%sdecimal(%u,%u)%s", open, item->precision, item->scale, close);
     } else {
-        (void)snprintf(ret, size, "%s", sf_type_name(f->type));
+        (void)snprintf(ret, size, "%s%s%s", open, sf_type_name(item->type), close);
     }
 }
 
 bool sf_class_is_open(enum sf_class class)
 {
     return class != SF_CLASS_PII && class != SF_CLASS_SECRET;
+}
+
+const struct sf_field *sf_field_item(const struct sf_field *f)
+{
+    return f->type == SF_TYPE_LIST ? f->item : f;
+}
+
+const struct sf_table *sf_field_shape(const struct sf_field *f)
+{
+    return sf_field_item(f)->shape;
+}
+
+enum sf_class sf_field_class(const struct sf_field *f)
+{
+    const struct sf_table *shape = sf_field_shape(f);
+    enum sf_class strictest = f->class;
+
+    for (size_t i = 0; shape != NULL && i < shape->field_count; i++) {
+        enum sf_class inner = sf_field_class(&shape->fields[i]);
+
+        strictest = inner > strictest ? inner : strictest;
+    }
+    return strictest;
+}
+
+bool sf_type_may_be_key(enum sf_type type)
+{
+    return type != SF_TYPE_FLOAT && type != SF_TYPE_DOUBLE && type != SF_TYPE_JSON &&
+           sf_type_is_scalar(type);
+}
+
+bool sf_type_is_scalar(enum sf_type type)
+{
+    return type != SF_TYPE_LIST && type != SF_TYPE_STRUCT;
 }
 
 /* A letter, then letters, digits and @separator, at most @max characters. */

@@ -27,6 +27,10 @@ enum sf_type {
     SF_TYPE_DATE = 9,
     SF_TYPE_TIMESTAMP = 10, /* UTC, microseconds */
     SF_TYPE_UUID = 11,
+    SF_TYPE_DECIMAL_WIDE = 12, /* also written decimal(p,s): precision 19..38 */
+    SF_TYPE_JSON = 13,         /* any JSON value but null, as canonical text: wire/json_canon.h */
+    SF_TYPE_LIST = 14,         /* of sf_field.item */
+    SF_TYPE_STRUCT = 15,       /* of sf_field.shape */
 };
 
 enum sf_class {
@@ -64,10 +68,14 @@ enum { SF_COMPAT_MODES = SF_COMPAT_NONE + 1 };
 enum sf_access { SF_ACCESS_REQUEST, SF_ACCESS_OPEN, SF_ACCESS_CLOSED };
 
 /*
- * One scalar value. Bytes are borrowed from whoever made the value.
+ * One value. Bytes are borrowed from whoever made the value.
  *   bool: i is 0 or 1            int32, int64: i          date: i, days since 1970-01-01
  *   timestamp: i, microseconds since 1970, UTC            decimal: i, unscaled by the field's scale
  *   float, double: d (a float's value is exactly a float) string, bytes: s    uuid: s, 16 bytes
+ *   wide decimal: s, 16 bytes, the unscaled value big-endian in two's complement
+ *   json: s, its canonical text
+ *   struct: s, its fields as in a row   list: s, as in a row (wire_value.h); absent or empty: no
+ *   elements, as a list is never null
  */
 struct sf_value {
     bool present; /* false: null or absent, the rest means nothing */
@@ -84,7 +92,7 @@ struct sf_field {
     enum sf_type type;
     uint8_t precision; /* decimal */
     uint8_t scale;     /* decimal */
-    bool required;
+    bool required;     /* of a list: it is given, though it may be empty */
     enum sf_class class;
     enum sf_format format;
 
@@ -98,6 +106,16 @@ struct sf_field {
     const char *pattern_text;
     const struct sf_pattern *pattern;
     struct sf_value default_value;
+
+    /*
+     * list: what its elements are, never a list or json. Number, name, source and class are the
+     * list's; type, rules and parse are those of an element and stand only here.
+     */
+    const struct sf_field *item;
+    uint32_t min_items; /* of a list; 0: no rule */
+    uint32_t max_items; /* 0: no rule */
+    /* struct: its fields and reserved numbers, as an event table of that name. Else NULL. */
+    const struct sf_table *shape;
 
     const char *parse;  /* strptime-like format of text input, or NULL */
     const char *source; /* name in the input when it is another than name, or NULL */
@@ -154,12 +172,15 @@ struct sf_product {
 };
 
 enum {
-    SF_FIELDS_MAX = 1000, /* per table */
+    SF_FIELDS_MAX = 1000, /* per table, those inside structs counted too */
     SF_TABLES_MAX = 64,   /* per product */
     SF_KEY_FIELDS_MAX = 8,
     SF_ROW_BYTES_MAX = 256 * 1024,
     SF_KEY_BYTES_MAX = 1024,
-    SF_DECIMAL_DIGITS_MAX = 18,
+    SF_DECIMAL_DIGITS_MAX = 38,
+    SF_DECIMAL_NARROW_MAX = 18, /* digits of SF_TYPE_DECIMAL */
+    SF_STRUCT_DEPTH_MAX = 8,    /* structs inside each other */
+    SF_LIST_ITEMS_MAX = 64 * 1024,
 };
 
 void sf_product_free(struct sf_product *p);
@@ -182,6 +203,16 @@ void sf_field_type_text(const struct sf_field *f, char *ret, size_t size);
 
 /* Whether a field leaves the owning domain when no policy says otherwise: not pii, not secret. */
 bool sf_class_is_open(enum sf_class class);
+/* The strictest class of the field and of all fields inside it: what decides who may see it. */
+enum sf_class sf_field_class(const struct sf_field *f);
+/* The fields of a struct or of the structs in a list; NULL for everything else. */
+const struct sf_table *sf_field_shape(const struct sf_field *f);
+/* The type of a field, or of the elements of a list. */
+const struct sf_field *sf_field_item(const struct sf_field *f);
+/* Whether a key may have it: not float, double, json, list and struct. */
+bool sf_type_may_be_key(enum sf_type type);
+/* Whether it has a value of its own: not list and struct. */
+bool sf_type_is_scalar(enum sf_type type);
 
 /* [a-z][a-z0-9-]{0,47} and [a-z][a-z0-9_]{0,62}: DESIGN 1. */
 bool sf_name_is_product(struct sf_slice name); /* domains and products */

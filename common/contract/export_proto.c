@@ -59,12 +59,17 @@ static const char *proto_type(enum sf_type type)
     case SF_TYPE_DOUBLE:
         return "double";
     case SF_TYPE_STRING:
+    case SF_TYPE_JSON:
         return "string";
     case SF_TYPE_BYTES:
     case SF_TYPE_UUID:
+    case SF_TYPE_DECIMAL_WIDE:
         return "bytes";
     case SF_TYPE_TIMESTAMP:
         return "sfixed64";
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        break;
     }
     return "";
 }
@@ -78,7 +83,12 @@ static const char *encoding_note(enum sf_type type)
         return "microseconds since 1970-01-01T00:00:00Z";
     case SF_TYPE_UUID:
         return "16 bytes";
+    case SF_TYPE_JSON:
+        return "canonical JSON text";
     case SF_TYPE_DECIMAL:
+    case SF_TYPE_DECIMAL_WIDE:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
     case SF_TYPE_BOOL:
     case SF_TYPE_INT32:
     case SF_TYPE_INT64:

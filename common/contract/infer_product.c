@@ -156,7 +156,7 @@ static void set_decimal(const struct sf_infer_column *c, struct sf_field *f)
     bool usual = c->whole_digits + c->scale <= DECIMAL_PRECISION_USUAL;
 
     f->type = SF_TYPE_DECIMAL;
-    f->precision = usual ? DECIMAL_PRECISION_USUAL : SF_DECIMAL_DIGITS_MAX;
+    f->precision = usual ? DECIMAL_PRECISION_USUAL : SF_DECIMAL_NARROW_MAX;
     f->scale = c->scale;
 }
 

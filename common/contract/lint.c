@@ -58,11 +58,11 @@ static void lint_table(const struct sf_table *t, struct sf_issues *issues)
     for (size_t i = 0; i < t->key_count; i++) {
         const struct sf_field *f = &t->fields[t->key[i]];
 
-        if (!sf_class_is_open(f->class)) {
+        if (!sf_class_is_open(sf_field_class(f))) {
             sf_issues_warning(issues, nowhere,
                               "%s.%s is part of the key and of class %s: other domains will see no "
                               "row without it",
-                              t->name, f->name, sf_class_name(f->class));
+                              t->name, f->name, sf_class_name(sf_field_class(f)));
         }
     }
     if (t->kind == SF_TABLE_EVENT && t->event_time < 0) {

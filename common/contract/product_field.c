@@ -122,14 +122,14 @@ static void read_decimal(struct sf_product_reader *r, const struct sf_yaml_node 
         sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
                         "a decimal names its digits and how many of them stand behind the point: "
                         "decimal(12,2)");
-    } else if (precision > SF_DECIMAL_DIGITS_MAX && precision <= 38) {
+    } else if (precision > SF_DECIMAL_NARROW_MAX && precision <= 38) {
         sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
                         "decimals of more than %d digits are not in this release",
-                        SF_DECIMAL_DIGITS_MAX);
+                        SF_DECIMAL_NARROW_MAX);
     } else if (precision < 1 || precision > 38 || scale > precision) {
         sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
                         "a decimal has 1 to %d digits, and at most all of them behind the point",
-                        SF_DECIMAL_DIGITS_MAX);
+                        SF_DECIMAL_NARROW_MAX);
     } else {
         f->type = SF_TYPE_DECIMAL;
         f->precision = (uint8_t)precision;

@@ -222,7 +222,14 @@ static bool kind_fits(enum sf_type type, enum sf_json_kind kind)
     case SF_TYPE_DOUBLE:
         return kind == SF_JSON_NUMBER;
     case SF_TYPE_DECIMAL:
+    case SF_TYPE_DECIMAL_WIDE:
         return kind == SF_JSON_NUMBER || kind == SF_JSON_STRING;
+    case SF_TYPE_JSON:
+        return true;
+    case SF_TYPE_LIST:
+        return kind == SF_JSON_ARRAY;
+    case SF_TYPE_STRUCT:
+        return kind == SF_JSON_OBJECT;
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
     case SF_TYPE_DATE:

@@ -39,6 +39,7 @@ static const char *hint_syntax(const struct sf_field *f)
     case SF_TYPE_FLOAT:
     case SF_TYPE_DOUBLE:
     case SF_TYPE_DECIMAL:
+    case SF_TYPE_DECIMAL_WIDE:
         return "must be a number";
     case SF_TYPE_STRING:
         return "must be a string";
@@ -50,6 +51,12 @@ static const char *hint_syntax(const struct sf_field *f)
         return "must be a time like 2026-11-20T08:01:12Z";
     case SF_TYPE_UUID:
         return "must be a UUID";
+    case SF_TYPE_JSON:
+        return "must be JSON";
+    case SF_TYPE_LIST:
+        return "must be a list";
+    case SF_TYPE_STRUCT:
+        return "must be an object";
     }
     return "";
 }

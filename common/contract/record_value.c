@@ -75,6 +75,13 @@ enum sf_parse sf_record_convert(struct sf_record_reader *r, size_t field, struct
     case SF_TYPE_UUID:
         ret->s = sf_slice_of(r->uuids[field], 16);
         return sf_uuid_parse(text, r->uuids[field]) ? SF_PARSE_OK : SF_PARSE_SYNTAX;
+    case SF_TYPE_DECIMAL_WIDE:
+        ret->s = sf_slice_of(r->uuids[field], SF_DECIMAL_WIDE_SIZE);
+        return sf_decimal_wide_parse(text, f->precision, f->scale, r->uuids[field]);
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        break;
     }
     return SF_PARSE_SYNTAX;
 }

@@ -69,6 +69,18 @@ static enum sf_parse parse_uuid(struct sf_slice text, struct sf_arena *scratch, 
     return sf_uuid_parse(text, bytes) ? SF_PARSE_OK : SF_PARSE_SYNTAX;
 }
 
+static enum sf_parse parse_wide(const struct sf_field *f, struct sf_slice text,
+                                struct sf_arena *scratch, struct sf_value *v)
+{
+    uint8_t *bytes = sf_arena_alloc(scratch, SF_DECIMAL_WIDE_SIZE);
+
+    if (bytes == NULL) {
+        return SF_PARSE_RANGE;
+    }
+    v->s = sf_slice_of(bytes, SF_DECIMAL_WIDE_SIZE);
+    return sf_decimal_wide_parse(text, f->precision, f->scale, bytes);
+}
+
 static enum sf_parse parse_typed(const struct sf_field *f, struct sf_slice text,
                                  struct sf_arena *scratch, struct sf_value *v)
 {
@@ -97,6 +109,12 @@ static enum sf_parse parse_typed(const struct sf_field *f, struct sf_slice text,
                                 : sf_time_parse(text, &v->i);
     case SF_TYPE_UUID:
         return parse_uuid(text, scratch, v);
+    case SF_TYPE_DECIMAL_WIDE:
+        return parse_wide(f, text, scratch, v);
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        break; /* no values of these stand in a contract */
     }
     return SF_PARSE_SYNTAX;
 }
@@ -160,6 +178,15 @@ void sf_value_format(const struct sf_field *f, const struct sf_value *v, struct 
         sf_uuid_format(v->s.data, text);
         sf_buf_text(out, text);
         return;
+    case SF_TYPE_DECIMAL_WIDE:
+        sf_buf_append(out, text, sf_decimal_wide_format(v->s.data, f->scale, text));
+        return;
+    case SF_TYPE_JSON:
+        sf_buf_slice(out, v->s);
+        return;
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        return; /* leaf/rowcodec renders them */
     }
 }
 
@@ -179,7 +206,12 @@ int sf_value_compare(enum sf_type type, const struct sf_value *a, const struct s
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
     case SF_TYPE_UUID:
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
         return sf_slice_compare(a->s, b->s);
+    case SF_TYPE_DECIMAL_WIDE:
+        return sf_decimal_wide_compare(a->s.data, b->s.data);
     }
     return 0;
 }

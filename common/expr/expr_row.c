@@ -1,6 +1,7 @@
 /* One pass over the encoded row, as far as the last field that is wanted. */
 #include <math.h>
 
+#include "common/base/decimal.h"
 #include "common/base/time.h"
 #include "common/expr/expr_private.h"
 #include "common/wire/pbwire.h"
@@ -67,6 +68,18 @@ static bool read_time(struct sf_pb_reader *r, struct sf_cell *ret)
     return sf_time_in_range(ret->i);
 }
 
+static bool read_wide(const struct sf_slot *s, struct sf_pb_reader *r, struct sf_cell *ret)
+{
+    struct sf_slice bytes;
+
+    if (!sf_pb_get_bytes(r, &bytes) || bytes.size != SF_DECIMAL_WIDE_SIZE ||
+        !sf_decimal_wide_fits(bytes.data, s->precision)) {
+        return false;
+    }
+    ret->wide = sf_decimal_wide_get(bytes.data);
+    return true;
+}
+
 static bool read_value(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_reader *r,
                        struct sf_cell *ret)
 {
@@ -88,6 +101,12 @@ static bool read_value(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_
     case SF_TYPE_BYTES:
     case SF_TYPE_UUID:
         break;
+    case SF_TYPE_DECIMAL_WIDE:
+        return wire == SF_PB_BYTES && read_wide(s, r, ret);
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        return false; /* filters do not read these */
     }
     ret->fold = SF_FOLD_NONE;
     return wire == SF_PB_BYTES && sf_pb_get_bytes(r, &ret->s) &&

@@ -200,9 +200,9 @@ static uint16_t parse_number(struct parser *p, size_t from)
     } else if (scale > 0) {
         int64_t unscaled = 0;
 
-        parsed = scale > SF_DECIMAL_DIGITS_MAX
+        parsed = scale > SF_DECIMAL_NARROW_MAX
                      ? SF_PARSE_RANGE
-                     : sf_decimal_parse(value, SF_DECIMAL_DIGITS_MAX, scale, &unscaled);
+                     : sf_decimal_parse(value, SF_DECIMAL_NARROW_MAX, scale, &unscaled);
         n.value.wide = unscaled;
         n.type = (struct sf_expr_type){.kind = SF_KIND_DECIMAL, .scale = (uint8_t)scale};
         n.type.width = (uint8_t)(digits_of(unscaled) > scale ? digits_of(unscaled) : scale);
@@ -267,12 +267,13 @@ static uint16_t slot_of(struct parser *p, const struct sf_field *f)
         i++;
     }
     if (i == e->slot_count) {
-        p->slots[i] = (struct sf_slot){.number = f->number,
-                                       .type = f->type,
-                                       .precision = f->precision,
-                                       .scale = f->scale,
-                                       .limit = (int64_t)sf_wide_power(f->precision),
-                                       .name = sf_arena_strdup(&e->arena, f->name)};
+        p->slots[i] = (struct sf_slot){
+            .number = f->number,
+            .type = f->type,
+            .precision = f->precision,
+            .scale = f->scale,
+            .limit = f->type == SF_TYPE_DECIMAL ? (int64_t)sf_wide_power(f->precision) : 0,
+            .name = sf_arena_strdup(&e->arena, f->name)};
         p->b->nomem |= p->slots[i].name == NULL;
         e->slot_count++;
     }

@@ -110,9 +110,9 @@ static struct sf_expr_type arithmetic_type(enum sf_node_op op, struct sf_expr_ty
         width = max_of((unsigned)(a.width - a.scale), (unsigned)(b.width - b.scale)) + scale + 1;
     }
     /* 64 bits stay 64 bits; an overflow is an error when it happens. */
-    if (width > SF_DECIMAL_DIGITS_MAX && max_of(a.width, b.width) <= SF_DECIMAL_DIGITS_MAX &&
-        (op != SF_NODE_MULTIPLY || scale < SF_DECIMAL_DIGITS_MAX)) {
-        width = SF_DECIMAL_DIGITS_MAX;
+    if (width > SF_DECIMAL_NARROW_MAX && max_of(a.width, b.width) <= SF_DECIMAL_NARROW_MAX &&
+        (op != SF_NODE_MULTIPLY || scale < SF_DECIMAL_NARROW_MAX)) {
+        width = SF_DECIMAL_NARROW_MAX;
     }
     return decimal_of(width, scale);
 }
@@ -125,7 +125,9 @@ static struct sf_expr_type type_of_slot(const struct sf_slot *s)
         [SF_TYPE_DOUBLE] = SF_KIND_DOUBLE, [SF_TYPE_DECIMAL] = SF_KIND_DECIMAL,
         [SF_TYPE_STRING] = SF_KIND_STRING, [SF_TYPE_BYTES] = SF_KIND_BYTES,
         [SF_TYPE_DATE] = SF_KIND_DATE,     [SF_TYPE_TIMESTAMP] = SF_KIND_TIMESTAMP,
-        [SF_TYPE_UUID] = SF_KIND_UUID,
+        [SF_TYPE_UUID] = SF_KIND_UUID,     [SF_TYPE_DECIMAL_WIDE] = SF_KIND_DECIMAL,
+        [SF_TYPE_JSON] = SF_KIND_WRONG,    [SF_TYPE_LIST] = SF_KIND_WRONG,
+        [SF_TYPE_STRUCT] = SF_KIND_WRONG,
     };
 
     return (struct sf_expr_type){.kind = kinds[s->type], .width = s->precision, .scale = s->scale};
@@ -214,10 +216,10 @@ static void adopt(struct sf_expr_build *b, struct sf_node *n, struct sf_expr_typ
         parsed = parse_time(n->text, &i);
         value.i = i;
     } else if (type.kind == SF_KIND_DECIMAL) {
-        type.width = type.width > SF_DECIMAL_DIGITS_MAX ? SF_DECIMAL_DIGITS_MAX : type.width;
-        type.scale = type.scale > type.width ? type.width : type.scale;
-        parsed = sf_decimal_parse(n->text, type.width, type.scale, &i);
-        value.wide = i;
+        uint8_t wide[SF_DECIMAL_WIDE_SIZE] = {0};
+
+        parsed = sf_decimal_wide_parse(n->text, type.width, type.scale, wide);
+        value.wide = sf_decimal_wide_get(wide);
     } else if (type.kind == SF_KIND_UUID) {
         uint8_t *bytes = sf_arena_alloc(&b->expr->arena, 16);
 
@@ -420,6 +422,18 @@ static void check_like(struct sf_expr_build *b, struct sf_node *n)
     }
 }
 
+static struct sf_expr_type type_of_field(struct sf_expr_build *b, const struct sf_node *n)
+{
+    const struct sf_slot *s = &b->expr->slots[n->slot];
+    struct sf_expr_type type = type_of_slot(s);
+
+    if (type.kind == SF_KIND_WRONG) {
+        sf_issues_error(b->issues, place_of(b, n), SHEAF_E_EXPR_TYPE, "filters do not read a %s",
+                        sf_type_name(s->type));
+    }
+    return type;
+}
+
 static struct sf_expr_type type_of(struct sf_expr_build *b, struct sf_node *n)
 {
     static const struct sf_expr_type boolean = {.kind = SF_KIND_BOOL};
@@ -428,7 +442,7 @@ static struct sf_expr_type type_of(struct sf_expr_build *b, struct sf_node *n)
     case SF_NODE_LITERAL:
         return n->type;
     case SF_NODE_FIELD:
-        return n->which == 1 ? type_of_slot(&b->expr->slots[n->slot]) : WRONG;
+        return n->which == 1 ? type_of_field(b, n) : WRONG;
     case SF_NODE_CALLER:
         return (struct sf_expr_type){.kind = SF_KIND_STRING};
     case SF_NODE_NOT:

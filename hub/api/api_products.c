@@ -82,7 +82,7 @@ static void write_field(struct answer *a, const struct sf_field *f)
     sf_json_member_bool(&a->json, "required", f->required);
     sf_json_member_text(&a->json, "class",
                         f->class == SF_CLASS_NONE ? NULL : sf_class_name(f->class));
-    sf_json_member_bool(&a->json, "shared", sf_class_is_open(f->class));
+    sf_json_member_bool(&a->json, "shared", sf_class_is_open(sf_field_class(f)));
     sf_json_member_text(&a->json, "description", f->description);
     sf_json_member_text(&a->json, "unit", f->unit);
     sf_json_object_end(&a->json);

@@ -1,6 +1,7 @@
 #include "leaf/rowcodec/key.h"
 
 #include "common/base/assert.h"
+#include "common/base/decimal.h"
 #include "common/base/time.h"
 #include "common/base/utf8.h"
 #include "common/contract/record.h"
@@ -8,6 +9,7 @@
 #include "leaf/rowcodec/row.h"
 #include "proto/errors.h"
 
+static const uint8_t SIGN8 = 0x80;
 static const uint32_t SIGN32 = UINT32_C(1) << 31;
 static const uint64_t SIGN64 = UINT64_C(1) << 63;
 
@@ -47,6 +49,10 @@ static void put_part(struct sf_buf *out, const struct sf_field *f, const struct 
     case SF_TYPE_UUID:
         sf_buf_slice(out, v->s);
         return;
+    case SF_TYPE_DECIMAL_WIDE:
+        sf_buf_byte(out, v->s.data[0] ^ SIGN8);
+        sf_buf_append(out, v->s.data + 1, SF_DECIMAL_WIDE_SIZE - 1);
+        return;
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
         put_escaped(out, v->s);
@@ -54,10 +60,12 @@ static void put_part(struct sf_buf *out, const struct sf_field *f, const struct 
         return;
     case SF_TYPE_FLOAT:
     case SF_TYPE_DOUBLE:
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
         break;
     }
-    /* lint refuses such keys */
-    sf_assert(f->type != SF_TYPE_FLOAT && f->type != SF_TYPE_DOUBLE);
+    sf_assert(sf_type_may_be_key(f->type)); /* the contract's checks refuse such keys */
 }
 
 /* Checks what was appended from @start on; takes it back when it is not good. */
@@ -208,6 +216,10 @@ static bool in_range(const struct sf_field *f, int64_t i)
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
     case SF_TYPE_UUID:
+    case SF_TYPE_DECIMAL_WIDE:
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
         break;
     }
     return true;
@@ -227,14 +239,34 @@ static size_t part_size(enum sf_type type)
     case SF_TYPE_TIMESTAMP:
         return 8;
     case SF_TYPE_UUID:
+    case SF_TYPE_DECIMAL_WIDE:
         return 16;
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
     case SF_TYPE_FLOAT:
     case SF_TYPE_DOUBLE:
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
         break;
     }
     return 0;
+}
+
+/* The sign is flipped back in a copy. */
+static bool read_wide(struct walk *w, const struct sf_field *f, struct sf_value *ret)
+{
+    uint8_t *value = sf_arena_alloc(w->arena, SF_DECIMAL_WIDE_SIZE);
+
+    if (value == NULL) {
+        w->no_memory = true;
+        return false;
+    }
+    memcpy(value, w->p, SF_DECIMAL_WIDE_SIZE);
+    value[0] ^= SIGN8;
+    w->p += SF_DECIMAL_WIDE_SIZE;
+    ret->s = sf_slice_of(value, SF_DECIMAL_WIDE_SIZE);
+    return sf_decimal_wide_fits(value, f->precision);
 }
 
 static bool read_part(struct walk *w, const struct sf_field *f, struct sf_value *ret)
@@ -254,6 +286,8 @@ static bool read_part(struct walk *w, const struct sf_field *f, struct sf_value 
         ret->i = (int32_t)(sf_read_be32(w->p) ^ SIGN32);
     } else if (size == 8) {
         ret->i = (int64_t)(sf_read_be64(w->p) ^ SIGN64);
+    } else if (f->type == SF_TYPE_DECIMAL_WIDE) {
+        return read_wide(w, f, ret);
     } else {
         ret->s = sf_slice_of(w->p, size);
     }

@@ -2,13 +2,12 @@
  * Rows as they are stored and sent: the canonical protobuf encoding of a table's fields.
  *
  * One value has one byte string: ascending field numbers, minimal varints, null = absent, zeros
- * written; int32, int64, date and decimal are zigzag varints, bool a varint, timestamp fixed64,
- * float fixed32, double fixed64, the rest bytes.
+ * written; how each type stands there is in common/contract/wire_value.h.
  * docs/formats/rows-and-keys.md is the same in full.
  *
  *   Memory    Output goes into the caller's buffer, whose failure is returned; what was written of
  *             a row that failed is taken back. A buffer with a size_max is full a little early: up
- *             to 15 bytes per field are asked for on top of a row, 40 and the row's size on top of
+ *             to 15 bytes per field are asked for on top of a row, 48 and the row's size on top of
  *             its JSON.
  *   Errors    SF_CORRUPT: the bytes are no canonical row; the text never holds a value.
  *   Threads   Pure functions.
@@ -39,11 +38,13 @@ enum sf_code row_get(const struct sf_table *t, struct sf_slice row, size_t field
 
 /*
  * One JSON object with the fields of the view, nulls explicit, without a line end. int64 is a
- * number, decimal a string, bytes base64, timestamp with Z and six decimals. SF_CORRUPT.
+ * number, decimal a string, bytes base64, timestamp with Z and six decimals; json is what it holds,
+ * a list always there, a struct an object with all its fields. SF_CORRUPT.
  */
 enum sf_code row_render_json(const struct row_view *view, struct sf_slice row, struct sf_buf *out,
                              struct sf_error *err) SF_MUST_CHECK;
-/* One CSV line with its LF: null is empty, the empty string is "". SF_CORRUPT. */
+/* One CSV line with its LF: null is empty, the empty string is ""; json, lists and structs are JSON
+ * text. SF_CORRUPT. */
 enum sf_code row_render_csv(const struct row_view *view, struct sf_slice row, struct sf_buf *out,
                             struct sf_error *err) SF_MUST_CHECK;
 /* The header line for row_render_csv(). */
@@ -55,5 +56,5 @@ void row_render_csv_header(const struct row_view *view, struct sf_buf *out);
 enum sf_code row_project(const struct row_view *view, struct sf_slice row, struct sf_buf *out,
                          struct sf_error *err) SF_MUST_CHECK;
 
-/* Appends one value as JSON; absent: null. */
+/* Appends one value, which row_decode() or a record reader made, as JSON; absent: null, or []. */
 void row_render_value_json(const struct sf_field *f, const struct sf_value *v, struct sf_buf *out);

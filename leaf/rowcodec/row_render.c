@@ -14,8 +14,8 @@
 #include "common/wire/json_text.h"
 #include "leaf/rowcodec/row_wire.h"
 
-/* Most characters of a value that is neither string nor bytes, with quotes and a terminator. */
-enum { SCALAR_TEXT_MAX = 40 };
+/* Most characters of a value of fixed size, with quotes and a terminator: of a wide decimal. */
+enum { SCALAR_TEXT_MAX = 48 };
 
 /*
  * The shortest text that our reader turns into this float again: 0.1, where the double that holds
@@ -68,7 +68,7 @@ static uint8_t *put_text(uint8_t *p, const char *text)
     return p + size;
 }
 
-/* A value that is neither string nor bytes, without quotes. */
+/* A value of fixed size, without quotes. */
 static inline uint8_t *put_scalar(uint8_t *p, const struct sf_field *f, const struct sf_value *v)
 {
     char *text = (char *)p;
@@ -92,8 +92,13 @@ static inline uint8_t *put_scalar(uint8_t *p, const struct sf_field *f, const st
     case SF_TYPE_UUID:
         sf_uuid_format(v->s.data, text);
         return p + 36;
+    case SF_TYPE_DECIMAL_WIDE:
+        return p + sf_decimal_wide_format(v->s.data, f->scale, text);
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
         break;
     }
     return p;
@@ -122,8 +127,13 @@ void row_render_value_json(const struct sf_field *f, const struct sf_value *v, s
 {
     uint8_t *p;
 
-    if (!v->present) {
+    if (f->type == SF_TYPE_LIST || f->type == SF_TYPE_STRUCT) {
+        /* Values were checked when they were read: bytes that are none do not come here. */
+        (void)!row_put_nested(f, v, out);
+    } else if (!v->present) {
         sf_buf_text(out, "null");
+    } else if (f->type == SF_TYPE_JSON) {
+        sf_buf_slice(out, v->s);
     } else if (f->type == SF_TYPE_STRING) {
         sf_json_put_string(out, v->s);
     } else if (f->type == SF_TYPE_BYTES) {
@@ -182,31 +192,66 @@ static inline bool put_string(struct render *r, struct sf_slice s)
     return true;
 }
 
-static inline bool put_json_value(struct render *r, const struct sf_field *f,
-                                  const struct sf_value *v)
+/* A struct or list, whose text nothing was reckoned for. */
+static enum sf_code put_nested(struct render *r, const struct sf_field *f, const struct sf_value *v)
+{
+    size_t used = (size_t)(r->p - (r->out->data + r->start));
+    size_t written;
+    bool whole;
+
+    r->out->size = r->start + used;
+    whole = row_put_nested(f, v, r->out);
+    written = r->out->size - r->start - used;
+    r->out->size = r->start;
+    if (!whole) {
+        return SF_CORRUPT;
+    }
+    r->room += written;
+    r->p = sf_buf_reserve(r->out, r->room);
+    if (r->p == NULL) {
+        return SF_NOMEM;
+    }
+    r->p += used + written;
+    return SF_OK;
+}
+
+/* SF_OK, SF_CORRUPT, or SF_NOMEM: out has failed. */
+static inline enum sf_code put_json_value(struct render *r, const struct sf_field *f,
+                                          const struct sf_value *v)
 {
     if (f->type == SF_TYPE_STRING) {
-        return put_string(r, v->s);
+        return put_string(r, v->s) ? SF_OK : SF_NOMEM;
     }
-    if (f->type == SF_TYPE_BYTES) {
+    if (f->type == SF_TYPE_LIST || f->type == SF_TYPE_STRUCT) {
+        return put_nested(r, f, v);
+    }
+    if (f->type == SF_TYPE_JSON) {
+        memcpy(r->p, v->s.data, v->s.size);
+        r->p += v->s.size;
+    } else if (f->type == SF_TYPE_BYTES) {
         *r->p++ = '"';
         r->p = sf_base64_write(r->p, v->s);
         *r->p++ = '"';
     } else {
         r->p = put_json_scalar(r->p, f, v);
     }
-    return true;
+    return SF_OK;
 }
 
-/* Labels, and null for the columns up to @end, which the row does not have. */
+/* Labels, and null for the columns up to @end, which the row does not have; lists are empty. */
 static inline uint8_t *put_nulls(uint8_t *p, const struct row_column *column,
                                  const struct row_column *end)
 {
     for (; column < end; column++) {
         memcpy(p, column->label, column->label_size);
         p += column->label_size;
-        memcpy(p, "null", 4);
-        p += 4;
+        if (column->field->type == SF_TYPE_LIST) {
+            memcpy(p, "[]", 2);
+            p += 2;
+        } else {
+            memcpy(p, "null", 4);
+            p += 4;
+        }
     }
     return p;
 }
@@ -216,10 +261,11 @@ static enum sf_code render_columns(const struct row_view *view, struct sf_slice 
 {
     const struct row_column *column = view->columns;
     const struct row_column *end = column + view->column_count;
-    struct row_walk w = {.r = sf_pb_reader_of(row)};
+    struct sf_wire_walk w = {.r = sf_pb_reader_of(row)};
     struct sf_value value;
+    enum sf_code code;
 
-    while (row_next(&w)) {
+    while (sf_wire_next(&w)) {
         const struct row_column *next = column;
 
         while (next < end && next->number < w.number) {
@@ -228,7 +274,7 @@ static enum sf_code render_columns(const struct row_view *view, struct sf_slice 
         r->p = put_nulls(r->p, column, next);
         column = next;
         if (column == end || column->number != w.number) {
-            if (!sf_pb_skip(&w.r, w.wire)) {
+            if (!sf_wire_skip(&w)) {
                 return row_raise_corrupt(view->table, row, w.start, "a value that is not canonical",
                                          err);
             }
@@ -236,13 +282,13 @@ static enum sf_code render_columns(const struct row_view *view, struct sf_slice 
         }
         memcpy(r->p, column->label, column->label_size);
         r->p += column->label_size;
-        if (w.wire != row_wire_of(column->field->type) ||
-            !row_read_value(column->field, &w.r, &value)) {
-            return row_raise_corrupt(view->table, row, w.start, "a value that is not canonical",
-                                     err);
-        }
-        if (!put_json_value(r, column->field, &value)) {
-            return sf_buf_check(r->out, "row", err);
+        code = w.wire == sf_wire_of(column->field->type) && sf_wire_get(column->field, &w.r, &value)
+                   ? put_json_value(r, column->field, &value)
+                   : SF_CORRUPT;
+        if (code != SF_OK) {
+            return code != SF_CORRUPT ? sf_buf_check(r->out, "row", err)
+                                      : row_raise_corrupt(view->table, row, w.start,
+                                                          "a value that is not canonical", err);
         }
         column++;
     }
@@ -313,10 +359,59 @@ static void put_csv_string(struct sf_buf *out, struct sf_slice s)
     sf_buf_byte(out, '"');
 }
 
-static void put_csv_value(struct sf_buf *out, const struct sf_field *f, const struct sf_value *v)
+/* Puts what was appended from @start on into quotes, where it needs them. */
+static void quote_appended(struct sf_buf *out, size_t start)
+{
+    struct sf_slice text = sf_slice_of(out->data + start, out->size - start);
+    size_t quotes = 2;
+    uint8_t *to;
+
+    if (out->failed != SF_OK || !needs_quotes(text)) {
+        return;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        quotes += text.data[i] == '"';
+    }
+    to = sf_buf_reserve(out, quotes);
+    if (to == NULL) {
+        return;
+    }
+    to += quotes;
+    *--to = '"';
+    for (size_t i = text.size; i-- > 0;) {
+        uint8_t c = out->data[start + i];
+
+        *--to = c;
+        if (c == '"') {
+            *--to = '"';
+        }
+    }
+    *--to = '"';
+    out->size += quotes;
+}
+
+/* A struct, a list or json: its JSON text. */
+static bool put_csv_json(struct sf_buf *out, const struct sf_field *f, const struct sf_value *v)
+{
+    size_t start = out->size;
+
+    if (f->type == SF_TYPE_JSON) {
+        sf_buf_slice(out, v->s);
+    } else if (!row_put_nested(f, v, out)) {
+        return false;
+    }
+    quote_appended(out, start);
+    return true;
+}
+
+/* False: the value is not canonical. */
+static bool put_csv_value(struct sf_buf *out, const struct sf_field *f, const struct sf_value *v)
 {
     uint8_t *p;
 
+    if (f->type == SF_TYPE_JSON || !sf_type_is_scalar(f->type)) {
+        return put_csv_json(out, f, v);
+    }
     if (f->type == SF_TYPE_STRING) {
         put_csv_string(out, v->s);
     } else if (f->type == SF_TYPE_BYTES && v->s.size == 0) {
@@ -332,32 +427,39 @@ static void put_csv_value(struct sf_buf *out, const struct sf_field *f, const st
             out->size += (size_t)(put_scalar(p, f, v) - p);
         }
     }
+    return true;
+}
+
+/* Cells of columns the row does not have: null, or no elements. */
+static void put_absent(const struct sf_field *f, struct sf_buf *out)
+{
+    sf_buf_text(out, f->type == SF_TYPE_LIST ? "[]," : ",");
 }
 
 static enum sf_code render_cells(const struct row_view *view, struct sf_slice row,
                                  struct sf_buf *out, struct sf_error *err)
 {
-    struct row_walk w = {.r = sf_pb_reader_of(row)};
+    struct sf_wire_walk w = {.r = sf_pb_reader_of(row)};
     struct sf_value value;
     size_t i = 0;
 
-    while (row_next(&w)) {
+    while (sf_wire_next(&w)) {
         for (; i < view->column_count && view->columns[i].number < w.number; i++) {
-            sf_buf_byte(out, ',');
+            put_absent(view->columns[i].field, out);
         }
         if (i == view->column_count || view->columns[i].number != w.number) {
-            if (!sf_pb_skip(&w.r, w.wire)) {
+            if (!sf_wire_skip(&w)) {
                 return row_raise_corrupt(view->table, row, w.start, "a value that is not canonical",
                                          err);
             }
             continue;
         }
-        if (w.wire != row_wire_of(view->columns[i].field->type) ||
-            !row_read_value(view->columns[i].field, &w.r, &value)) {
+        if (w.wire != sf_wire_of(view->columns[i].field->type) ||
+            !sf_wire_get(view->columns[i].field, &w.r, &value) ||
+            !put_csv_value(out, view->columns[i].field, &value)) {
             return row_raise_corrupt(view->table, row, w.start, "a value that is not canonical",
                                      err);
         }
-        put_csv_value(out, view->columns[i].field, &value);
         sf_buf_byte(out, ',');
         i++;
     }
@@ -366,7 +468,7 @@ static enum sf_code render_cells(const struct row_view *view, struct sf_slice ro
                                  err);
     }
     for (; i < view->column_count; i++) {
-        sf_buf_byte(out, ',');
+        put_absent(view->columns[i].field, out);
     }
     return SF_OK;
 }

@@ -90,7 +90,8 @@ enum sf_code row_view_build(const struct sf_table *t, const struct row_view_opti
         return code;
     }
     for (size_t i = 0; i < t->field_count; i++) {
-        wanted[i] = wanted[i] && (!options->only_open || sf_class_is_open(t->fields[i].class));
+        wanted[i] =
+            wanted[i] && (!options->only_open || sf_class_is_open(sf_field_class(&t->fields[i])));
     }
     view = build(t, wanted);
     if (view == NULL) {

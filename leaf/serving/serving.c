@@ -57,10 +57,10 @@ bool serving_sees(const struct grant *grant, const struct sf_field *field)
     }
     for (size_t i = 0; i < grant->column_count; i++) {
         if (strcmp(grant->columns[i], field->name) == 0) {
-            return sf_class_is_open(field->class);
+            return sf_class_is_open(sf_field_class(field));
         }
     }
-    return grant->column_count == 0 && sf_class_is_open(field->class);
+    return grant->column_count == 0 && sf_class_is_open(sf_field_class(field));
 }
 
 enum sf_code serving_view(const struct served_table *table, const struct grant *grant,

@@ -64,6 +64,14 @@ static void value(enum sf_type type, unsigned precision, unsigned scale, const s
         sf_uuid_format(v->s.data, text);
         sf_buf_printf(out, "CAST('%s' AS UUID)", text);
         break;
+    case SF_TYPE_DECIMAL_WIDE:
+        sf_decimal_wide_format(v->s.data, scale, text);
+        sf_buf_printf(out, "CAST('%s' AS DECIMAL(%u,%u))", text, precision, scale);
+        break;
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        break;
     }
 }
 

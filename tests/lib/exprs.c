@@ -76,7 +76,7 @@ const struct sf_table *exprs_random_table(struct rows_random *r, struct sf_arena
         name += 1 + (name + count - i < SF_COUNT(names) ? rows_below(r, 2) : 0);
         f->type = (enum sf_type)(1 + rows_below(r, SF_TYPE_UUID));
         if (f->type == SF_TYPE_DECIMAL) {
-            f->precision = (uint8_t)(1 + rows_below(r, SF_DECIMAL_DIGITS_MAX));
+            f->precision = (uint8_t)(1 + rows_below(r, SF_DECIMAL_NARROW_MAX));
             f->scale = (uint8_t)rows_below(r, f->precision + 1U);
         }
     }
@@ -197,6 +197,12 @@ static struct sf_value random_value(struct rows_random *r, const struct sf_field
         break;
     case SF_TYPE_UUID:
         v.s = random_uuid(r, arena);
+        break;
+    case SF_TYPE_DECIMAL_WIDE:
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        v = rows_random_value(r, f, arena);
         break;
     }
     return v;

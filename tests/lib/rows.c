@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "common/base/assert.h"
+#include "common/base/decimal.h"
 #include "common/base/time.h"
+#include "common/contract/wire_value.h"
 
 uint64_t rows_next(struct rows_random *r)
 {
@@ -100,7 +102,7 @@ static void random_key(struct rows_random *r, struct sf_table *t, struct sf_fiel
 
     for (size_t tries = 0; tries < 8 && t->key_count < 3; tries++) {
         uint16_t at = (uint16_t)rows_below(r, t->field_count);
-        bool fits = fields[at].type != SF_TYPE_FLOAT && fields[at].type != SF_TYPE_DOUBLE;
+        bool fits = sf_type_may_be_key(fields[at].type);
 
         for (size_t i = 0; i < t->key_count; i++) {
             fits = fits && key[i] != at;
@@ -114,14 +116,46 @@ static void random_key(struct rows_random *r, struct sf_table *t, struct sf_fiel
     t->kind = t->key_count > 0 ? SF_TABLE_STATE : SF_TABLE_EVENT;
 }
 
-const struct sf_table *rows_random_table(struct rows_random *r, size_t fields_max,
-                                         struct sf_arena *arena)
+static struct sf_table *random_fields(struct rows_random *r, size_t fields_max, unsigned depth,
+                                      struct sf_arena *arena);
+
+/* Type, and what belongs to it, of a field whose number and name are set. Structs get rarer below
+ * each other. */
+static void random_type(struct rows_random *r, struct sf_field *f, unsigned depth, bool in_list,
+                        struct sf_arena *arena)
+{
+    size_t last = depth > 3 ? SF_TYPE_DECIMAL_WIDE : SF_TYPE_DECIMAL_WIDE;
+
+    do {
+        f->type = (enum sf_type)(SF_TYPE_BOOL + rows_below(r, last));
+    } while (in_list && (f->type == SF_TYPE_LIST || f->type == SF_TYPE_JSON));
+    if (f->type == SF_TYPE_DECIMAL) {
+        f->precision = (uint8_t)(1 + rows_below(r, 18));
+        f->scale = (uint8_t)rows_below(r, f->precision + 1U);
+    } else if (f->type == SF_TYPE_DECIMAL_WIDE) {
+        f->precision = (uint8_t)(19 + rows_below(r, 20));
+        f->scale = (uint8_t)rows_below(r, f->precision + 1U);
+    } else if (f->type == SF_TYPE_STRUCT) {
+        f->shape = random_fields(r, 4, depth + 1, arena);
+    } else if (f->type == SF_TYPE_LIST) {
+        struct sf_field *item = piece(sf_arena_calloc(arena, 1, sizeof(*item)));
+
+        item->number = f->number;
+        item->name = f->name;
+        random_type(r, item, depth, /* in_list= */ true, arena);
+        f->item = item;
+    }
+}
+
+static struct sf_table *random_fields(struct rows_random *r, size_t fields_max, unsigned depth,
+                                      struct sf_arena *arena)
 {
     struct sf_table *t = piece(sf_arena_calloc(arena, 1, sizeof(*t)));
     struct sf_field *fields = piece(sf_arena_calloc(arena, fields_max, sizeof(*fields)));
     uint32_t number = 0;
 
     t->name = "random";
+    t->kind = SF_TABLE_EVENT;
     t->event_time = -1;
     t->fields = fields;
     t->field_count = 1 + rows_below(r, fields_max);
@@ -131,15 +165,19 @@ const struct sf_table *rows_random_table(struct rows_random *r, size_t fields_ma
         number = next_number(r, number);
         f->number = number;
         f->name = piece(sf_arena_printf(arena, "f_%zu", i));
-        f->type = (enum sf_type)(SF_TYPE_BOOL + rows_below(r, SF_TYPE_UUID));
         f->required = rows_below(r, 3) == 0;
-        if (f->type == SF_TYPE_DECIMAL) {
-            f->precision = (uint8_t)(1 + rows_below(r, 18));
-            f->scale = (uint8_t)rows_below(r, f->precision + 1U);
-        }
+        random_type(r, f, depth, /* in_list= */ false, arena);
     }
-    random_key(r, t, fields, arena);
+    if (depth == 0) {
+        random_key(r, t, fields, arena);
+    }
     return t;
+}
+
+const struct sf_table *rows_random_table(struct rows_random *r, size_t fields_max,
+                                         struct sf_arena *arena)
+{
+    return random_fields(r, fields_max, 0, arena);
 }
 
 static int64_t random_int(struct rows_random *r, int64_t min, int64_t max)
@@ -238,6 +276,82 @@ static int64_t decimal_limit(const struct sf_field *f)
     return limit - 1;
 }
 
+static struct sf_slice random_wide(struct rows_random *r, unsigned precision,
+                                   struct sf_arena *arena)
+{
+    uint8_t *bytes = piece(sf_arena_alloc(arena, SF_DECIMAL_WIDE_SIZE));
+    unsigned digits = (unsigned)rows_below(r, precision + 1U);
+    bool nines = rows_below(r, 4) == 0;
+    __int128 value = 0;
+
+    for (unsigned i = 0; i < digits; i++) {
+        value = value * 10 + (nines ? 9 : (int)rows_below(r, 10));
+    }
+    sf_decimal_wide_put(rows_below(r, 2) == 0 ? value : -value, bytes);
+    return sf_slice_of(bytes, SF_DECIMAL_WIDE_SIZE);
+}
+
+static struct sf_slice random_json(struct rows_random *r, struct sf_arena *arena)
+{
+    static const char *const texts[] = {
+        "true",
+        "0",
+        "-1.5",
+        "1e+21",
+        "123456789012345678901",
+        "\"\"",
+        "\"a \\\"b\\\" \xc3\xa9\"",
+        "[]",
+        "{}",
+        "[1,null,\"x\",[[]],{}]",
+        "{\"\":0,\"A\":[false],\"\\u0001\":1e-7,\"a\":null,\"ab\":{\"x\":0.1}}",
+    };
+
+    (void)arena;
+    return sf_slice_text(texts[rows_below(r, SF_COUNT(texts))]);
+}
+
+static struct sf_slice random_list(struct rows_random *r, const struct sf_field *f,
+                                   struct sf_arena *arena)
+{
+    size_t count = rows_below(r, 3) == 0 ? 0 : rows_below(r, 6);
+    struct sf_value items[6];
+    size_t size = 1;
+    uint8_t *bytes;
+    uint8_t *p;
+
+    for (size_t i = 0; i < count; i++) {
+        items[i] = rows_random_value(r, f->item, arena);
+        size += sf_wire_bound(f->item, &items[i]);
+    }
+    bytes = piece(sf_arena_alloc(arena, size));
+    p = bytes;
+    for (size_t i = 0; i < count; i++) {
+        p = sf_wire_is_packed(f) ? sf_wire_put_bare(p, f->item->type, &items[i])
+                                 : sf_wire_put(p, f->item, &items[i]);
+    }
+    return sf_slice_of(bytes, (size_t)(p - bytes));
+}
+
+static struct sf_slice random_struct(struct rows_random *r, const struct sf_table *shape,
+                                     struct sf_arena *arena)
+{
+    struct sf_value *values = rows_random_row(r, shape, arena);
+    size_t size = 1;
+    uint8_t *bytes;
+    uint8_t *p;
+
+    for (size_t i = 0; i < shape->field_count; i++) {
+        size += values[i].present ? sf_wire_bound(&shape->fields[i], &values[i]) : 0;
+    }
+    bytes = piece(sf_arena_alloc(arena, size));
+    p = bytes;
+    for (size_t i = 0; i < shape->field_count; i++) {
+        p = values[i].present ? sf_wire_put(p, &shape->fields[i], &values[i]) : p;
+    }
+    return sf_slice_of(bytes, (size_t)(p - bytes));
+}
+
 struct sf_value rows_random_value(struct rows_random *r, const struct sf_field *f,
                                   struct sf_arena *arena)
 {
@@ -277,6 +391,19 @@ struct sf_value rows_random_value(struct rows_random *r, const struct sf_field *
     case SF_TYPE_UUID:
         v.s = random_uuid(r, arena);
         return v;
+    case SF_TYPE_DECIMAL_WIDE:
+        v.s = random_wide(r, f->precision, arena);
+        return v;
+    case SF_TYPE_JSON:
+        v.s = random_json(r, arena);
+        return v;
+    case SF_TYPE_LIST:
+        v.s = random_list(r, f, arena);
+        v.present = v.s.size > 0;
+        return v;
+    case SF_TYPE_STRUCT:
+        v.s = random_struct(r, f->shape, arena);
+        return v;
     }
     return v;
 }
@@ -313,6 +440,10 @@ bool rows_equal(const struct sf_field *f, const struct sf_value *a, const struct
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
     case SF_TYPE_UUID:
+    case SF_TYPE_DECIMAL_WIDE:
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
         return sf_slice_equal(a->s, b->s);
     }
     return false;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "common/base/decimal.h"
 #include "common/base/time.h"
 #include "common/contract/pattern.h"
 #include "common/contract/product_file.h"
@@ -233,6 +234,15 @@ static struct sf_value grow_value(struct grower *g, const struct sf_field *f)
             bytes[i] = (uint8_t)next(g, 256);
         }
         v.s = sf_slice_of(bytes, f->type == SF_TYPE_UUID ? 16 : next(g, 16));
+        break;
+    case SF_TYPE_DECIMAL_WIDE:
+        v.s = sf_slice_of(bytes, 16);
+        sf_decimal_wide_put((__int128)next(g, UINT64_MAX) * sign, bytes);
+        break;
+    case SF_TYPE_JSON:
+    case SF_TYPE_LIST:
+    case SF_TYPE_STRUCT:
+        v.present = false;
         break;
     }
     return v;

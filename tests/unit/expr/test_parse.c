@@ -108,7 +108,7 @@ static void test_texts_that_are_no_value_are_told(void **state)
                                            "day >= '2026-02-30'\n"
                                            "       ^~~~~~~~~~~~\n");
     assert_reported("amount IN (1, '1.505')", "f:1:15: error[SHEAF-E0113]: this is no "
-                                              "decimal(18,2)\n"
+                                              "decimal(21,2)\n"
                                               "amount IN (1, '1.505')\n"
                                               "              ^~~~~~~\n");
 }
