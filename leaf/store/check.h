@@ -15,12 +15,11 @@ struct store_check_result {
     uint64_t frames;
     uint64_t changes;
     uint64_t rows;
+    uint64_t quarantined; /* entries held */
+    uint64_t small;       /* small values and old versions */
 };
 
-/*
- * Checks every digest, every chain of frames up to its head, that seqs have no gap and prev_seqs
- * lead to the change before of the same key, and that the newest rows are what the log says.
- */
+/* All that checker.h says, at one go; the first damage as an error. */
 enum sf_code store_check(struct store *s, struct store_check_result *ret,
                          struct sf_error *err) SF_MUST_CHECK;
 
