@@ -75,6 +75,53 @@ static void read_path(const struct args *args, const struct product_ref *r, stru
     add_parameter(path, args, "to");
     add_parameter(path, args, "prefix");
     add_parameter(path, args, "select");
+    add_parameter(path, args, "where");
+    if (args_has(args, "reverse")) {
+        sf_buf_text(path, "&reverse=true");
+    }
+    if (args_has(args, "count")) {
+        sf_buf_text(path, "&count=true");
+    }
+}
+
+/* What --where left out because it could not be decided. */
+static void print_undecided(struct cli *cli, const struct rows *rows)
+{
+    if (rows->nulls > 0 || rows->errors > 0) {
+        cli_note(cli, "--where was null for %" PRIu64 " row%s and failed for %" PRIu64, rows->nulls,
+                 rows->nulls == 1 ? "" : "s", rows->errors);
+    }
+}
+
+static enum sf_code count_rows(struct api *a, struct sf_buf *path, struct sf_error *err)
+{
+    struct cli *cli = a->cli;
+    struct rows rows = {0};
+    enum sf_code code = sf_buf_cstr(path) == NULL ? sf_buf_check(path, "path", err)
+                                                  : rows_count(a, sf_buf_cstr(path), &rows, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    print_begin(&cli->print, PRINT_OBJECT, "Count");
+    print_row(&cli->print);
+    print_uint(&cli->print, "count", rows.counted);
+    print_text(&cli->print, "position", rows.position);
+    code = print_end(&cli->print, err);
+    if (code == SF_OK) {
+        print_undecided(cli, &rows);
+    }
+    return code;
+}
+
+static enum sf_code explain(struct api *a, const struct product_ref *r, enum sf_code code,
+                            struct sf_error *err)
+{
+    if (code == SF_OK) {
+        return SF_OK;
+    }
+    rows_show_findings(a);
+    return catalog_explain(a, r, code, err);
 }
 
 static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
@@ -96,12 +143,17 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
         return catalog_explain(a, &r, code, err);
     }
     read_path(&cli->args, &r, &path);
+    if (args_has(&cli->args, "count")) {
+        code = count_rows(a, &path, err);
+        sf_buf_done(&path);
+        return explain(a, &r, code, err);
+    }
     print_begin(&cli->print, PRINT_LIST, "RowList");
     code = sf_buf_cstr(&path) == NULL ? sf_buf_check(&path, "path", err)
                                       : rows_print(a, sf_buf_cstr(&path), &rows, err);
     sf_buf_done(&path);
     if (code != SF_OK) {
-        return catalog_explain(a, &r, code, err);
+        return explain(a, &r, code, err);
     }
     if (cli->print.format == PRINT_TABLE && rows.count > 0 &&
         strcmp(a->who.domain, r.domain) != 0 && !args_has(&cli->args, "select")) {
@@ -113,6 +165,7 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
     code = print_end(&cli->print, err);
     if (code == SF_OK && cli->print.format == PRINT_TABLE) {
         print_foot(a, &r, &rows, &left_out);
+        print_undecided(cli, &rows);
     }
     sf_buf_done(&left_out);
     return code;

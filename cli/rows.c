@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/base/str.h"
 #include "common/wire/csv.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
@@ -63,12 +64,16 @@ static enum sf_code print_page(struct rows *rows, struct sf_slice body, struct s
 }
 
 static void page_path(struct sf_buf *b, const char *path, const struct rows *rows,
-                      const char *cursor)
+                      const char *cursor, bool is_count)
 {
     uint64_t left = rows->limit == 0 ? PAGE_ROWS_MAX : rows->limit - rows->count;
 
     sf_buf_clear(b);
-    sf_buf_printf(b, "%s&limit=%" PRIu64, path, left < PAGE_ROWS_MAX ? left : PAGE_ROWS_MAX);
+    if (is_count) {
+        sf_buf_text(b, path);
+    } else {
+        sf_buf_printf(b, "%s&limit=%" PRIu64, path, left < PAGE_ROWS_MAX ? left : PAGE_ROWS_MAX);
+    }
     if (cursor[0] != '\0') {
         sf_buf_text(b, "&cursor=");
         api_escape(b, cursor);
@@ -88,17 +93,66 @@ static void keep_position(struct rows *rows, const char *position)
     }
 }
 
-enum sf_code rows_print(struct api *a, const char *path, struct rows *rows, struct sf_error *err)
+static uint64_t header_number(const struct api *a, const char *name)
+{
+    const char *text = sf_http_answer_header(&a->answer, name);
+    uint64_t n = 0;
+
+    return text != NULL && sf_parse_u64(sf_slice_text(text), &n) == SF_PARSE_OK ? n : 0;
+}
+
+static void keep_headers(struct rows *rows, const struct api *a)
+{
+    const char *position = sf_http_answer_header(&a->answer, HEADER_POSITION);
+
+    if (position != NULL) {
+        keep_position(rows, position);
+    }
+    rows->nulls += header_number(a, HEADER_WHERE_NULLS);
+    rows->errors += header_number(a, HEADER_WHERE_ERRORS);
+}
+
+/* The number of an answer {"count":N}. */
+static enum sf_code take_count(struct rows *rows, struct sf_slice body, struct sf_error *err)
+{
+    struct sf_json_doc *doc = NULL;
+    uint64_t n = 0;
+    enum sf_code code = sf_json_parse(body, &doc, err);
+
+    if (code == SF_OK && !sf_json_as_uint(sf_json_get(sf_json_root(doc), "count"), &n)) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_INTERNAL, "the answer has no count");
+    }
+    sf_json_free(doc);
+    rows->counted += n;
+    return code;
+}
+
+/* Whether there is another page, whose cursor is in @cursor then. */
+static enum sf_code next_page(struct rows *rows, const struct api *a, struct sf_buf *cursor,
+                              bool *more, struct sf_error *err)
+{
+    const char *next = sf_http_answer_header(&a->answer, HEADER_CURSOR);
+
+    *more = next != NULL && next[0] != '\0';
+    if (*more && rows->limit != 0 && rows->count >= rows->limit) {
+        rows->more = true;
+        *more = false;
+    }
+    sf_buf_clear(cursor);
+    sf_buf_text(cursor, *more ? next : "");
+    return sf_buf_cstr(cursor) == NULL ? sf_buf_check(cursor, "cursor", err) : SF_OK;
+}
+
+static enum sf_code read_pages(struct api *a, const char *path, struct rows *rows, bool is_count,
+                               struct sf_error *err)
 {
     struct sf_buf full = {0};
     struct sf_buf cursor = {0};
     enum sf_code code = SF_OK;
+    bool more = true;
 
-    for (;;) {
-        const char *next = NULL;
-        const char *position = NULL;
-
-        page_path(&full, path, rows, cursor.size > 0 ? sf_buf_cstr(&cursor) : "");
+    while (code == SF_OK && more) {
+        page_path(&full, path, rows, cursor.size > 0 ? sf_buf_cstr(&cursor) : "", is_count);
         code = sf_buf_cstr(&full) == NULL ? sf_buf_check(&full, "path", err) : SF_OK;
         if (code == SF_OK) {
             code = api_leaf(a,
@@ -107,30 +161,43 @@ enum sf_code rows_print(struct api *a, const char *path, struct rows *rows, stru
                                                .accept = "application/x-ndjson"},
                             err);
         }
-        if (code != SF_OK) {
-            break;
+        if (code == SF_OK) {
+            keep_headers(rows, a);
+            code = is_count ? take_count(rows, sf_buf_view(&a->answer.body), err)
+                            : print_page(rows, sf_buf_view(&a->answer.body), err);
         }
-        position = sf_http_answer_header(&a->answer, HEADER_POSITION);
-        if (position != NULL) {
-            keep_position(rows, position);
-        }
-        code = print_page(rows, sf_buf_view(&a->answer.body), err);
-        next = sf_http_answer_header(&a->answer, HEADER_CURSOR);
-        if (code != SF_OK || next == NULL || next[0] == '\0') {
-            break;
-        }
-        if (rows->limit != 0 && rows->count >= rows->limit) {
-            rows->more = true;
-            break;
-        }
-        sf_buf_clear(&cursor);
-        sf_buf_text(&cursor, next);
-        if (sf_buf_cstr(&cursor) == NULL) {
-            code = sf_buf_check(&cursor, "cursor", err);
-            break;
+        if (code == SF_OK) {
+            code = next_page(rows, a, &cursor, &more, err);
         }
     }
     sf_buf_done(&full);
     sf_buf_done(&cursor);
     return code;
+}
+
+enum sf_code rows_print(struct api *a, const char *path, struct rows *rows, struct sf_error *err)
+{
+    return read_pages(a, path, rows, /* is_count= */ false, err);
+}
+
+enum sf_code rows_count(struct api *a, const char *path, struct rows *rows, struct sf_error *err)
+{
+    return read_pages(a, path, rows, /* is_count= */ true, err);
+}
+
+void rows_show_findings(struct api *a)
+{
+    const struct sf_json *answer = NULL;
+    struct sf_slice text;
+    struct sf_error ignored;
+
+    if (a->answer.status != 422 || api_json(a, &answer, &ignored) != SF_OK ||
+        !sf_json_as_slice(sf_json_get(answer, "findings"), &text)) {
+        return;
+    }
+    for (size_t i = 0; i < text.size; i++) { /* another domain's leaf wrote it */
+        const uint8_t c = text.data[i];
+
+        (void)fputc(c < 0x20 && c != '\n' ? '?' : c, a->cli->err);
+    }
 }

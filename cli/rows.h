@@ -9,6 +9,9 @@ struct rows {
     uint64_t count;    /* rows printed */
     char position[64]; /* Sheaf-Position of the last page, or "" */
     bool more;         /* rows were left behind the limit */
+    uint64_t counted;  /* by rows_count() */
+    uint64_t nulls;    /* rows left out as --where was null for them... */
+    uint64_t errors;   /* ...or failed */
 };
 
 /*
@@ -18,5 +21,10 @@ struct rows {
  */
 enum sf_code rows_print(struct api *a, const char *path, struct rows *rows,
                         struct sf_error *err) SF_MUST_CHECK;
+/* Adds up the numbers that the pages of @path, a count, answer. */
+enum sf_code rows_count(struct api *a, const char *path, struct rows *rows,
+                        struct sf_error *err) SF_MUST_CHECK;
+/* What the leaf found wrong with --where, on standard error, when that is why it refused. */
+void rows_show_findings(struct api *a);
 /* "10,000" into @ret, at least 32 bytes. */
 void rows_count_text(uint64_t count, char *ret);

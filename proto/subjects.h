@@ -30,6 +30,9 @@ enum { SUBJECT_MAX = 384 };
 #define HEADER_HEAD            "Sheaf-Head" /* EPOCH:SEQ, on heartbeats */
 #define HEADER_COUNT           "Sheaf-Count"
 #define HEADER_CURSOR          "Sheaf-Cursor"
+#define HEADER_EXAMINED        "Sheaf-Examined"     /* of a scan with where: rows looked at */
+#define HEADER_WHERE_NULLS     "Sheaf-Where-Nulls"  /* of these, left out as where was null... */
+#define HEADER_WHERE_ERRORS    "Sheaf-Where-Errors" /* ...or failed */
 #define HEADER_MSG_ID          "Nats-Msg-Id"
 #define HEADER_TYPE            "Content-Type"
 #define HEADER_ENCODING        "Content-Encoding"

@@ -128,6 +128,15 @@ enum sf_code sf_service_send_error(struct sf_bus *bus, const char *reply,
     return code == SF_OK ? send_end(bus, reply, err) : code;
 }
 
+enum sf_code sf_service_send_problem(struct sf_bus *bus, const char *reply,
+                                     const struct sf_error *why, struct sf_slice document,
+                                     struct sf_error *err)
+{
+    enum sf_code code = sf_service_reply_problem(bus, reply, why, document, err);
+
+    return code == SF_OK ? send_end(bus, reply, err) : code;
+}
+
 /* --- asking ----------------------------------------------------------------------------------- */
 
 static enum sf_code raise_nobody(const char *what, struct sf_error *err)
@@ -184,10 +193,12 @@ static void release(struct asking *a)
     sf_free(a);
 }
 
-static void end(struct asking *a, enum sf_code code, const struct sf_error *err)
+static void end(struct asking *a, enum sf_code code, const struct sf_error *err,
+                struct sf_slice problem)
 {
     struct sf_service_ask *owner = a->owner;
 
+    owner->problem = problem;
     release(a);
     owner->on_end(owner, code, err);
 }
@@ -202,7 +213,7 @@ static void on_idle(struct sf_timer *t)
         raise_nobody(connected ? "no answer: nobody serves this request, or not now"
                                : "no answer: the connection to NATS was lost",
                      &err),
-        &err);
+        &err, sf_slice_text(NULL));
 }
 
 static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
@@ -212,9 +223,9 @@ static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     enum sf_code code = sf_service_check(m, &err);
 
     if (code != SF_OK) {
-        end(a, code, &err);
+        end(a, code, &err, m->data);
     } else if (m->data.size == 0 && m->header_count == 0) {
-        end(a, SF_OK, NULL);
+        end(a, SF_OK, NULL, sf_slice_text(NULL));
     } else {
         sf_rt_timer_start(a->rt, &a->idle, a->idle_ns);
         a->owner->on_page(a->owner, m); /* may cancel: @a is not touched behind it */

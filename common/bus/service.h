@@ -43,6 +43,10 @@ enum sf_code sf_service_send(struct sf_bus *bus, const char *reply, const char *
 /* @why as an error answer, then the end. Its number decides status and text (INTERNAL without). */
 enum sf_code sf_service_send_error(struct sf_bus *bus, const char *reply,
                                    const struct sf_error *why, struct sf_error *err) SF_MUST_CHECK;
+/* The same with another problem document, which says more. */
+enum sf_code sf_service_send_problem(struct sf_bus *bus, const char *reply,
+                                     const struct sf_error *why, struct sf_slice document,
+                                     struct sf_error *err) SF_MUST_CHECK;
 /* One answer of a service that is asked by sf_bus_request(): no end message. */
 enum sf_code sf_service_reply(struct sf_bus *bus, const char *reply, const char *content_type,
                               struct sf_slice data, struct sf_error *err) SF_MUST_CHECK;
@@ -71,6 +75,7 @@ struct sf_service_ask {
      * the idle time - behind a leafnode the two look alike. Else the error of the answer.
      */
     void (*on_end)(struct sf_service_ask *ask, enum sf_code code, const struct sf_error *err);
+    struct sf_slice problem; /* during on_end, of an error answer: its document; else empty */
     void *data;
     void *private;
 };

@@ -10,12 +10,14 @@
 
 #include "common/base/buf.h"
 #include "common/sys/seal.h"
+#include "leaf/query/query.h"
 
 struct query_place {
     uint32_t lane;
     uint32_t epoch;
-    uint64_t seq;        /* of the last row, for event tables */
-    struct sf_slice key; /* of the last row, for state tables */
+    uint64_t seq;                    /* of the last row, for event tables */
+    struct sf_slice key;             /* of the last row, for state tables */
+    uint8_t shape[QUERY_SHAPE_SIZE]; /* struct query_request.shape */
 };
 
 /* Writes the text, at most @size characters with its NUL. SF_NOMEM. */
@@ -24,7 +26,7 @@ enum sf_code query_cursor_make(const uint8_t seal_key[SF_SEAL_KEY_SIZE],
                                struct sf_error *err) SF_MUST_CHECK;
 /*
  * SF_INVALID E0309: not a cursor of this leaf. ret->key points into @bytes. The caller compares
- * lane and epoch.
+ * lane, epoch and shape.
  */
 enum sf_code query_cursor_open(const uint8_t seal_key[SF_SEAL_KEY_SIZE], const char *text,
                                struct sf_buf *bytes, struct query_place *ret,

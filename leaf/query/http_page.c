@@ -2,8 +2,22 @@
 
 #include <string.h>
 
+#include "common/wire/problem.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/subjects.h"
+
+const char *http_page_kind(enum query_op op, bool count)
+{
+    switch (op) {
+    case QUERY_GET:
+        return NULL;
+    case QUERY_SCAN:
+        return count ? "Count" : "RecordList";
+    case QUERY_CHANGES:
+        return "ChangeList";
+    }
+    return NULL;
+}
 
 enum http_form http_form_of(const struct sf_http_request *r)
 {
@@ -38,6 +52,33 @@ static void write_items(struct sf_json_writer *w, struct sf_slice lines)
     sf_json_array_end(w);
 }
 
+static const char *const work_headers[] = {HEADER_EXAMINED, HEADER_WHERE_NULLS,
+                                           HEADER_WHERE_ERRORS};
+
+static void write_work(struct sf_json_writer *w, const struct http_page *page)
+{
+    static const char *const names[] = {"examined", "nulls", "errors"};
+
+    for (size_t i = 0; i < SF_COUNT(names); i++) {
+        if (page->work[i] != NULL) {
+            sf_json_key(w, names[i]);
+            sf_json_raw(w, sf_slice_text(page->work[i]));
+        }
+    }
+}
+
+/* The line is {"count":N}. */
+static struct sf_slice count_of(struct sf_slice line)
+{
+    static const char begin[] = "{\"count\":";
+    const size_t n = sizeof(begin) - 1;
+
+    if (line.size < n + 2 || memcmp(line.data, begin, n) != 0) {
+        return SF_LITERAL("0");
+    }
+    return sf_slice_of(line.data + n, line.size - n - 2);
+}
+
 static void write_document(const struct http_page *page, struct sf_buf *out)
 {
     struct sf_json_writer w = {.out = out};
@@ -51,15 +92,35 @@ static void write_document(const struct http_page *page, struct sf_buf *out)
     sf_json_member_text(&w, "kind", page->kind);
     sf_json_member_text(&w, "position", page->position);
     sf_json_member_text(&w, "cursor", page->cursor == NULL ? "" : page->cursor);
-    sf_json_key(&w, "items");
-    write_items(&w, page->lines);
+    if (strcmp(page->kind, "Count") == 0) {
+        sf_json_key(&w, "count");
+        sf_json_raw(&w, count_of(page->lines));
+    } else {
+        sf_json_key(&w, "items");
+        write_items(&w, page->lines);
+    }
+    write_work(&w, page);
     sf_json_object_end(&w);
+}
+
+void http_page_problem(struct sf_http_request *r, const struct sf_error *err,
+                       struct sf_slice findings)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf document = {0};
+    struct sf_json_writer w = {.out = &document};
+
+    sf_problem_begin(&w, err);
+    if (findings.size > 0) {
+        sf_json_member_slice(&w, "findings", findings);
+    }
+    sf_json_object_end(&w);
+    http_problem_document(r, err, &document);
 }
 
 void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf document = {0};
-    struct sf_http_header headers[3];
+    struct sf_http_header headers[3 + SF_COUNT(work_headers)];
     struct sf_slice body = page->lines;
     size_t n = 0;
 
@@ -69,6 +130,11 @@ void http_page_answer(struct sf_http_request *r, enum http_form form, const stru
     }
     if (page->head != NULL) {
         headers[n++] = (struct sf_http_header){HEADER_HEAD, page->head};
+    }
+    for (size_t i = 0; i < SF_COUNT(work_headers); i++) {
+        if (page->work[i] != NULL) {
+            headers[n++] = (struct sf_http_header){work_headers[i], page->work[i]};
+        }
     }
     if (form == HTTP_FORM_JSON) {
         struct sf_error err;

@@ -7,8 +7,12 @@
 #pragma once
 
 #include "common/sys/http_server.h"
+#include "leaf/query/query.h"
 
 enum http_form { HTTP_FORM_JSON, HTTP_FORM_NDJSON, HTTP_FORM_CSV };
+
+/* The kind of the JSON document of an answer. */
+const char *http_page_kind(enum query_op op, bool count);
 
 /* From the Accept header; JSON when it names none of ours. */
 enum http_form http_form_of(const struct sf_http_request *r);
@@ -16,12 +20,16 @@ enum http_form http_form_of(const struct sf_http_request *r);
 const char *http_form_format(enum http_form form);
 
 struct http_page {
-    const char
-        *kind; /* of the JSON document: "RecordList", "ChangeList"; NULL: the one line is it */
+    const char *kind; /* of the JSON document: "RecordList", "ChangeList", "Count"; NULL: the one
+                         line is it */
     struct sf_slice lines;
     const char *position; /* Sheaf-Position */
     const char *cursor;   /* Sheaf-Cursor; "" or NULL: none */
     const char *head;     /* Sheaf-Head; NULL: none */
+    const char *work[3];  /* of a page with where: rows examined, nulls, errors; NULL: none */
 };
 
+/* A problem with the findings about a filter, when there are some. */
+void http_page_problem(struct sf_http_request *r, const struct sf_error *err,
+                       struct sf_slice findings);
 void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page);

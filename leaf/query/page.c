@@ -14,6 +14,9 @@ void page_reader_init(struct page_reader *r, const struct queries_options *optio
 {
     *r = (struct page_reader){.options = options, .request = *request};
     *request = (struct query_request){0};
+    r->caller.domain =
+        sf_slice_text(*r->request.consumer != '\0' ? r->request.consumer
+                                                   : r->request.table->product->contract->domain);
 }
 
 void page_reader_done(struct page_reader *r)
@@ -31,6 +34,37 @@ static bool is_event(const struct page_reader *r)
     return r->request.table->contract->kind == SF_TABLE_EVENT;
 }
 
+static bool slice_is_over(const struct page_reader *r)
+{
+    return r->slice_rows >= QUERY_SLICE_ROWS || r->slice_bytes >= QUERY_SLICE_BYTES;
+}
+
+/* Whether the row is one of those asked for; counts the work. */
+static bool takes(struct page_reader *r, struct sf_slice row)
+{
+    const struct query_request *q = &r->request;
+
+    r->slice_rows++;
+    r->slice_bytes += row.size;
+    r->examined++;
+    if (q->where == NULL) {
+        return true;
+    }
+    switch (sf_expr_run(q->where, row, &r->caller)) {
+    case SF_EXPR_TRUE:
+        return true;
+    case SF_EXPR_FALSE:
+        return false;
+    case SF_EXPR_NULL:
+        r->nulls++;
+        return false;
+    case SF_EXPR_ERROR:
+        r->errors++;
+        return false;
+    }
+    return false;
+}
+
 static bool page_is_full(const struct page_reader *r)
 {
     return r->data.size >= QUERY_PAGE_BYTES ||
@@ -45,6 +79,24 @@ static enum sf_code render_row(struct page_reader *r, struct sf_slice row, struc
     enum sf_code code = row_render_json(r->request.view, row, &r->data, err);
 
     sf_buf_byte(&r->data, '\n');
+    return code;
+}
+
+/* Takes a row of a scan up: renders it, or only counts it. */
+static enum sf_code add_row(struct page_reader *r, struct sf_slice row, struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    if (!takes(r, row)) {
+        return SF_OK;
+    }
+    if (!r->request.count) {
+        code = render_row(r, row, err);
+    }
+    if (code == SF_OK) {
+        r->page.rows++;
+        r->rows_total++;
+    }
     return code;
 }
 
@@ -68,6 +120,15 @@ static enum sf_code check_position(const struct page_reader *r, struct sf_error 
     return SF_OK;
 }
 
+/* Between the bounds, from their upper end. */
+static enum sf_code open_log_back(struct page_reader *r, uint64_t after, struct sf_error *err)
+{
+    uint64_t last = r->request.before_seq == 0 ? 0 : r->request.before_seq - 1;
+
+    last = last > r->head.seq ? r->head.seq : last;
+    return store_log_new_back(r->snapshot, r->request.table->lane, after + 1, last, &r->log, err);
+}
+
 static enum sf_code open_snapshot(struct page_reader *r, struct sf_error *err)
 {
     const struct query_request *q = &r->request;
@@ -87,12 +148,15 @@ static enum sf_code open_snapshot(struct page_reader *r, struct sf_error *err)
     if (q->op == QUERY_CHANGES || is_event(r)) {
         uint64_t after = q->after_seq > r->head.seq ? r->head.seq : q->after_seq;
 
-        return store_log_new(r->snapshot, lane, after, /* verify= */ false, &r->log, err);
+        return q->reverse
+                   ? open_log_back(r, after, err)
+                   : store_log_new(r->snapshot, lane, after, /* verify= */ false, &r->log, err);
     }
     const struct store_range range = {
         .from = sf_buf_view(&q->from),
         .to = sf_buf_view(&q->to),
         .prefix = sf_buf_view(&q->prefix),
+        .reverse = q->reverse,
         .keep_cache = true,
     };
     return store_scan_new(r->snapshot, lane, &range, &r->scan, err);
@@ -151,7 +215,7 @@ static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
     bool more;
     enum sf_code code;
 
-    while (!page_is_full(r)) {
+    while (!page_is_full(r) && !slice_is_over(r)) {
         code = store_scan_next(r->scan, &row, &more, err);
         if (code != SF_OK) {
             return code;
@@ -160,16 +224,28 @@ static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
             r->page.is_last = true;
             return SF_OK;
         }
-        code = render_row(r, row.row, err);
+        code = add_row(r, row.row, err);
         if (code != SF_OK) {
             return code;
         }
         sf_buf_clear(&r->last);
         sf_buf_slice(&r->last, row.key);
+    }
+    return SF_OK;
+}
+
+static enum sf_code add_change(struct page_reader *r, const struct store_log_entry *entry,
+                               struct sf_error *err)
+{
+    enum sf_code code = change_render_json(r->request.view, entry, &r->data, err);
+
+    if (code == SF_OK) {
+        (void)takes(r, entry->row); /* counts; changes have no where */
+        r->page.first_seq = r->page.rows == 0 ? entry->seq : r->page.first_seq;
         r->page.rows++;
         r->rows_total++;
     }
-    return SF_OK;
+    return code;
 }
 
 /* Changes, and rows of event tables: both come from the log. */
@@ -180,7 +256,7 @@ static enum sf_code read_log(struct page_reader *r, struct sf_error *err)
     bool more;
     enum sf_code code;
 
-    while (!page_is_full(r)) {
+    while (!page_is_full(r) && !slice_is_over(r)) {
         code = store_log_next(r->log, &entry, &more, err);
         if (code != SF_OK) {
             return code;
@@ -189,15 +265,11 @@ static enum sf_code read_log(struct page_reader *r, struct sf_error *err)
             r->page.is_last = true;
             return SF_OK;
         }
-        code = is_changes ? change_render_json(r->request.view, &entry, &r->data, err)
-                          : render_row(r, entry.row, err);
+        code = is_changes ? add_change(r, &entry, err) : add_row(r, entry.row, err);
         if (code != SF_OK) {
             return code;
         }
-        r->page.first_seq = is_changes && r->page.rows == 0 ? entry.seq : r->page.first_seq;
         r->last_seq = entry.seq;
-        r->page.rows++;
-        r->rows_total++;
     }
     return SF_OK;
 }
@@ -223,6 +295,10 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
     p->count = r->rows_total;
     p->epoch = r->head.epoch;
     p->head_seq = r->head.seq;
+    p->has_where = r->request.where != NULL;
+    p->examined = r->examined;
+    p->nulls = r->nulls;
+    p->errors = r->errors;
     p->last_seq = r->request.op == QUERY_CHANGES ? r->last_seq : r->head.seq;
     p->cursor = "";
     if (code != SF_OK || !p->is_last || r->request.op == QUERY_GET) {
@@ -233,13 +309,14 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
                        (unsigned long long)r->last_seq);
         p->cursor = r->cursor;
     } else if (!at_end) {
-        const struct query_place place = {
+        struct query_place place = {
             .lane = store_lane_id(r->request.table->lane),
             .epoch = r->head.epoch,
             .seq = from_log ? r->last_seq : 0,
             .key = from_log ? sf_slice_text(NULL) : sf_buf_view(&r->last),
         };
 
+        memcpy(place.shape, r->request.shape, sizeof(place.shape));
         code = sf_buf_check(&r->last, "cursor", err);
         if (code != SF_OK) {
             return code;
@@ -250,24 +327,65 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
     return code;
 }
 
+static void begin_page(struct page_reader *r)
+{
+    sf_buf_clear(&r->data);
+    r->page = (struct query_page){
+        .content_type = r->request.format == QUERY_CSV ? "text/csv" : "application/x-ndjson"};
+    if (r->request.format == QUERY_CSV && r->pages_total == 0 && !r->request.count) {
+        row_render_csv_header(r->request.view, &r->data);
+    }
+    r->pages_total++;
+}
+
+/* The number instead of the rows; what is cut goes on with the cursor, and the numbers add up. */
+static void render_count(struct page_reader *r)
+{
+    sf_buf_printf(&r->data, r->request.format == QUERY_CSV ? "count\n%llu\n" : "{\"count\":%llu}\n",
+                  (unsigned long long)r->rows_total);
+}
+
+/* All rows of a table: its head knows how many. */
+static bool knows_count(const struct page_reader *r)
+{
+    const struct query_request *q = &r->request;
+
+    return q->count && q->where == NULL && q->from.size == 0 && q->to.size == 0 &&
+           q->prefix.size == 0 && q->after_seq == 0 && q->before_seq == UINT64_MAX && q->limit == 0;
+}
+
+static enum sf_code read_slice(struct page_reader *r, struct sf_error *err)
+{
+    if (r->request.op == QUERY_GET) {
+        return read_get(r, err);
+    }
+    if (knows_count(r)) {
+        r->rows_total = r->head.rows;
+        r->page.is_last = true;
+        return SF_OK;
+    }
+    return r->log != NULL ? read_log(r, err) : read_scan(r, err);
+}
+
 enum sf_code page_read(struct page_reader *r, struct sf_error *err)
 {
     enum sf_code code = r->snapshot == NULL ? open_snapshot(r, err) : SF_OK;
 
-    sf_buf_clear(&r->data);
-    r->page = (struct query_page){
-        .content_type = r->request.format == QUERY_CSV ? "text/csv" : "application/x-ndjson"};
     if (code != SF_OK) {
         return code;
     }
-    if (r->request.format == QUERY_CSV && r->pages_total == 0) {
-        row_render_csv_header(r->request.view, &r->data);
+    if (r->page_done || r->pages_total == 0) {
+        begin_page(r);
     }
-    r->pages_total++;
-    if (r->request.op == QUERY_GET) {
-        code = read_get(r, err);
-    } else {
-        code = r->log != NULL ? read_log(r, err) : read_scan(r, err);
+    r->slice_rows = 0;
+    r->slice_bytes = 0;
+    code = read_slice(r, err);
+    r->page_done = r->page.is_last || page_is_full(r) || r->hurry;
+    if (code != SF_OK || !r->page_done) {
+        return code;
     }
-    return code == SF_OK ? finish_page(r, err) : code;
+    if (r->request.count) {
+        render_count(r);
+    }
+    return finish_page(r, err);
 }

@@ -10,15 +10,23 @@
 struct page_reader {
     struct query_request request;
     const struct queries_options *options;
+    struct sf_expr_caller caller; /* who asks, for where */
     struct store_snapshot *snapshot;
     struct store_head head;
     struct store_scan *scan;
     struct store_log *log;
     uint64_t rows_total;
     uint64_t pages_total;
-    struct sf_buf data; /* the page's */
-    struct sf_buf last; /* key of the last row of a scan */
-    uint64_t last_seq;  /* of the last change read */
+    struct sf_buf data;  /* the page's */
+    struct sf_buf last;  /* key of the last row of a scan, given or only looked at */
+    uint64_t last_seq;   /* of the last change read, or looked at */
+    uint64_t slice_rows; /* looked at in this slice */
+    size_t slice_bytes;
+    uint64_t examined; /* as struct query_page has them */
+    uint64_t nulls;
+    uint64_t errors;
+    bool hurry;     /* set before page_read(): this slice ends the page, however full it is */
+    bool page_done; /* set by page_read(): the page is there; else call it again */
     char cursor[QUERY_CURSOR_MAX];
     struct query_page page; /* as of the last page_read() */
 };
@@ -27,5 +35,6 @@ struct page_reader {
 void page_reader_init(struct page_reader *r, const struct queries_options *options,
                       struct query_request *request);
 void page_reader_done(struct page_reader *r);
-/* Fills r->page; errors as query_start() lists them. Blocks on the disk. */
+/* One slice of work on r->page; sets r->page_done. Errors as query_start() lists them. Blocks on
+ * the disk. */
 enum sf_code page_read(struct page_reader *r, struct sf_error *err) SF_MUST_CHECK;

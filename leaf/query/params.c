@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "common/base/str.h"
+#include "common/sys/crypto.h"
 #include "leaf/query/cursor.h"
+#include "leaf/query/where.h"
 #include "leaf/rowcodec/key.h"
 #include "proto/errors.h"
 
@@ -51,9 +53,9 @@ static enum sf_code read_list(const struct sf_json *body, const char *name, stru
 enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
                                     struct query_params *ret, struct sf_error *err)
 {
-    static const char *const names[] = {"table",  "major",  "key",   "from",   "to",
-                                        "prefix", "limit",  "pages", "cursor", "select",
-                                        "after",  "format", NULL};
+    static const char *const names[] = {"table", "major",   "key",    "from",   "to",    "prefix",
+                                        "limit", "pages",   "cursor", "select", "after", "format",
+                                        "where", "reverse", "count",  NULL};
     struct query_params p = {0};
     int64_t major = 0;
     int64_t limit = 0;
@@ -63,7 +65,7 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
         const char **to;
     } texts[] = {{"table", &p.table},   {"from", &p.from},     {"to", &p.to},
                  {"prefix", &p.prefix}, {"cursor", &p.cursor}, {"after", &p.after},
-                 {"format", &p.format}};
+                 {"format", &p.format}, {"where", &p.where}};
     enum sf_code code = sf_json_check_names(body, names, err);
 
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(texts); i++) {
@@ -80,6 +82,12 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
     if (code == SF_OK) {
         code = sf_json_read_int(body, "pages", SF_JSON_OPTIONAL,
                                 (struct sf_json_range){0, INT64_MAX}, &pages, err);
+    }
+    if (code == SF_OK) {
+        code = sf_json_read_bool(body, "reverse", SF_JSON_OPTIONAL, &p.reverse, err);
+    }
+    if (code == SF_OK) {
+        code = sf_json_read_bool(body, "count", SF_JSON_OPTIONAL, &p.count, err);
     }
     if (code == SF_OK) {
         code = read_list(body, "key", arena, &p.key, err);
@@ -106,6 +114,18 @@ enum sf_code query_params_number(const char *name, const char *text, uint64_t *r
     if (sf_parse_u64(sf_slice_text(text), ret) != SF_PARSE_OK) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' must be a whole number",
                           name);
+    }
+    return SF_OK;
+}
+
+enum sf_code query_params_bool(const char *name, const char *text, bool *ret, struct sf_error *err)
+{
+    const bool yes =
+        text != NULL && (*text == '\0' || strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
+
+    *ret = yes;
+    if (!yes && text != NULL && strcmp(text, "false") != 0 && strcmp(text, "0") != 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' must be true or false", name);
     }
     return SF_OK;
 }
@@ -251,6 +271,26 @@ static enum sf_code read_position(const char *text, struct query_request *r, str
     return SF_OK;
 }
 
+static enum sf_code apply_place(const struct query_place *place, struct query_request *r,
+                                struct sf_error *err)
+{
+    struct sf_buf *bound = r->reverse ? &r->to : &r->from;
+
+    if (r->reverse && place->seq != 0) {
+        r->before_seq = place->seq < r->before_seq ? place->seq : r->before_seq;
+    } else {
+        r->after_seq = place->seq > r->after_seq ? place->seq : r->after_seq;
+    }
+    if (place->key.size > 0) {
+        sf_buf_clear(bound);
+        sf_buf_slice(bound, place->key);
+        if (!r->reverse) {
+            sf_buf_byte(bound, 0); /* the first key behind the last one */
+        }
+    }
+    return sf_buf_check(bound, "cursor", err);
+}
+
 static enum sf_code apply_cursor(const char *text, const uint8_t *seal_key, struct query_request *r,
                                  struct sf_error *err)
 {
@@ -269,15 +309,57 @@ static enum sf_code apply_cursor(const char *text, const uint8_t *seal_key, stru
     if (place.lane != store_lane_id(r->table->lane) || place.epoch != head->epoch) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR, "cursor is of another table");
     }
-    r->after_seq = place.seq > r->after_seq ? place.seq : r->after_seq;
-    if (place.key.size > 0) {
-        /* The first key behind the last one: itself and a zero byte. */
-        sf_buf_clear(&r->from);
-        sf_buf_slice(&r->from, place.key);
-        sf_buf_byte(&r->from, 0);
-        code = sf_buf_check(&r->from, "cursor", err);
+    if (memcmp(place.shape, r->shape, sizeof(place.shape)) != 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR,
+                          "cursor is of another 'where' or 'reverse'");
+    }
+    return apply_place(&place, r, err);
+}
+
+/* What a cursor must have in common with the request that it goes on with. */
+static enum sf_code make_shape(struct query_request *r, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+    uint8_t hash[SF_HASH256_SIZE];
+    struct sf_slice bytes;
+    enum sf_code code;
+
+    sf_buf_byte(&text, r->reverse);
+    if (r->where != NULL) {
+        sf_expr_print(r->where, &text);
+    }
+    code = sf_buf_check(&text, "cursor", err);
+    if (code == SF_OK) {
+        bytes = sf_buf_view(&text);
+        sf_hash256(&bytes, 1, hash);
+        memcpy(r->shape, hash, sizeof(r->shape));
     }
     return code;
+}
+
+/* Which rows of a scan, and how: where, reverse, count. */
+static enum sf_code build_filter(const struct query_params *p, const struct serving_right *right,
+                                 struct query_request *r, struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    if (r->op != QUERY_SCAN) {
+        const char *name = p->where != NULL ? "where"
+                           : p->reverse     ? "reverse"
+                           : p->count       ? "count"
+                                            : NULL;
+
+        return name == NULL
+                   ? SF_OK
+                   : SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' is for scans", name);
+    }
+    r->reverse = p->reverse;
+    r->count = p->count;
+    r->pages = r->count ? 1 : r->pages;
+    if (p->where != NULL) {
+        code = query_where_parse(p->where, r->table, right->grant, &r->where, p->findings, err);
+    }
+    return code == SF_OK ? make_shape(r, err) : code;
 }
 
 static enum sf_code build_view(const struct query_params *p, const struct serving_right *right,
@@ -363,6 +445,9 @@ static enum sf_code build(const struct query_params *p, const struct serving_rig
     }
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(bounds); i++) {
         code = encode_bound(r->table->contract, &bounds[i], arena, err);
+    }
+    if (code == SF_OK) {
+        code = build_filter(p, right, r, err);
     }
     if (code == SF_OK && r->op == QUERY_GET && r->key.size == 0) {
         code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'key' is missing");

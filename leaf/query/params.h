@@ -3,7 +3,8 @@
  * it is about and the right of who asks. Pure.
  *
  * Members: table, major, key [parts], from, to, prefix (texts; composite: parts joined by ','),
- * limit, pages, cursor, select [names], after ("EPOCH:SEQ"), format ("ndjson" | "csv").
+ * limit, pages, cursor, select [names], after ("EPOCH:SEQ"), format ("ndjson" | "csv"), where,
+ * reverse, count.
  */
 #pragma once
 
@@ -25,6 +26,10 @@ struct query_params {
     const char *select; /* names joined by ',' */
     const char *after;
     const char *format;
+    const char *where;
+    bool reverse;
+    bool count;
+    struct sf_buf *findings; /* gets what is wrong with where, as text; NULL: not wanted */
 };
 
 /* From the JSON object of a request; strings live as long as it, and as @arena.
@@ -35,6 +40,11 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
 enum sf_code query_params_number(const char *name, const char *text, uint64_t *ret,
                                  struct sf_error *err) SF_MUST_CHECK;
 
+/* "true" or "1", "false" or "0"; "" is true, as in "?reverse". @text NULL: false. SF_INVALID E0301.
+ */
+enum sf_code query_params_bool(const char *name, const char *text, bool *ret,
+                               struct sf_error *err) SF_MUST_CHECK;
+
 /* Splits the text of a key or bound at its commas and undoes percent-encoding: the other way round
  * than query_params_from_json() joins. Parts live in @arena. SF_INVALID E0301 naming @name. */
 enum sf_code query_params_split(const char *name, const char *text, struct sf_arena *arena,
@@ -42,7 +52,8 @@ enum sf_code query_params_split(const char *name, const char *text, struct sf_ar
                                 struct sf_error *err) SF_MUST_CHECK;
 
 /*
- * Builds the request. SF_ABSENT E0303 (table), SF_INVALID E0301, E0304, E0309. SF_NOMEM.
+ * Builds the request. SF_ABSENT E0303 (table), SF_INVALID E0301, E0304, E0309, SF_DENIED E0401 (a
+ * field that the grant leaves out), and as query_where_parse(). SF_NOMEM.
  * On success the caller owns @ret until query_start() takes it.
  */
 enum sf_code query_request_build(const struct query_params *p, enum query_op op,

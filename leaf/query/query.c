@@ -1,5 +1,6 @@
 #include "leaf/query/query.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
@@ -25,6 +26,7 @@ struct query {
     struct sf_error error;
     struct sf_work work;
     bool ended; /* the last page or an error was told */
+    uint64_t page_began_ns;
     struct sf_list link;
 };
 
@@ -37,11 +39,19 @@ struct queries {
 void query_request_done(struct query_request *r)
 {
     row_view_free(r->view);
+    sf_expr_free(r->where);
     sf_buf_done(&r->key);
     sf_buf_done(&r->from);
     sf_buf_done(&r->to);
     sf_buf_done(&r->prefix);
     *r = (struct query_request){0};
+}
+
+void query_work_texts(const struct query_page *page, char ret[3][24])
+{
+    (void)snprintf(ret[0], 24, "%llu", (unsigned long long)page->examined);
+    (void)snprintf(ret[1], 24, "%llu", (unsigned long long)page->nulls);
+    (void)snprintf(ret[2], 24, "%llu", (unsigned long long)page->errors);
 }
 
 enum sf_code queries_new(const struct queries_options *options, struct queries **ret,
@@ -106,12 +116,6 @@ static void read_work(struct sf_work *work)
 /* Tells the page or the error just read. */
 static void tell(struct query *q)
 {
-    const char *grant_id = q->reader.request.grant_id;
-
-    if (q->code == SF_OK && *grant_id != '\0' &&
-        !serving_still_granted(q->qs->options.serving, grant_id)) {
-        q->code = SF_RAISE_E(&q->error, SF_DENIED, SHEAF_E_DENIED, "grant %s has ended", grant_id);
-    }
     if (q->code != SF_OK) {
         q->ended = true;
         q->cb(q->data, NULL, &q->error);
@@ -121,12 +125,28 @@ static void tell(struct query *q)
     q->cb(q->data, &q->reader.page, NULL);
 }
 
+static void check_grant(struct query *q)
+{
+    const char *grant_id = q->reader.request.grant_id;
+
+    if (q->code == SF_OK && *grant_id != '\0' &&
+        !serving_still_granted(q->qs->options.serving, grant_id)) {
+        q->code = SF_RAISE_E(&q->error, SF_DENIED, SHEAF_E_DENIED, "grant %s has ended", grant_id);
+    }
+}
+
 static void read_done(struct sf_task *done)
 {
     struct query *q = SF_CONTAINER_OF(done, struct query, work.done);
 
     if (q->state == CLOSING) {
         query_free(q);
+        return;
+    }
+    check_grant(q);
+    if (q->code == SF_OK && !q->reader.page_done) {
+        q->reader.hurry = sf_rt_now_ns(q->qs->options.rt) - q->page_began_ns >= QUERY_PAGE_NS;
+        sf_rt_work(q->qs->options.rt, &q->work); /* behind the others */
         return;
     }
     q->state = WAITING;
@@ -193,6 +213,8 @@ void query_next(struct query *q)
 {
     sf_assert(q->state == WAITING && !q->ended);
     q->state = READING;
+    q->page_began_ns = sf_rt_now_ns(q->qs->options.rt);
+    q->reader.hurry = false;
     sf_rt_work(q->qs->options.rt, &q->work);
 }
 

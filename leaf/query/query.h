@@ -7,10 +7,13 @@
  *   Memory    A page is valid during its callback. The query is gone after query_close().
  *   Limits    QUERIES_MAX under way, and fewer for other domains, so that none of them keeps the
  *             others or the owner waiting: SF_BUSY. Pages of about QUERY_PAGE_BYTES, one row may
- *             exceed.
+ *             exceed. A query holds its thread for QUERY_SLICE_ROWS or QUERY_SLICE_BYTES of rows
+ *             looked at, then goes behind the others; a page that took QUERY_PAGE_NS goes out as
+ *             full as it is, perhaps empty, so that whoever filters a large table sees progress.
  */
 #pragma once
 
+#include "common/expr/expr.h"
 #include "leaf/serving/serving.h"
 #include "leaf/store/read.h"
 
@@ -20,7 +23,13 @@ enum {
     QUERIES_CONSUMER_MAX = 64,   /* of one other domain */
     QUERY_PAGE_BYTES = 512 * 1024,
     QUERY_CURSOR_MAX = 2048,
+    QUERY_SLICE_ROWS = 8192,
+    QUERY_SLICE_BYTES = 4 * 1024 * 1024,
 };
+
+#define QUERY_PAGE_NS SF_NS_PER_S
+
+enum { QUERY_SHAPE_SIZE = 16 };
 
 enum query_op { QUERY_GET, QUERY_SCAN, QUERY_CHANGES };
 enum query_format { QUERY_NDJSON, QUERY_CSV };
@@ -39,10 +48,14 @@ struct query_request {
     struct sf_buf prefix;  /* scan */
     bool has_after;        /* changes */
     uint32_t after_epoch;
-    uint64_t after_seq;  /* changes, scan of an event table: exclusive */
-    uint64_t before_seq; /* scan of an event table: exclusive; UINT64_MAX: no bound */
-    uint64_t limit;      /* rows; 0: no limit */
-    uint64_t pages;      /* pages; 0: no limit */
+    uint64_t after_seq;    /* changes, scan of an event table: exclusive */
+    uint64_t before_seq;   /* scan of an event table: exclusive; UINT64_MAX: no bound */
+    uint64_t limit;        /* rows; 0: no limit */
+    uint64_t pages;        /* pages; 0: no limit */
+    bool reverse;          /* scan: from the last row to the first; the bounds mean the same */
+    bool count;            /* scan: how many rows, as {"count":N}, instead of the rows */
+    struct sf_expr *where; /* scan: owned; NULL: all rows */
+    uint8_t shape[QUERY_SHAPE_SIZE]; /* of reverse and where: a cursor is good for its own */
 };
 
 void query_request_done(struct query_request *r);
@@ -58,7 +71,14 @@ struct query_page {
     uint64_t first_seq; /* changes: of this page; 0: none in it */
     uint64_t last_seq;  /* changes: of this page; get, scan: of the snapshot */
     uint64_t head_seq;  /* of the snapshot */
+    bool has_where;
+    uint64_t examined; /* rows looked at so far, in all pages */
+    uint64_t nulls;    /* of these, left out as where was null */
+    uint64_t errors;   /* ... or an error, such as an overflow */
 };
+
+/* The numbers of a page with where, as its headers have them: examined, nulls, errors. */
+void query_work_texts(const struct query_page *page, char ret[3][24]);
 
 /* @err NULL: a page. Else the end, without one. May call query_next() or query_close(). */
 typedef void (*query_cb)(void *data, const struct query_page *page, const struct sf_error *err);

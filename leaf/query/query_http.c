@@ -11,6 +11,7 @@ struct http_query {
     struct sf_http_request *request;
     struct query *query;
     enum http_form form;
+    const char *kind; /* as in struct http_page */
     enum query_op op;
 };
 
@@ -32,16 +33,21 @@ static void answer(struct http_query *h, const struct query_page *page)
 {
     char position[64];
     char head[48];
-    const struct http_page p = {
-        .kind = h->op == QUERY_GET       ? NULL
-                : h->op == QUERY_CHANGES ? "ChangeList"
-                                         : "RecordList",
+    char work[3][24];
+    struct http_page p = {
+        .kind = h->kind,
         .lines = page->data,
         .position = position,
         .cursor = page->cursor,
         .head = head,
     };
 
+    if (page->has_where) {
+        query_work_texts(page, work);
+        for (size_t i = 0; i < SF_COUNT(work); i++) {
+            p.work[i] = work[i];
+        }
+    }
     if (page->first_seq != 0 && h->op == QUERY_CHANGES) {
         (void)snprintf(position, sizeof(position), "%u:%llu-%llu", page->epoch,
                        (unsigned long long)page->first_seq, (unsigned long long)page->last_seq);
@@ -80,15 +86,22 @@ static enum sf_code read_params(const struct http_read *what, struct sf_http_req
         .cursor = sf_http_query(r, "cursor"),
         .select = sf_http_query(r, "select"),
         .after = sf_http_query(r, "after"),
+        .where = sf_http_query(r, "where"),
         .pages = 1,
         .format = what->op == QUERY_CHANGES ? "ndjson" : http_form_format(http_form_of(r)),
     };
     code = query_params_number("limit", sf_http_query(r, "limit"), &ret->limit, err);
+    if (code == SF_OK) {
+        code = query_params_bool("reverse", sf_http_query(r, "reverse"), &ret->reverse, err);
+    }
+    if (code == SF_OK) {
+        code = query_params_bool("count", sf_http_query(r, "count"), &ret->count, err);
+    }
     return code;
 }
 
 static enum sf_code start(struct queries *qs, const struct http_read *what,
-                          struct sf_http_request *r, struct sf_error *err)
+                          struct sf_http_request *r, struct sf_buf *findings, struct sf_error *err)
 {
     const struct queries_options *o = queries_get_options(qs);
     struct serving_right right;
@@ -97,6 +110,7 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     struct http_query *h;
     enum sf_code code = read_params(what, r, &params, err);
 
+    params.findings = findings;
     if (code == SF_OK) {
         code = serving_decide(o->serving, &(struct serving_caller){0}, what->product, what->major,
                               &right, err);
@@ -114,6 +128,7 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     }
     h->request = r;
     h->op = what->op;
+    h->kind = http_page_kind(what->op, params.count);
     h->form = http_form_of(r);
     if (what->op == QUERY_CHANGES && h->form == HTTP_FORM_CSV) {
         h->form = HTTP_FORM_NDJSON;
@@ -129,9 +144,10 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
 
 void query_http(struct queries *qs, const struct http_read *what, struct sf_http_request *r)
 {
+    SF_CLEANUP(sf_buf_done) struct sf_buf findings = {0};
     struct sf_error err;
 
-    if (start(qs, what, r, &err) != SF_OK) {
-        http_problem(r, &err);
+    if (start(qs, what, r, &findings, &err) != SF_OK) {
+        http_page_problem(r, &err, sf_buf_view(&findings));
     }
 }

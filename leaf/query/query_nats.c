@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/bus/service.h"
 #include "common/sys/log.h"
+#include "common/wire/problem.h"
 #include "leaf/query/describe.h"
 #include "leaf/query/params.h"
 #include "proto/errors.h"
@@ -52,11 +53,25 @@ static void answer_free(struct answer *a)
     sf_free(a);
 }
 
-static void send_error(struct query_nats *n, const char *reply, const struct sf_error *why)
+/* @findings: more to say about a filter, or NULL. */
+static void send_error(struct query_nats *n, const char *reply, const struct sf_error *why,
+                       struct sf_buf *findings)
 {
+    SF_CLEANUP(sf_buf_done) struct sf_buf document = {0};
+    struct sf_json_writer w = {.out = &document};
     struct sf_error err;
+    enum sf_code code;
 
-    if (sf_service_send_error(n->bus, reply, why, &err) != SF_OK) {
+    sf_problem_begin(&w, why);
+    if (findings != NULL && findings->size > 0 && findings->failed == SF_OK) {
+        sf_json_member_slice(&w, "findings", sf_buf_view(findings));
+    }
+    sf_json_object_end(&w);
+    code = sf_buf_check(&document, "error answer", &err);
+    if (code == SF_OK) {
+        code = sf_service_send_problem(n->bus, reply, why, sf_buf_view(&document), &err);
+    }
+    if (code != SF_OK) {
         sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(&err));
     }
 }
@@ -87,20 +102,23 @@ static enum sf_code send_page(struct answer *a, const struct query_page *page, s
 {
     char position[64];
     char head[48];
+    char work[3][24];
     const struct sf_bus_header extra[] = {
-        {HEADER_POSITION, position},
-        {HEADER_HEAD, head},
+        {HEADER_POSITION, position},    {HEADER_HEAD, head},
+        {HEADER_EXAMINED, work[0]},     {HEADER_WHERE_NULLS, work[1]},
+        {HEADER_WHERE_ERRORS, work[2]},
     };
     const struct sf_service_page p = {
         .content_type = page->content_type,
         .data = page->data,
         .headers = extra,
-        .header_count = SF_COUNT(extra),
+        .header_count = page->has_where ? SF_COUNT(extra) : 2,
         .is_last = page->is_last,
         .count = page->count,
         .cursor = page->cursor,
     };
 
+    query_work_texts(page, work);
     position_text(page, position, sizeof(position));
     (void)snprintf(head, sizeof(head), "%u:%llu", page->epoch, (unsigned long long)page->head_seq);
     return sf_service_send_page(a->owner->bus, a->reply, &p, err);
@@ -112,7 +130,7 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     struct sf_error why;
 
     if (err != NULL) {
-        send_error(a->owner, a->reply, err);
+        send_error(a->owner, a->reply, err, NULL);
         answer_free(a);
         return;
     }
@@ -213,7 +231,7 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
 }
 
 static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m,
-                               struct sf_error *err)
+                               struct sf_buf *findings, struct sf_error *err)
 {
     SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
     struct subject_request_parts parts;
@@ -231,6 +249,7 @@ static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m,
             code = query_params_from_json(sf_json_root(doc), &arena, &params, err);
         }
     }
+    params.findings = findings;
     if (code == SF_OK) {
         code = serve(n, m, &parts, &params, err);
     }
@@ -241,13 +260,14 @@ static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m,
 static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 {
     struct query_nats *n = sub->data;
+    SF_CLEANUP(sf_buf_done) struct sf_buf findings = {0};
     struct sf_error err;
 
     if (m->reply == NULL || *m->reply == '\0' || subject_is_reserved(m->reply)) {
         return;
     }
-    if (answer_msg(n, m, &err) != SF_OK) {
-        send_error(n, m->reply, &err);
+    if (answer_msg(n, m, &findings, &err) != SF_OK) {
+        send_error(n, m->reply, &err, &findings);
     }
 }
 

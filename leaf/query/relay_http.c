@@ -20,6 +20,8 @@
  *                                           knows nothing, the request goes on
  */
 
+enum { FINDINGS_MAX = 64 * 1024 };
+
 #define IDLE_NS    (5 * SF_NS_PER_S)
 #define SILENCE_NS (300 * SF_NS_PER_MS)
 #define EXPLAIN_NS (2 * SF_NS_PER_S)
@@ -34,6 +36,7 @@ struct relay {
     struct sf_buf lines;
     char position[64];
     char head[64];
+    char work[3][24]; /* as in struct http_page; "": none */
     struct sf_buf cursor;
 
     char owner[64];
@@ -73,6 +76,17 @@ static void keep_header(const struct sf_bus_msg *m, const char *name, char *ret,
     }
 }
 
+/* Goes into a JSON document as it is. */
+static void keep_number(const struct sf_bus_msg *m, const char *name, char ret[24])
+{
+    const char *value = sf_bus_msg_header(m, name);
+
+    if (value != NULL && *value != '\0' && strlen(value) < 20 &&
+        strspn(value, "0123456789") == strlen(value)) {
+        (void)snprintf(ret, 24, "%s", value);
+    }
+}
+
 /* The other leaf is not this domain's: it does not decide how much is kept here for its answer. */
 static void refuse_flood(struct relay *relay)
 {
@@ -98,6 +112,9 @@ static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     sf_buf_slice(&relay->lines, m->data);
     keep_header(m, HEADER_POSITION, relay->position, sizeof(relay->position));
     keep_header(m, HEADER_HEAD, relay->head, sizeof(relay->head));
+    keep_number(m, HEADER_EXAMINED, relay->work[0]);
+    keep_number(m, HEADER_WHERE_NULLS, relay->work[1]);
+    keep_number(m, HEADER_WHERE_ERRORS, relay->work[2]);
     if (cursor != NULL) {
         sf_buf_clear(&relay->cursor);
         sf_buf_text(&relay->cursor, cursor);
@@ -155,6 +172,20 @@ static void silence_fire(struct sf_timer *timer)
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
+/* Of the owner's document only what it finds about a filter is passed on; the rest we know. */
+static void answer_problem(struct relay *relay, struct sf_slice document,
+                           const struct sf_error *err)
+{
+    SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
+    struct sf_slice findings = sf_slice_text(NULL);
+
+    if (document.size > 0 && document.size <= FINDINGS_MAX &&
+        sf_json_parse(document, &doc, NULL) == SF_OK) {
+        (void)sf_json_as_slice(sf_json_get(sf_json_root(doc), "findings"), &findings);
+    }
+    http_page_problem(relay->request, err, findings);
+}
+
 static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const struct sf_error *err)
 {
     struct relay *relay = ask->data;
@@ -171,11 +202,11 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
         err = &failed;
     }
     if (code != SF_OK) {
-        http_problem(relay->request, err);
+        answer_problem(relay, ask->problem, err);
     } else if (relay->is_describe) {
         http_json(relay->request, 200, &relay->lines);
     } else {
-        const struct http_page page = {
+        struct http_page page = {
             .kind = relay->kind,
             .lines = sf_buf_view(&relay->lines),
             .position = relay->position,
@@ -183,6 +214,9 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
             .head = *relay->head == '\0' ? NULL : relay->head,
         };
 
+        for (size_t i = 0; i < SF_COUNT(relay->work); i++) {
+            page.work[i] = *relay->work[i] == '\0' ? NULL : relay->work[i];
+        }
         http_page_answer(relay->request, relay->form, &page);
     }
     relay_free(relay);
@@ -224,11 +258,19 @@ static enum sf_code member_key(struct sf_json_writer *w, const char *text, struc
 static enum sf_code write_body(const struct http_read *what, const struct sf_http_request *r,
                                enum http_form form, struct sf_buf *out, struct sf_error *err)
 {
-    static const char *const copied[] = {"from", "to", "prefix", "cursor", "after"};
+    static const char *const copied[] = {"from", "to", "prefix", "cursor", "after", "where"};
     struct sf_json_writer w = {.out = out};
+    bool reverse = false;
+    bool count = false;
     uint64_t limit;
     enum sf_code code = query_params_number("limit", sf_http_query(r, "limit"), &limit, err);
 
+    if (code == SF_OK) {
+        code = query_params_bool("reverse", sf_http_query(r, "reverse"), &reverse, err);
+    }
+    if (code == SF_OK) {
+        code = query_params_bool("count", sf_http_query(r, "count"), &count, err);
+    }
     if (code != SF_OK) {
         return code;
     }
@@ -240,6 +282,12 @@ static enum sf_code write_body(const struct http_read *what, const struct sf_htt
                             what->op == QUERY_CHANGES ? "ndjson" : http_form_format(form));
         sf_json_member_uint(&w, "pages", 1);
         sf_json_member_uint(&w, "limit", limit);
+        if (reverse) { /* said only when asked for: a leaf of an older version knows neither */
+            sf_json_member_bool(&w, "reverse", true);
+        }
+        if (count) {
+            sf_json_member_bool(&w, "count", true);
+        }
         for (size_t i = 0; i < SF_COUNT(copied); i++) {
             if (sf_http_query(r, copied[i]) != NULL) {
                 sf_json_member_text(&w, copied[i], sf_http_query(r, copied[i]));
@@ -285,6 +333,7 @@ static void relay_request(const struct relay_host *host, const char *domain, con
 {
     char subject[SUBJECT_MAX];
     struct relay *relay = sf_calloc(1, sizeof(*relay));
+    bool count = false;
     struct sf_error err;
     enum sf_code code;
 
@@ -302,9 +351,10 @@ static void relay_request(const struct relay_host *host, const char *domain, con
     if (what->op == QUERY_CHANGES && relay->form == HTTP_FORM_CSV) {
         relay->form = HTTP_FORM_NDJSON;
     }
-    relay->kind = what->op == QUERY_GET       ? NULL
-                  : what->op == QUERY_CHANGES ? "ChangeList"
-                                              : "RecordList";
+    if (query_params_bool("count", sf_http_query(r, "count"), &count, NULL) != SF_OK) {
+        count = false; /* relay_start() says so */
+    }
+    relay->kind = http_page_kind(what->op, count);
     relay->is_describe = strcmp(op, "describe") == 0;
     subject_request(subject, domain, what->product, op);
     code = relay_start(subject, what, relay, &err);

@@ -85,6 +85,11 @@ struct store_log;
 enum sf_code store_log_new(const struct store_snapshot *snapshot, const struct store_lane *lane,
                            uint64_t after_seq, bool verify, struct store_log **ret,
                            struct sf_error *err) SF_MUST_CHECK;
+/* Changes from @last_seq (at most the head) back to @first_seq (at least 1), newest first. */
+enum sf_code store_log_new_back(const struct store_snapshot *snapshot,
+                                const struct store_lane *lane, uint64_t first_seq,
+                                uint64_t last_seq, struct store_log **ret,
+                                struct sf_error *err) SF_MUST_CHECK;
 void store_log_free(struct store_log *log); /* NULL is fine */
 SF_DEFINE_CLEANUP(struct store_log, store_log_free)
 enum sf_code store_log_next(struct store_log *log, struct store_log_entry *ret, bool *more,

@@ -219,6 +219,15 @@ enum sf_code store_log_new(const struct store_snapshot *snapshot, const struct s
     return log_open(snapshot, lane, &range, ret, err);
 }
 
+enum sf_code store_log_new_back(const struct store_snapshot *snapshot,
+                                const struct store_lane *lane, uint64_t first_seq,
+                                uint64_t last_seq, struct store_log **ret, struct sf_error *err)
+{
+    const struct log_range range = {.first_seq = first_seq, .last_seq = last_seq, .reverse = true};
+
+    return log_open(snapshot, lane, &range, ret, err);
+}
+
 /* --- one version --- */
 
 static enum sf_code copy_version(const struct frame *f, const struct frame_change *c, uint64_t seq,
