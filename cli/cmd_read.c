@@ -79,7 +79,7 @@ static void read_path(const struct args *args, const struct product_ref *r, stru
     if (args_has(args, "reverse")) {
         sf_buf_text(path, "&reverse=true");
     }
-    if (args_has(args, "count")) {
+    if (args_has(args, "only-count")) {
         sf_buf_text(path, "&count=true");
     }
 }
@@ -143,7 +143,7 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
         return catalog_explain(a, &r, code, err);
     }
     read_path(&cli->args, &r, &path);
-    if (args_has(&cli->args, "count")) {
+    if (args_has(&cli->args, "only-count")) {
         code = count_rows(a, &path, err);
         sf_buf_done(&path);
         return explain(a, &r, code, err);

@@ -40,7 +40,7 @@ static const struct flag read_flags[] = {
     {"select", 0, "A,B", "these fields only"},
     {"where", 0, "EXPR", "rows for which it is true: \"country = 'NO' AND amount > 100\""},
     {"reverse", 0, NULL, "from the last row to the first"},
-    {"count", 0, NULL, "how many rows, instead of the rows"},
+    {"only-count", 0, NULL, "how many rows, instead of the rows"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -122,7 +122,7 @@ static const struct command table[] = {
     {"read", GROUP_USE, "Read rows of a product", "D/P[@MAJOR][.TABLE]", 1, 1,
      "sheaf read sales/orders --as marketing --limit 10\n"
      "sheaf read sales/orders --key O-1001\n"
-     "sheaf read sales/orders --where \"country = 'NO'\" --count\n"
+     "sheaf read sales/orders --where \"country = 'NO'\" --only-count\n"
      "sheaf read sales/orders --limit 0 -o csv > orders.csv",
      read_flags, cmd_read},
     {"sub", GROUP_USE, "Follow the changes of a product as NDJSON", "D/P[@MAJOR][.TABLE]", 1, 1,

@@ -324,6 +324,9 @@ static enum sf_code make_shape(struct query_request *r, struct sf_error *err)
     struct sf_slice bytes;
     enum sf_code code;
 
+    if (!r->reverse && r->where == NULL) {
+        return SF_OK; /* all zeros */
+    }
     sf_buf_byte(&text, r->reverse);
     if (r->where != NULL) {
         sf_expr_print(r->where, &text);

@@ -447,8 +447,13 @@ static void a_cursor_is_good_for_its_table_and_epoch(void **state)
 
 static void out_of_memory_is_an_error_at_every_allocation(void **state)
 {
-    const struct query_params p = {
-        .table = "orders", .from = "a%2C", .to = "b", .prefix = "a", .select = "amount,note"};
+    const struct query_params p = {.table = "orders",
+                                   .from = "a%2C",
+                                   .to = "b",
+                                   .prefix = "a",
+                                   .select = "amount,note",
+                                   .where = "amount > 1",
+                                   .reverse = true};
     struct fixture f;
     (void)state;
 
