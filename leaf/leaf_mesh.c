@@ -174,7 +174,7 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
             out->seq = head->seq;
             out->commit_us = head->commit_us;
             out->rows = head->rows;
-            out->quarantined = head->quarantined;
+            out->quarantined = store_lane_held(p->tables[t].lane).entries;
             leaf->head_list[n] = out;
         }
     }

@@ -59,6 +59,10 @@
       "wait for its answer, or send it again")                                                     \
     X(NOT_EXPECTED, 312, 409, 6, "not at the expected position", "read it again, then decide")     \
     X(NOT_MATCHED, 313, 412, 6, "not at the position of If-Match", "read it again, then decide")   \
+    X(ENTRY_GONE, 314, 404, 4, "no such entry in the quarantine",                                  \
+      "see 'sheaf product quarantine ls'")                                                         \
+    X(ROW_NEWER, 315, 409, 6, "the row was written after this record came",                        \
+      "drop the record, or say that it counts: --overwrite")                                       \
     X(DENIED, 401, 403, 5, "not granted", "ask for it: sheaf access request")                      \
     X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \
     X(GRANT_UNKNOWN, 403, 404, 4, "no such grant", "see 'sheaf access ls'")                        \
@@ -91,6 +95,8 @@
     X(RESTORE_UNFINISHED, 611, 409, 6, "a restore into this directory was cut off",                \
       "run 'sheaf leaf restore' again")                                                            \
     X(BACKUP_BAD, 612, 500, 1, "the backup is not good", "take another one, or use an older one")  \
+    X(QUARANTINE_FULL, 620, 507, 7, "the quarantine of the product is full",                       \
+      "fix, replay or drop entries: 'sheaf product quarantine ls'")                                \
     X(PORT_IN_USE, 701, 409, 6, "the port is in use", "choose another port")                       \
     X(NATS_MISSING, 702, 503, 7, "nats-server was not found",                                      \
       "run './dev setup', or give --nats-server")                                                  \

@@ -22,6 +22,8 @@ struct batch_reader {
 /* One record under way. */
 struct record {
     struct sf_slice raw;
+    enum batch_form form;
+    struct sf_slice context; /* of the batch's arena, or what outlives it */
     uint64_t line;
     enum store_op op;
     uint64_t expect_seq;
@@ -159,8 +161,13 @@ static enum sf_code add_reject(const struct batch_spec *spec, const struct recor
                                   : sf_slice_text(spec->table->fields[first->field].name),
         .contract_id = spec->contract_id,
         .position = r->line,
+        .form = (uint8_t)r->form,
+        .context = r->context,
     };
-    raw.size = raw.size > STORE_ROW_BYTES_MAX ? STORE_ROW_BYTES_MAX : raw.size;
+    if (raw.size > STORE_ROW_BYTES_MAX) {
+        raw.size = STORE_ROW_BYTES_MAX;
+        reject->form = BATCH_FORM_CUT;
+    }
     code = copy(b, raw, &reject->raw, err);
     if (code != SF_OK) {
         return code;
@@ -444,7 +451,11 @@ static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *s
     enum sf_code code;
 
     for (;;) {
-        struct record rec = {.op = STORE_UPSERT, .expect_seq = STORE_ANY};
+        struct record rec = {
+            .op = STORE_UPSERT,
+            .expect_seq = STORE_ANY,
+            .form = spec->has_envelope ? BATCH_FORM_CHANGE : BATCH_FORM_JSON,
+        };
 
         code = next_text(&source, spec->format, &body, &rec, err);
         if (code != SF_OK) {
@@ -475,9 +486,23 @@ static struct sf_slice without_line_ends(struct sf_slice s)
     return s;
 }
 
+/* Takes the header line, just read, for the rows behind it; those that are refused keep it. */
+static enum sf_code keep_header(struct batch_reader *r, struct sf_slice line, struct batch *b,
+                                struct sf_slice *ret, struct sf_error *err)
+{
+    enum sf_code code = sf_record_bind_csv(r->records, &r->csv, err);
+
+    if (code != SF_OK || line.size > STORE_CONTEXT_BYTES_MAX) {
+        return code; /* A row under such a header can be mended by hand only. */
+    }
+    return copy(b, without_line_ends(line), ret, err);
+}
+
 static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spec *spec,
                                   struct sf_slice body, struct batch *b, struct sf_error *err)
 {
+    const uint8_t *top = body.data;
+    struct sf_slice header = {0};
     enum sf_code code = sf_csv_next(&r->csv, &body, /* last= */ true, err);
 
     if (code != SF_OK) {
@@ -485,9 +510,14 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
                    ? SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_FRAMING, "the header line is missing")
                    : code;
     }
-    code = sf_record_bind_csv(r->records, &r->csv, err);
+    code = keep_header(r, sf_slice_of(top, (size_t)(body.data - top)), b, &header, err);
     while (code == SF_OK) {
-        struct record rec = {.op = STORE_UPSERT, .expect_seq = STORE_ANY};
+        struct record rec = {
+            .op = STORE_UPSERT,
+            .expect_seq = STORE_ANY,
+            .form = BATCH_FORM_CSV,
+            .context = header,
+        };
         const uint8_t *start = body.data;
 
         code = sf_csv_next(&r->csv, &body, /* last= */ true, err);
@@ -516,6 +546,105 @@ enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, s
     sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
     r->csv = (struct sf_csv){0};
     return read_csv_rows(r, spec, body, b, err);
+}
+
+/* --- entries of the quarantine ---------------------------------------------------------------- */
+
+/* A row of CSV under the header that it came with, which may fit the contract no more. */
+static enum sf_code read_csv_entry(struct batch_reader *r, struct record *rec, struct sf_error *err)
+{
+    struct sf_slice header = rec->context;
+    struct sf_slice row = rec->raw;
+    enum sf_code code;
+
+    sf_csv_done(&r->csv);
+    r->csv = (struct sf_csv){0};
+    code = sf_csv_next(&r->csv, &header, /* last= */ true, err);
+    if (code == SF_OK) {
+        code = sf_record_bind_csv(r->records, &r->csv, err);
+    }
+    if (code == SF_OK) {
+        sf_csv_done(&r->csv);
+        r->csv = (struct sf_csv){0};
+        code = sf_csv_next(&r->csv, &row, /* last= */ true, err);
+    }
+    if (code == SF_INVALID || code == SF_ABSENT) {
+        sf_verdict_add(&rec->verdict,
+                       code == SF_ABSENT || err->number == 0 ? SHEAF_E_RECORD_INVALID
+                                                             : (enum sheaf_error_number)err->number,
+                       -1, "%s", code == SF_ABSENT ? "there is no row, or no header" : err->text);
+        return SF_OK;
+    }
+    return code == SF_OK ? sf_record_from_csv(r->records, &r->csv, r->values, &rec->verdict, err)
+                         : code;
+}
+
+static enum sf_code read_by_form(struct batch_reader *r, const struct batch_spec *spec,
+                                 struct record *rec, struct batch *b, struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    switch (rec->form) {
+    case BATCH_FORM_UNKNOWN:
+    case BATCH_FORM_JSON:
+        return sf_record_from_json(r->records, rec->raw, r->values, &rec->verdict, err);
+    case BATCH_FORM_CSV:
+        return read_csv_entry(r, rec, err);
+    case BATCH_FORM_PROTOBUF:
+        sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_INVALID, -1, "a protobuf message");
+        return SF_OK;
+    case BATCH_FORM_CUT:
+        sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_TOO_LARGE, -1, "only its beginning was kept");
+        return SF_OK;
+    case BATCH_FORM_CHANGE:
+        code = read_envelope(r, spec, rec, b, err);
+        break;
+    }
+    if (code == SF_CONFLICT) { /* of a patch */
+        sf_verdict_add(&rec->verdict, SHEAF_E_NOT_EXPECTED, -1, "not at its expected_seq");
+        return SF_OK;
+    }
+    return code;
+}
+
+static struct record record_of(const struct store_quarantined *entry)
+{
+    const bool is_known = entry->form <= BATCH_FORM_CUT;
+
+    return (struct record){
+        .raw = entry->raw,
+        .form = is_known ? (enum batch_form)entry->form : BATCH_FORM_CUT,
+        .context = entry->context,
+        .line = entry->position,
+        .op = STORE_UPSERT,
+        .expect_seq = STORE_ANY,
+    };
+}
+
+enum sf_code batch_read_entry(struct batch_reader *r, const struct batch_spec *spec,
+                              const struct store_quarantined *entry, struct batch *b,
+                              struct sf_error *err)
+{
+    struct record rec = record_of(entry);
+    enum sf_code code = copy(b, entry->context, &rec.context, err);
+
+    if (code == SF_OK) {
+        code = read_by_form(r, spec, &rec, b, err);
+    }
+    return code == SF_OK ? finish(r, spec, &rec, b, err) : code;
+}
+
+enum sf_code batch_refuse_entry(const struct batch_spec *spec,
+                                const struct store_quarantined *entry,
+                                enum sheaf_error_number number, const char *text, struct batch *b,
+                                struct sf_error *err)
+{
+    struct record rec = record_of(entry);
+    enum sf_code code = copy(b, entry->context, &rec.context, err);
+
+    b->change_count--;
+    sf_verdict_add(&rec.verdict, number, -1, "%s", text);
+    return code == SF_OK ? add_reject(spec, &rec, b, err) : code;
 }
 
 void batch_write_errors(const struct batch *b, const struct batch_spec *spec, struct sf_buf *out)

@@ -9,7 +9,7 @@
 
 #include "common/base/map.h"
 #include "common/contract/record.h"
-#include "leaf/store/store.h"
+#include "leaf/store/read.h"
 
 enum {
     BATCH_BYTES_MAX = 96 * 1024 * 1024,
@@ -20,6 +20,16 @@ enum batch_format {
     BATCH_NDJSON,
     BATCH_CSV,
     BATCH_JSON, /* an array of objects, or one object; records are named by index, from 1 */
+};
+
+/* How the raw bytes of a quarantined record are to be read. Stored: never renumber. */
+enum batch_form {
+    BATCH_FORM_UNKNOWN = 0,  /* of a release that did not say */
+    BATCH_FORM_JSON = 1,     /* one JSON object */
+    BATCH_FORM_CSV = 2,      /* one row; its context is the header line */
+    BATCH_FORM_PROTOBUF = 3, /* one message */
+    BATCH_FORM_CHANGE = 4,   /* an envelope of JSON around a row */
+    BATCH_FORM_CUT = 5,      /* the beginning only: it was too long to be kept */
 };
 
 /*
@@ -94,3 +104,16 @@ const struct sf_table *batch_reader_table(const struct batch_reader *r);
  */
 enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,
                         struct batch *b, struct sf_error *err) SF_MUST_CHECK;
+/*
+ * Reads the record of a quarantine entry again, by its own form and under @spec's contract: one
+ * more change, or one more reject at the entry's position. @spec has_envelope, so that places are
+ * noted; its format is not looked at. SF_BUSY and SF_NOMEM as above.
+ */
+enum sf_code batch_read_entry(struct batch_reader *r, const struct batch_spec *spec,
+                              const struct store_quarantined *entry, struct batch *b,
+                              struct sf_error *err) SF_MUST_CHECK;
+/* Takes back the change that was added last and refuses the entry it was made of. */
+enum sf_code batch_refuse_entry(const struct batch_spec *spec,
+                                const struct store_quarantined *entry,
+                                enum sheaf_error_number number, const char *text, struct batch *b,
+                                struct sf_error *err) SF_MUST_CHECK;

@@ -44,7 +44,7 @@ static enum sf_code write_table(struct sf_json_writer *w, const struct served_ta
     sf_json_printf(w, "%u:%llu", head->epoch, (unsigned long long)head->seq);
     sf_json_member_uint(w, "rows", head->rows);
     if (grant == NULL) {
-        sf_json_member_uint(w, "quarantined", head->quarantined);
+        sf_json_member_uint(w, "quarantined", store_lane_held(table->lane).entries);
     }
     sf_json_key(w, "fields");
     sf_json_array_begin(w);
