@@ -1,6 +1,6 @@
 /*
- * The parts of the product file reader: one field, and what has no effect yet. Used by
- * product_file.c only.
+ * The parts of the product file reader: fields and their types and rules, and what has no effect
+ * yet. Used by product_*.c only.
  *
  *   Memory    Fields live in the product's arena; a compiled pattern is owned by the field and
  * freed by sf_product_free(), also when reading fails. Errors    What is wrong goes to the issues;
@@ -18,8 +18,18 @@ struct sf_product_reader {
     bool failed;            /* out of memory */
 };
 
+/* Reads the keys "fields" and "reserved" of the map @node into the zeroed @table. */
+void sf_product_read_fields(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                            struct sf_table *table);
 /* Reads the map @node, whose key is the field's name, into the zeroed @f. */
 void sf_product_read_field(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                           struct sf_field *f);
+
+/* The type @node names, into @f->type, precision and scale; type stays 0 when it is none. */
+void sf_product_read_type(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                          struct sf_field *f);
+/* Rules, parse and default of the field @node, whose type is read. */
+void sf_product_read_rules(struct sf_product_reader *r, const struct sf_yaml_node *node,
                            struct sf_field *f);
 
 /* Text of the arena and lists of it; *ret is untouched when the node is not that. */

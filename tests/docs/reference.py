@@ -138,12 +138,12 @@ class Reference(unittest.TestCase):
                 ("Top level", "product_file.c", "top_keys"),
                 ("A table", "product_file.c", "table_keys"),
                 ("A field", "product_field.c", "field_keys"),
-                ("Types", "product_field.c", "type_names"),
+                ("Types", "product_type.c", "type_names"),
                 ("Classes", "product_field.c", "class_names")):
             keys = strings_of("common/contract/" + path, name)
             self.assertGreater(len(keys), 4)
             self.assertEqual(first_column(text[heading]), set(keys), heading)
-        for name in strings_of("common/contract/product_field.c", "format_names"):
+        for name in strings_of("common/contract/product_rules.c", "format_names"):
             self.assertIn(f"`{name}`", text["A field"])
 
 
