@@ -1,7 +1,9 @@
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/sys/crypto.h"
+#include "common/sys/memory.h"
 #include "common/sys/process.h"
 #include "common/sys/rt_uv.h"
 #include "hub/hub.h"
@@ -10,6 +12,7 @@
 
 struct program {
     struct rt_uv *uv;
+    const struct options *options;
     struct hub *hub;
     struct sf_task stop;
     bool stopping;
@@ -63,14 +66,45 @@ static void on_stopped(void *data)
     (void)data;
 }
 
+static void say_change(void *data, const struct sf_setting *s, const char *from, const char *to)
+{
+    (void)data;
+    sf_log(s->reloadable ? SF_LOG_INFO : SF_LOG_WARN, "hub.setting_differs",
+           SF_F_TEXT("setting", s->key), SF_F_TEXT("from", from), SF_F_TEXT("to", to),
+           SF_F_BOOL("needs_restart", !s->reloadable));
+}
+
+/* The configuration file once more: how the log is written takes effect, the rest is named. What is
+ * wrong changes nothing. */
+static void reload(struct program *p)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf report = {0};
+    struct options fresh = {0};
+    struct sf_error err = {0};
+
+    if (options_reread(p->options, &fresh, &report, &err) != SF_OK) {
+        const char *text = report.size == 0 ? NULL : sf_buf_cstr(&report);
+
+        if (text != NULL) {
+            (void)snprintf(err.text, sizeof(err.text), "%.*s", (int)strcspn(text, "\n"), text);
+        }
+        sf_log(SF_LOG_ERROR, "hub.settings_refused", SF_F_ERROR(&err));
+        return;
+    }
+    fresh.log.path = p->options->log.path;
+    if (sf_log_open(&fresh.log, &err) != SF_OK) {
+        sf_log(SF_LOG_WARN, "hub.log_not_reopened", SF_F_ERROR(&err));
+    }
+    sf_settings_compare(&p->options->settings, &fresh.settings, say_change, NULL);
+    options_done(&fresh);
+}
+
 static void on_signal(int number, void *data)
 {
-    struct sf_error err;
-
-    if (number != SIGHUP) {
+    if (number == SIGHUP) {
+        reload(data);
+    } else {
         stop(data);
-    } else if (sf_log_reopen(&err) != SF_OK) {
-        (void)complain(&err);
     }
 }
 
@@ -78,6 +112,7 @@ static enum sf_code serve(struct options *o, struct program *p, struct sf_error 
 {
     enum sf_code code = sf_crypto_init(err);
 
+    p->options = o;
     p->stop = (struct sf_task){.run = on_stop};
     o->hub.on_ready = on_ready;
     o->hub.on_failed = on_failed;
@@ -104,19 +139,45 @@ static enum sf_code serve(struct options *o, struct program *p, struct sf_error 
     return code;
 }
 
+static int print_config(const struct options *o)
+{
+    struct sf_buf text = {0};
+
+    sf_settings_print(&o->settings, &text);
+    (void)fwrite(text.data, 1, text.size, stdout);
+    sf_buf_done(&text);
+    return 0;
+}
+
+/* What is wrong with the configuration file stands in @report. */
+static int fail_config(struct sf_buf *report, const struct sf_error *err)
+{
+    if (report->size == 0) {
+        (void)complain(err);
+    } else {
+        (void)fwrite(report->data, 1, report->size, stderr);
+    }
+    sf_buf_done(report);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     extern char **environ;
     struct program program = {0};
     struct options options;
+    struct sf_buf report = {0};
     struct sf_error err;
 
     sf_process_shim(argc, argv);
+    sf_memory_setup();
     if (options_parse(argc, (const char *const *)argv, (const char *const *)environ, &options,
-                      &err) != SF_OK) {
-        return complain(&err);
+                      &report, &err) != SF_OK) {
+        return fail_config(&report, &err);
     }
-    if (!options.help && serve(&options, &program, &err) != SF_OK) {
+    if (options.check_only) {
+        program.exit_code = print_config(&options);
+    } else if (!options.help && serve(&options, &program, &err) != SF_OK) {
         program.exit_code = complain(&err);
     }
     options_done(&options);

@@ -6,7 +6,35 @@
 #include "common/base/str.h"
 #include "proto/errors.h"
 
+static const char *const LEVELS[] = {"error", "warn", "info", "debug", NULL};
+static const char *const FORMATS[] = {"logfmt", "json", NULL};
+
+static bool cut_address(const char *text, char address[64], uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    const size_t n = colon == NULL ? 0 : (size_t)(colon - text);
+    uint64_t port;
+
+    if (n == 0 || n >= 64 || sf_parse_u64(sf_slice_text(colon + 1), &port) != SF_PARSE_OK ||
+        port > UINT16_MAX) {
+        return false;
+    }
+    memcpy(address, text, n);
+    address[n] = '\0';
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
+static const char *check_http(const char *text)
+{
+    char address[64];
+    uint16_t port;
+
+    return cut_address(text, address, &port) ? NULL : "ADDRESS:PORT";
+}
+
 static const struct sf_setting SETTINGS[] = {
+    SF_SETTINGS_OWN,
     {.key = "data",
      .type = SF_SETTING_TEXT,
      .min = 1,
@@ -15,6 +43,7 @@ static const struct sf_setting SETTINGS[] = {
     {.key = "http",
      .type = SF_SETTING_TEXT,
      .default_text = "127.0.0.1:8080",
+     .check = check_http,
      .doc = "Address and port of HTTP; port 0 takes any free one."},
     {.key = "nats-port",
      .type = SF_SETTING_NUMBER,
@@ -32,65 +61,46 @@ static const struct sf_setting SETTINGS[] = {
     {.key = "log-format",
      .type = SF_SETTING_TEXT,
      .default_text = "logfmt",
+     .choices = FORMATS,
+     .reloadable = true,
      .doc = "logfmt or json."},
     {.key = "log-level",
      .type = SF_SETTING_TEXT,
      .default_text = "info",
+     .choices = LEVELS,
+     .reloadable = true,
      .doc = "error, warn, info or debug."},
+    {.key = "log-file", .type = SF_SETTING_TEXT, .doc = "File for the log; by default stderr."},
 };
 
 /* SHEAF_ variables that belong to leaves and to the tools around us. */
 static const char *const IGNORED[] = {
-    "SHEAF_DOMAIN",          "SHEAF_HUB",          "SHEAF_LEAF",
-    "SHEAF_JOIN_TOKEN_FILE", "SHEAF_FUZZ_SECONDS", "SHEAF_CRASH_ROUNDS",
-    "SHEAF_DEV_DIR",         "SHEAF_CONTEXT",      NULL};
+    "SHEAF_CONTEXT", "SHEAF_CRASH_ROUNDS", "SHEAF_DEV_DIR", "SHEAF_DOMAIN",
+    "SHEAF_DUCKDB",  "SHEAF_FUZZ_SECONDS", "SHEAF_HUB",     "SHEAF_JOIN_TOKEN_FILE",
+    "SHEAF_LEAF",    "SHEAF_NO_COLOR",     "SHEAF_OUTPUT",  NULL};
 
 static enum sf_code usage(struct sf_error *err, const char *text)
 {
     return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "%s", text);
 }
 
-static enum sf_code parse_http(struct options *o, const char *text, struct sf_error *err)
-{
-    const char *colon = strrchr(text, ':');
-    uint64_t port = 0;
-    size_t n;
-
-    if (colon == NULL || sf_parse_u64(sf_slice_text(colon + 1), &port) != SF_PARSE_OK ||
-        port > 65535) {
-        return usage(err, "--http must be ADDRESS:PORT");
-    }
-    n = (size_t)(colon - text);
-    if (n == 0 || n >= sizeof(o->address)) {
-        return usage(err, "--http must be ADDRESS:PORT");
-    }
-    memcpy(o->address, text, n);
-    o->address[n] = '\0';
-    o->hub.http_port = (uint16_t)port;
-    return SF_OK;
-}
-
 static enum sf_code parse_log(struct options *o, struct sf_error *err)
 {
-    const char *format = sf_config_text(o->config, "log-format");
+    const struct sf_config *values = o->settings.config;
 
-    if (strcmp(format, "json") == 0) {
-        o->log.format = SF_LOG_JSON;
-    } else if (strcmp(format, "logfmt") != 0) {
-        return usage(err, "--log-format must be logfmt or json");
-    }
-    if (sf_log_level_parse(sf_config_text(o->config, "log-level"), &o->log.level, err) != SF_OK) {
-        return usage(err, "--log-level must be error, warn, info or debug");
-    }
-    return SF_OK;
+    o->log.path = sf_config_text(values, "log-file");
+    o->log.format =
+        strcmp(sf_config_text(values, "log-format"), "json") == 0 ? SF_LOG_JSON : SF_LOG_LOGFMT;
+    return sf_log_level_parse(sf_config_text(values, "log-level"), &o->log.level, err);
 }
 
 static enum sf_code print_help(struct options *o)
 {
     struct sf_buf text = {0};
 
-    sf_buf_text(&text, "sheaf-hub: the hub of a mesh; it is stopped by SIGTERM or SIGINT.\n\n"
-                       "usage: sheaf-hub --data DIR [flags]\n\n");
+    sf_buf_text(&text,
+                "sheaf-hub: the hub of a mesh; it is stopped by SIGTERM or SIGINT.\n\n"
+                "usage: sheaf-hub --data DIR [flags]\n       sheaf-hub --config FILE [flags]\n\n");
     sf_config_help(SETTINGS, SF_COUNT(SETTINGS), &text);
     (void)fwrite(text.data, 1, text.size, stdout);
     sf_buf_done(&text);
@@ -100,20 +110,41 @@ static enum sf_code print_help(struct options *o)
 
 static enum sf_code fill(struct options *o, struct sf_error *err)
 {
-    enum sf_code code = parse_http(o, sf_config_text(o->config, "http"), err);
+    const struct sf_config *values = o->settings.config;
 
-    o->hub.data_dir = sf_config_text(o->config, "data");
-    o->hub.nats_port = (uint16_t)sf_config_number(o->config, "nats-port");
-    o->hub.leafnode_port = (uint16_t)sf_config_number(o->config, "leafnode-port");
-    o->hub.nats_server = sf_config_text(o->config, "nats-server");
-    if (code == SF_OK && o->hub.data_dir == NULL) {
-        return usage(err, "--data DIR is missing");
+    (void)cut_address(sf_config_text(values, "http"), o->address, &o->hub.http_port); /* checked */
+    o->hub.data_dir = sf_config_text(values, "data");
+    o->hub.nats_port = (uint16_t)sf_config_number(values, "nats-port");
+    o->hub.leafnode_port = (uint16_t)sf_config_number(values, "leafnode-port");
+    o->hub.nats_server = sf_config_text(values, "nats-server");
+    o->check_only = sf_config_switch(values, "check-config");
+    if (o->hub.data_dir == NULL) {
+        return usage(err, "data is required: --data DIR, or in the file");
     }
-    return code == SF_OK ? parse_log(o, err) : code;
+    return parse_log(o, err);
+}
+
+static enum sf_code read_from(const struct sf_config_source *source, struct options *ret,
+                              struct sf_buf *report, struct sf_error *err)
+{
+    enum sf_code code;
+
+    *ret = (struct options){.source = *source};
+    code = sf_settings_read(source, &ret->settings, report, err);
+    if (code == SF_OK) {
+        code = fill(ret, err);
+    }
+    if (code == SF_INVALID && err != NULL && err->number == 0) {
+        err->number = SHEAF_E_USAGE;
+    }
+    if (code != SF_OK) {
+        options_done(ret);
+    }
+    return code;
 }
 
 enum sf_code options_parse(int argc, const char *const *argv, const char *const *environment,
-                           struct options *ret, struct sf_error *err)
+                           struct options *ret, struct sf_buf *report, struct sf_error *err)
 {
     const struct sf_config_source source = {
         .table = SETTINGS,
@@ -123,27 +154,21 @@ enum sf_code options_parse(int argc, const char *const *argv, const char *const 
         .environment = environment,
         .ignored = IGNORED,
     };
-    enum sf_code code;
 
-    *ret = (struct options){0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        *ret = (struct options){0};
         return print_help(ret);
     }
-    code = sf_config_parse(&source, &ret->config, err);
-    if (code == SF_OK) {
-        code = fill(ret, err);
-    }
-    if (code == SF_INVALID && err != NULL) {
-        err->number = SHEAF_E_USAGE;
-    }
-    if (code != SF_OK) {
-        options_done(ret);
-    }
-    return code;
+    return read_from(&source, ret, report, err);
+}
+
+enum sf_code options_reread(const struct options *o, struct options *ret, struct sf_buf *report,
+                            struct sf_error *err)
+{
+    return read_from(&o->source, ret, report, err);
 }
 
 void options_done(struct options *o)
 {
-    sf_config_free(o->config);
-    o->config = NULL;
+    sf_settings_done(&o->settings);
 }

@@ -79,15 +79,20 @@ static enum sf_code join_mesh(struct leaf *leaf, struct sf_error *err)
 
 static enum sf_code open_store(struct leaf *leaf, struct sf_error *err)
 {
-    const struct kv_rocks_options kv_options = {.cache_bytes = leaf->config->cache_bytes};
-    const struct store_options options = {.disk_reserve_bytes = leaf->config->disk_reserve_bytes};
+    const struct kv_rocks_options kv_options = {
+        .cache_bytes = leaf->config->cache_bytes,
+        .write_buffer_bytes = leaf->config->write_buffer_bytes,
+    };
+    const struct store_options options = {
+        .queue_bytes_max = leaf->config->commit_queue_bytes_max,
+        .disk_reserve_bytes = leaf->config->disk_reserve_bytes,
+    };
     char path[4096];
-    struct kv *kv;
     enum sf_code code;
 
     (void)snprintf(path, sizeof(path), "%s/store", leaf->config->data_dir);
-    code = kv_rocks_open(path, &kv_options, &kv, err);
-    return code == SF_OK ? store_open(leaf->rt, kv, &options, &leaf->store, err) : code;
+    code = kv_rocks_open(path, &kv_options, &leaf->kv, err);
+    return code == SF_OK ? store_open(leaf->rt, leaf->kv, &options, &leaf->store, err) : code;
 }
 
 static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
@@ -101,6 +106,7 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         .store = leaf->store,
         .serving = &leaf->serving,
         .seal_key = leaf->seal_key,
+        .queries_max = leaf->config->queries_max,
     };
     enum sf_code code;
 
@@ -124,6 +130,7 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
 
 static enum sf_code open_http(struct leaf *leaf, struct sf_error *err)
 {
+    static const char *const vital[] = {"/livez", "/readyz", "/metrics", NULL};
     const struct leaf_config *c = leaf->config;
     const struct sf_http_options options = {
         .address = c->http_address,
@@ -132,6 +139,8 @@ static enum sf_code open_http(struct leaf *leaf, struct sf_error *err)
         .body_bytes_max = c->body_bytes_max,
         .body_total_bytes_max = c->pending_bytes_max,
         .stream_bytes_max = STREAM_BYTES_MAX,
+        .answers_bytes_max = c->answers_bytes_max,
+        .vital_paths = vital,
         .problem = sheaf_error_document,
         .handler = leaf_api_handle,
         .data = leaf,
@@ -183,11 +192,7 @@ static void on_signal(int number, void *data)
     struct leaf *leaf = data;
 
     if (number == SIGHUP) {
-        struct sf_error err;
-
-        if (sf_log_reopen(&err) != SF_OK) {
-            sf_log(SF_LOG_WARN, "leaf.log_not_reopened", SF_F_ERROR(&err));
-        }
+        leaf_reload(leaf);
         return;
     }
     leaf_begin_stop(leaf, 0);
@@ -226,6 +231,8 @@ static enum sf_code start(struct leaf *leaf, struct sf_error *err)
     }
     if (code == SF_OK) {
         leaf_metrics_register(leaf);
+        leaf_limits_register(leaf);
+        leaf_limits_start(leaf);
         code = rt_uv_catch_signals(leaf->uv, on_signal, leaf, err);
     }
     return code == SF_OK ? announce(leaf, err) : code;
@@ -240,6 +247,7 @@ enum sf_code leaf_new(const struct leaf_config *config, struct leaf **ret, struc
         return SF_RAISE(err, SF_NOMEM, "leaf");
     }
     leaf->config = config;
+    leaf->limits = config;
     sf_metrics_init(&leaf->metrics);
     code = rt_uv_new(&leaf->uv, err);
     if (code != SF_OK) {
@@ -285,7 +293,7 @@ static bool is_quiet(const struct leaf *leaf)
 {
     return leaf->closing == 0 && (leaf->ingest == NULL || ingest_pending(leaf->ingest) == 0) &&
            (leaf->queries == NULL || queries_pending(leaf->queries) == 0) && !leaf->bundle_saving &&
-           leaf->apply == NULL && !leaf_mesh_is_renewing(leaf);
+           leaf->apply == NULL && !leaf->trimming && !leaf_mesh_is_renewing(leaf);
 }
 
 static void begin_sources(struct leaf *leaf)
@@ -372,6 +380,7 @@ void leaf_begin_stop(struct leaf *leaf, int exit_status)
     }
     leaf->exit_status = exit_status;
     sf_rt_timer_stop(leaf->rt, &leaf->tick);
+    leaf_limits_stop(leaf);
     leaf->stop = STOP_PUBLISHER;
     begin_sources(leaf);
     leaf->stop_poll.fire = stop_poll_fire;
@@ -380,6 +389,7 @@ void leaf_begin_stop(struct leaf *leaf, int exit_status)
 
 static void leaf_free(struct leaf *leaf)
 {
+    leaf_reload_done(leaf);
     leaf_mesh_done(leaf);
     product_set_done(&leaf->serving.products);
     grant_set_unref(leaf->serving.grants);

@@ -3,6 +3,7 @@
  *
  *   GET  /livez, /readyz, /metrics       for anyone on this machine
  *   GET  /v1/status                      LeafStatus
+ *   GET  /v1/settings                    SettingList
  *   GET  /v1/products                    ProductList
  *   PUT  /v1/products/D/P                apply a product file (?dry_run=1)
  *   GET  /v1/products/D/P[@MAJOR]        Product
@@ -278,6 +279,9 @@ static void v1_route(struct leaf *leaf, struct sf_http_request *r)
     } else if (what != NULL && strcmp(what, "status") == 0 && sf_http_part_count(r) == 2 &&
                route.is_get) {
         leaf_status_http(leaf, r);
+    } else if (what != NULL && strcmp(what, "settings") == 0 && sf_http_part_count(r) == 2 &&
+               route.is_get) {
+        leaf_settings_http(leaf, r);
     } else {
         not_found(r);
     }

@@ -6,9 +6,54 @@
 #include "common/base/str.h"
 #include "common/contract/contract.h"
 
+enum { FEEDS_MOST = 65536, QUERIES_MOST = 4096 };
+
+#define MIB (INT64_C(1) << 20)
+
+static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
+static const char *const format_names[] = {"logfmt", "json", NULL};
+
+static const char *check_domain(const char *text)
+{
+    return sf_name_is_product(sf_slice_text(text)) ? NULL : "lower-case letters, digits and '-'";
+}
+
+/* ADDRESS:PORT, cut in two; without TLS nothing but this machine is served. */
+static bool cut_address(const char *text, char address[64], uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    const size_t n = colon == NULL ? 0 : (size_t)(colon - text);
+    uint64_t port;
+
+    if (n == 0 || n >= 64 || sf_parse_u64(sf_slice_text(colon + 1), &port) != SF_PARSE_OK ||
+        port > UINT16_MAX) {
+        return false;
+    }
+    memcpy(address, text, n);
+    address[n] = '\0';
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
+static const char *check_http(const char *text)
+{
+    char address[64];
+    uint16_t port;
+
+    if (!cut_address(text, address, &port)) {
+        return "ADDRESS:PORT";
+    }
+    return strcmp(address, "127.0.0.1") == 0 ? NULL
+                                             : "on 127.0.0.1, and without TLS only that is served";
+}
+
 static const struct sf_setting settings[] = {
+    SF_SETTINGS_OWN,
     {.key = "data", .type = SF_SETTING_TEXT, .doc = "Directory of the leaf; one process owns it."},
-    {.key = "domain", .type = SF_SETTING_TEXT, .doc = "Domain that the leaf serves."},
+    {.key = "domain",
+     .type = SF_SETTING_TEXT,
+     .check = check_domain,
+     .doc = "Domain that the leaf serves."},
     {.key = "hub",
      .type = SF_SETTING_TEXT,
      .doc = "HTTP address of the hub to join, http://HOST:PORT; kept after joining."},
@@ -18,6 +63,7 @@ static const struct sf_setting settings[] = {
     {.key = "http",
      .type = SF_SETTING_TEXT,
      .default_text = "127.0.0.1:8081",
+     .check = check_http,
      .doc = "Address for HTTP; only 127.0.0.1 until TLS is set up."},
     {.key = "nats-port",
      .type = SF_SETTING_NUMBER,
@@ -30,17 +76,28 @@ static const struct sf_setting settings[] = {
     {.key = "log-level",
      .type = SF_SETTING_TEXT,
      .default_text = "info",
+     .choices = level_names,
+     .reloadable = true,
      .doc = "error, warn, info or debug."},
     {.key = "log-format",
      .type = SF_SETTING_TEXT,
      .default_text = "logfmt",
+     .choices = format_names,
+     .reloadable = true,
      .doc = "logfmt or json."},
     {.key = "log-file", .type = SF_SETTING_TEXT, .doc = "File for the log; by default stderr."},
+    {.key = "memory",
+     .type = SF_SETTING_SIZE,
+     .default_text = "0",
+     .max = INT64_C(1) << 40,
+     .doc =
+         "Cap on the memory of the leaf, divided among the sizes below that are not set; 0: none."},
     {.key = "body-max",
      .type = SF_SETTING_SIZE,
      .default_text = "16MiB",
      .min = INT64_C(64) * 1024,
      .max = INT64_C(64) * 1024 * 1024,
+     .reloadable = true,
      .doc = "Largest body of one request; larger ones are answered 413."},
     {.key = "inflated-max",
      .type = SF_SETTING_SIZE,
@@ -53,7 +110,40 @@ static const struct sf_setting settings[] = {
      .default_text = "256MiB",
      .min = INT64_C(1024) * 1024,
      .max = INT64_C(64) << 30,
-     .doc = "Bodies of all requests under way; beyond it the answer is 429."},
+     .reloadable = true,
+     .doc = "Bodies of all requests under way, and their records; beyond it the answer is 429."},
+    {.key = "answers-max",
+     .type = SF_SETTING_SIZE,
+     .default_text = "128MiB",
+     .min = MIB,
+     .max = INT64_C(64) << 30,
+     .reloadable = true,
+     .doc = "Answers that clients have not read yet; beyond it the answer is 429."},
+    {.key = "commit-queue-max",
+     .type = SF_SETTING_SIZE,
+     .default_text = "64MiB",
+     .min = MIB,
+     .max = INT64_C(16) << 30,
+     .doc = "Rows waiting for a commit; beyond it the answer is 429."},
+    {.key = "nats-pending-max",
+     .type = SF_SETTING_SIZE,
+     .default_text = "64MiB",
+     .min = 4 * MIB,
+     .max = INT64_C(4) << 30,
+     .doc = "Messages waiting in one connection to nats-server, in each direction."},
+    {.key = "queries-max",
+     .type = SF_SETTING_NUMBER,
+     .default_text = "256",
+     .min = 8,
+     .max = QUERIES_MOST,
+     .reloadable = true,
+     .doc = "Requests for rows and changes under way; beyond it the answer is 429."},
+    {.key = "feeds-max",
+     .type = SF_SETTING_NUMBER,
+     .default_text = "4096",
+     .min = 1,
+     .max = FEEDS_MOST,
+     .doc = "Streams of changes published: one per table and audience."},
     {.key = "connections-max",
      .type = SF_SETTING_NUMBER,
      .default_text = "1000",
@@ -65,7 +155,14 @@ static const struct sf_setting settings[] = {
      .default_text = "64MiB",
      .min = INT64_C(1024) * 1024,
      .max = INT64_C(1) << 40,
+     .reloadable = true,
      .doc = "Cache of stored rows."},
+    {.key = "write-buffer",
+     .type = SF_SETTING_SIZE,
+     .default_text = "192MiB",
+     .min = 8 * MIB,
+     .max = INT64_C(64) << 30,
+     .doc = "Rows and log in memory before they are written to tables on disk."},
     {.key = "disk-reserve",
      .type = SF_SETTING_SIZE,
      .default_text = "0",
@@ -75,61 +172,148 @@ static const struct sf_setting settings[] = {
 };
 
 /* SHEAF_ variables that belong to the tools around us. */
-static const char *const ignored[] = {"SHEAF_NATS_SERVER",  "SHEAF_FUZZ_SECONDS",
-                                      "SHEAF_CRASH_ROUNDS", "SHEAF_DEV_DIR",
-                                      "SHEAF_CONTEXT",      NULL};
+static const char *const ignored[] = {
+    "SHEAF_CONTEXT",      "SHEAF_CRASH_ROUNDS", "SHEAF_DEV_DIR", "SHEAF_DUCKDB",
+    "SHEAF_FUZZ_SECONDS", "SHEAF_NO_COLOR",     "SHEAF_OUTPUT",  NULL};
 
-static enum sf_code read_address(const char *text, struct leaf_config *c, struct sf_error *err)
+/* --- what the memory is for ------------------------------------------------------------------- */
+
+/*
+ * Of the cap, what the program itself takes is kept aside; the rest is divided. Bodies count twice
+ * in the worst case (as they came, and as the rows of them that wait for their commit), and so do
+ * pages; what is measured against the cap: tests/integration/test_limits.py.
+ */
+enum {
+    MEMORY_LEAST_MIB = 192,
+    MEMORY_OWN_MIB = 64,
+    PART_CACHE = 20, /* percent of the rest */
+    PART_WRITE_BUFFER = 20,
+    PART_PENDING = 15,
+    PART_COMMIT_QUEUE = 10,
+    PART_INFLATED = 5, /* one for each query thread */
+    PART_ANSWERS = 10,
+    PART_NATS = 2, /* two connections, two directions */
+    PART_QUERIES = 10,
+    QUERY_BYTES = 1280 * 1024, /* a page, the rows it is made of, a copy on its way out */
+};
+
+static int64_t clamp(int64_t value, int64_t min, int64_t max)
 {
-    const char *colon = strrchr(text, ':');
-    uint64_t port;
-    size_t n = colon == NULL ? 0 : (size_t)(colon - text);
+    return value < min ? min : value > max ? max : value;
+}
 
-    if (colon == NULL || n >= sizeof(c->http_address) ||
-        sf_parse_u64(sf_slice_text(colon + 1), &port) != SF_PARSE_OK || port > UINT16_MAX) {
-        return SF_RAISE(err, SF_INVALID, "--http must be ADDRESS:PORT");
+static void derive(struct sf_config *values, const char *key, int64_t number)
+{
+    const struct sf_setting *s = sf_setting_find(settings, SF_COUNT(settings), sf_slice_text(key));
+
+    if (s->type == SF_SETTING_SIZE && number > MIB) {
+        number -= number % MIB; /* as a person would write it */
     }
-    memcpy(c->http_address, text, n);
-    c->http_address[n] = '\0';
-    c->http_port = (uint16_t)port;
-    if (strcmp(c->http_address, "127.0.0.1") != 0) {
-        return SF_RAISE(err, SF_INVALID, "--http %s: without TLS only 127.0.0.1 is served", text);
+    sf_config_derive(values, key, clamp(number, s->min, s->max));
+}
+
+static enum sf_code divide_memory(struct leaf_config *c, struct sf_error *err)
+{
+    struct sf_config *values = c->settings.config;
+    const int64_t memory = sf_config_number(values, "memory");
+    const int64_t part = (memory - MEMORY_OWN_MIB * MIB) / 100;
+
+    c->memory_bytes = (uint64_t)memory;
+    if (memory == 0) {
+        return SF_OK;
     }
+    if (memory < MEMORY_LEAST_MIB * MIB) {
+        return SF_RAISE(err, SF_INVALID, "memory: at least %dMiB are needed, or 0 for no cap",
+                        MEMORY_LEAST_MIB);
+    }
+    derive(values, "cache", part * PART_CACHE);
+    derive(values, "write-buffer", part * PART_WRITE_BUFFER);
+    derive(values, "pending-max", part * PART_PENDING);
+    derive(values, "commit-queue-max", part * PART_COMMIT_QUEUE);
+    derive(values, "inflated-max", part * PART_INFLATED);
+    derive(values, "answers-max", part * PART_ANSWERS);
+    derive(values, "nats-pending-max", part * PART_NATS);
+    derive(values, "queries-max", part * PART_QUERIES / QUERY_BYTES);
+    derive(values, "body-max", clamp(part * PART_PENDING / 2, 0, 16 * MIB));
     return SF_OK;
 }
 
+/* --- the settings as a struct ----------------------------------------------------------------- */
+
 static enum sf_code read_log(struct leaf_config *c, struct sf_error *err)
 {
-    const char *format = sf_config_text(c->values, "log-format");
-    enum sf_code code =
-        sf_log_level_parse(sf_config_text(c->values, "log-level"), &c->log.level, err);
+    const struct sf_config *values = c->settings.config;
 
-    c->log.path = sf_config_text(c->values, "log-file");
-    c->log.format = strcmp(format, "json") == 0 ? SF_LOG_JSON : SF_LOG_LOGFMT;
-    if (code == SF_OK && strcmp(format, "json") != 0 && strcmp(format, "logfmt") != 0) {
-        code = SF_RAISE(err, SF_INVALID, "--log-format must be logfmt or json");
-    }
-    return code;
+    c->log.path = sf_config_text(values, "log-file");
+    c->log.format =
+        strcmp(sf_config_text(values, "log-format"), "json") == 0 ? SF_LOG_JSON : SF_LOG_LOGFMT;
+    return sf_log_level_parse(sf_config_text(values, "log-level"), &c->log.level, err);
 }
 
 static enum sf_code read_names(struct leaf_config *c, struct sf_error *err)
 {
-    c->data_dir = sf_config_text(c->values, "data");
-    c->domain = sf_config_text(c->values, "domain");
-    c->hub_url = sf_config_text(c->values, "hub");
-    c->join_token_file = sf_config_text(c->values, "join-token-file");
-    c->nats_server = sf_config_text(c->values, "nats-server");
+    const struct sf_config *values = c->settings.config;
+
+    c->data_dir = sf_config_text(values, "data");
+    c->domain = sf_config_text(values, "domain");
+    c->hub_url = sf_config_text(values, "hub");
+    c->join_token_file = sf_config_text(values, "join-token-file");
+    c->nats_server = sf_config_text(values, "nats-server");
+    c->nats_port = (uint16_t)sf_config_number(values, "nats-port");
+    (void)cut_address(sf_config_text(values, "http"), c->http_address, &c->http_port); /* checked */
     if (c->data_dir == NULL || c->domain == NULL) {
-        return SF_RAISE(err, SF_INVALID, "--data and --domain are required");
-    }
-    if (!sf_name_is_product(sf_slice_text(c->domain))) {
-        return SF_RAISE(err, SF_INVALID, "--domain must be lower-case letters, digits and '-'");
+        return SF_RAISE(err, SF_INVALID,
+                        "data and domain are required: --data and --domain, or in the file");
     }
     return SF_OK;
 }
 
+static void read_limits(struct leaf_config *c)
+{
+    const struct sf_config *values = c->settings.config;
+
+    c->cache_bytes = (size_t)sf_config_number(values, "cache");
+    c->write_buffer_bytes = (size_t)sf_config_number(values, "write-buffer");
+    c->body_bytes_max = (size_t)sf_config_number(values, "body-max");
+    c->inflated_bytes_max = (size_t)sf_config_number(values, "inflated-max");
+    c->pending_bytes_max = (size_t)sf_config_number(values, "pending-max");
+    c->answers_bytes_max = (size_t)sf_config_number(values, "answers-max");
+    c->commit_queue_bytes_max = (size_t)sf_config_number(values, "commit-queue-max");
+    c->nats_pending_bytes_max = (size_t)sf_config_number(values, "nats-pending-max");
+    c->connections_max = (size_t)sf_config_number(values, "connections-max");
+    c->queries_max = (size_t)sf_config_number(values, "queries-max");
+    c->feeds_max = (size_t)sf_config_number(values, "feeds-max");
+    c->disk_reserve_bytes = (uint64_t)sf_config_number(values, "disk-reserve");
+}
+
+static enum sf_code read_from(const struct sf_config_source *source, struct leaf_config *ret,
+                              struct sf_buf *report, struct sf_error *err)
+{
+    struct leaf_config c = {.source = *source};
+    enum sf_code code = sf_settings_read(source, &c.settings, report, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    code = read_names(&c, err);
+    if (code == SF_OK) {
+        code = read_log(&c, err);
+    }
+    if (code == SF_OK) {
+        code = divide_memory(&c, err);
+    }
+    if (code != SF_OK) {
+        leaf_config_done(&c);
+        return code;
+    }
+    c.check_only = sf_config_switch(c.settings.config, "check-config");
+    read_limits(&c);
+    *ret = c;
+    return SF_OK;
+}
+
 enum sf_code leaf_config_read(int argc, const char *const *argv, const char *const *environment,
-                              struct leaf_config *ret, struct sf_error *err)
+                              struct leaf_config *ret, struct sf_buf *report, struct sf_error *err)
 {
     const struct sf_config_source source = {
         .table = settings,
@@ -139,37 +323,19 @@ enum sf_code leaf_config_read(int argc, const char *const *argv, const char *con
         .environment = environment,
         .ignored = ignored,
     };
-    struct leaf_config c = {0};
-    enum sf_code code = sf_config_parse(&source, &c.values, err);
 
-    if (code != SF_OK) {
-        return code;
-    }
-    code = read_names(&c, err);
-    if (code == SF_OK) {
-        code = read_address(sf_config_text(c.values, "http"), &c, err);
-    }
-    if (code == SF_OK) {
-        code = read_log(&c, err);
-    }
-    if (code != SF_OK) {
-        leaf_config_done(&c);
-        return code;
-    }
-    c.nats_port = (uint16_t)sf_config_number(c.values, "nats-port");
-    c.body_bytes_max = (size_t)sf_config_number(c.values, "body-max");
-    c.inflated_bytes_max = (size_t)sf_config_number(c.values, "inflated-max");
-    c.pending_bytes_max = (size_t)sf_config_number(c.values, "pending-max");
-    c.connections_max = (size_t)sf_config_number(c.values, "connections-max");
-    c.cache_bytes = (size_t)sf_config_number(c.values, "cache");
-    c.disk_reserve_bytes = (uint64_t)sf_config_number(c.values, "disk-reserve");
-    *ret = c;
-    return SF_OK;
+    return read_from(&source, ret, report, err);
+}
+
+enum sf_code leaf_config_reread(const struct leaf_config *c, struct leaf_config *ret,
+                                struct sf_buf *report, struct sf_error *err)
+{
+    return read_from(&c->source, ret, report, err);
 }
 
 void leaf_config_done(struct leaf_config *c)
 {
-    sf_config_free(c->values);
+    sf_settings_done(&c->settings);
     *c = (struct leaf_config){0};
 }
 

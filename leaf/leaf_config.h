@@ -1,11 +1,16 @@
-/* The settings of sheaf-leaf: one table, from which flags, environment and --help come. */
+/*
+ * The settings of sheaf-leaf: one table, from which flags, environment, configuration file, --help
+ * and docs/reference/settings.md come. What one adds here, leaf_config_read() puts into the struct.
+ */
 #pragma once
 
-#include "common/sys/config.h"
+#include "common/settings/settings.h"
 #include "common/sys/log.h"
 
 struct leaf_config {
-    struct sf_config *values; /* owned; the texts below point into it */
+    struct sf_settings settings;    /* owned; the texts below point into it */
+    struct sf_config_source source; /* from where it is read again */
+    bool check_only;                /* --check-config */
     const char *data_dir;
     const char *domain;
     const char *hub_url;         /* NULL: as joined before, or not joined */
@@ -15,16 +20,30 @@ struct leaf_config {
     uint16_t nats_port;      /* 0: a free one */
     const char *nats_server; /* NULL: looked for */
     struct sf_log_options log;
+    uint64_t memory_bytes; /* the cap on all below; 0: none, each stands for itself */
+    size_t cache_bytes;
+    size_t write_buffer_bytes;
     size_t body_bytes_max;
     size_t inflated_bytes_max;
     size_t pending_bytes_max;
+    size_t answers_bytes_max;
+    size_t commit_queue_bytes_max;
+    size_t nats_pending_bytes_max; /* of one connection, each way */
     size_t connections_max;
-    size_t cache_bytes;
+    size_t queries_max;
+    size_t feeds_max;
     uint64_t disk_reserve_bytes; /* 0: by the size of the disk */
 };
 
-/* SF_INVALID: text for the user. SF_NOMEM. */
+/*
+ * Texts of argv and environment are borrowed. SF_INVALID: text for the user; what is wrong with the
+ * configuration file stands in @report. SF_NOMEM.
+ */
 enum sf_code leaf_config_read(int argc, const char *const *argv, const char *const *environment,
-                              struct leaf_config *ret, struct sf_error *err) SF_MUST_CHECK;
+                              struct leaf_config *ret, struct sf_buf *report,
+                              struct sf_error *err) SF_MUST_CHECK;
+/* The same once more, as the file stands now. */
+enum sf_code leaf_config_reread(const struct leaf_config *c, struct leaf_config *ret,
+                                struct sf_buf *report, struct sf_error *err) SF_MUST_CHECK;
 void leaf_config_done(struct leaf_config *c);
 void leaf_config_help(struct sf_buf *out);

@@ -339,7 +339,14 @@ static enum sf_code open_bus(struct leaf *leaf, const char *name, const struct s
     char url[64];
     const char *urls[] = {url};
     const struct sf_bus_nats_options options = {
-        .urls = urls, .url_count = 1, .name = name, .user = seed, .nkey = nkey};
+        .urls = urls,
+        .url_count = 1,
+        .name = name,
+        .user = seed,
+        .nkey = nkey,
+        .out_bytes_max = leaf->config->nats_pending_bytes_max,
+        .in_bytes_max = leaf->config->nats_pending_bytes_max,
+    };
     enum sf_code code;
 
     (void)snprintf(url, sizeof(url), "nats://127.0.0.1:%u", leaf->nats_port);
@@ -408,6 +415,7 @@ static enum sf_code start_publisher(struct leaf *leaf, struct sf_error *err)
         .own = leaf->own,
         .leaf_key = &leaf->identity.keys.leaf,
         .metrics = &leaf->metrics,
+        .feeds_max = leaf->config->feeds_max,
     };
     enum sf_code code = publisher_new(&options, &leaf->publisher, err);
 

@@ -15,7 +15,14 @@
 #include "leaf/query/query_nats.h"
 #include "leaf/uplink/uplink.h"
 
-enum { HEADS_MAX = 1024 };
+enum { HEADS_MAX = 1024, LEAF_LIMITS = 15 };
+
+struct leaf_limit {
+    struct sf_label label;
+    struct sf_gauge used;
+    struct sf_gauge max;
+    struct sf_counter refused;
+};
 
 enum stop_stage {
     STOP_NONE,      /* running */
@@ -29,7 +36,9 @@ enum stop_stage {
 struct apply; /* leaf_apply.c */
 
 struct leaf {
-    const struct leaf_config *config;
+    const struct leaf_config *config; /* as the leaf was started */
+    const struct leaf_config *limits; /* as read last: what is reloadable comes from here */
+    struct leaf_config *reread;       /* owned; NULL: not read again yet */
     struct rt_uv *uv;
     struct sf_rt *rt;
     struct sf_metrics metrics;
@@ -39,6 +48,7 @@ struct leaf {
     int64_t started_us;
 
     struct store *store;
+    struct kv *kv; /* the store's */
     struct serving serving;
     struct ingest *ingest;
     struct queries *queries;
@@ -76,6 +86,13 @@ struct leaf {
     struct sf_counter store_syncs;
     struct sf_counter store_changes;
 
+    struct leaf_limit limit_metrics[LEAF_LIMITS];
+    struct sf_timer guard; /* leaf_limits.c: the cap on memory */
+    struct sf_work trim;
+    bool trimming;
+    bool is_tight;
+    uint64_t memory_tight; /* times it became so */
+
     enum stop_stage stop;
     size_t closing; /* answers that the stage waits for */
     struct sf_timer stop_poll;
@@ -110,6 +127,20 @@ void leaf_products_http(struct leaf *leaf, struct sf_http_request *r);
 /* livez: the process answers. readyz: it can take and serve data of its own domain. */
 void leaf_livez_http(struct sf_http_request *r);
 void leaf_readyz_http(struct leaf *leaf, struct sf_http_request *r);
+
+/* leaf_limits.c */
+void leaf_limits_register(struct leaf *leaf);
+/* Brings the metrics up to what is. */
+void leaf_limits_scrape(struct leaf *leaf);
+/* Puts leaf->limits into force. */
+void leaf_limits_apply(struct leaf *leaf);
+void leaf_limits_start(struct leaf *leaf);
+void leaf_limits_stop(struct leaf *leaf);
+
+/* leaf_reload.c */
+void leaf_reload(struct leaf *leaf);
+void leaf_reload_done(struct leaf *leaf);
+void leaf_settings_http(struct leaf *leaf, struct sf_http_request *r);
 
 /* leaf.c */
 void leaf_begin_stop(struct leaf *leaf, int exit_status);

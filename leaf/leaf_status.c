@@ -52,6 +52,7 @@ void leaf_metrics_http(struct leaf *leaf, struct sf_http_request *r)
     raise_to(&leaf->store_changes, stats.changes);
     sf_gauge_set(&leaf->store_failed, stats.failed);
     sf_gauge_set(&leaf->store_queued_bytes, (int64_t)stats.queued_bytes);
+    leaf_limits_scrape(leaf);
     sf_metrics_render(&leaf->metrics, &text);
     if (sf_buf_check(&text, "metrics", &err) != SF_OK) {
         http_problem(r, &err);

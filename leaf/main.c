@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/sys/crypto.h"
+#include "common/sys/memory.h"
 #include "common/sys/process.h"
 #include "leaf/leaf.h"
 #include "proto/errors.h"
@@ -12,7 +13,8 @@ static int print_help(void)
 
     sf_buf_text(&text, "sheaf-leaf keeps the data products of one domain and serves them.\n\n"
                        "USAGE\n  sheaf-leaf --data DIR --domain NAME [--hub URL "
-                       "--join-token-file FILE] [SETTINGS]\n\nSETTINGS\n");
+                       "--join-token-file FILE] [SETTINGS]\n"
+                       "  sheaf-leaf --config FILE [SETTINGS]\n\nSETTINGS\n");
     leaf_config_help(&text);
     (void)fwrite(text.data, 1, text.size, stdout);
     sf_buf_done(&text);
@@ -32,15 +34,50 @@ static int fail(const struct sf_error *err)
     return info->exit_code;
 }
 
+/* What is wrong with the configuration file stands in @report. */
+static int fail_config(struct sf_buf *report, const struct sf_error *err)
+{
+    if (report->size == 0) {
+        (void)fail(err);
+    } else {
+        (void)fwrite(report->data, 1, report->size, stderr);
+    }
+    sf_buf_done(report);
+    return 2;
+}
+
+static int print_config(const struct leaf_config *config)
+{
+    struct sf_buf text = {0};
+
+    sf_settings_print(&config->settings, &text);
+    (void)fwrite(text.data, 1, text.size, stdout);
+    sf_buf_done(&text);
+    return 0;
+}
+
+static int run(const struct leaf_config *config)
+{
+    struct leaf *leaf;
+    struct sf_error err;
+
+    if (sf_crypto_init(&err) != SF_OK || sf_log_open(&config->log, &err) != SF_OK ||
+        leaf_new(config, &leaf, &err) != SF_OK) {
+        return fail(&err);
+    }
+    return leaf_run(leaf);
+}
+
 int main(int argc, char **argv)
 {
     extern char **environ;
     struct leaf_config config;
-    struct leaf *leaf;
+    struct sf_buf report = {0};
     struct sf_error err;
     int status;
 
     sf_process_shim(argc, argv);
+    sf_memory_setup();
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return print_help();
@@ -51,16 +88,10 @@ int main(int argc, char **argv)
         }
     }
     if (leaf_config_read(argc - 1, (const char *const *)argv + 1, (const char *const *)environ,
-                         &config, &err) != SF_OK) {
-        (void)fail(&err);
-        return 2;
+                         &config, &report, &err) != SF_OK) {
+        return fail_config(&report, &err);
     }
-    if (sf_crypto_init(&err) != SF_OK || sf_log_open(&config.log, &err) != SF_OK ||
-        leaf_new(&config, &leaf, &err) != SF_OK) {
-        status = fail(&err);
-    } else {
-        status = leaf_run(leaf);
-    }
+    status = config.check_only ? print_config(&config) : run(&config);
     leaf_config_done(&config);
     return status;
 }

@@ -4,7 +4,7 @@
 #
 # Private means: Debian's own signed packages of a newer suite, read with an apt state of our own and
 # unpacked without installing; the system's package database and sources are never touched. They are
-# kept in $SHEAF_CACHE, so a second checkout only copies them. A component appears in the cache by
+# kept in $SHEAF_DOWNLOADS, so a second checkout only copies them. A component appears in the cache by
 # one rename, and one lock is held meanwhile: stopping it at any moment, or starting it twice, is safe.
 
 readonly NATS_MIN=2.15.1
@@ -57,14 +57,14 @@ version_at_least() { # HAVE WANTED
 # The cache directory; one inside the checkout when there is no home that can be written to.
 choose_cache() {
     local dir=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
-    if [ -n "${SHEAF_CACHE:-}" ] && mkdir -p "$SHEAF_CACHE" 2>/dev/null; then
+    if [ -n "${SHEAF_DOWNLOADS:-}" ] && mkdir -p "$SHEAF_DOWNLOADS" 2>/dev/null; then
         return
     fi
-    SHEAF_CACHE=$ROOT/.cache
+    SHEAF_DOWNLOADS=$ROOT/.cache
     if [ -n "$dir" ] && mkdir -p "$dir/sheaf" 2>/dev/null && [ -w "$dir/sheaf" ]; then
-        SHEAF_CACHE=$dir/sheaf
+        SHEAF_DOWNLOADS=$dir/sheaf
     fi
-    mkdir -p "$SHEAF_CACHE"
+    mkdir -p "$SHEAF_DOWNLOADS"
 }
 
 # --- system packages -----------------------------------------------------------------------------
@@ -264,13 +264,13 @@ PY
 # need_component NAME KEY TITLE TAKE: puts what TAKE leaves in WORK/out into .deps, by way of the cache.
 need_component() {
     local name=$1 key=$2 title=$3 take=$4 kept work
-    kept=$SHEAF_CACHE/$name-$key-$(uname -m)
+    kept=$SHEAF_DOWNLOADS/$name-$key-$(uname -m)
     if [ ! -d "$kept" ]; then
-        exec 9>"$SHEAF_CACHE/lock"
+        exec 9>"$SHEAF_DOWNLOADS/lock"
         flock 9
         if [ ! -d "$kept" ]; then
-            rm -rf "$SHEAF_CACHE"/work.*
-            work=$(mktemp -d "$SHEAF_CACHE/work.XXXXXX")
+            rm -rf "$SHEAF_DOWNLOADS"/work.*
+            work=$(mktemp -d "$SHEAF_DOWNLOADS/work.XXXXXX")
             if ! quietly "$title" "$take" "$work"; then
                 rm -rf "$work"
                 exec 9>&-

@@ -732,6 +732,8 @@ void sf_bus_nats_stats(struct sf_bus *base, struct sf_bus_nats_stats *ret)
         .dropped_in = nats_mailbox_dropped(&bus->mailbox),
         .dropped_out = atomic_load(&bus->link.dropped),
         .connects = atomic_load(&bus->link.connects),
+        .in_bytes = nats_mailbox_bytes(&bus->mailbox),
+        .out_bytes = nats_link_out_bytes(&bus->link),
     };
     nats_link_last_error(&bus->link, ret->last_error, sizeof(ret->last_error));
 }

@@ -40,6 +40,8 @@ struct sf_bus_nats_stats {
     uint64_t dropped_in;  /* past the limits of the mailbox, or of nats.c */
     uint64_t dropped_out; /* refused by nats.c, as in the moment of a disconnect */
     uint64_t connects;
+    size_t in_bytes;      /* waiting for the loop */
+    size_t out_bytes;     /* waiting for the server */
     char last_error[160]; /* of nats.c or the server; "": none */
 };
 

@@ -510,6 +510,16 @@ void nats_link_set_jwt(struct nats_link *l, char *jwt)
     sf_free(old);
 }
 
+size_t nats_link_out_bytes(struct nats_link *l)
+{
+    size_t bytes;
+
+    (void)pthread_mutex_lock(&l->lock);
+    bytes = l->out_bytes;
+    (void)pthread_mutex_unlock(&l->lock);
+    return bytes;
+}
+
 void nats_link_last_error(struct nats_link *l, char *ret, size_t size)
 {
     (void)pthread_mutex_lock(&l->lock);

@@ -122,6 +122,8 @@ void nats_link_command(struct nats_link *l, struct nats_command *c);
 /* Takes @jwt. */
 void nats_link_set_jwt(struct nats_link *l, char *jwt);
 void nats_link_last_error(struct nats_link *l, char *ret, size_t size);
+/* What waits for the server. */
+size_t nats_link_out_bytes(struct nats_link *l);
 
 /* --- between the thread and what nats.c calls ---------------------------------------------------
  */

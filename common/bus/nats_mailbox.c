@@ -105,6 +105,16 @@ void nats_mailbox_release(struct nats_mailbox *b, size_t messages, size_t bytes)
     (void)pthread_mutex_unlock(&b->lock);
 }
 
+size_t nats_mailbox_bytes(struct nats_mailbox *b)
+{
+    size_t bytes;
+
+    (void)pthread_mutex_lock(&b->lock);
+    bytes = b->bytes;
+    (void)pthread_mutex_unlock(&b->lock);
+    return bytes;
+}
+
 uint64_t nats_mailbox_dropped(struct nats_mailbox *b)
 {
     uint64_t dropped;

@@ -76,3 +76,4 @@ struct nats_event *nats_mailbox_take(struct nats_mailbox *b, struct nats_mailbox
 /* Gives back the room of messages that were handled. */
 void nats_mailbox_release(struct nats_mailbox *b, size_t messages, size_t bytes);
 uint64_t nats_mailbox_dropped(struct nats_mailbox *b);
+size_t nats_mailbox_bytes(struct nats_mailbox *b);

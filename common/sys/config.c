@@ -19,8 +19,10 @@ enum {
 
 struct value {
     enum sf_setting_origin origin;
-    const char *text; /* borrowed from argv, the environment or the table */
+    const char *text; /* borrowed from argv, the environment, the file or the table */
     int64_t number;
+    uint32_t line; /* of the file */
+    char derived[24];
 };
 
 struct sf_config {
@@ -129,29 +131,77 @@ static bool is_limited(const struct sf_setting *s)
     return s->type != SF_SETTING_SWITCH && (s->min != 0 || s->max != 0);
 }
 
+static bool is_chosen(const struct sf_setting *s, const char *text)
+{
+    const char *const *at = s->choices;
+
+    while (at != NULL && *at != NULL && strcmp(*at, text) != 0) {
+        at++;
+    }
+    return at == NULL || *at != NULL;
+}
+
+static void put_choices(struct sf_buf *b, const struct sf_setting *s)
+{
+    for (size_t i = 0; s->choices[i] != NULL; i++) {
+        const char *gap = i == 0 ? "" : s->choices[i + 1] == NULL ? " or " : ", ";
+
+        sf_buf_text(b, gap);
+        sf_buf_text(b, s->choices[i]);
+    }
+}
+
+static bool check_value(const struct sf_setting *s, const char *text, int64_t *ret,
+                        struct sf_buf *why)
+{
+    const char *wanted = NULL;
+
+    if (!parse_value(s, text, ret)) {
+        sf_buf_printf(why, "'%s' is not %s", text, form_of(s->type));
+        return false;
+    }
+    if (is_limited(s) && (*ret < s->min || *ret > s->max)) {
+        sf_buf_printf(why, "'%s' is out of range, which is ", text);
+        put_range(why, s);
+        return false;
+    }
+    if (!is_chosen(s, text)) {
+        sf_buf_printf(why, "'%s' is not ", text);
+        put_choices(why, s);
+        return false;
+    }
+    if (s->check != NULL) {
+        wanted = s->check(text);
+    }
+    if (wanted != NULL) {
+        sf_buf_printf(why, "'%s' is not %s", text, wanted);
+    }
+    return wanted == NULL;
+}
+
+bool sf_setting_check(const struct sf_setting *s, const char *text, struct sf_buf *why)
+{
+    int64_t number;
+
+    return check_value(s, text, &number, why);
+}
+
 static enum sf_code set(struct sf_config *c, size_t i, const char *text,
                         enum sf_setting_origin origin, const char *said, struct sf_error *err)
 {
-    const struct sf_setting *s = &c->table[i];
-    struct sf_buf range = {0};
+    struct sf_buf why = {0};
     enum sf_code r = SF_OK;
     int64_t number;
 
-    if (!parse_value(s, text, &number)) {
-        return SF_RAISE(err, SF_INVALID, "%s: '%s' is not %s", said, text, form_of(s->type));
-    }
-    if (is_limited(s) && (number < s->min || number > s->max)) {
-        const char *shown;
+    if (check_value(&c->table[i], text, &number, &why)) {
+        c->values[i] = (struct value){.origin = origin, .text = text, .number = number};
+    } else {
+        const char *shown = sf_buf_cstr(&why);
 
-        put_range(&range, s);
-        shown = sf_buf_cstr(&range);
-        r = SF_RAISE(err, SF_INVALID, "%s: '%s' is out of range, which is %s", said, text,
-                     shown == NULL ? "in the documentation" : shown);
-        sf_buf_done(&range);
-        return r;
+        r = SF_RAISE(err, SF_INVALID, "%s: %s", said, shown == NULL ? "not allowed" : shown);
     }
-    c->values[i] = (struct value){.origin = origin, .text = text, .number = number};
-    return SF_OK;
+    sf_buf_done(&why);
+    return r;
 }
 
 /* Names. */
@@ -168,16 +218,23 @@ static void variable_name(const char *key, char ret[NAME_SIZE])
     ret[size] = '\0';
 }
 
+const struct sf_setting *sf_setting_find(const struct sf_setting *table, size_t count,
+                                         struct sf_slice key)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (sf_slice_equal(sf_slice_text(table[i].key), key)) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
 /* Index of the setting, or the count. */
 static size_t find_key(const struct sf_config *c, const char *key, size_t size)
 {
-    size_t i = 0;
+    const struct sf_setting *s = sf_setting_find(c->table, c->count, sf_slice_of(key, size));
 
-    while (i < c->count &&
-           (strlen(c->table[i].key) != size || memcmp(c->table[i].key, key, size) != 0)) {
-        i++;
-    }
-    return i;
+    return s == NULL ? c->count : (size_t)(s - c->table);
 }
 
 static size_t find_variable(const struct sf_config *c, const char *name, size_t size)
@@ -205,6 +262,25 @@ static enum sf_code take_defaults(struct sf_config *c, struct sf_error *err)
 
             sf_assert(r == SF_OK);
         }
+    }
+    return SF_OK;
+}
+
+/* They were checked by whoever read the file. */
+static enum sf_code take_entries(struct sf_config *c, const struct sf_config_source *source,
+                                 struct sf_error *err)
+{
+    for (size_t n = 0; n < source->entry_count; n++) {
+        const struct sf_config_entry *e = &source->entries[n];
+        const size_t i = find_key(c, e->key, strlen(e->key));
+        enum sf_code r;
+
+        sf_assert(i < c->count);
+        r = set(c, i, e->text, SF_ORIGIN_FILE, e->key, err);
+        if (r != SF_OK) {
+            return r;
+        }
+        c->values[i].line = e->line;
     }
     return SF_OK;
 }
@@ -296,6 +372,9 @@ enum sf_code sf_config_parse(const struct sf_config_source *source, struct sf_co
     c->count = source->table_count;
     r = take_defaults(c, err);
     if (r == SF_OK) {
+        r = take_entries(c, source, err);
+    }
+    if (r == SF_OK) {
         r = take_environment(c, source, err);
     }
     for (int at = 0; r == SF_OK && at < source->argc;) {
@@ -357,6 +436,40 @@ enum sf_setting_origin sf_config_origin(const struct sf_config *c, const char *k
     return value_of(c, key, &i)->origin;
 }
 
+void sf_config_derive(struct sf_config *c, const char *key, int64_t number)
+{
+    const size_t i = find_key(c, key, strlen(key));
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+    struct value *v = &c->values[i];
+
+    sf_assert(i < c->count);
+    if (v->origin != SF_ORIGIN_DEFAULT && v->origin != SF_ORIGIN_DERIVED) {
+        return;
+    }
+    put_number(&text, &c->table[i], number);
+    v->number = number;
+    v->origin = SF_ORIGIN_DERIVED;
+    (void)snprintf(v->derived, sizeof(v->derived), "%.*s", (int)text.size,
+                   text.data == NULL ? "" : (const char *)text.data);
+    v->text = v->derived;
+}
+
+size_t sf_config_count(const struct sf_config *c)
+{
+    return c->count;
+}
+
+struct sf_config_item sf_config_item(const struct sf_config *c, size_t i)
+{
+    sf_assert(i < c->count);
+    return (struct sf_config_item){
+        .setting = &c->table[i],
+        .origin = c->values[i].origin,
+        .text = c->values[i].text,
+        .line = c->values[i].line,
+    };
+}
+
 /* Help. */
 
 static const char *placeholder_of(enum sf_setting_type type)
@@ -394,6 +507,10 @@ void sf_config_help(const struct sf_setting *table, size_t count, struct sf_buf 
             put_range(b, s);
             sf_buf_text(b, "; ");
         }
-        sf_buf_printf(b, "%s]\n", variable);
+        if (s->choices != NULL) {
+            put_choices(b, s);
+            sf_buf_text(b, "; ");
+        }
+        sf_buf_printf(b, "%s%s]\n", s->reloadable ? "SIGHUP; " : "", variable);
     }
 }

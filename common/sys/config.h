@@ -1,12 +1,13 @@
 /*
- * Settings of a program: one table, read from flags and the environment.
+ * Settings of a program: one table, read from flags, the environment and what a file says.
  *
- * A setting "data-dir" is --data-dir X or --data-dir=X, and SHEAF_DATA_DIR in the environment; a
- * flag wins over the environment, the environment over the default. A switch may stand alone
- * (--verbose). Unknown flags, unknown SHEAF_ variables that are not listed as ignored, repeated
- * flags, and values out of range are errors. Secrets are never settings: only paths to them are.
+ * A setting "data-dir" is --data-dir X or --data-dir=X, SHEAF_DATA_DIR in the environment, and
+ * `data-dir: X` in the file (which common/settings reads). A flag wins over the environment, the
+ * environment over the file, the file over the default. A switch may stand alone (--verbose).
+ * Unknown flags, unknown SHEAF_ variables that are not listed as ignored, repeated flags, and
+ * values out of range are errors. Secrets are never settings: only paths to them are.
  *
- *   Memory    The table, argv and the environment are borrowed as long as the configuration.
+ *   Memory    The table, argv, environment and entries are borrowed as long as the configuration.
  *   Threads   Any, once parsed: it does not change.
  */
 #pragma once
@@ -32,16 +33,30 @@ struct sf_setting {
     int64_t min;              /* in the unit kept */
     int64_t max;              /* 0 with min 0: no limits */
     const char *doc;          /* one sentence */
+    bool reloadable; /* a new value in the file takes effect on SIGHUP, without a restart */
+    bool not_in_file;
+    const char *const *choices; /* of a text: all it may be, ends with NULL; NULL: anything */
+    /* Of a text: NULL when it is fine, else what it should be ("ADDRESS:PORT"), static. */
+    const char *(*check)(const char *text);
 };
 
 enum sf_setting_origin {
     SF_ORIGIN_UNSET,
     SF_ORIGIN_DEFAULT,
+    SF_ORIGIN_DERIVED, /* another setting decides it: sf_config_derive() */
+    SF_ORIGIN_FILE,
     SF_ORIGIN_ENVIRONMENT,
     SF_ORIGIN_FLAG,
 };
 
 struct sf_config;
+
+/* What a file says of a setting: known, allowed there, and its value checked. */
+struct sf_config_entry {
+    const char *key;
+    const char *text;
+    uint32_t line;
+};
 
 struct sf_config_source {
     const struct sf_setting *table;
@@ -50,6 +65,8 @@ struct sf_config_source {
     const char *const *argv;
     const char *const *environment; /* ends with NULL; NULL: none is read */
     const char *const *ignored;     /* SHEAF_ variables of others, ends with NULL; NULL: none */
+    const struct sf_config_entry *entries; /* of the file; NULL: none */
+    size_t entry_count;
 };
 
 /* SF_INVALID: text names flag or variable, and what is allowed. SF_NOMEM. */
@@ -64,6 +81,25 @@ bool sf_config_switch(const struct sf_config *c, const char *key);      /* not s
 /* Number, milliseconds or bytes; 0 when not set. */
 int64_t sf_config_number(const struct sf_config *c, const char *key);
 enum sf_setting_origin sf_config_origin(const struct sf_config *c, const char *key);
+
+/* Gives a number, duration or size that nobody has set (its origin is the default) @number. */
+void sf_config_derive(struct sf_config *c, const char *key, int64_t number);
+
+/* Setting number @i of the table as it stands. */
+struct sf_config_item {
+    const struct sf_setting *setting;
+    enum sf_setting_origin origin;
+    const char *text; /* as it was written; NULL: not set */
+    uint32_t line;    /* of the file, when it comes from there */
+};
+size_t sf_config_count(const struct sf_config *c);
+struct sf_config_item sf_config_item(const struct sf_config *c, size_t i);
+
+/* The setting called so, or NULL. */
+const struct sf_setting *sf_setting_find(const struct sf_setting *table, size_t count,
+                                         struct sf_slice key);
+/* Whether @text is a value of @s; else appends to @why what is wrong: "'x' is not a whole ...". */
+bool sf_setting_check(const struct sf_setting *s, const char *text, struct sf_buf *why);
 
 /* Appends the part of --help that lists the settings: flag, doc, default, range, variable. */
 void sf_config_help(const struct sf_setting *table, size_t count, struct sf_buf *b);

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/assert.h"
 #include "common/sys/http_private.h"
@@ -55,6 +56,52 @@ void sf_http_set_hooks(struct sf_http_request *r, const struct sf_http_hooks *ho
     r->hooks = *hooks;
 }
 
+/* What waits to be sent. */
+
+void sf_http_answer_charge(struct sf_http_request *r, ssize_t bytes)
+{
+    if (bytes > 0 && r->answer_charged == 0) {
+        r->answered_ns = sf_rt_now_ns(r->server->rt);
+    }
+    r->answer_charged += (size_t)bytes;
+    r->server->answers_total += (size_t)bytes;
+}
+
+static void cut_off(struct sf_http_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    /* MHD finds the socket broken and completes the request. */
+    (void)shutdown(info->connect_fd, SHUT_RDWR);
+    sf_log(SF_LOG_WARN, "http.slow_client_cut_off", SF_F_TEXT("method", r->method),
+           SF_F_UINT("waiting_bytes", r->answer_charged));
+    r->server->cut++;
+    r->answered_ns = UINT64_MAX; /* not again */
+}
+
+bool sf_http_answers_full(struct sf_http_server *s)
+{
+    const uint64_t now_ns = sf_rt_now_ns(s->rt);
+    struct sf_http_request *slowest = NULL;
+
+    if (s->options.answers_bytes_max == 0 || s->answers_total < s->options.answers_bytes_max) {
+        return false;
+    }
+    for (struct sf_list *at = s->requests.next; at != &s->requests; at = at->next) {
+        struct sf_http_request *r = SF_CONTAINER_OF(at, struct sf_http_request, link);
+
+        if (r->answer_charged > 0 && r->answered_ns != UINT64_MAX &&
+            (slowest == NULL || r->answered_ns < slowest->answered_ns)) {
+            slowest = r;
+        }
+    }
+    if (slowest != NULL && slowest->answered_ns + SF_HTTP_SLOW_NS <= now_ns) {
+        cut_off(slowest);
+    }
+    return true;
+}
+
 /* The answer. */
 
 /* NULL, and nothing left, when MHD refuses a header or there is no memory. */
@@ -100,6 +147,7 @@ void sf_http_respond(struct sf_http_request *r, unsigned status, const char *con
 
     sf_assert(r->state == SF_HTTP_HANDED);
     r->state = SF_HTTP_ANSWERED;
+    sf_http_answer_charge(r, (ssize_t)body.size);
     answer(r, status, with_headers(response, content_type, headers, header_count));
 }
 
@@ -129,6 +177,8 @@ static ssize_t read_stream(void *request, uint64_t position, char *to, size_t si
     size = unsent(r) < size ? unsent(r) : size;
     memcpy(to, r->out.data + r->out_sent, size);
     r->out_sent += size;
+    sf_http_answer_charge(r, -(ssize_t)size);
+    r->answered_ns = sf_rt_now_ns(r->server->rt); /* it reads, however slowly */
     if (r->drain_wanted && unsent(r) <= r->server->options.stream_bytes_max / 2) {
         r->drain_wanted = false;
         sf_rt_post(r->server->rt, &r->drain);
@@ -164,7 +214,8 @@ enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice byt
     if (r->state != SF_HTTP_STREAMING) {
         return SF_CLOSED;
     }
-    if (waiting > 0 && waiting + bytes.size > r->server->options.stream_bytes_max) {
+    if (waiting > 0 && (waiting + bytes.size > r->server->options.stream_bytes_max ||
+                        sf_http_answers_full(r->server))) {
         r->drain_wanted = true;
         return SF_BUSY;
     }
@@ -178,6 +229,7 @@ enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice byt
         r->out.failed = SF_OK; /* what is in it is whole */
         return SF_NOMEM;
     }
+    sf_http_answer_charge(r, (ssize_t)bytes.size);
     sf_http_request_resume(r);
     return SF_OK;
 }

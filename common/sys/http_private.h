@@ -45,6 +45,8 @@ struct sf_http_request {
     bool out_complete; /* how an ended stream ended */
     bool drain_wanted; /* a write was answered SF_BUSY */
     struct sf_task drain;
+    size_t answer_charged; /* of server->answers_total */
+    uint64_t answered_ns;  /* when the answer began to wait */
 };
 
 struct sf_http_server {
@@ -56,6 +58,10 @@ struct sf_http_server {
     uint16_t port;
     struct sf_list requests;
     size_t body_total; /* charged by all requests */
+    size_t answers_total;
+    uint64_t refused_bodies;
+    uint64_t refused_answers;
+    uint64_t cut;
     struct sf_task kick;
     struct sf_timer alarm;
 };
@@ -76,6 +82,11 @@ void sf_http_request_suspend(struct sf_http_request *r);
 void sf_http_request_resume(struct sf_http_request *r);
 /* Tells the writer of a stream that there is room. */
 void sf_http_request_drain(struct sf_task *t);
+
+/* Counts bytes of an answer that wait, or, negative, no longer do. */
+void sf_http_answer_charge(struct sf_http_request *r, ssize_t bytes);
+/* Whether answers that wait leave no room for another. Cuts off who lets his wait too long. */
+bool sf_http_answers_full(struct sf_http_server *s);
 
 /* Has MHD run on a later turn. */
 void sf_http_server_kick(struct sf_http_server *s);

@@ -117,9 +117,11 @@ static unsigned charge(struct sf_http_request *r, size_t size)
         return 413;
     }
     if (size > r->body_charged) {
-        size_t more = size - r->body_charged;
+        const size_t more = size - r->body_charged;
 
-        if (more > s->options.body_total_bytes_max - s->body_total) {
+        if (s->body_total > s->options.body_total_bytes_max ||
+            more > s->options.body_total_bytes_max - s->body_total) {
+            s->refused_bodies++;
             return 429;
         }
         s->body_total += more;
@@ -196,11 +198,26 @@ static size_t declared_length(struct sf_http_request *r)
     return length;
 }
 
+static bool is_vital(const struct sf_http_request *r)
+{
+    const char *const *path = r->server->options.vital_paths;
+
+    while (path != NULL && *path != NULL && strcmp(*path, r->uri.path) != 0) {
+        path++;
+    }
+    return path != NULL && *path != NULL;
+}
+
 /* First call of the step: headers are there, the body is not. */
 static enum MHD_Result on_headers(struct sf_http_request *r, const char *method)
 {
     size_t length = declared_length(r);
     unsigned status = r->refusal != 0 ? r->refusal : charge(r, length);
+
+    if (status == 0 && !is_vital(r) && sf_http_answers_full(r->server)) {
+        r->server->refused_answers++;
+        status = 429;
+    }
 
     r->method = sf_strdup(method);
     if (r->method == NULL) {
@@ -330,6 +347,7 @@ void sf_http_request_completed(void *server, struct MHD_Connection *connection, 
     *request = NULL;
     tell_aborted(r);
     ((struct sf_http_server *)server)->body_total -= r->body_charged;
+    sf_http_answer_charge(r, -(ssize_t)r->answer_charged);
     sf_list_remove(&r->link);
     sf_list_remove(&r->drain.link);
     if (r->response != NULL) {

@@ -267,6 +267,28 @@ uint16_t sf_http_server_port(const struct sf_http_server *s)
     return s->port;
 }
 
+void sf_http_server_set_limits(struct sf_http_server *s, const struct sf_http_limits *limits)
+{
+    s->options.body_bytes_max = limits->body_bytes_max;
+    s->options.body_total_bytes_max = limits->body_total_bytes_max;
+    s->options.answers_bytes_max = limits->answers_bytes_max;
+}
+
+struct sf_http_stats sf_http_server_stats(const struct sf_http_server *s)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+    return (struct sf_http_stats){
+        .connections = info == NULL ? 0 : info->num_connections,
+        .body_bytes = s->body_total,
+        .answer_bytes = s->answers_total,
+        .refused_bodies = s->refused_bodies,
+        .refused_answers = s->refused_answers,
+        .cut = s->cut,
+    };
+}
+
 void sf_http_server_free(struct sf_http_server *s)
 {
     if (s == NULL) {

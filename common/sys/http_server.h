@@ -14,6 +14,10 @@
  *             requests together (429 with Retry-After) are bounded by the options. A stream holds
  *             at most stream_bytes_max unsent - or one larger write - ; sf_http_stream_write()
  *             answers SF_BUSY beyond it and on_drain runs, on a later turn, when half is sent.
+ *             Answers not yet sent, of all requests together, are bounded by answers_bytes_max:
+ *             beyond it requests are answered 429 before they are read, streams that hold anything
+ *             are SF_BUSY, and the client that has let its answer wait longest is cut off once it
+ *             did so for SF_HTTP_SLOW_NS.
  *             Headers: 32 KiB. A connection without a byte either way is closed after idle_s_max.
  */
 #pragma once
@@ -35,7 +39,10 @@ struct sf_http_options {
     size_t body_bytes_max;       /* of one request */
     size_t body_total_bytes_max; /* of all requests being received or handled */
     size_t stream_bytes_max;     /* unsent bytes of one streamed answer */
-    unsigned idle_s_max;         /* 0: 30 s */
+    size_t answers_bytes_max;    /* unsent bytes of all answers; 0: no limit */
+    /* Paths that are answered even when answers_bytes_max is reached, ends with NULL; or NULL. */
+    const char *const *vital_paths;
+    unsigned idle_s_max; /* 0: 30 s */
     /* The body (application/problem+json, static) of an answer given here: 400, 413, 429, 500.
      * NULL, or NULL returned: a body without a code of ours. */
     const char *(*problem)(unsigned status);
@@ -48,6 +55,26 @@ struct sf_http_options {
 enum sf_code sf_http_server_new(struct rt_uv *rt, const struct sf_http_options *options,
                                 struct sf_http_server **ret, struct sf_error *err) SF_MUST_CHECK;
 uint16_t sf_http_server_port(const struct sf_http_server *s);
+
+#define SF_HTTP_SLOW_NS (UINT64_C(5) * SF_NS_PER_S)
+
+/* Limits that may change while the server runs; what is under way stays. */
+struct sf_http_limits {
+    size_t body_bytes_max;
+    size_t body_total_bytes_max;
+    size_t answers_bytes_max;
+};
+void sf_http_server_set_limits(struct sf_http_server *s, const struct sf_http_limits *limits);
+
+struct sf_http_stats {
+    size_t connections;
+    size_t body_bytes;
+    size_t answer_bytes; /* not yet sent */
+    uint64_t refused_bodies;
+    uint64_t refused_answers; /* requests refused because of answers_bytes_max */
+    uint64_t cut;             /* clients cut off for not reading */
+};
+struct sf_http_stats sf_http_server_stats(const struct sf_http_server *s);
 /* Stops listening, aborts what is open (on_abort runs), frees. Synchronous. NULL is fine. */
 void sf_http_server_free(struct sf_http_server *s);
 

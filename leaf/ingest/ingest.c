@@ -72,6 +72,7 @@ struct ingest {
     struct sf_rt *rt;
     struct store *store;
     size_t bytes_max;
+    uint64_t refused_busy;
     size_t inline_bytes;
     size_t inflated_max;
     size_t bytes;
@@ -161,6 +162,17 @@ void ingest_free(struct ingest *in)
     sf_metric_remove(&in->pending_bytes.metric);
     sf_metric_remove(&in->seconds.metric);
     sf_free(in);
+}
+
+void ingest_set_bytes_max(struct ingest *in, size_t bytes_max)
+{
+    in->bytes_max = bytes_max;
+}
+
+struct ingest_stats ingest_stats(const struct ingest *in)
+{
+    return (struct ingest_stats){
+        .bytes = in->bytes, .bytes_max = in->bytes_max, .refused_busy = in->refused_busy};
 }
 
 size_t ingest_pending(const struct ingest *in)
@@ -545,8 +557,7 @@ static void op_step(struct op *op)
     }
 }
 
-static enum sf_code check(const struct ingest *in, const struct ingest_request *r,
-                          struct sf_error *err)
+static enum sf_code check(struct ingest *in, const struct ingest_request *r, struct sf_error *err)
 {
     if (r->table->product->contract->status == SF_STATUS_RETIRED) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_WRONG_STATE, "product %s/%s is retired",
@@ -554,6 +565,7 @@ static enum sf_code check(const struct ingest *in, const struct ingest_request *
     }
     if (in->bytes > 0 &&
         (r->body.size > in->bytes_max || in->bytes > in->bytes_max - r->body.size)) {
+        in->refused_busy++;
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu bytes of requests under way", in->bytes);
     }
     return SF_OK;

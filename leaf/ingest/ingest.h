@@ -89,3 +89,12 @@ enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ing
                           void *data, struct sf_error *err) SF_MUST_CHECK;
 /* Requests under way. */
 size_t ingest_pending(const struct ingest *in);
+
+/* Another bytes_max, for requests that come from now on; 0: one at a time. */
+void ingest_set_bytes_max(struct ingest *in, size_t bytes_max);
+struct ingest_stats {
+    size_t bytes; /* of requests under way */
+    size_t bytes_max;
+    uint64_t refused_busy;
+};
+struct ingest_stats ingest_stats(const struct ingest *in);

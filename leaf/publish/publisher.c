@@ -14,6 +14,7 @@ struct publisher {
     struct feed_counters counters;
     struct sf_list feeds;
     size_t feed_count; /* including those that are closing */
+    uint64_t refused;
     struct store_listener listener;
     struct sf_timer heartbeat;
     bool closing;
@@ -159,6 +160,7 @@ static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
     /* One that takes over does not count: the old one is about to go. */
     if (old == NULL && p->feed_count >= p->options.feeds_max) {
         feed_discard(f);
+        p->refused++;
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu feeds", p->options.feeds_max);
     }
     if (old != NULL) {
@@ -233,6 +235,11 @@ enum sf_code publisher_update(struct publisher *p, struct sf_error *err)
     }
     publisher_wake(p);
     return code;
+}
+
+struct publisher_stats publisher_stats(const struct publisher *p)
+{
+    return (struct publisher_stats){.feeds = p->feed_count, .refused = p->refused};
 }
 
 void publisher_wake(struct publisher *p)

@@ -41,6 +41,11 @@ enum sf_code publisher_new(const struct publisher_options *options, struct publi
  * those that could stay or begin do. A grant that ends by its time, or its bundle's, between two
  * updates gets nothing from that moment either. */
 enum sf_code publisher_update(struct publisher *p, struct sf_error *err) SF_MUST_CHECK;
+struct publisher_stats {
+    size_t feeds;
+    uint64_t refused; /* feeds that found no room */
+};
+struct publisher_stats publisher_stats(const struct publisher *p);
 /* A bus is connected again: go on at once. */
 void publisher_wake(struct publisher *p);
 /* Cancels: what is being read is dropped. @closed runs once, from the loop; then @p is gone. */

@@ -34,6 +34,7 @@ struct queries {
     struct queries_options options;
     size_t pending;
     struct sf_list all; /* those that are closing too */
+    uint64_t refused;
 };
 
 void query_request_done(struct query_request *r)
@@ -63,6 +64,7 @@ enum sf_code queries_new(const struct queries_options *options, struct queries *
         return SF_RAISE(err, SF_NOMEM, "queries");
     }
     *qs = (struct queries){.options = *options};
+    queries_set_max(qs, options->queries_max);
     sf_list_init(&qs->all);
     *ret = qs;
     return SF_OK;
@@ -72,6 +74,21 @@ void queries_free(struct queries *qs)
 {
     sf_assert(qs == NULL || qs->pending == 0);
     sf_free(qs);
+}
+
+void queries_set_max(struct queries *qs, size_t queries_max)
+{
+    qs->options.queries_max = queries_max == 0 ? QUERIES_MAX : queries_max;
+}
+
+size_t queries_max(const struct queries *qs)
+{
+    return qs->options.queries_max;
+}
+
+uint64_t queries_refused(const struct queries *qs)
+{
+    return qs->refused;
 }
 
 size_t queries_pending(const struct queries *qs)
@@ -156,11 +173,12 @@ static void read_done(struct sf_task *done)
 static enum sf_code check_room(struct queries *qs, const struct query_request *request,
                                struct sf_error *err)
 {
+    const size_t max = qs->options.queries_max;
     size_t of_all = 0;
     size_t of_this = 0;
 
-    if (qs->pending >= QUERIES_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests under way", QUERIES_MAX);
+    if (qs->pending >= max) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu requests under way", max);
     }
     if (*request->consumer == '\0') {
         return SF_OK;
@@ -171,13 +189,13 @@ static enum sf_code check_room(struct queries *qs, const struct query_request *r
         of_all += *q->reader.request.consumer != '\0';
         of_this += strcmp(q->reader.request.consumer, request->consumer) == 0;
     }
-    if (of_this >= QUERIES_CONSUMER_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests of %s under way",
-                          QUERIES_CONSUMER_MAX, request->consumer);
+    if (of_this >= max / 4) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu requests of %s under way", of_this,
+                          request->consumer);
     }
-    if (of_all >= QUERIES_CONSUMERS_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d requests of other domains under way",
-                          QUERIES_CONSUMERS_MAX);
+    if (of_all >= max / 4 * 3) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu requests of other domains under way",
+                          of_all);
     }
     return SF_OK;
 }
@@ -189,6 +207,7 @@ enum sf_code query_start(struct queries *qs, struct query_request *request, quer
     enum sf_code code = check_room(qs, request, err);
 
     if (code != SF_OK) {
+        qs->refused++;
         query_request_done(request);
         return code;
     }

@@ -5,11 +5,12 @@
  *             query_close() at any time. All pages of a query show one snapshot.
  *   Threads   Loop thread; rows are read and rendered on a query thread, which has only the query.
  *   Memory    A page is valid during its callback. The query is gone after query_close().
- *   Limits    QUERIES_MAX under way, and fewer for other domains, so that none of them keeps the
- *             others or the owner waiting: SF_BUSY. Pages of about QUERY_PAGE_BYTES, one row may
- *             exceed. A query holds its thread for QUERY_SLICE_ROWS or QUERY_SLICE_BYTES of rows
- *             looked at, then goes behind the others; a page that took QUERY_PAGE_NS goes out as
- *             full as it is, perhaps empty, so that whoever filters a large table sees progress.
+ *   Limits    queries_max under way, three quarters of it for other domains, a quarter for one of
+ *             them, so that none keeps the others or the owner waiting: SF_BUSY. Pages of about
+ *             QUERY_PAGE_BYTES, one row may exceed. A query holds its thread for QUERY_SLICE_ROWS
+ *             or QUERY_SLICE_BYTES of rows looked at, then goes behind the others; a page that took
+ *             QUERY_PAGE_NS goes out as full as it is, perhaps empty, so that whoever filters a
+ *             large table sees progress.
  */
 #pragma once
 
@@ -18,9 +19,7 @@
 #include "leaf/store/read.h"
 
 enum {
-    QUERIES_MAX = 256,
-    QUERIES_CONSUMERS_MAX = 192, /* of all other domains together */
-    QUERIES_CONSUMER_MAX = 64,   /* of one other domain */
+    QUERIES_MAX = 256, /* by default */
     QUERY_PAGE_BYTES = 512 * 1024,
     QUERY_CURSOR_MAX = 2048,
     QUERY_SLICE_ROWS = 8192,
@@ -91,6 +90,7 @@ struct queries_options {
     struct store *store; /* borrowed, as all here */
     const struct serving *serving;
     const uint8_t *seal_key; /* SF_SEAL_KEY_SIZE bytes: seals cursors; the same after a restart */
+    size_t queries_max;      /* 0: QUERIES_MAX */
 };
 
 /* SF_NOMEM. */
@@ -99,6 +99,11 @@ enum sf_code queries_new(const struct queries_options *options, struct queries *
 /* Every query must be closed and gone: queries_pending() is 0. */
 void queries_free(struct queries *qs);
 size_t queries_pending(const struct queries *qs);
+/* Another queries_max, for requests that come from now on. */
+void queries_set_max(struct queries *qs, size_t queries_max);
+size_t queries_max(const struct queries *qs);
+/* Requests refused because of it, or of a consumer's share of it. */
+uint64_t queries_refused(const struct queries *qs);
 /* Counts something else that reads the store as under way, until it is released. */
 void queries_hold(struct queries *qs);
 void queries_release(struct queries *qs);

@@ -410,6 +410,7 @@ enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb
     if (s->stats.queued_writes > 0 && (s->stats.queued_writes >= s->options.queue_writes_max ||
                                        bytes > s->options.queue_bytes_max - s->stats.queued_bytes ||
                                        s->stats.queued_bytes > s->options.queue_bytes_max)) {
+        s->stats.refused++;
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu writes of %zu bytes are queued",
                           s->stats.queued_writes, s->stats.queued_bytes);
     }

@@ -573,3 +573,24 @@ enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *opti
     *ret = &k->kv;
     return SF_OK;
 }
+
+void kv_rocks_set_cache(struct kv *kv, uint64_t bytes)
+{
+    rocksdb_cache_set_capacity(self(kv)->cache, bytes);
+}
+
+struct kv_rocks_memory kv_rocks_memory(struct kv *kv)
+{
+    struct kv_rocks *k = self(kv);
+    struct kv_rocks_memory m = {.cache_bytes = rocksdb_cache_get_usage(k->cache)};
+
+    for (size_t i = 0; i < FAMILIES; i++) {
+        uint64_t bytes = 0;
+
+        if (rocksdb_property_int_cf(k->db, k->handles[i], "rocksdb.size-all-mem-tables", &bytes) ==
+            0) {
+            m.buffer_bytes += bytes;
+        }
+    }
+    return m;
+}

@@ -22,3 +22,12 @@ struct kv_rocks_options {
  */
 enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *options,
                            struct kv **ret, struct sf_error *err) SF_MUST_CHECK;
+
+/* The cache of @kv, which kv_rocks_open() made, takes as much from now on. */
+void kv_rocks_set_cache(struct kv *kv, uint64_t bytes);
+
+struct kv_rocks_memory {
+    uint64_t cache_bytes;  /* in use */
+    uint64_t buffer_bytes; /* memtables of all families, those being written included */
+};
+struct kv_rocks_memory kv_rocks_memory(struct kv *kv);

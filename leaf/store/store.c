@@ -165,6 +165,16 @@ bool store_failed(const struct store *s)
     return s->failed;
 }
 
+const struct store_options *store_get_options(const struct store *s)
+{
+    return &s->options;
+}
+
+void store_set_disk_reserve(struct store *s, uint64_t bytes)
+{
+    s->options.disk_reserve_bytes = bytes;
+}
+
 struct store_stats store_stats(const struct store *s)
 {
     struct store_stats stats = s->stats;

@@ -189,6 +189,7 @@ struct store_stats {
     uint64_t log_bytes;   /* frames written */
     uint64_t reads;       /* old rows looked up */
     uint64_t failures;    /* writes answered with an error */
+    uint64_t refused;     /* SF_BUSY: the queue was full */
     size_t queued_writes; /* now, waiting plus in flight */
     size_t queued_bytes;
     uint64_t group_writes_highest;
@@ -255,6 +256,10 @@ enum sf_code store_raise_epoch(struct store *s, uint32_t at_least,
 /* Whether the store has become read-only. */
 bool store_failed(const struct store *s);
 struct store_stats store_stats(const struct store *s);
+/* The limits in force. */
+const struct store_options *store_get_options(const struct store *s);
+/* Another disk_reserve_bytes, for commits from now on; 0: by the size of the disk. */
+void store_set_disk_reserve(struct store *s, uint64_t bytes);
 
 /* @l must not be linked twice, and is unlinked by store_unlisten() before it dies. */
 void store_listen(struct store *s, struct store_listener *l);

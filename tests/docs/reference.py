@@ -34,14 +34,15 @@ def source(path):
 def settings_table(program):
     """The settings of --help as a Markdown table."""
     text = subprocess.run([program, "--help"], capture_output=True, check=True).stdout.decode()
-    rows = ["| flag | what | default | allowed | variable |", "|---|---|---|---|---|"]
+    rows = ["| flag | what | default | allowed | SIGHUP | variable |", "|---|---|---|---|---|---|"]
     for key, value, what, notes in SETTING.findall(text):
         notes = notes.split("; ")
         default = next((n[8:] for n in notes if n.startswith("default ")), "")
-        allowed = next((n for n in notes if " to " in n), "")
+        reload = "yes" if "SIGHUP" in notes else ""
+        allowed = next((n for n in notes if " to " in n or " or " in n), "")
         flag = f"--{key} {value}" if value else f"--{key}"
         rows.append(f"| `{flag}` | {what} | {f'`{default}`' if default else ''} | {allowed} | "
-                    f"`{notes[-1]}` |")
+                    f"{reload} | `{notes[-1]}` |")
     return "\n".join(rows) + "\n"
 
 
@@ -88,6 +89,17 @@ class Reference(unittest.TestCase):
             self.assertGreater(settings_table(program).count("\n"), 5)
             self.assertEqual(settings_table(program), text[start:end],
                              "tests/docs/reference.py --write LEAF HUB")
+
+    def test_limits_are_those_of_the_leaf(self):
+        rows = re.search(r"\} rows\[\] = \{(.*?)\n\};", source("leaf/leaf_limits.c"), re.S)
+        names = set(re.findall(r'\{"(\w+)",', rows.group(1)))
+        text = sections(page("limits.md"))
+        self.assertGreater(len(names), 10)
+        self.assertEqual(first_column(text["With a setting or a count"]), names)
+        headers = "".join(p.read_text() for d in ("common", "leaf", "proto")
+                          for p in sorted((ROOT / d).rglob("*.[ch]")))
+        for name in first_column(text["Constants"]):
+            self.assertRegex(headers, r"\b%s\b *=|#define %s\b" % (name, name))
 
     def test_paths_of_the_hub_are_its_routes(self):
         plain = {("GET", p) for p in ("/livez", "/readyz", "/metrics")}

@@ -149,17 +149,19 @@ class Node:
         self.http, self.nats = mesh.ports.take(), mesh.ports.take()
         self.leafnode = None if domain else mesh.ports.take()
         self.process = None
+        self.extra = []  # further arguments
+        self.environment = None  # another than the mesh's
 
     def argv(self):
         argv = ["--data", self.data, "--http", f"127.0.0.1:{self.http}", "--nats-port", self.nats]
         if self.domain is None:
-            return [self.mesh.programs["hub"], *argv, "--leafnode-port", self.leafnode]
+            return [self.mesh.programs["hub"], *argv, "--leafnode-port", self.leafnode, *self.extra]
         return [self.mesh.programs["leaf"], *argv, "--domain", self.domain,
                 "--hub", f"http://127.0.0.1:{self.mesh.hub.http}",
-                "--join-token-file", self.data / "join.token"]
+                "--join-token-file", self.data / "join.token", *self.extra]
 
     def start(self, wait=True):
-        self.process = self.mesh.spawn(self.argv(), self.log)
+        self.process = self.mesh.spawn(self.argv(), self.log, self.environment)
         if wait:
             until(self.is_ready, f"{self.name} is ready")
 

@@ -489,13 +489,13 @@ static void no_other_domain_takes_the_room_of_the_others_or_of_the_owner(void **
 
     setup(&f);
     n = start_all(&f, "billing", held);
-    assert_int_equal(n, QUERIES_CONSUMER_MAX);
+    assert_int_equal(n, QUERIES_MAX / 4);
     assert_string_equal(f.err.text, "64 requests of billing under way");
     n += start_all(&f, "marketing", held + n);
-    assert_int_equal(n, 2 * QUERIES_CONSUMER_MAX);
+    assert_int_equal(n, QUERIES_MAX / 2);
     n += start_all(&f, "support", held + n);
     n += start_all(&f, "audit", held + n);
-    assert_int_equal(n, QUERIES_CONSUMERS_MAX);
+    assert_int_equal(n, QUERIES_MAX / 4 * 3);
     assert_string_equal(f.err.text, "192 requests of other domains under way");
     n += start_all(&f, NULL, held + n);
     assert_int_equal(n, QUERIES_MAX);

@@ -1,0 +1,18 @@
+/*
+ * The memory of the process as the system sees it.
+ *
+ *   Threads   Any; sf_memory_setup() before there are others.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/*
+ * Few arenas instead of eight for each core, and large blocks that go back to the system when they
+ * are freed: what a process holds stays near what it uses.
+ */
+void sf_memory_setup(void);
+/* Bytes resident; 0 when the system does not say. */
+uint64_t sf_memory_resident(void);
+/* Gives free memory back to the system. Takes milliseconds: not on the loop thread. */
+void sf_memory_trim(void);
