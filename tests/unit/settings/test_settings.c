@@ -51,10 +51,10 @@ struct world {
 
 static int setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
+    struct world *w = sf_calloc(1, sizeof(*w));
     int fd;
 
-    strcpy(w->path, "/tmp/sheaf-settings-XXXXXX"); // NOLINT: fits
+    (void)snprintf(w->path, sizeof(w->path), "/tmp/sheaf-settings-XXXXXX");
     fd = mkstemp(w->path);
     assert_true(fd >= 0);
     (void)close(fd);
@@ -78,7 +78,7 @@ static int teardown(void **state)
     sf_settings_done(&w->settings);
     sf_buf_done(&w->report);
     (void)unlink(w->path);
-    free(w);
+    sf_free(w);
     return 0;
 }
 
