@@ -600,7 +600,10 @@ static enum sf_code write_rows(struct commit_group *g)
     if (code == SF_OK) {
         return SF_OK;
     }
-    return SF_RAISE_E(&g->error, SF_IO, SHEAF_E_STORE_FAILED, "rows could not be written");
+    return SF_RAISE_E(&g->error, SF_IO,
+                      g->error.number == SHEAF_E_DISK_FULL ? SHEAF_E_DISK_FULL
+                                                           : SHEAF_E_STORE_FAILED,
+                      "rows could not be written");
 }
 
 /* After success only: the lanes now stand where the group has brought them. */

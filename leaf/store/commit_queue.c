@@ -89,14 +89,21 @@ static void group_fill(struct store *s)
     };
 }
 
+/* As the first failure, by its number; its text was told to those whose commit it was. */
+static enum sf_code raise_failed(const struct store *s, struct sf_error *err)
+{
+    const uint16_t number = s->failure.number == 0 ? SHEAF_E_STORE_FAILED : s->failure.number;
+
+    return SF_RAISE_E(err, SF_IO, number, "an earlier commit failed; the store is read-only");
+}
+
 static void armed_turn(struct sf_task *turn)
 {
     struct store *s = SF_CONTAINER_OF(turn, struct store, turn);
 
     group_fill(s);
     if (s->failed) {
-        s->group.code = SF_RAISE_E(&s->group.error, SF_IO, SHEAF_E_STORE_FAILED,
-                                   "an earlier commit failed; the store is read-only");
+        s->group.code = raise_failed(s, &s->group.error);
         queue_move(s, QUEUE_SETTLING);
         queue_step(s);
         return;
@@ -126,7 +133,7 @@ static void settle_stats(struct store *s)
 
     s->stats.reads += g->counts.reads;
     if (g->code == SF_IO || g->code == SF_CORRUPT) {
-        s->failed = true;
+        store_fail(s, &g->error);
     }
     if (g->code != SF_OK) {
         return;
@@ -399,8 +406,7 @@ enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb
         return SF_RAISE(err, SF_CLOSED, "store is closing");
     }
     if (s->failed) {
-        return SF_RAISE_E(err, SF_IO, SHEAF_E_STORE_FAILED,
-                          "an earlier commit failed; the store is read-only");
+        return raise_failed(s, err);
     }
     code = check_write(w, &bytes, err);
     if (code != SF_OK) {

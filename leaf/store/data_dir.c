@@ -1,5 +1,6 @@
 #include "leaf/store/data_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,6 +20,10 @@ static enum sf_code io_error(struct sf_error *err, const char *path, const char 
 {
     enum sf_code code = SF_IO;
 
+    if (why == ENOSPC || why == EDQUOT) {
+        return SF_RAISE_E(err, SF_IO, SHEAF_E_DISK_FULL, "data directory %s: %s: %s", path, what,
+                          strerror(why));
+    }
     if (why == EACCES || why == EPERM || why == EROFS) {
         code = SF_DENIED;
     } else if (why == ENOENT || why == ENOTDIR) {
@@ -52,7 +57,7 @@ static bool holds_data(const char *path)
     return stat(db, &st) == 0;
 }
 
-static enum sf_code check_format(struct data_dir *d, struct sf_error *err)
+static enum sf_code check_format(struct data_dir *d, bool read_only, struct sf_error *err)
 {
     char found[sizeof(format_text)] = {0};
     ssize_t n = pread(d->format_fd, found, sizeof(found), 0);
@@ -60,7 +65,7 @@ static enum sf_code check_format(struct data_dir *d, struct sf_error *err)
     if (n < 0) {
         return io_error(err, d->path, "read FORMAT", errno);
     }
-    if (n == 0 && !holds_data(d->path)) {
+    if (n == 0 && !read_only && !holds_data(d->path)) {
         if (pwrite(d->format_fd, format_text, sizeof(format_text) - 1, 0) !=
                 (ssize_t)sizeof(format_text) - 1 ||
             fdatasync(d->format_fd) != 0) {
@@ -75,14 +80,15 @@ static enum sf_code check_format(struct data_dir *d, struct sf_error *err)
     return SF_OK;
 }
 
-static enum sf_code lock_format(struct data_dir *d, struct sf_error *err)
+static enum sf_code lock_format(struct data_dir *d, bool read_only, struct sf_error *err)
 {
     char file[4096];
 
     if (snprintf(file, sizeof(file), "%s/FORMAT", d->path) >= (int)sizeof(file)) {
         return io_error(err, d->path, "open FORMAT", ENAMETOOLONG);
     }
-    d->format_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    d->format_fd = read_only ? open(file, O_RDONLY | O_CLOEXEC)
+                             : open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (d->format_fd < 0) {
         return io_error(err, d->path, "open FORMAT", errno);
     }
@@ -93,10 +99,11 @@ static enum sf_code lock_format(struct data_dir *d, struct sf_error *err)
         }
         return io_error(err, d->path, "lock FORMAT", errno);
     }
-    return check_format(d, err);
+    return check_format(d, read_only, err);
 }
 
-enum sf_code data_dir_open(const char *path, struct data_dir *ret, struct sf_error *err)
+static enum sf_code open_dir(const char *path, bool read_only, struct data_dir *ret,
+                             struct sf_error *err)
 {
     struct data_dir d = {.format_fd = -1};
     enum sf_code code;
@@ -105,16 +112,56 @@ enum sf_code data_dir_open(const char *path, struct data_dir *ret, struct sf_err
     if (d.path == NULL) {
         return SF_RAISE(err, SF_NOMEM, "data directory");
     }
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    if (!read_only && mkdir(path, 0700) != 0 && errno != EEXIST) {
         code = io_error(err, path, "make", errno);
     } else {
-        code = lock_format(&d, err);
+        code = lock_format(&d, read_only, err);
     }
     if (code != SF_OK) {
         data_dir_done(&d);
         return code;
     }
     *ret = d;
+    return SF_OK;
+}
+
+enum sf_code data_dir_open(const char *path, struct data_dir *ret, struct sf_error *err)
+{
+    return open_dir(path, /* read_only= */ false, ret, err);
+}
+
+enum sf_code data_dir_open_read(const char *path, struct data_dir *ret, struct sf_error *err)
+{
+    return open_dir(path, /* read_only= */ true, ret, err);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text);
+    const size_t m = strlen(end);
+
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+enum sf_code data_dir_is_new(const struct data_dir *d, bool *ret, struct sf_error *err)
+{
+    char path[4096];
+    const struct dirent *e;
+    DIR *dir;
+
+    *ret = true;
+    if (snprintf(path, sizeof(path), "%s/db", d->path) >= (int)sizeof(path)) {
+        return io_error(err, d->path, "open db", ENAMETOOLONG);
+    }
+    dir = opendir(path);
+    if (dir == NULL) {
+        return errno == ENOENT ? SF_OK : io_error(err, d->path, "open db", errno);
+    }
+    while ((e = readdir(dir)) != NULL) {
+        *ret = *ret && strcmp(e->d_name, "CURRENT") != 0 && !ends_with(e->d_name, ".sst") &&
+               !ends_with(e->d_name, ".log");
+    }
+    (void)closedir(dir);
     return SF_OK;
 }
 

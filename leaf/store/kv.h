@@ -9,8 +9,8 @@
  *   Order     Keys compare as bytes. A batch is atomic: all of it is visible and durable, or none.
  *   Memory    Bytes given to a batch are copied. Bytes from an iterator live until it moves.
  *             Batches, iterators and snapshots are freed before the kv is closed.
- *   Errors    SF_IO: storage failed. SF_CORRUPT (SHEAF-E0605): a checksum does not hold.
- *             SF_NOMEM, SF_BUSY: nothing happened, the call may be repeated.
+ *   Errors    SF_IO: storage failed; with SHEAF-E0601 for want of space. SF_CORRUPT (SHEAF-E0605):
+ * a checksum does not hold. SF_NOMEM, SF_BUSY: nothing happened, the call may be repeated.
  */
 #pragma once
 
@@ -120,6 +120,12 @@ struct kv_ops {
      */
     enum sf_code (*compact)(struct kv *kv, enum kv_family f, struct sf_slice from,
                             struct sf_slice to, struct sf_error *err);
+    /*
+     * Writes what a reader would see now to the new directory @path, as a kv of its own; bytes are
+     * shared with this one where the file system can. Any thread, beside writes, which go on. The
+     * caller syncs what it wants to keep. SF_CONFLICT: @path is there already.
+     */
+    enum sf_code (*checkpoint)(struct kv *kv, const char *path, struct sf_error *err);
     /* Bytes free for us, and bytes in all, of the file system below. */
     enum sf_code (*disk)(struct kv *kv, uint64_t *free_bytes, uint64_t *total_bytes,
                          struct sf_error *err);

@@ -15,7 +15,8 @@ enum {
     FAMILIES = KV_FAMILY_COUNT + 1,
     BLOOM_BITS = 10,
 };
-#define MIB UINT64_C(1048576)
+#define MIB         UINT64_C(1048576)
+#define NEARLY_FULL (64 * MIB) /* an error in the background is one of space then */
 
 struct kv_rocks {
     struct kv kv;
@@ -27,6 +28,7 @@ struct kv_rocks {
     rocksdb_cache_t *cache;
     rocksdb_readoptions_t *read;
     rocksdb_writeoptions_t *write[3]; /* by enum kv_durability */
+    bool read_only;
 };
 
 /* RocksDB wants a family of this name; nothing is in it. */
@@ -73,6 +75,9 @@ static enum sf_code raise_text(char *text, const char *what, struct sf_error *er
     };
     enum sf_code code = SF_OK;
 
+    if (text != NULL && strstr(text, "No space left on device") != NULL) {
+        code = SF_RAISE_E(err, SF_IO, SHEAF_E_DISK_FULL, "%s: %s", what, text);
+    }
     for (size_t i = 0; text != NULL && code == SF_OK; i++) {
         if (strncmp(text, kinds[i].prefix, strlen(kinds[i].prefix)) == 0) {
             code = SF_RAISE_E(err, kinds[i].code, kinds[i].number, "%s: %s", what, text);
@@ -145,13 +150,38 @@ static enum sf_code rocks_batch_new(struct kv *kv, struct kv_batch **ret, struct
     return SF_OK;
 }
 
+/* What RocksDB met in the background, and would pass over when it can write again. */
+static enum sf_code check_background(struct kv_rocks *k, struct sf_error *err)
+{
+    uint64_t errors = 0;
+    uint64_t free_bytes = 0;
+    uint64_t total_bytes = 0;
+
+    if (rocksdb_property_int(k->db, "rocksdb.background-errors", &errors) != 0 || errors == 0) {
+        return SF_OK;
+    }
+    if (data_dir_space(&k->dir, &free_bytes, &total_bytes, NULL) == SF_OK &&
+        free_bytes < NEARLY_FULL) {
+        return SF_RAISE_E(err, SF_IO, SHEAF_E_DISK_FULL, "no space in the background");
+    }
+    return SF_RAISE_E(err, SF_IO, SHEAF_E_STORE_FAILED,
+                      "RocksDB met an error in the background; its LOG says which");
+}
+
 static enum sf_code rocks_write(struct kv *kv, struct kv_batch *batch, enum kv_durability d,
                                 struct sf_error *err)
 {
     struct rocks_batch *b = SF_CONTAINER_OF(batch, struct rocks_batch, batch);
     struct kv_rocks *k = self(kv);
     char *text = NULL;
+    enum sf_code code = check_background(k, err);
 
+    if (code != SF_OK) {
+        return code;
+    }
+    if (k->read_only) {
+        return SF_RAISE(err, SF_DENIED, "the store is open for reading only");
+    }
     rocksdb_write(k->db, k->write[d], b->wb, &text);
     return raise_text(text, "write", err);
 }
@@ -416,6 +446,21 @@ static enum sf_code rocks_compact(struct kv *kv, enum kv_family f, struct sf_sli
     return SF_OK;
 }
 
+static enum sf_code rocks_checkpoint(struct kv *kv, const char *path, struct sf_error *err)
+{
+    char *text = NULL;
+    rocksdb_checkpoint_t *c = rocksdb_checkpoint_object_create(self(kv)->db, &text);
+    enum sf_code code = raise_text(text, "checkpoint", err);
+
+    if (code == SF_OK) {
+        /* Flushes first: what is volatile is in no log that could be copied. */
+        rocksdb_checkpoint_create(c, path, /* log_size_for_flush= */ 0, &text);
+        rocksdb_checkpoint_object_destroy(c);
+        code = raise_text(text, "checkpoint", err);
+    }
+    return code;
+}
+
 static enum sf_code rocks_disk(struct kv *kv, uint64_t *free_bytes, uint64_t *total_bytes,
                                struct sf_error *err)
 {
@@ -478,8 +523,7 @@ static rocksdb_options_t *family_options(struct kv_rocks *k, size_t family,
 {
     rocksdb_options_t *o = rocksdb_options_create();
 
-    rocksdb_options_set_create_if_missing(o, 1);
-    rocksdb_options_set_create_missing_column_families(o, 1);
+    rocksdb_options_set_create_missing_column_families(o, k->read_only ? 0 : 1);
     rocksdb_options_set_paranoid_checks(o, 1);
     /* Torn tail only; and never over old bytes, which could look like records. */
     rocksdb_options_set_wal_recovery_mode(o, rocksdb_tolerate_corrupted_tail_records_recovery);
@@ -512,7 +556,12 @@ static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *o
 {
     char path[4096];
     char *text = NULL;
+    bool is_new = false;
+    enum sf_code code = data_dir_is_new(&k->dir, &is_new, err);
 
+    if (code != SF_OK) {
+        return code;
+    }
     if (snprintf(path, sizeof(path), "%s/db", k->dir.path) >= (int)sizeof(path)) {
         return SF_RAISE(err, SF_INVALID, "data directory: path is too long");
     }
@@ -527,10 +576,18 @@ static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *o
     for (size_t i = 0; i < FAMILIES; i++) {
         k->tables[i] = table_options(k, i);
         k->options[i] = family_options(k, i, options);
+        rocksdb_options_set_create_if_missing(k->options[i], is_new);
     }
-    k->db = rocksdb_open_column_families(k->options[KV_FAMILY_COUNT], path, FAMILIES, family_names,
-                                         (const rocksdb_options_t *const *)k->options, k->handles,
-                                         &text);
+    if (k->read_only) {
+        k->db = rocksdb_open_for_read_only_column_families(
+            k->options[KV_FAMILY_COUNT], path, FAMILIES, family_names,
+            (const rocksdb_options_t *const *)k->options, k->handles,
+            /* error_if_wal_file_exists= */ 0, &text);
+    } else {
+        k->db = rocksdb_open_column_families(
+            k->options[KV_FAMILY_COUNT], path, FAMILIES, family_names,
+            (const rocksdb_options_t *const *)k->options, k->handles, &text);
+    }
     return raise_text(text, "open", err);
 }
 
@@ -548,6 +605,7 @@ enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *opti
         .approximate_size = rocks_approximate_size,
         .flush = rocks_flush,
         .compact = rocks_compact,
+        .checkpoint = rocks_checkpoint,
         .disk = rocks_disk,
         .close = rocks_close,
     };
@@ -562,7 +620,9 @@ enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *opti
     with.write_buffer_bytes = with.write_buffer_bytes == 0 ? 192 * MIB : with.write_buffer_bytes;
     k->kv.ops = &ops;
     k->dir.format_fd = -1;
-    code = data_dir_open(path, &k->dir, err);
+    k->read_only = with.read_only;
+    code =
+        with.read_only ? data_dir_open_read(path, &k->dir, err) : data_dir_open(path, &k->dir, err);
     if (code == SF_OK) {
         code = open_db(k, &with, err);
     }

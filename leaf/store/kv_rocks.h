@@ -2,7 +2,12 @@
  * kv.h over RocksDB; leaf/store/kv_rocks.c is the only user of <rocksdb/c.h>.
  *
  * The write-ahead log is replayed in the mode that tolerates a torn tail only: anything else that
- * fails its checksum refuses to open (the default mode would cut it off in silence).
+ * fails its checksum refuses to open (the default mode would cut it off in silence). A database is
+ * made only in a directory that never held one.
+ *
+ * An error that RocksDB met in the background (a flush, a compaction) fails the next write: RocksDB
+ * would go on by itself when space returns, and versions before 9.6 come back damaged from that.
+ * Only opening it again helps.
  */
 #pragma once
 
@@ -11,6 +16,9 @@
 struct kv_rocks_options {
     uint64_t cache_bytes;        /* block cache; 0: 64 MiB */
     uint64_t write_buffer_bytes; /* memtables of all families together; 0: 192 MiB */
+    /* A store that stands already, to be looked at: nothing in it is changed, writes are SF_DENIED.
+     * Its write-ahead log is read into memory. */
+    bool read_only;
 };
 
 /*

@@ -175,6 +175,19 @@ void store_set_disk_reserve(struct store *s, uint64_t bytes)
     s->options.disk_reserve_bytes = bytes;
 }
 
+const struct sf_error *store_failure(const struct store *s)
+{
+    return s->failed ? &s->failure : NULL;
+}
+
+void store_fail(struct store *s, const struct sf_error *why)
+{
+    if (!s->failed) {
+        s->failed = true;
+        s->failure = *why;
+    }
+}
+
 struct store_stats store_stats(const struct store *s)
 {
     struct store_stats stats = s->stats;
@@ -226,7 +239,9 @@ static enum sf_code load_format(struct store *s, struct sf_error *err)
         return code;
     }
     if (!found) {
-        code = check_is_new(s, err);
+        code = s->options.read_only
+                   ? SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "the store has no format")
+                   : check_is_new(s, err);
         return code == SF_OK ? put_meta(s, &key, sf_slice_of(ours, sizeof(ours)), err) : code;
     }
     if (!sf_slice_equal(sf_buf_view(b), sf_slice_of(ours, sizeof(ours)))) {
@@ -427,6 +442,12 @@ static enum sf_code check_complete(struct store *s, struct sf_error *err)
     return it->ops->check(it, err);
 }
 
+void store_view_close(struct store *s)
+{
+    sf_assert(s == NULL || (s->options.read_only && atomic_load(&s->readers) == 0));
+    store_free(s);
+}
+
 static enum sf_code load(struct store *s, struct sf_error *err)
 {
     enum sf_code code = s->kv->ops->batch_new(s->kv, &s->group.batch, err);
@@ -439,6 +460,9 @@ static enum sf_code load(struct store *s, struct sf_error *err)
         code = load_head(s, s->lanes[i], err);
         code = code == SF_OK ? load_held(s, s->lanes[i], err) : code;
         code = code == SF_OK ? store_check_tail(s, s->lanes[i], err) : code;
+        if (s->options.read_only) {
+            continue;
+        }
         code = code == SF_OK ? store_replay_lane(s, s->lanes[i], err) : code;
         if (code == SF_OK && s->lanes[i]->name.kind == STORE_STATE) {
             code = load_max_key(s, s->lanes[i], err);

@@ -43,6 +43,7 @@ struct store_options {
     size_t group_bytes_max;      /* a commit takes no further write beyond this; 0: 16 MiB */
     uint64_t disk_reserve_bytes; /* 0: the larger of 5 % of the disk and 512 MiB */
     bool raise_epoch;            /* after a restore or a takeover: start the next epoch */
+    bool read_only;              /* to be looked at: rows are shown as far as they are stored */
 };
 
 /* Names a lane. Strings are copied by store_lane_open(). */
@@ -206,6 +207,10 @@ struct store_stats {
 enum sf_code store_open(struct sf_rt *rt, struct kv *kv, const struct store_options *options,
                         struct store **ret, struct sf_error *err) SF_MUST_CHECK;
 
+/* Closes a store that was opened read_only, here and now. NULL is fine. */
+void store_view_close(struct store *s);
+SF_DEFINE_CLEANUP(struct store, store_view_close)
+
 typedef void (*store_close_cb)(void *data);
 /* Commits what is queued, then frees @s and all lanes and calls @cb from the loop. Call once, with
  * every snapshot freed. */
@@ -253,8 +258,12 @@ uint32_t store_epoch(const struct store *s);
  */
 enum sf_code store_raise_epoch(struct store *s, uint32_t at_least,
                                struct sf_error *err) SF_MUST_CHECK;
-/* Whether the store has become read-only. */
+/* Whether the store has become read-only, and what did it: NULL when it has not. Want of space
+ * (SHEAF-E0601) is cured by opening it again once there is some. */
 bool store_failed(const struct store *s);
+const struct sf_error *store_failure(const struct store *s);
+/* Makes it read-only from outside: what is in flight is answered, what waits is refused. Once. */
+void store_fail(struct store *s, const struct sf_error *why);
 struct store_stats store_stats(const struct store *s);
 /* The limits in force. */
 const struct store_options *store_get_options(const struct store *s);

@@ -114,6 +114,7 @@ struct store {
     struct commit_group group;
     struct keyspace_commit last; /* newest commit */
     bool failed;
+    struct sf_error failure; /* why it failed */
     bool closing;
     store_close_cb close_cb;
     void *close_data;

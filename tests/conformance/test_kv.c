@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/crypto.h"
+#include "common/sys/file.h"
 #include "leaf/store/kv_rocks.h"
 #include "proto/errors.h"
 #include "tests/lib/fake_kv.h"
@@ -392,6 +393,106 @@ static void test_space_of_a_removed_range_comes_back(void **state)
     assert_string_equal(get(s->kv, NULL, KV_LOG, "k59"), "absent");
 }
 
+/* The copy as a kv of its own, opened. */
+static struct kv *open_copy(struct subject *s, struct fake_disk *copy)
+{
+    const struct kv_rocks_options look = {.read_only = true};
+    char from[PATH_MAX];
+    char to[PATH_MAX];
+    struct sf_buf format = {0};
+    struct kv *kv = NULL;
+    struct sf_error err = {0};
+
+    if (s->fake) {
+        assert_int_equal(fake_kv_open(copy, &kv, &err), SF_OK);
+        return kv;
+    }
+    (void)tmpdir_join(&s->tmp, "store/FORMAT", from);
+    (void)tmpdir_join(&s->tmp, "copy/FORMAT", to);
+    assert_int_equal(sf_file_read(from, 100, &format, &err), SF_OK);
+    assert_int_equal(sf_file_write(to, sf_buf_view(&format), 0600, &err), SF_OK);
+    sf_buf_done(&format);
+    if (kv_rocks_open(tmpdir_join(&s->tmp, "copy", to), &look, &kv, &err) != SF_OK) {
+        fail_msg("open: %s", err.text);
+    }
+    return kv;
+}
+
+static void test_a_checkpoint_is_the_kv_of_its_moment(void **state)
+{
+    struct subject *s = *state;
+    struct fake_disk disk;
+    struct kv_batch *b = NULL;
+    struct kv *copy;
+    struct sf_error err = {0};
+    char path[PATH_MAX];
+
+    fake_disk_init(&disk);
+    s->disk.copy_to = &disk;
+    WRITE(s->kv, {"put", KV_LOG, "a", "1"}, {"put", KV_META, "m", "meta"});
+    assert_int_equal(s->kv->ops->batch_new(s->kv, &b, NULL), SF_OK);
+    b->ops->put(b, KV_STATE, kv_one(SF_LITERAL("s")), kv_one(SF_LITERAL("volatile")));
+    assert_int_equal(s->kv->ops->write(s->kv, b, KV_VOLATILE, NULL), SF_OK);
+    b->ops->free(b);
+    assert_int_equal(sf_dir_make(tmpdir_join(&s->tmp, "copy", path), 0700, &err), SF_OK);
+    if (s->kv->ops->checkpoint(s->kv, tmpdir_join(&s->tmp, "copy/db", path), &err) != SF_OK) {
+        fail_msg("checkpoint: %s", err.text);
+    }
+    WRITE(s->kv, {"put", KV_LOG, "a", "2"}, {"put", KV_LOG, "b", "3"});
+    copy = open_copy(s, &disk);
+    assert_string_equal(get(copy, NULL, KV_LOG, "a"), "1");
+    assert_string_equal(get(copy, NULL, KV_META, "m"), "meta");
+    assert_string_equal(get(copy, NULL, KV_STATE, "s"), "volatile");
+    assert_string_equal(get(copy, NULL, KV_LOG, "b"), "absent");
+    copy->ops->close(copy);
+    fake_disk_done(&disk);
+    s->disk.copy_to = NULL;
+}
+
+/* RocksDB only: of what it finds on the disk. */
+static void test_what_is_open_for_reading_is_not_changed(void **state)
+{
+    struct subject *s = *state;
+    const struct kv_rocks_options look = {.read_only = true};
+    struct kv_batch *b = NULL;
+    struct sf_error err = {0};
+    char path[PATH_MAX];
+
+    WRITE(s->kv, {"put", KV_LOG, "a", "1"});
+    s->kv->ops->close(s->kv);
+    assert_int_equal(kv_rocks_open(tmpdir_join(&s->tmp, "none", path), &look, &s->kv, &err),
+                     SF_ABSENT);
+    assert_false(sf_file_exists(path));
+    assert_int_equal(kv_rocks_open(tmpdir_join(&s->tmp, "store", path), &look, &s->kv, &err),
+                     SF_OK);
+    assert_string_equal(get(s->kv, NULL, KV_LOG, "a"), "1");
+    assert_int_equal(s->kv->ops->batch_new(s->kv, &b, NULL), SF_OK);
+    b->ops->put(b, KV_LOG, kv_one(SF_LITERAL("b")), kv_one(SF_LITERAL("2")));
+    assert_int_equal(s->kv->ops->write(s->kv, b, KV_SYNC, &err), SF_DENIED);
+    b->ops->free(b);
+}
+
+static void test_a_database_without_its_current_file_is_not_taken_for_a_new_one(void **state)
+{
+    struct subject *s = *state;
+    char path[PATH_MAX];
+    char current[PATH_MAX];
+    char away[PATH_MAX];
+    struct sf_error err = {0};
+
+    WRITE(s->kv, {"put", KV_LOG, "a", "1"});
+    s->kv->ops->close(s->kv);
+    assert_int_equal(rename(tmpdir_join(&s->tmp, "store/db/CURRENT", current),
+                            tmpdir_join(&s->tmp, "CURRENT", away)),
+                     0);
+    assert_int_not_equal(kv_rocks_open(tmpdir_join(&s->tmp, "store", path), NULL, &s->kv, &err),
+                         SF_OK);
+    assert_non_null(strstr(err.text, "CURRENT"));
+    assert_int_equal(rename(away, current), 0);
+    subject_open(s);
+    assert_string_equal(get(s->kv, NULL, KV_LOG, "a"), "1");
+}
+
 #define ON(setup_of)                                                                               \
     cmocka_unit_test_setup_teardown(test_a_batch_is_read_back_from_its_families, setup_of,         \
                                     teardown),                                                     \
@@ -411,12 +512,20 @@ static void test_space_of_a_removed_range_comes_back(void **state)
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(test_one_owner_at_a_time, setup_of, teardown),             \
         cmocka_unit_test_setup_teardown(test_space_is_known, setup_of, teardown),                  \
+        cmocka_unit_test_setup_teardown(test_a_checkpoint_is_the_kv_of_its_moment, setup_of,       \
+                                        teardown),                                                 \
         cmocka_unit_test_setup_teardown(test_space_of_a_removed_range_comes_back, setup_of,        \
                                         teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {ON(setup_fake), ON(setup_rocks)};
+    const struct CMUnitTest tests[] = {
+        ON(setup_fake), ON(setup_rocks),
+        cmocka_unit_test_setup_teardown(test_what_is_open_for_reading_is_not_changed, setup_rocks,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_database_without_its_current_file_is_not_taken_for_a_new_one, setup_rocks,
+            teardown)};
 
     return cmocka_run_group_tests_name("kv", tests, NULL, NULL);
 }

@@ -620,6 +620,42 @@ static enum sf_code fake_compact(struct kv *kv, enum kv_family f, struct sf_slic
     return SF_OK;
 }
 
+/* The newest of each key; all of it is on the new disk for good. */
+static enum sf_code fake_checkpoint(struct kv *kv, const char *path, struct sf_error *err)
+{
+    struct fake_disk *d = disk_of(kv);
+    struct fake_disk *to = d->copy_to;
+    struct kv *copy = NULL;
+    struct kv_batch *b = NULL;
+    enum sf_code code;
+
+    (void)path;
+    if (fails(d, &d->fail_flush_in) || to == NULL) {
+        return injected(d, err);
+    }
+    d->flushed = d->writes;
+    code = fake_kv_open(to, &copy, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    code = copy->ops->batch_new(copy, &b, err);
+    for (int f = 0; code == SF_OK && f < KV_FAMILY_COUNT; f++) {
+        for (size_t i = 0; i < d->families[f].count; i++) {
+            const struct fake_entry *e = d->families[f].entries[i];
+            const struct fake_version *v = seen(e, d->writes);
+
+            if (v != NULL) {
+                b->ops->put(b, (enum kv_family)f, kv_one(entry_key(e)),
+                            kv_one(sf_slice_of(v->bytes, v->size)));
+            }
+        }
+    }
+    code = code == SF_OK ? copy->ops->write(copy, b, KV_SYNC, err) : code;
+    kv_batch_free(b);
+    copy->ops->close(copy);
+    return code;
+}
+
 static enum sf_code fake_space(struct kv *kv, uint64_t *free_bytes, uint64_t *total_bytes,
                                struct sf_error *err)
 {
@@ -675,6 +711,7 @@ enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error 
         .approximate_size = fake_approximate_size,
         .flush = fake_flush,
         .compact = fake_compact,
+        .checkpoint = fake_checkpoint,
         .disk = fake_space,
         .close = fake_close,
     };

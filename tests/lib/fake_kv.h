@@ -23,6 +23,7 @@ struct fake_disk {
     bool killed;            /* closing flushes nothing, as when the process was killed */
     uint64_t free_bytes;
     uint64_t total_bytes;
+    struct fake_disk *copy_to; /* an empty disk: where a checkpoint goes; its path means nothing */
 
     /* Counters. */
     uint64_t writes; /* that succeeded; also the number of the newest */
