@@ -7,6 +7,7 @@
  *   GET  /v1/products                    ProductList
  *   PUT  /v1/products/D/P                apply a product file (?dry_run=1)
  *   GET  /v1/products/D/P[@MAJOR]        Product
+ *   POST /v1/products/D/P[@MAJOR]/records
  *   POST /v1/products/D/P[@MAJOR]/T/records
  *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine
  *
@@ -153,8 +154,8 @@ static void product_route(struct route *route)
     leaf_apply_http(route->leaf, route->request, route->user);
 }
 
-static enum sf_code find_table(const struct route *route, const struct served_table **ret,
-                               struct sf_error *err)
+static enum sf_code find_own_product(const struct route *route, const struct served_product **ret,
+                                     struct sf_error *err)
 {
     struct serving_right right;
     enum sf_code code;
@@ -165,25 +166,38 @@ static enum sf_code find_table(const struct route *route, const struct served_ta
     }
     code = serving_decide(&route->leaf->serving, &(struct serving_caller){0}, route->product,
                           route->read.major, &right, err);
+    *ret = code == SF_OK ? right.product : NULL;
+    return code;
+}
+
+static enum sf_code find_table(const struct route *route, const struct served_table **ret,
+                               struct sf_error *err)
+{
+    const struct served_product *product;
+    enum sf_code code = find_own_product(route, &product, err);
+
     if (code != SF_OK) {
         return code;
     }
-    *ret = served_product_table(right.product, route->read.table);
+    *ret = served_product_table(product, route->read.table);
     return *ret == NULL
                ? SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "table '%s'", route->read.table)
                : SF_OK;
 }
 
+/* Into a table, or with none in the path into those that the records name. */
 static void ingest(struct route *route)
 {
-    const struct served_table *table;
+    struct ingest_target to = {.user = route->user};
     struct sf_error err;
+    enum sf_code code = route->read.table != NULL ? find_table(route, &to.table, &err)
+                                                  : find_own_product(route, &to.product, &err);
 
-    if (find_table(route, &table, &err) != SF_OK) {
+    if (code != SF_OK) {
         http_problem(route->request, &err);
         return;
     }
-    ingest_http(route->leaf->ingest, table, route->user, route->request);
+    ingest_http(route->leaf->ingest, &to, route->request);
 }
 
 static void read_rows(struct route *route, enum query_op op)
@@ -208,6 +222,18 @@ static void quarantine(struct route *route)
         return;
     }
     query_http_quarantine(route->leaf->queries, &route->read, route->request);
+}
+
+/* /v1/products/D/P/records */
+static void records_route(struct route *route)
+{
+    if (strcmp(sf_http_part(route->request, 4), "records") != 0) {
+        not_found(route->request);
+    } else if (strcmp(sf_http_method(route->request), "POST") != 0) {
+        wrong_method(route->request);
+    } else {
+        ingest(route);
+    }
 }
 
 /* /v1/products/D/P/T/WHAT[/KEY] */
@@ -247,7 +273,7 @@ static void products_route(struct route *route)
         leaf_products_http(route->leaf, route->request);
         return;
     }
-    if (parts != 4 && parts != 6 && parts != 7) {
+    if (parts < 4 || parts > 7) {
         not_found(route->request);
         return;
     }
@@ -256,6 +282,8 @@ static void products_route(struct route *route)
         http_problem(route->request, &err);
     } else if (parts == 4) {
         product_route(route);
+    } else if (parts == 5) {
+        records_route(route);
     } else {
         table_route(route);
     }

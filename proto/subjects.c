@@ -150,10 +150,18 @@ bool subject_ingest_parse(const char *subject, struct subject_ingest_parts *ret)
     char major[16];
 
     *ret = (struct subject_ingest_parts){0};
-    return take_token(&subject, root, sizeof(root)) && strcmp(root, "in") == 0 &&
-           take_token(&subject, ret->product, sizeof(ret->product)) &&
-           take_token(&subject, ret->table, sizeof(ret->table)) &&
-           take_token(&subject, major, sizeof(major)) && *subject == '\0' &&
+    if (!take_token(&subject, root, sizeof(root)) || strcmp(root, "in") != 0 ||
+        !take_token(&subject, ret->product, sizeof(ret->product)) ||
+        !take_token(&subject, ret->table, sizeof(ret->table))) {
+        return false;
+    }
+    if (*subject == '\0') {
+        bool is_major = parse_major(ret->table, &ret->major);
+
+        ret->table[0] = '\0';
+        return is_major;
+    }
+    return take_token(&subject, major, sizeof(major)) && *subject == '\0' &&
            parse_major(major, &ret->major);
 }
 

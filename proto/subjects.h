@@ -101,7 +101,7 @@ void subject_ingest_listen(char ret[SUBJECT_MAX]);
 void subject_ingest(char ret[SUBJECT_MAX], const struct subject_lane *lane);
 struct subject_ingest_parts {
     char product[64];
-    char table[64];
+    char table[64]; /* "" of in.<product>.v<major>: the records name theirs */
     uint32_t major;
 };
 /* false: not a subject of that form. */

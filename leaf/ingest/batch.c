@@ -27,7 +27,8 @@ struct record {
     uint64_t line;
     enum store_op op;
     uint64_t expect_seq;
-    bool is_read; /* expect_seq is what was found */
+    bool is_read;     /* expect_seq is what was found */
+    bool names_table; /* its envelope may: where it goes was decided by that, and "op" may lack */
     struct sf_verdict verdict;
 };
 
@@ -364,12 +365,24 @@ static enum sf_code read_patch(struct batch_reader *r, const struct batch_spec *
 
 /* --- envelopes -------------------------------------------------------------------------------- */
 
+static bool read_op(const struct record *rec, const struct sf_json *envelope, const char **ret)
+{
+    const struct sf_json *op = sf_json_get(envelope, "op");
+
+    if (op == NULL && rec->names_table) {
+        *ret = "upsert";
+        return true;
+    }
+    return sf_json_as_text(op, ret);
+}
+
 /* {"op":"upsert|patch|delete","row":{...},"expected_seq":N}: the row of it, checked as far as that
  * goes, or NULL with a verdict. */
 static enum sf_code open_envelope(struct batch_reader *r, struct record *rec, const char **ret_op,
                                   const struct sf_json **ret_row, struct sf_error *err)
 {
     static const char *const names[] = {"op", "row", "expected_seq", NULL};
+    static const char *const all[] = {"op", "row", "expected_seq", "table", NULL};
     const struct sf_json *envelope;
     enum sf_code code = sf_json_read(&r->json, rec->raw, &envelope, err);
 
@@ -380,8 +393,8 @@ static enum sf_code open_envelope(struct batch_reader *r, struct record *rec, co
     if (code != SF_OK) {
         return code;
     }
-    if (sf_json_check_names(envelope, names, NULL) != SF_OK ||
-        !sf_json_as_text(sf_json_get(envelope, "op"), ret_op) ||
+    if (sf_json_check_names(envelope, rec->names_table ? all : names, NULL) != SF_OK ||
+        !read_op(rec, envelope, ret_op) ||
         sf_json_kind(sf_json_get(envelope, "row")) != SF_JSON_OBJECT) {
         sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
                        "must be {\"op\":\"upsert|patch|delete\",\"row\":{...}}");
@@ -447,7 +460,7 @@ static enum sf_code next_text(struct source *s, enum batch_format format, struct
 static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *spec,
                               struct sf_slice body, struct batch *b, struct sf_error *err)
 {
-    struct source source = {0};
+    struct source source = {.lines.next_line = spec->first_line};
     enum sf_code code;
 
     for (;;) {
@@ -461,6 +474,7 @@ static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *s
         if (code != SF_OK) {
             return code == SF_ABSENT ? SF_OK : code;
         }
+        rec.line = spec->position != 0 ? spec->position : rec.line;
         code = spec->has_envelope
                    ? read_envelope(r, spec, &rec, b, err)
                    : sf_record_from_json(r->records, rec.raw, r->values, &rec.verdict, err);
@@ -511,6 +525,7 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
                    : code;
     }
     code = keep_header(r, sf_slice_of(top, (size_t)(body.data - top)), b, &header, err);
+    r->csv.next_line = spec->first_line != 0 ? spec->first_line : r->csv.next_line;
     while (code == SF_OK) {
         struct record rec = {
             .op = STORE_UPSERT,
@@ -528,7 +543,7 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
             break;
         }
         rec.raw = without_line_ends(sf_slice_of(start, (size_t)(body.data - start)));
-        rec.line = r->csv.line;
+        rec.line = spec->position != 0 ? spec->position : r->csv.line;
         code = sf_record_from_csv(r->records, &r->csv, r->values, &rec.verdict, err);
         if (code == SF_OK) {
             code = finish(r, spec, &rec, b, err);
@@ -618,6 +633,7 @@ static struct record record_of(const struct store_quarantined *entry)
         .line = entry->position,
         .op = STORE_UPSERT,
         .expect_seq = STORE_ANY,
+        .names_table = true,
     };
 }
 
@@ -647,23 +663,47 @@ enum sf_code batch_refuse_entry(const struct batch_spec *spec,
     return code == SF_OK ? add_reject(spec, &rec, b, err) : code;
 }
 
-void batch_write_errors(const struct batch *b, const struct batch_spec *spec, struct sf_buf *out)
+enum sf_code batch_read_envelope(struct batch_reader *r, const struct batch_spec *spec,
+                                 struct sf_slice raw, uint64_t line, struct batch *b,
+                                 struct sf_error *err)
 {
-    struct sf_json_writer w = {.out = out};
+    struct record rec = {.raw = raw,
+                         .form = BATCH_FORM_CHANGE,
+                         .line = spec->position != 0 ? spec->position : line,
+                         .op = STORE_UPSERT,
+                         .expect_seq = STORE_ANY,
+                         .names_table = spec->names_table};
+    enum sf_code code = read_envelope(r, spec, &rec, b, err);
 
-    sf_json_array_begin(&w);
+    return code == SF_OK ? finish(r, spec, &rec, b, err) : code;
+}
+
+enum sf_code batch_refuse(const struct batch_spec *spec, struct sf_slice body,
+                          const struct sf_error *why, struct batch *b, struct sf_error *err)
+{
+    struct record rec = {.raw = body, .line = spec->position};
+
+    sf_verdict_add(&rec.verdict, why->number, -1, "%s", why->text);
+    return add_reject(spec, &rec, b, err);
+}
+
+void batch_write_errors(const struct batch *b, const struct batch_spec *spec,
+                        struct sf_json_writer *w)
+{
     for (size_t i = 0; i < b->error_count; i++) {
         const struct batch_error *e = &b->errors[i];
 
-        sf_json_object_begin(&w);
-        sf_json_member_uint(&w, spec->format == BATCH_JSON ? "index" : "line", e->line);
-        sf_json_key(&w, "code");
-        sf_json_printf(&w, "SHEAF-E%04u", e->violation.number);
-        if (e->violation.field >= 0) {
-            sf_json_member_text(&w, "field", spec->table->fields[e->violation.field].name);
+        sf_json_object_begin(w);
+        if (spec->names_table) {
+            sf_json_member_text(w, "table", spec->table->name);
         }
-        sf_json_member_text(&w, "detail", e->violation.text);
-        sf_json_object_end(&w);
+        sf_json_member_uint(w, spec->format == BATCH_JSON ? "index" : "line", e->line);
+        sf_json_key(w, "code");
+        sf_json_printf(w, "SHEAF-E%04u", e->violation.number);
+        if (e->violation.field >= 0) {
+            sf_json_member_text(w, "field", spec->table->fields[e->violation.field].name);
+        }
+        sf_json_member_text(w, "detail", e->violation.text);
+        sf_json_object_end(w);
     }
-    sf_json_array_end(&w);
 }

@@ -9,6 +9,7 @@
 
 #include "common/base/map.h"
 #include "common/contract/record.h"
+#include "common/wire/json.h"
 #include "leaf/store/read.h"
 
 enum {
@@ -50,7 +51,10 @@ struct batch_spec {
     enum batch_format format;
     /* NDJSON and JSON: {"op":"upsert|patch|delete","row":{...},"expected_seq":N} */
     bool has_envelope;
+    bool names_table;              /* the envelope has "table" as well: see batch_tables.h */
     const struct batch_rows *rows; /* with an envelope */
+    uint64_t first_line;           /* lines of a longer text in front of this body's records */
+    uint64_t position;             /* what stands for the line of every record; 0: its line */
 };
 
 struct batch_error {
@@ -82,8 +86,9 @@ struct batch {
 
 void batch_init(struct batch *b);
 void batch_done(struct batch *b);
-/* Appends the listed errors as a JSON array: as answers have them. */
-void batch_write_errors(const struct batch *b, const struct batch_spec *spec, struct sf_buf *out);
+/* Writes the listed errors as elements of a JSON array: as answers have them. */
+void batch_write_errors(const struct batch *b, const struct batch_spec *spec,
+                        struct sf_json_writer *w);
 
 /* What reading records needs and can be used again for the same table. */
 struct batch_reader;
@@ -117,3 +122,13 @@ enum sf_code batch_refuse_entry(const struct batch_spec *spec,
                                 const struct store_quarantined *entry,
                                 enum sheaf_error_number number, const char *text, struct batch *b,
                                 struct sf_error *err) SF_MUST_CHECK;
+/* Reads one record in an envelope, which stood at @line. Codes as batch_read(). */
+enum sf_code batch_read_envelope(struct batch_reader *r, const struct batch_spec *spec,
+                                 struct sf_slice raw, uint64_t line, struct batch *b,
+                                 struct sf_error *err) SF_MUST_CHECK;
+
+/* Takes a whole body that cannot be read as one reject with the number of @why. SF_BUSY, SF_NOMEM.
+ */
+enum sf_code batch_refuse(const struct batch_spec *spec, struct sf_slice body,
+                          const struct sf_error *why, struct batch *b,
+                          struct sf_error *err) SF_MUST_CHECK;

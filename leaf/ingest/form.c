@@ -72,6 +72,12 @@ static enum sf_code read_expectation(const struct ingest_form *form, struct inge
 {
     const bool has_tag = form->if_match != NULL && strcmp(form->if_match, "*") != 0;
 
+    if (ret->product != NULL) { /* TABLE:SEQ,..., read with the tables at hand */
+        ret->expect_tables = form->expected_seq;
+        return !has_tag ? SF_OK
+                        : SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                                     "If-Match is of one table; give 'expected_seq'");
+    }
     if (has_tag && form->expected_seq != NULL) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
                           "give 'expected_seq' or If-Match, not both");
@@ -120,8 +126,11 @@ enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_requ
         ret->on_invalid = reject ? INGEST_REJECT : INGEST_QUARANTINE;
         code = read_choice("envelope", form->envelope, "change", "none", &ret->has_envelope, err);
     }
+    ret->has_envelope = ret->has_envelope || ret->product != NULL;
     if (code == SF_OK && ret->has_envelope && ret->format == BATCH_CSV) {
-        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'envelope' needs NDJSON or JSON");
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "%s need%s NDJSON or JSON",
+                          ret->product != NULL ? "records that name their table" : "'envelope'",
+                          ret->product != NULL ? "" : "s");
     }
     if (code == SF_OK) {
         code = read_expectation(form, ret, err);
@@ -132,17 +141,40 @@ enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_requ
     return code;
 }
 
+static void write_tables(const struct ingest_result *result, struct sf_json_writer *w)
+{
+    sf_json_key(w, "tables");
+    sf_json_array_begin(w);
+    for (size_t i = 0; i < result->table_count; i++) {
+        const struct ingest_table_result *t = &result->tables[i];
+
+        sf_json_object_begin(w);
+        sf_json_member_slice(w, "table", t->table);
+        sf_json_member_uint(w, "first_seq", t->first_seq);
+        sf_json_member_uint(w, "last_seq", t->last_seq);
+        sf_json_member_uint(w, "accepted", t->accepted);
+        sf_json_member_uint(w, "quarantined", t->quarantined);
+        sf_json_object_end(w);
+    }
+    sf_json_array_end(w);
+}
+
 void ingest_form_answer(const struct ingest_result *result, struct sf_buf *out)
 {
     struct sf_json_writer w = {.out = out};
 
     sf_json_object_begin(&w);
     sf_json_member_uint(&w, "epoch", result->epoch);
-    sf_json_member_uint(&w, "first_seq", result->first_seq);
-    sf_json_member_uint(&w, "last_seq", result->last_seq);
+    if (!result->names_tables) {
+        sf_json_member_uint(&w, "first_seq", result->first_seq);
+        sf_json_member_uint(&w, "last_seq", result->last_seq);
+    }
     sf_json_member_uint(&w, "commit", result->commit);
     sf_json_member_uint(&w, "accepted", result->accepted);
     sf_json_member_uint(&w, "quarantined", result->quarantined);
+    if (result->names_tables) {
+        write_tables(result, &w);
+    }
     sf_json_key(&w, "errors");
     sf_json_raw(&w, result->errors);
     sf_json_object_end(&w);
@@ -154,7 +186,7 @@ void ingest_form_refusal(const struct ingest_result *result, const struct sf_err
     struct sf_json_writer w = {.out = out};
 
     sf_problem_begin(&w, err);
-    if (result->listed_count > 0) {
+    if (result->quarantined > 0 && result->errors.size > 0) {
         sf_json_member_uint(&w, "invalid", result->quarantined);
         sf_json_key(&w, "errors");
         sf_json_raw(&w, result->errors);

@@ -14,13 +14,13 @@ struct ingest_form {
     const char *content_encoding; /* gzip or zstd */
     const char *on_invalid;       /* quarantine or reject */
     const char *envelope;         /* change or none */
-    const char *expected_seq;     /* N: where the table must stand */
+    const char *expected_seq;     /* N: where the table must stand; of several: TABLE:N,TABLE:N */
     const char *if_match;         /* "EPOCH:SEQ", in quotes: the same as an entity tag; or * */
-    const char *idempotency_key;  /* stays borrowed by the request */
+    const char *idempotency_key;  /* this and expected_seq stay borrowed by the request */
 };
 
 /*
- * Reads @form into @ret, of which the table, the caller and the body are the caller's.
+ * Reads @form into @ret, of which table or product, the caller and the body are the caller's.
  * SF_INVALID: E0210 for a type or encoding that is not taken, E0301 for anything else.
  */
 enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_request *ret,

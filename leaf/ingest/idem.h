@@ -9,7 +9,7 @@
 #pragma once
 
 #include "common/base/str.h"
-#include "leaf/ingest/batch.h"
+#include "leaf/ingest/ingest.h"
 
 enum { IDEM_KEY_MAX = 255 };
 /* An answer is given again for at least this long. */
@@ -26,14 +26,20 @@ struct idem_answer {
     uint64_t accepted;
     uint64_t quarantined;
     struct sf_slice errors; /* JSON array */
+    bool names_tables;      /* the request does: then of each that got something */
+    const struct ingest_table_result *tables;
+    size_t table_count;
+    struct ingest_table_result *owned; /* @tables of a decoded one, see idem_answer_done() */
 };
+void idem_answer_done(struct idem_answer *answer);
 
 /* What stands behind the outcome. */
 void idem_value_encode(const uint8_t hash[SF_HASH256_SIZE], const struct idem_answer *answer,
                        struct sf_buf *ret);
 /*
- * Takes a stored value, outcome first, apart; @ret points into it.
- * SF_INVALID (E0211): @hash is another request's. SF_CORRUPT.
+ * Takes a stored value, outcomes first, apart; @ret points into it and must be done with.
+ * SF_INVALID (E0310): @hash is another request's. SF_CORRUPT, SF_NOMEM.
  */
 enum sf_code idem_value_decode(struct sf_slice value, const uint8_t hash[SF_HASH256_SIZE],
-                               struct idem_answer *ret, struct sf_error *err) SF_MUST_CHECK;
+                               bool names_tables, struct idem_answer *ret,
+                               struct sf_error *err) SF_MUST_CHECK;

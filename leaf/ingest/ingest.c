@@ -1,11 +1,11 @@
 #include "leaf/ingest/ingest.h"
 
+#include <string.h>
+
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
-#include "common/base/map.h"
-#include "common/sys/crypto.h"
-#include "leaf/ingest/idem.h"
-#include "leaf/store/read.h"
+#include "common/base/str.h"
+#include "leaf/ingest/ingest_private.h"
 
 /*
  *      small plain body                    store took it            callback
@@ -18,77 +18,11 @@
  *
  * op_step() decides; callbacks note what they were told and call it.
  */
-enum op_state { READING, READ, COMMITTING, OVERTAKEN, DONE };
-
 enum {
     BYTES_MAX = 256 * 1024 * 1024,
     INLINE_BYTES = 16 * 1024,
     INFLATED_MAX = 64 * 1024 * 1024,
-    READERS_MAX = 32,
     PATCH_READS_MAX = 8, /* of one request, when others change the rows that it patches */
-};
-
-struct op {
-    enum op_state state;
-    struct ingest *in;
-    const struct served_table *table; /* borrowed: lives as long as the leaf */
-    struct batch_spec spec;
-    enum ingest_on_invalid on_invalid;
-    struct sf_buf body;
-    enum sf_coding coding;
-    ingest_cb cb;
-    void *data;
-    uint64_t started_ns;
-    int64_t started_us;
-
-    enum ingest_expect expect;
-    uint32_t expect_epoch;
-    uint64_t expect_seq;
-
-    struct sf_buf idem_key; /* in STORE_IDEM; empty: none. Its place in ingest.keys is ours. */
-    struct store_put idem_put;
-
-    /* While READING on a query thread these belong to it. */
-    struct batch_reader *reader;
-    struct batch batch;
-    struct store_snapshot *snapshot; /* while reading; made by the first patch */
-    struct batch_rows rows;
-    unsigned reads;
-    struct sf_buf errors; /* as answers have them */
-    uint8_t hash[SF_HASH256_SIZE];
-    struct sf_buf idem_value; /* found, or to be put */
-    struct idem_answer earlier;
-    bool replayed; /* the answer is @earlier */
-    enum sf_code code;
-    struct sf_error error;
-    struct sf_work work;
-
-    struct sf_task turn; /* READ and DONE run on a turn of their own */
-    struct store_lane_write lane_write;
-    struct store_write write;
-};
-
-struct ingest {
-    struct sf_rt *rt;
-    struct store *store;
-    size_t bytes_max;
-    uint64_t refused_busy;
-    size_t inline_bytes;
-    size_t inflated_max;
-    size_t bytes;
-    size_t pending;
-
-    struct batch_reader *readers[READERS_MAX]; /* idle ones, for any table */
-    size_t reader_count;
-    struct sf_map keys; /* idempotency keys of what is under way */
-
-    struct sf_counter accepted;
-    struct sf_counter quarantined;
-    struct sf_counter replayed;
-    struct sf_counter refused;
-    struct sf_counter body_bytes;
-    struct sf_gauge pending_bytes;
-    struct sf_histogram seconds;
 };
 
 static void op_step(struct op *op);
@@ -207,12 +141,30 @@ static void reader_give_back(struct ingest *in, struct batch_reader *reader)
 /* Frees what an op owns beside its place in the ingest. */
 static void op_done(struct op *op)
 {
-    batch_done(&op->batch);
+    for (size_t i = 0; i < op->table_count; i++) {
+        batch_done(&op->parts[i].batch);
+    }
+    if (op->tables != &op->one_table) {
+        sf_free(op->tables);
+        sf_free(op->parts);
+        sf_free(op->lanes);
+        sf_free(op->lane_tables);
+    }
+    idem_answer_done(&op->earlier);
     sf_buf_done(&op->body);
     sf_buf_done(&op->errors);
     sf_buf_done(&op->idem_key);
     sf_buf_done(&op->idem_value);
+    sf_free(op->results);
+    sf_free(op->puts);
     sf_free(op);
+}
+
+static void give_back_readers(struct op *op)
+{
+    for (size_t i = 0; i < op->table_count; i++) {
+        reader_give_back(op->in, SF_TAKE(op->parts[i].reader));
+    }
 }
 
 static void op_free(struct op *op)
@@ -220,118 +172,16 @@ static void op_free(struct op *op)
     struct ingest *in = op->in;
 
     in->pending--;
-    in->bytes -= op->body.size;
+    in->bytes -= op->bytes;
     sf_gauge_set(&in->pending_bytes, (int64_t)in->bytes);
-    reader_give_back(in, op->reader);
+    give_back_readers(op);
     if (op->idem_key.size > 0) {
         (void)sf_map_remove(&in->keys, sf_buf_view(&op->idem_key));
     }
     op_done(op);
 }
 
-/* --- idempotency keys: query thread ----------------------------------------------------------- */
-
-/* What must be the same for the answer to be: the body as it came, and how it is to be taken. */
-static void hash_request(struct op *op)
-{
-    const struct store_lane_name *lane = store_lane_name(op->table->lane);
-    const uint64_t parts[] = {
-        lane->major,    op->spec.format, op->coding,       op->spec.has_envelope,
-        op->on_invalid, op->expect,      op->expect_epoch, op->expect_seq,
-    };
-    struct sf_hash h;
-
-    sf_hash_init(&h, SF_HASH256_SIZE);
-    sf_hash_field(&h, sf_slice_text(lane->table));
-    for (size_t i = 0; i < SF_COUNT(parts); i++) {
-        uint8_t bytes[8];
-
-        for (size_t b = 0; b < sizeof(bytes); b++) {
-            bytes[b] = (uint8_t)(parts[i] >> (8 * (sizeof(bytes) - 1 - b)));
-        }
-        sf_hash_add(&h, sf_slice_of(bytes, sizeof(bytes)));
-    }
-    sf_hash_field(&h, sf_buf_view(&op->body));
-    sf_hash_end(&h, op->hash, sizeof(op->hash));
-}
-
-/* Looks for the answer that the key has already. */
-static enum sf_code look_up(struct op *op)
-{
-    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
-    int64_t commit_us = 0;
-    bool found = false;
-    enum sf_code code = store_snapshot_new(op->in->store, &snapshot, &op->error);
-
-    if (code == SF_OK) {
-        code = store_small_get(snapshot, STORE_IDEM, sf_buf_view(&op->idem_key), &op->idem_value,
-                               &commit_us, &found, &op->error);
-    }
-    if (code != SF_OK) {
-        return code;
-    }
-    hash_request(op);
-    if (!found || op->started_us - commit_us > IDEM_KEEP_US) {
-        return SF_OK;
-    }
-    op->replayed = true;
-    return idem_value_decode(sf_buf_view(&op->idem_value), op->hash, &op->earlier, &op->error);
-}
-
-/* --- reading: query thread, or the loop for small bodies -------------------------------------- */
-
-/* struct batch_rows: the row as of one snapshot for the whole request. */
-static enum sf_code find_row(void *data, struct sf_slice key, struct sf_buf *bytes,
-                             struct sf_slice *ret, uint64_t *ret_seq, bool *found,
-                             struct sf_error *err)
-{
-    struct op *op = data;
-    struct store_row row;
-    enum sf_code code = SF_OK;
-
-    if (op->snapshot == NULL) {
-        code = store_snapshot_new(op->in->store, &op->snapshot, err);
-    }
-    if (code == SF_OK) {
-        code = store_get(op->snapshot, op->table->lane, key, bytes, &row, found, err);
-    }
-    if (code == SF_OK) {
-        *ret = row.row;
-        *ret_seq = row.seq;
-    }
-    return code;
-}
-
-static enum sf_code read_body(struct op *op)
-{
-    SF_CLEANUP(sf_buf_done) struct sf_buf inflated = {0};
-    struct sf_slice text = sf_buf_view(&op->body);
-    enum sf_code code = SF_OK;
-
-    if (op->coding != SF_CODING_IDENTITY) {
-        code = sf_inflate(op->coding, text, op->in->inflated_max, &inflated, &op->error);
-        text = sf_buf_view(&inflated);
-    }
-    if (code == SF_OK) {
-        code = batch_read(op->reader, &op->spec, text, &op->batch, &op->error);
-        store_snapshot_free(SF_TAKE(op->snapshot));
-    }
-    if (code == SF_OK) {
-        batch_write_errors(&op->batch, &op->spec, &op->errors);
-        code = sf_buf_check(&op->errors, "answer", &op->error);
-    }
-    return code;
-}
-
-static void read_work(struct sf_work *work)
-{
-    struct op *op = SF_CONTAINER_OF(work, struct op, work);
-
-    op->code = op->idem_key.size > 0 ? look_up(op) : SF_OK;
-    if (op->code == SF_OK && !op->replayed) {
-        op->code = read_body(op);
-    }
-}
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static void read_done(struct sf_task *done)
 {
@@ -346,36 +196,6 @@ static void turn_run(struct sf_task *turn)
     op_step(SF_CONTAINER_OF(turn, struct op, turn));
 }
 
-/* --- storing ---------------------------------------------------------------------------------- */
-
-/* Says what the store found instead of what was expected. */
-static void explain_conflict(struct op *op)
-{
-    const struct store_lane_write *lw = &op->lane_write;
-    const char *table = op->spec.table->name;
-    const unsigned long long found = lw->unmet_seq;
-
-    if (lw->unmet < lw->change_count) {
-        (void)SF_RAISE_E(&op->error, SF_CONFLICT, SHEAF_E_NOT_EXPECTED,
-                         "the row of record %llu is at seq %llu, not at %llu",
-                         (unsigned long long)op->batch.places[lw->unmet].line, found,
-                         (unsigned long long)lw->changes[lw->unmet].expect_seq);
-    } else {
-        (void)SF_RAISE_E(
-            &op->error, SF_CONFLICT,
-            op->expect == INGEST_EXPECT_POSITION ? SHEAF_E_NOT_MATCHED : SHEAF_E_NOT_EXPECTED,
-            "table '%s' is at %u:%llu", table, store_lane_head(op->table->lane)->epoch, found);
-    }
-}
-
-/* Whether what did not hold is a row as a patch read it, not as the request expects it. */
-static bool is_overtaken(const struct op *op)
-{
-    const struct store_lane_write *lw = &op->lane_write;
-
-    return lw->unmet < lw->change_count && op->batch.places[lw->unmet].is_read;
-}
-
 static void written(struct store_write *w, const struct sf_error *err)
 {
     struct op *op = w->data;
@@ -384,10 +204,10 @@ static void written(struct store_write *w, const struct sf_error *err)
     if (err != NULL) {
         op->code = err->code;
         op->error = *err;
-        if (err->code == SF_CONFLICT && is_overtaken(op)) {
+        if (err->code == SF_CONFLICT && op_is_overtaken(op)) {
             op->state = OVERTAKEN;
         } else if (err->code == SF_CONFLICT) {
-            explain_conflict(op);
+            op_explain_conflict(op);
         }
     }
     op_step(op);
@@ -402,122 +222,32 @@ static bool read_again(struct op *op)
         return false;
     }
     op->reads++;
-    batch_done(&op->batch);
-    batch_init(&op->batch);
+    for (size_t i = 0; i < op->table_count; i++) {
+        batch_done(&op->parts[i].batch);
+        batch_init(&op->parts[i].batch);
+    }
     sf_buf_clear(&op->errors);
     sf_rt_work(op->in->rt, &op->work);
     return true;
 }
 
-/* Fills in the put of the answer. */
-static enum sf_code prepare_put(struct op *op)
-{
-    const struct idem_answer answer = {
-        .accepted = op->batch.change_count,
-        .quarantined = op->batch.reject_count,
-        .errors = sf_buf_view(&op->errors),
-    };
-
-    sf_buf_clear(&op->idem_value);
-    idem_value_encode(op->hash, &answer, &op->idem_value);
-    op->idem_put = (struct store_put){
-        .space = STORE_IDEM,
-        .key = sf_buf_view(&op->idem_key),
-        .value = sf_buf_view(&op->idem_value),
-        .with_outcome = true,
-    };
-    op->write.puts = &op->idem_put;
-    op->write.put_count = 1;
-    return sf_buf_check(&op->idem_value, "answer", &op->error);
-}
-
-static enum sf_code prepare_write(struct op *op)
-{
-    op->lane_write = (struct store_lane_write){
-        .lane = op->table->lane,
-        .changes = op->batch.changes,
-        .change_count = op->batch.change_count,
-        .rejects = op->batch.rejects,
-        .reject_count = op->batch.reject_count,
-        .expect_seq = op->expect == INGEST_EXPECT_ANY ? STORE_ANY : op->expect_seq,
-    };
-    op->write = (struct store_write){.data = op, .lanes = &op->lane_write, .lane_count = 1};
-    return op->idem_key.size > 0 ? prepare_put(op) : SF_OK;
-}
-
-/* What stands against storing what was read. */
-static enum sf_code check_batch(struct op *op)
-{
-    const struct store_head *head = store_lane_head(op->table->lane);
-
-    if (op->on_invalid == INGEST_REJECT && op->batch.reject_count > 0) {
-        return SF_RAISE_E(&op->error, SF_INVALID, SHEAF_E_RECORD_INVALID,
-                          "%zu of %zu records violate the contract", op->batch.reject_count,
-                          op->batch.reject_count + op->batch.change_count);
-    }
-    if (op->expect == INGEST_EXPECT_POSITION && op->expect_epoch != head->epoch) {
-        return SF_RAISE_E(&op->error, SF_CONFLICT, SHEAF_E_NOT_MATCHED, "table '%s' is at %u:%llu",
-                          op->spec.table->name, head->epoch, (unsigned long long)head->seq);
-    }
-    return SF_OK;
-}
-
 /* READ: hands the batch to the store, or moves on to DONE. Returns whether it waits. */
 static bool submit(struct op *op)
 {
-    const size_t records = op->batch.change_count + op->batch.reject_count;
-
     if (op->code != SF_OK || op->replayed) {
         return false;
     }
-    op->code = check_batch(op);
-    if (op->code != SF_OK ||
-        (records == 0 && op->idem_key.size == 0 && op->expect == INGEST_EXPECT_ANY)) {
+    op->code = op_prepare_write(op);
+    if (op->code != SF_OK || !op_has_write(op)) {
         return false;
     }
-    op->code = prepare_write(op);
-    if (op->code == SF_OK) {
-        op->code = store_submit(op->in->store, &op->write, written, &op->error);
-    }
+    op->code = store_submit(op->in->store, &op->write, written, &op->error);
     return op->code == SF_OK;
-}
-
-static struct ingest_result result_of(const struct op *op)
-{
-    const struct store_lane_write *lw = &op->lane_write;
-    const struct store_head *head = store_lane_head(op->table->lane);
-    const struct idem_answer *e = &op->earlier;
-    const bool written_now = op->code == SF_OK && op->write.lane_count > 0;
-    const bool stored = written_now && (lw->first_seq != 0 || lw->first_qseq != 0);
-
-    if (op->replayed && op->code == SF_OK) {
-        return (struct ingest_result){
-            .epoch = e->outcome.epoch,
-            .first_seq = e->outcome.first_seq,
-            .last_seq = e->outcome.last_seq,
-            .commit = e->outcome.commit,
-            .accepted = e->accepted,
-            .quarantined = e->quarantined,
-            .errors = e->errors,
-            .replayed = true,
-        };
-    }
-    return (struct ingest_result){
-        .epoch = head->epoch,
-        .first_seq = written_now ? lw->first_seq : 0,
-        .last_seq = written_now ? lw->last_seq : head->seq,
-        .commit = stored ? op->write.commit : 0,
-        .accepted = op->code == SF_OK ? op->batch.change_count : 0,
-        .quarantined = op->batch.reject_count,
-        .errors = sf_buf_view(&op->errors),
-        .listed = op->batch.errors,
-        .listed_count = op->batch.error_count,
-    };
 }
 
 static void answer(struct op *op)
 {
-    const struct ingest_result result = result_of(op);
+    const struct ingest_result result = op_result(op);
 
     if (op->code != SF_OK) {
         sf_counter_add(&op->in->refused, 1);
@@ -526,7 +256,7 @@ static void answer(struct op *op)
     } else {
         sf_counter_add(&op->in->accepted, result.accepted);
         sf_counter_add(&op->in->quarantined, result.quarantined);
-        sf_counter_add(&op->in->body_bytes, op->body.size);
+        sf_counter_add(&op->in->body_bytes, op->bytes);
     }
     sf_histogram_observe(&op->in->seconds, sf_rt_now_ns(op->in->rt) - op->started_ns);
     op->cb(op->data, &result, op->code == SF_OK ? NULL : &op->error);
@@ -557,14 +287,37 @@ static void op_step(struct op *op)
     }
 }
 
+/* --- starting --------------------------------------------------------------------------------- */
+
+static const struct served_product *product_of(const struct ingest_request *r)
+{
+    return r->product != NULL ? r->product : r->table->product;
+}
+
+bool ingest_is_full(const struct ingest *in, size_t bytes)
+{
+    return in->bytes > 0 && (bytes > in->bytes_max || in->bytes > in->bytes_max - bytes);
+}
+
+static size_t size_of(const struct ingest_request *r)
+{
+    size_t size = r->body.size;
+
+    for (size_t i = 0; i < r->message_count; i++) {
+        size += r->messages[i].body.size;
+    }
+    return size;
+}
+
 static enum sf_code check(struct ingest *in, const struct ingest_request *r, struct sf_error *err)
 {
-    if (r->table->product->contract->status == SF_STATUS_RETIRED) {
+    const struct sf_product *contract = product_of(r)->contract;
+
+    if (contract->status == SF_STATUS_RETIRED) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_WRONG_STATE, "product %s/%s is retired",
-                          r->table->product->contract->domain, r->table->product->contract->name);
+                          contract->domain, contract->name);
     }
-    if (in->bytes > 0 &&
-        (r->body.size > in->bytes_max || in->bytes > in->bytes_max - r->body.size)) {
+    if (ingest_is_full(in, size_of(r))) {
         in->refused_busy++;
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu bytes of requests under way", in->bytes);
     }
@@ -575,18 +328,130 @@ static enum sf_code check(struct ingest *in, const struct ingest_request *r, str
 static enum sf_code claim_key(struct ingest *in, const struct ingest_request *r, struct op *op,
                               struct sf_error *err)
 {
+    const struct store_lane *lane = op->tables[0].table->lane;
     enum sf_code code;
 
-    idem_store_key(r->caller == NULL ? "" : r->caller, store_lane_name(r->table->lane)->product,
+    idem_store_key(r->caller == NULL ? "" : r->caller, store_lane_name(lane)->product,
                    r->idempotency_key, &op->idem_key);
     code = sf_buf_check(&op->idem_key, "key", err);
     if (code == SF_OK && sf_map_find(&in->keys, sf_buf_view(&op->idem_key)) != NULL) {
-        code = SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_KEY_BUSY,
+        sf_buf_done(&op->idem_key); /* The other's. */
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_KEY_BUSY,
                           "another request with this key is not answered yet");
     }
     if (code == SF_OK) {
         code = sf_map_put(&in->keys, sf_buf_view(&op->idem_key), op);
     }
+    return code;
+}
+
+/* Room for what there is once per table. */
+static enum sf_code make_tables(struct op *op, const struct ingest_request *r, struct sf_error *err)
+{
+    const size_t n = r->product == NULL ? 1 : r->product->table_count;
+
+    op->tables = &op->one_table;
+    op->parts = &op->one_part;
+    op->lanes = &op->one_lane;
+    op->lane_tables = &op->one_number;
+    if (r->product != NULL) {
+        op->names_tables = true;
+        op->tables = sf_calloc(n, sizeof(*op->tables));
+        op->parts = sf_calloc(n, sizeof(*op->parts));
+        op->lanes = sf_calloc(n, sizeof(*op->lanes));
+        op->lane_tables = sf_calloc(n, sizeof(*op->lane_tables));
+        op->results = sf_calloc(n, sizeof(*op->results));
+        if (op->tables == NULL || op->parts == NULL || op->lanes == NULL ||
+            op->lane_tables == NULL || op->results == NULL) {
+            return SF_RAISE(err, SF_NOMEM, "request over %zu tables", n);
+        }
+    }
+    op->table_count = n;
+    return SF_OK;
+}
+
+static enum sf_code fill_table(struct op *op, const struct ingest_request *r, size_t i,
+                               struct sf_error *err)
+{
+    const struct served_table *table = r->product == NULL ? r->table : &r->product->tables[i];
+
+    batch_init(&op->parts[i].batch);
+    op->tables[i] = (struct op_table){
+        .op = op,
+        .table = table,
+        .rows = {.find = op_find_row, .data = &op->tables[i]},
+        .expect_seq = r->expect == INGEST_EXPECT_ANY ? STORE_ANY : r->expect_seq,
+    };
+    op->parts[i].spec = (struct batch_spec){
+        .table = table->contract,
+        .contract_id = table->product->contract_id,
+        .format = r->format,
+        .has_envelope = r->has_envelope || op->names_tables,
+        .names_table = op->names_tables,
+        .rows = &op->tables[i].rows,
+        .first_line = r->first_line,
+    };
+    return reader_take(op->in, table->contract, &op->parts[i].reader, err);
+}
+
+/* "TABLE:SEQ" of the list of them. */
+static bool expect_table(struct op *op, struct sf_slice item)
+{
+    const uint8_t *colon = memchr(item.data, ':', item.size);
+    uint64_t seq;
+
+    if (colon == NULL ||
+        sf_parse_u64(sf_slice_of(colon + 1, (size_t)(item.data + item.size - colon) - 1), &seq) !=
+            SF_PARSE_OK ||
+        seq == STORE_ANY) {
+        return false;
+    }
+    item.size = (size_t)(colon - item.data);
+    for (size_t i = 0; i < op->table_count; i++) {
+        if (sf_slice_equal(item, sf_slice_text(op->parts[i].spec.table->name))) {
+            op->tables[i].expect_seq = seq;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum sf_code expect_tables(struct op *op, const char *text, struct sf_error *err)
+{
+    while (text != NULL) {
+        const size_t n = strcspn(text, ",");
+
+        if (!expect_table(op, sf_slice_of(text, n))) {
+            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                              "'expected_seq' must be TABLE:SEQ,... with tables of the product");
+        }
+        text = text[n] == '\0' ? NULL : text + n + 1;
+    }
+    return SF_OK;
+}
+
+static enum sf_code fill_op(struct op *op, const struct ingest_request *r, struct sf_error *err)
+{
+    enum sf_code code = make_tables(op, r, err);
+
+    for (size_t i = 0; code == SF_OK && i < op->table_count; i++) {
+        code = fill_table(op, r, i, err);
+    }
+    if (code == SF_OK && op->names_tables) {
+        code = expect_tables(op, r->expect_tables, err);
+    }
+    if (code == SF_OK && r->idempotency_key != NULL) {
+        sf_assert(r->message_count == 0);
+        code = claim_key(op->in, r, op, err);
+    }
+    op->reads = 1;
+    op->on_invalid = r->on_invalid;
+    op->expect = r->expect;
+    op->expect_epoch = r->expect_epoch;
+    op->expect_seq = r->expect_seq;
+    op->more_puts = r->puts;
+    op->more_put_count = r->put_count;
+    op->bytes = size_of(r);
     return code;
 }
 
@@ -600,31 +465,12 @@ static enum sf_code op_new(struct ingest *in, struct ingest_request *r, struct o
         return SF_RAISE(err, SF_NOMEM, "ingest of %zu bytes", r->body.size);
     }
     op->in = in;
-    batch_init(&op->batch);
-    code = reader_take(in, r->table->contract, &op->reader, err);
-    if (code == SF_OK && r->idempotency_key != NULL) {
-        code = claim_key(in, r, op, err);
-    }
+    code = fill_op(op, r, err);
     if (code != SF_OK) {
-        reader_give_back(in, op->reader);
+        give_back_readers(op);
         op_done(op);
         return code;
     }
-    op->table = r->table;
-    op->spec = (struct batch_spec){
-        .table = r->table->contract,
-        .contract_id = r->table->product->contract_id,
-        .format = r->format,
-        .has_envelope = r->has_envelope,
-    };
-    op->rows = (struct batch_rows){.find = find_row, .data = op};
-    op->spec.rows = &op->rows;
-    op->reads = 1;
-    op->on_invalid = r->on_invalid;
-    op->coding = r->coding;
-    op->expect = r->expect;
-    op->expect_epoch = r->expect_epoch;
-    op->expect_seq = r->expect_seq;
     *ret = op;
     return SF_OK;
 }
@@ -632,8 +478,22 @@ static enum sf_code op_new(struct ingest *in, struct ingest_request *r, struct o
 /* Off the loop: what is large, may become so, or asks the disk. */
 static bool is_small(const struct op *op)
 {
-    return op->coding == SF_CODING_IDENTITY && op->idem_key.size == 0 && !op->spec.has_envelope &&
-           op->body.size <= op->in->inline_bytes;
+    return op->message_count == 1 && op->messages[0].coding == SF_CODING_IDENTITY &&
+           op->idem_key.size == 0 && !op->parts[0].spec.has_envelope &&
+           op->bytes <= op->in->inline_bytes;
+}
+
+static void take_body(struct op *op, struct ingest_request *r)
+{
+    op->body = r->body;
+    r->body = (struct sf_buf){0};
+    op->own = (struct ingest_message){
+        .body = sf_buf_view(&op->body),
+        .format = r->format,
+        .coding = r->coding,
+    };
+    op->messages = r->message_count == 0 ? &op->own : r->messages;
+    op->message_count = r->message_count == 0 ? 1 : r->message_count;
 }
 
 enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ingest_cb cb,
@@ -649,19 +509,18 @@ enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ing
         sf_buf_done(&request->body);
         return code;
     }
-    op->body = request->body;
-    request->body = (struct sf_buf){0};
+    take_body(op, request);
     op->cb = cb;
     op->data = data;
     op->started_ns = sf_rt_now_ns(in->rt);
     op->started_us = sf_rt_wall_us(in->rt);
-    in->bytes += op->body.size;
+    in->bytes += op->bytes;
     in->pending++;
     sf_gauge_set(&in->pending_bytes, (int64_t)in->bytes);
-    op->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = read_work, .done.run = read_done};
+    op->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = op_read_work, .done.run = read_done};
     op->turn.run = turn_run;
     if (is_small(op)) {
-        read_work(&op->work);
+        op_read_work(&op->work);
         op->state = READ;
         sf_rt_post(in->rt, &op->turn);
     } else {

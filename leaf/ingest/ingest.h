@@ -30,8 +30,19 @@ enum ingest_expect {
     INGEST_EXPECT_POSITION, /* If-Match: "EPOCH:SEQ": SHEAF-E0313 */
 };
 
+/* One of many bodies that are taken in one transaction. Borrowed until the callback. */
+struct ingest_message {
+    struct sf_slice body;
+    enum batch_format format;
+    enum sf_coding coding;
+    uint64_t position;              /* what its records are known by in quarantine */
+    const struct sf_error *refusal; /* not NULL: not read, but put into quarantine for this */
+};
+
 struct ingest_request {
     const struct served_table *table;
+    /* Instead of @table: records name theirs (batch_tables.h), and are of this product. */
+    const struct served_product *product;
     enum batch_format format;
     enum sf_coding coding; /* of the body */
     bool has_envelope;
@@ -39,9 +50,25 @@ struct ingest_request {
     enum ingest_expect expect;
     uint32_t expect_epoch;
     uint64_t expect_seq;
+    const char *expect_tables;   /* with @product: "TABLE:SEQ,TABLE:SEQ", or NULL */
     const char *caller;          /* whose key it is; NULL: nobody's in particular */
     const char *idempotency_key; /* NULL: none; valid by idem_key_is_valid() */
     struct sf_buf body;          /* taken by ingest_start(), also when it fails */
+    uint64_t first_line;         /* lines of a longer text in front of this body's records */
+    /* Instead of @body, and without an idempotency key; borrowed until the callback. */
+    const struct ingest_message *messages;
+    size_t message_count;
+    const struct store_put *puts; /* in the same transaction; borrowed until the callback */
+    size_t put_count;
+};
+
+/* What became of one table, when records name theirs. */
+struct ingest_table_result {
+    struct sf_slice table;
+    uint64_t first_seq;
+    uint64_t last_seq;
+    uint64_t accepted;
+    uint64_t quarantined;
 };
 
 struct ingest_result {
@@ -55,6 +82,10 @@ struct ingest_result {
     const struct batch_error *listed; /* the same; none when replayed */
     size_t listed_count;
     bool replayed; /* the answer to an earlier request with the same key */
+    bool names_tables;
+    const struct ingest_table_result *tables; /* of those that got something; their seqs */
+    size_t table_count;
+    struct sf_buf *body; /* as it came; the callback may take it */
 };
 
 /*
@@ -87,6 +118,8 @@ void ingest_free(struct ingest *in);
  */
 enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ingest_cb cb,
                           void *data, struct sf_error *err) SF_MUST_CHECK;
+/* Whether a request of @bytes would be refused as SF_BUSY now. */
+bool ingest_is_full(const struct ingest *in, size_t bytes);
 /* Requests under way. */
 size_t ingest_pending(const struct ingest *in);
 

@@ -52,10 +52,10 @@ static void on_abort(struct sf_http_request *r, void *data)
     h->request = NULL;
 }
 
-void ingest_http(struct ingest *in, const struct served_table *table, const char *user,
-                 struct sf_http_request *r)
+void ingest_http(struct ingest *in, const struct ingest_target *to, struct sf_http_request *r)
 {
-    struct ingest_request request = {.table = table, .caller = user};
+    struct ingest_request request = {
+        .table = to->table, .product = to->product, .caller = to->user};
     struct http_ingest *h = sf_calloc(1, sizeof(*h));
     struct sf_error err;
     const struct ingest_form form = {

@@ -1,7 +1,9 @@
 /*
- * Ingest over HTTP: POST .../{table}/records with NDJSON, a JSON array or object, or CSV.
+ * Ingest over HTTP: POST .../{table}/records with NDJSON, a JSON array or object, or CSV; POST
+ * .../{product}/records with records that name their table.
  *
- *   Parameters   on_invalid=quarantine|reject, envelope=change, expected_seq=N
+ *   Parameters   on_invalid=quarantine|reject, envelope=change, expected_seq=N, or of several
+ *                tables TABLE:N,TABLE:N
  *   Headers      Content-Type; Content-Encoding: gzip or zstd; If-Match; Idempotency-Key
  *   Answers      200 {"epoch","first_seq","last_seq","commit","accepted","quarantined","errors"},
  *                also with quarantined records; else a problem, and nothing is stored.
@@ -12,6 +14,12 @@
 #include "common/sys/http_server.h"
 #include "leaf/ingest/ingest.h"
 
-/* Answers @r, now or later. @user, borrowed for the call, is whose idempotency keys these are. */
-void ingest_http(struct ingest *in, const struct served_table *table, const char *user,
-                 struct sf_http_request *r);
+/* Where the records go. */
+struct ingest_target {
+    const struct served_table *table;     /* NULL: where they say, */
+    const struct served_product *product; /* of this product */
+    const char *user;                     /* whose idempotency keys these are */
+};
+
+/* Answers @r, now or later; @to is borrowed for the call. */
+void ingest_http(struct ingest *in, const struct ingest_target *to, struct sf_http_request *r);

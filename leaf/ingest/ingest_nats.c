@@ -91,22 +91,27 @@ static void on_done(void *data, const struct ingest_result *result, const struct
 /* --- requests --------------------------------------------------------------------------------- */
 
 static enum sf_code find_table(const struct ingest_nats *n, const char *subject,
-                               const struct served_table **ret, struct sf_error *err)
+                               struct ingest_request *ret, struct sf_error *err)
 {
     struct subject_ingest_parts parts;
     struct serving_right right;
     enum sf_code code;
 
     if (!subject_ingest_parse(subject, &parts)) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH, "subject is not in.P.T.vM");
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
+                          "subject is neither in.P.T.vM nor in.P.vM");
     }
     code = serving_decide(n->serving, &(struct serving_caller){0}, parts.product, parts.major,
                           &right, err);
     if (code != SF_OK) {
         return code;
     }
-    *ret = served_product_table(right.product, parts.table);
-    return *ret == NULL
+    if (parts.table[0] == '\0') {
+        ret->product = right.product;
+        return SF_OK;
+    }
+    ret->table = served_product_table(right.product, parts.table);
+    return ret->table == NULL
                ? SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "table '%s'", parts.table)
                : SF_OK;
 }
@@ -124,7 +129,7 @@ static enum sf_code read_request(const struct ingest_nats *n, const struct sf_bu
         .if_match = sf_bus_msg_header(m, HEADER_IF_MATCH),
         .idempotency_key = sf_bus_msg_header(m, HEADER_IDEMPOTENCY_KEY),
     };
-    enum sf_code code = find_table(n, m->subject, &ret->table, err);
+    enum sf_code code = find_table(n, m->subject, ret, err);
 
     if (code == SF_OK) {
         code = ingest_form_read(&form, ret, err);

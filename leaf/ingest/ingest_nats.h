@@ -1,6 +1,7 @@
 /*
- * Ingest over NATS: requests in.<product>.<table>.v<major> in the account of the domain, with the
- * bodies of HTTP. One message answers: the JSON of HTTP, or error headers and a problem.
+ * Ingest over NATS: requests in.<product>.<table>.v<major>, or in.<product>.v<major> with records
+ * that name their table, in the account of the domain, with the bodies of HTTP. One message
+ * answers: the JSON of HTTP, or error headers and a problem.
  *
  *   Headers   Content-Type (absent: NDJSON), Content-Encoding, Idempotency-Key, If-Match, and for
  *             HTTP's parameters Sheaf-On-Invalid, Sheaf-Envelope, Sheaf-Expected-Seq

@@ -340,28 +340,42 @@ static void apply_lane(struct commit_group *g, struct store_lane_write *lw)
     commit_resolves(g, lw);
 }
 
-/* In front of a small value: the time, and what the write did when that is wanted. */
-static struct sf_slice put_header(const struct commit_group *g, const struct store_write *w,
-                                  bool with_outcome,
-                                  uint8_t ret[KEYSPACE_SMALL_HEADER + STORE_OUTCOME_BYTES])
+/* Of one lane of @w. */
+static struct store_outcome outcome_of(const struct commit_group *g,
+                                       const struct store_lane_write *lw, bool more)
 {
-    const struct store_lane_write *lw = w->lane_count == 0 ? NULL : &w->lanes[0];
-    struct store_outcome outcome = {.epoch = g->commit.epoch};
-    const struct lane_work *work;
+    const struct lane_work *work = &lw->lane->work;
+    const bool moved = work->head.seq != lw->lane->tip.seq;
 
-    keyspace_write_be64(ret, (uint64_t)g->commit.commit_us);
-    if (!with_outcome) {
-        return sf_slice_of(ret, KEYSPACE_SMALL_HEADER);
+    return (struct store_outcome){
+        .epoch = moved ? g->commit.epoch : work->head.epoch,
+        .commit = lw->first_seq != 0 || lw->first_qseq != 0 ? g->commit.commit : 0,
+        .first_seq = lw->first_seq,
+        .last_seq = lw->last_seq,
+        .more = more,
+    };
+}
+
+/* In front of a small value: the time, and what the write did to its lanes when that is wanted. */
+static struct sf_slice put_header(struct commit_group *g, const struct store_write *w,
+                                  bool with_outcome)
+{
+    struct store_outcome none = {.epoch = g->commit.epoch};
+    uint8_t bytes[STORE_OUTCOME_BYTES];
+
+    sf_buf_clear(&g->bytes_out);
+    sf_buf_be64(&g->bytes_out, (uint64_t)g->commit.commit_us);
+    for (size_t i = 0; with_outcome && i < w->lane_count; i++) {
+        const struct store_outcome o = outcome_of(g, &w->lanes[i], i + 1 < w->lane_count);
+
+        store_outcome_encode(&o, bytes);
+        sf_buf_append(&g->bytes_out, bytes, sizeof(bytes));
     }
-    if (lw != NULL) {
-        work = &lw->lane->work;
-        outcome.epoch = work->head.seq != lw->lane->tip.seq ? g->commit.epoch : work->head.epoch;
-        outcome.commit = lw->first_seq != 0 || lw->first_qseq != 0 ? g->commit.commit : 0;
-        outcome.first_seq = lw->first_seq;
-        outcome.last_seq = lw->last_seq;
+    if (with_outcome && w->lane_count == 0) {
+        store_outcome_encode(&none, bytes);
+        sf_buf_append(&g->bytes_out, bytes, sizeof(bytes));
     }
-    store_outcome_encode(&outcome, ret + KEYSPACE_SMALL_HEADER);
-    return sf_slice_of(ret, KEYSPACE_SMALL_HEADER + STORE_OUTCOME_BYTES);
+    return sf_buf_view(&g->bytes_out);
 }
 
 static void apply_puts(struct commit_group *g, const struct store_write *w)
@@ -371,7 +385,6 @@ static void apply_puts(struct commit_group *g, const struct store_write *w)
     for (size_t i = 0; i < w->put_count; i++) {
         const struct store_put *p = &w->puts[i];
         enum kv_family family = p->space == STORE_IDEM ? KV_IDEM : KV_META;
-        uint8_t header[KEYSPACE_SMALL_HEADER + STORE_OUTCOME_BYTES];
         struct kv_parts key = {.b = p->key};
 
         if (p->space == STORE_META) {
@@ -383,9 +396,8 @@ static void apply_puts(struct commit_group *g, const struct store_write *w)
             sf_buf_slice(&g->bytes_out, key.b);
             g->batch->ops->remove(g->batch, family, sf_buf_view(&g->bytes_out));
         } else {
-            g->batch->ops->put(
-                g->batch, family, key,
-                (struct kv_parts){put_header(g, w, p->with_outcome, header), p->value});
+            g->batch->ops->put(g->batch, family, key,
+                               (struct kv_parts){put_header(g, w, p->with_outcome), p->value});
         }
         g->dirty = true;
     }

@@ -26,9 +26,12 @@ void keyspace_write_be64(uint8_t *p, uint64_t value)
     keyspace_write_be32(p + 4, (uint32_t)value);
 }
 
+/* Of the epoch's bits. */
+#define OUTCOME_MORE UINT32_C(0x80000000)
+
 void store_outcome_encode(const struct store_outcome *outcome, uint8_t ret[STORE_OUTCOME_BYTES])
 {
-    keyspace_write_be32(ret, outcome->epoch);
+    keyspace_write_be32(ret, outcome->epoch | (outcome->more ? OUTCOME_MORE : 0));
     keyspace_write_be64(ret + 4, outcome->commit);
     keyspace_write_be64(ret + 12, outcome->first_seq);
     keyspace_write_be64(ret + 20, outcome->last_seq);
@@ -40,7 +43,8 @@ bool store_outcome_decode(struct sf_slice *value, struct store_outcome *ret)
         return false;
     }
     *ret = (struct store_outcome){
-        .epoch = sf_read_be32(value->data),
+        .epoch = sf_read_be32(value->data) & ~OUTCOME_MORE,
+        .more = (sf_read_be32(value->data) & OUTCOME_MORE) != 0,
         .commit = sf_read_be64(value->data + 4),
         .first_seq = sf_read_be64(value->data + 12),
         .last_seq = sf_read_be64(value->data + 20),

@@ -138,19 +138,21 @@ struct store_put {
     bool remove;
     struct sf_slice key;
     struct sf_slice value;
-    bool with_outcome; /* a store_outcome of the write stands in front of the value */
+    bool with_outcome; /* store_outcomes of the write stand in front of the value */
 };
 
-/* What a write did to its first lane, as it is stored. */
+/* What a write did to one of its lanes, as it is stored: one for each, in their order. A write
+ * without lanes has one too. */
 enum { STORE_OUTCOME_BYTES = 4 + 3 * 8 };
 struct store_outcome {
     uint32_t epoch;
     uint64_t commit; /* 0: nothing was stored but small values */
     uint64_t first_seq;
     uint64_t last_seq;
+    bool more; /* that of the next lane follows */
 };
 void store_outcome_encode(const struct store_outcome *outcome, uint8_t ret[STORE_OUTCOME_BYTES]);
-/* Takes it off the front of @value; false when that is too short. */
+/* Takes one off the front of @value; false when that is too short. */
 bool store_outcome_decode(struct sf_slice *value, struct store_outcome *ret);
 
 /* @err is NULL on success, else valid during the call only. May submit, close, free @w. */

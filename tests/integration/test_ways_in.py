@@ -181,6 +181,33 @@ def test_nats(m):
     assert [row["page"] for row in rows(m, "clicks")] == ["/a", "/n1", "/n2"]
 
 
+def test_several_tables(m):
+    """Records that name their table are stored under one commit or not at all, over HTTP and NATS"""
+    def send(body, query="", **headers):
+        return m.leaves["sales"].call(
+            "POST", f"/v1/products/sales/orders/records{query}", body, m.token("sales"),
+            {"Content-Type": "application/x-ndjson"} | headers)
+
+    body = '{"table":"orders","row":{"order_id":"S1"}}\n{"table":"clicks","row":{"page":"/s1"}}\n'
+    answer = send(body)
+    assert answer.status == 200, answer
+    said = answer.json()
+    assert [t["table"] for t in said["tables"]] == ["orders", "clicks"], said
+    at = {t["table"]: t["last_seq"] for t in said["tables"]}
+    answer = send(body + '{"table":"clicks","row":{}}\n', "?on_invalid=reject")
+    assert answer.problem() == (422, "SHEAF-E0202"), answer
+    answer = send(body, f"?expected_seq=orders:{at['orders']},clicks:{at['clicks'] - 1}")
+    assert answer.problem() == (409, "SHEAF-E0312"), answer
+    answer = send(body, f"?expected_seq=orders:{at['orders']},clicks:{at['clicks']}")
+    assert answer.status == 200, answer
+    app = Client(m.leaves["sales"].nats, m.leaves["sales"].data / "keys" / "app.nk")
+    first = app.request("in.orders.v1", body, {"Idempotency-Key": "s-1"})
+    again = app.request("in.orders.v1", body, {"Idempotency-Key": "s-1"})
+    app.close()
+    assert first.data == again.data and json.loads(first.data)["accepted"] == 2, (first, again)
+    assert [r["page"] for r in rows(m, "clicks")].count("/s1") == 3
+
+
 def test_nats_req(m):
     """nats-req of the NATS project sends a record and shows its answer"""
     if not m.programs["nats_req"].exists():
@@ -196,7 +223,7 @@ def test_nats_req(m):
 
 
 TESTS = [test_contract_stands, test_json, test_compressed, test_idempotency, test_expectations,
-         test_patch, test_nats, test_nats_req]
+         test_patch, test_nats, test_several_tables, test_nats_req]
 
 if __name__ == "__main__":
     sys.exit(fixture.run(TESTS, ["sales"]))

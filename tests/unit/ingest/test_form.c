@@ -100,7 +100,7 @@ static void stored_answers_come_back_for_their_request_alone(void **state)
     store_outcome_encode(&outcome, sf_buf_reserve(&value, STORE_OUTCOME_BYTES));
     value.size = STORE_OUTCOME_BYTES;
     idem_value_encode(hash, &answer, &value);
-    assert_int_equal(idem_value_decode(sf_buf_view(&value), hash, &got, NULL), SF_OK);
+    assert_int_equal(idem_value_decode(sf_buf_view(&value), hash, false, &got, NULL), SF_OK);
     assert_int_equal(got.outcome.epoch, 1);
     assert_int_equal(got.outcome.commit, 2);
     assert_int_equal(got.outcome.first_seq, 3);
@@ -108,10 +108,10 @@ static void stored_answers_come_back_for_their_request_alone(void **state)
     assert_int_equal(got.accepted, 5);
     assert_int_equal(got.quarantined, 6);
     assert_true(sf_slice_equal(got.errors, SF_LITERAL("[7]")));
-    assert_int_equal(idem_value_decode(sf_buf_view(&value), other, &got, &err), SF_INVALID);
+    assert_int_equal(idem_value_decode(sf_buf_view(&value), other, false, &got, &err), SF_INVALID);
     assert_int_equal(err.number, SHEAF_E_KEY_REUSED);
     for (size_t n = 0; n < value.size - 3; n++) {
-        assert_int_equal(idem_value_decode(sf_slice_of(value.data, n), hash, &got, &err),
+        assert_int_equal(idem_value_decode(sf_slice_of(value.data, n), hash, false, &got, &err),
                          SF_CORRUPT);
     }
 }

@@ -195,6 +195,11 @@ static void subjects_are_built_as_they_are_read(void **state)
     assert_string_equal(parts.product, "orders");
     assert_string_equal(parts.table, "lines");
     assert_int_equal(parts.major, 7);
+    assert_true(subject_ingest_parse("in.orders.v7", &parts));
+    assert_string_equal(parts.product, "orders");
+    assert_string_equal(parts.table, "");
+    assert_int_equal(parts.major, 7);
+    assert_false(subject_ingest_parse("in.orders.lines", &parts));
     assert_false(subject_ingest_parse("own.orders.lines.v7", &parts));
 }
 

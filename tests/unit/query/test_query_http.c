@@ -87,7 +87,10 @@ static void handler(struct sf_http_request *r, void *data)
     const struct served_product *p = product_set_find(&f->serving.products, "orders", 0);
 
     if (strcmp(sf_http_method(r), "POST") == 0) {
-        ingest_http(f->ingest, served_product_table(p, read.table), "ana", r);
+        ingest_http(
+            f->ingest,
+            &(struct ingest_target){.table = served_product_table(p, read.table), .user = "ana"},
+            r);
     } else if (strcmp(what, "quarantine") == 0) {
         query_http_quarantine(f->queries, &read, r);
     } else {
