@@ -43,10 +43,21 @@ static enum sf_code check_beyond(const struct store_snapshot *snapshot,
     return it->ops->check(it, err);
 }
 
+/* The anchor is in front of the log, or at its end when all of it was trimmed. */
+static enum sf_code check_anchor(const struct store_lane *lane, struct sf_error *err)
+{
+    if (lane->anchor.seq > lane->head.seq ||
+        (lane->anchor.seq == lane->head.seq && lane->head.seq > 0 &&
+         memcmp(lane->anchor.hash, lane->head.hash, SF_HASH256_SIZE) != 0)) {
+        return corrupt(lane, lane->anchor.seq, "the anchor is not of this log", err);
+    }
+    return SF_OK;
+}
+
 enum sf_code store_check_tail(struct store *s, struct store_lane *lane, struct sf_error *err)
 {
     struct log_range range = {
-        .first_seq = 1,
+        .first_seq = lane->anchor.seq + 1,
         .last_seq = lane->head.seq,
         .reverse = true,
         .verify = true,
@@ -59,6 +70,7 @@ enum sf_code store_check_tail(struct store *s, struct store_lane *lane, struct s
     bool more = true;
     enum sf_code code = store_snapshot_new(s, &snapshot, err);
 
+    code = code == SF_OK ? check_anchor(lane, err) : code;
     code = code == SF_OK ? check_beyond(snapshot, lane, err) : code;
     code = code == SF_OK ? log_open(snapshot, lane, &range, &log, err) : code;
     while (code == SF_OK && more && bytes < TAIL_BYTES && log_frames(log) <= TAIL_FRAMES) {
@@ -144,6 +156,9 @@ enum sf_code store_replay_lane(struct store *s, struct store_lane *lane, struct 
         return SF_OK;
     }
     r.batch->ops->clear(r.batch);
+    if (lane->name.kind == STORE_STATE && shown.seq < lane->anchor.cleared) {
+        return corrupt(lane, shown.seq, "the rows are older than the log", err);
+    }
     if (lane->name.kind == STORE_STATE) {
         code = replay_changes(&r, snapshot, shown.seq, err);
         if (code != SF_OK) {
@@ -156,18 +171,63 @@ enum sf_code store_replay_lane(struct store *s, struct store_lane *lane, struct 
     return replay_flush(&r, err);
 }
 
+/* Rows whose frames the log still holds go; the others are in no log any more and stay. */
+static enum sf_code remove_rows(struct store *s, const struct store_lane *lane,
+                                struct sf_error *err)
+{
+    struct keyspace_key from = keyspace_lane(lane->id);
+    struct keyspace_key to = keyspace_lane(lane->id + 1);
+    struct kv_range range = {.from = keyspace_view(&from), .to = keyspace_view(&to)};
+    struct replay r = {.store = s, .lane = lane, .batch = s->group.rows};
+    SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
+    enum sf_code code = s->kv->ops->iter_new(s->kv, NULL, KV_STATE, &range, &it, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    for (it->ops->first(it); code == SF_OK && it->ops->valid(it); it->ops->next(it)) {
+        struct keyspace_state state;
+        struct sf_slice row;
+
+        code = keyspace_state_decode(it->ops->value(it), &state, &row, err);
+        if (code == SF_OK && state.seq > lane->anchor.cleared) {
+            r.batch->ops->remove(r.batch, KV_STATE, it->ops->key(it));
+            r.bytes += it->ops->key(it).size;
+        }
+        if (code == SF_OK && r.bytes >= REPLAY_BATCH_BYTES) {
+            code = replay_flush(&r, err);
+        }
+    }
+    code = code == SF_OK ? it->ops->check(it, err) : code;
+    return code == SF_OK ? replay_flush(&r, err) : code;
+}
+
+/* The rows now show what was cleared, as far as anybody who opens the store is told. */
+static void show_cleared(struct kv_batch *b, const struct store_lane *lane)
+{
+    /* Of no head, so that it is replaced also when there is nothing to replay. */
+    struct store_head shown = {.seq = lane->anchor.cleared, .quarantined = UINT64_MAX};
+    struct keyspace_key key = keyspace_applied(lane->id);
+    uint8_t head[KEYSPACE_HEAD_BYTES];
+
+    keyspace_head_encode(&shown, head);
+    b->ops->put(b, KV_STATE, kv_one(keyspace_view(&key)), kv_one(sf_slice_of(head, sizeof(head))));
+}
+
 enum sf_code store_rebuild_state(struct store *s, struct sf_error *err)
 {
-    struct keyspace_key from = keyspace_lane(0);
-    struct keyspace_key to = keyspace_lane(UINT32_MAX);
     struct kv_batch *b = s->group.rows;
     enum sf_code code;
 
     b->ops->clear(b);
-    b->ops->remove_range(b, KV_STATE, keyspace_view(&from), keyspace_view(&to));
+    for (size_t i = 0; i < s->lane_count; i++) {
+        show_cleared(b, s->lanes[i]);
+    }
     code = s->kv->ops->write(s->kv, b, KV_SYNC, err);
+    b->ops->clear(b);
     for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
-        code = store_replay_lane(s, s->lanes[i], err);
+        code = remove_rows(s, s->lanes[i], err);
+        code = code == SF_OK ? store_replay_lane(s, s->lanes[i], err) : code;
     }
     return code;
 }

@@ -23,6 +23,6 @@ struct store_check_result {
 enum sf_code store_check(struct store *s, struct store_check_result *ret,
                          struct sf_error *err) SF_MUST_CHECK;
 
-/* Drops the newest rows of all lanes and makes them again from the log; cut off, store_open()
- * finishes it. */
+/* Drops the newest rows of all lanes whose frames the log still holds and makes them again from it;
+ * cut off, store_open() finishes it. Rows of before are in no log any more and stay. */
 enum sf_code store_rebuild_state(struct store *s, struct sf_error *err) SF_MUST_CHECK;

@@ -25,6 +25,7 @@ struct store_checker {
     const struct store_lane *lane;
     struct store_head head;  /* of the log */
     struct store_head shown; /* by the rows */
+    struct store_anchor anchor;
     struct store_log *log;
     struct kv_iter *it;
     uint64_t qseq;
@@ -32,8 +33,9 @@ struct store_checker {
     bool log_whole; /* so that marks say something */
     size_t rest_at;
     /*
-     * Every change is either the one before of exactly one other of its key, or the newest of it:
-     * the marks of all (seq, key), less those of prev_seqs and of rows, add up to 0.
+     * Behind the anchor every change is either the one before of exactly one other of its key, or
+     * the newest of it: the marks of all (seq, key), less those of prev_seqs and of rows, add up to
+     * 0.
      */
     uint64_t marks;
 
@@ -96,7 +98,7 @@ static enum sf_code load_head(struct store_checker *c, struct sf_error *err)
 
 static enum sf_code start_log(struct store_checker *c, struct sf_error *err)
 {
-    struct log_range range = {.first_seq = 1, .verify = true, .head = &c->head};
+    struct log_range range = {.verify = true, .head = &c->head};
     enum sf_code code;
 
     c->lane = c->store->lanes[c->lane_at];
@@ -107,8 +109,31 @@ static enum sf_code start_log(struct store_checker *c, struct sf_error *err)
     if (code == SF_OK && c->shown.seq > c->head.seq) {
         return corrupt(c->lane, c->shown.seq, "the rows are ahead of the log", err);
     }
+    code = code == SF_OK ? store_anchor_of(c->snapshot, c->lane, &c->anchor, err) : code;
+    range.first_seq = c->anchor.seq + 1;
     range.last_seq = c->head.seq;
     return code == SF_OK ? log_open(c->snapshot, c->lane, &range, &c->log, err) : code;
+}
+
+/* The row of before stands aside, because its own frame may be gone. */
+static enum sf_code check_kept(struct store_checker *c, const struct store_log_entry *e,
+                               struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_lane_seq(c->lane->id, e->seq);
+    struct kv *kv = c->store->kv;
+    struct keyspace_state state;
+    struct sf_slice row;
+    bool found = false;
+    enum sf_code code =
+        kv->ops->get(kv, c->snapshot->kv, KV_OLD, keyspace_view(&key), &c->bytes, &found, err);
+
+    if (code == SF_OK && found) {
+        code = keyspace_state_decode(sf_buf_view(&c->bytes), &state, &row, err);
+    }
+    if (code == SF_OK && (!found || state.seq != e->prev_seq)) {
+        code = corrupt(c->lane, e->seq, "the row it replaced was not kept", err);
+    }
+    return code;
 }
 
 static enum sf_code check_entry(struct store_checker *c, const struct store_log_entry *e,
@@ -122,9 +147,9 @@ static enum sf_code check_entry(struct store_checker *c, const struct store_log_
     }
     if (e->seq <= c->shown.seq) { /* Of what is behind that the rows know nothing yet. */
         c->marks += mark(e->seq, e->key);
-        c->marks -= e->prev_seq == 0 ? 0 : mark(e->prev_seq, e->key);
+        c->marks -= e->prev_seq <= c->anchor.seq ? 0 : mark(e->prev_seq, e->key);
     }
-    return SF_OK;
+    return e->prev_seq > 0 && e->prev_seq <= c->anchor.seq ? check_kept(c, e, err) : SF_OK;
 }
 
 static enum sf_code step_log(struct store_checker *c, bool *more, struct sf_error *err)
@@ -177,6 +202,10 @@ static enum sf_code check_row(struct store_checker *c, struct sf_slice key, stru
     }
     if (state.seq == 0 || state.seq > c->shown.seq) {
         return corrupt(c->lane, state.seq, "a row is ahead of the log", err);
+    }
+    if (state.seq <= c->anchor.seq) { /* Its frame was trimmed: it is itself the truth. */
+        c->rows += state.op == STORE_UPSERT ? 1 : 0;
+        return SF_OK;
     }
     code = store_read_version(c->snapshot, c->lane, key, state.seq, &c->bytes, &e, err);
     if (code != SF_OK) {

@@ -1,10 +1,10 @@
 /*
  * Verifying all that is stored, in steps, beside commits: it works on one snapshot.
  *
- * Of each lane every frame, digest and link of the chain up to its head, that seqs have no gap,
- * that prev_seqs lead to the change before of the same key, that the newest rows are what the log
- * says, and that quarantine numbers do not pass their head; then every small value and the other
- * entries. Whatever is read is checked against RocksDB's block checksums as well.
+ * Of each lane every frame, digest and link of the chain from its anchor up to its head, that seqs
+ * have no gap, that prev_seqs lead to the change before of the same key, that the newest rows are
+ * what the log says, and that quarantine numbers do not pass their head; then every small value and
+ * the other entries. Whatever is read is checked against RocksDB's block checksums as well.
  *
  *   Threads   Any; one step at a time. Blocks on the disk.
  *   Memory    The snapshot is held until store_checker_free(), before store_close().

@@ -1,6 +1,7 @@
 /*
  * What a commit does on the commit thread:
  *
+ *   upkeep   the steps of retention, upkeep.h
  *   gather   count the changes of each lane, give each key a slot, unless all keys are new and
  *            rising (then there is nothing to look up and no key comes twice)
  *   look up  the seq that each key has now: one batched read per lane
@@ -25,6 +26,7 @@ struct lane_slot {
     bool live;                       /* and it is a row, not a tombstone */
     bool stored;                     /* may be in the state: to be read */
     const struct store_change *last; /* of this group; NULL: none */
+    struct sf_slice kept;            /* its stored value, to be kept when it is overwritten */
 };
 
 #define MIB              UINT64_C(1048576)
@@ -173,6 +175,7 @@ static enum sf_code gather_slots(struct commit_group *g, struct store_lane *lane
 
 struct lookup {
     struct commit_group *g;
+    const struct store_lane *lane;
     struct lane_slot **slots; /* of each key read */
     enum sf_code code;
 };
@@ -187,9 +190,20 @@ static void on_old_row(void *data, size_t i, const struct sf_slice *value)
         return;
     }
     lookup->code = keyspace_state_decode(*value, &old, &row, &lookup->g->error);
-    if (lookup->code == SF_OK) {
-        lookup->slots[i]->seq = old.seq;
-        lookup->slots[i]->live = old.op == STORE_UPSERT;
+    if (lookup->code != SF_OK || (old.op == STORE_DELETE && old.seq <= lookup->lane->gone_to)) {
+        return;
+    }
+    lookup->slots[i]->seq = old.seq;
+    lookup->slots[i]->live = old.op == STORE_UPSERT;
+    if (old.seq <= lookup->lane->keep_to) {
+        uint8_t *copy = sf_arena_alloc(&lookup->g->arena, value->size);
+
+        if (copy == NULL) {
+            lookup->code = no_memory(&lookup->g->error);
+            return;
+        }
+        memcpy(copy, value->data, value->size);
+        lookup->slots[i]->kept = sf_slice_of(copy, value->size);
     }
 }
 
@@ -197,7 +211,7 @@ static void on_old_row(void *data, size_t i, const struct sf_slice *value)
 static enum sf_code look_up(struct commit_group *g, struct store_lane *lane)
 {
     struct lane_work *work = &lane->work;
-    struct lookup lookup = {.g = g};
+    struct lookup lookup = {.g = g, .lane = lane};
     struct sf_slice *keys;
     uint8_t *bytes;
     size_t total = 0;
@@ -322,6 +336,12 @@ static void apply_change(struct commit_group *g, struct store_lane *lane,
     slot->seq = ++work->head.seq;
     slot->live = c->op == STORE_UPSERT;
     slot->last = c;
+    if (slot->kept.size > 0) {
+        struct keyspace_key key = keyspace_lane_seq(lane->id, slot->seq);
+
+        g->batch->ops->put(g->batch, KV_OLD, kv_one(keyspace_view(&key)), kv_one(slot->kept));
+        slot->kept.size = 0;
+    }
 }
 
 static void apply_lane(struct commit_group *g, struct store_lane_write *lw)
@@ -413,6 +433,10 @@ static void skip_write(struct store_write *w, enum sf_code code)
 
 static void apply_write(struct commit_group *g, struct store_write *w)
 {
+    if (w->upkeep != NULL) {
+        g->sync = g->sync || !w->unsynced;
+        return; /* Applied already. */
+    }
     if (w->lane_count > 0 ? !g->writable : !g->small_only) {
         skip_write(w, SF_BUSY);
         return;
@@ -584,6 +608,7 @@ static enum sf_code build(struct commit_group *g)
     enum sf_code code = check_disk(g);
 
     gather_counts(g);
+    code = code == SF_OK ? upkeep_apply(g) : code;
     for (struct sf_list *at = g->lanes.next; code == SF_OK && at != &g->lanes; at = at->next) {
         code = prepare_lane(g, SF_CONTAINER_OF(at, struct store_lane, touched));
     }
@@ -653,6 +678,7 @@ void commit_group_run(struct commit_group *g)
     }
     if (g->code == SF_OK) {
         move_tips(g);
+        upkeep_applied(g);
     }
     sf_arena_reset(&g->arena);
 }

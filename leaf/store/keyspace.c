@@ -8,6 +8,8 @@ enum {
     TAG_COMMIT = 'c',
     TAG_LANE = 'l',
     TAG_HEAD = 'h',
+    TAG_ANCHOR = 'a',
+    TAG_MARK = 'm',
     TAG_SMALL = 'u',
     TAG_HELD = 'q',
 };
@@ -127,6 +129,20 @@ struct keyspace_key keyspace_meta_held(uint32_t lane)
     return tagged_lane(TAG_HELD, lane);
 }
 
+struct keyspace_key keyspace_meta_anchor(uint32_t lane)
+{
+    return tagged_lane(TAG_ANCHOR, lane);
+}
+
+struct keyspace_key keyspace_meta_mark(uint32_t lane, uint64_t seq)
+{
+    struct keyspace_key k = tagged_lane(TAG_MARK, lane);
+
+    keyspace_write_be64(k.bytes + k.size, seq);
+    k.size += 8;
+    return k;
+}
+
 struct keyspace_key keyspace_meta_small(void)
 {
     return tagged(TAG_SMALL);
@@ -199,6 +215,33 @@ enum sf_code keyspace_held_decode(struct sf_slice s, struct store_held *ret, str
     }
     *ret = (struct store_held){.entries = sf_read_be64(s.data), .bytes = sf_read_be64(s.data + 8)};
     return SF_OK;
+}
+
+void keyspace_anchor_encode(const struct store_anchor *a, uint8_t ret[KEYSPACE_ANCHOR_BYTES])
+{
+    keyspace_write_be32(ret, a->epoch);
+    keyspace_write_be64(ret + 4, a->seq);
+    keyspace_write_be64(ret + 12, a->commit);
+    keyspace_write_be64(ret + 20, (uint64_t)a->commit_us);
+    keyspace_write_be64(ret + 28, a->cleared);
+    memcpy(ret + 36, a->hash, SF_HASH256_SIZE);
+}
+
+enum sf_code keyspace_anchor_decode(struct sf_slice s, struct store_anchor *ret,
+                                    struct sf_error *err)
+{
+    if (s.size != KEYSPACE_ANCHOR_BYTES) {
+        return corrupt(err, "anchor of a lane");
+    }
+    *ret = (struct store_anchor){
+        .epoch = sf_read_be32(s.data),
+        .seq = sf_read_be64(s.data + 4),
+        .commit = sf_read_be64(s.data + 12),
+        .commit_us = (int64_t)sf_read_be64(s.data + 20),
+        .cleared = sf_read_be64(s.data + 28),
+    };
+    memcpy(ret->hash, s.data + 36, SF_HASH256_SIZE);
+    return ret->cleared <= ret->seq ? SF_OK : corrupt(err, "anchor of a lane");
 }
 
 void keyspace_lane_encode(const struct store_lane_name *n, struct sf_buf *out)

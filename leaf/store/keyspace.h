@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "leaf/store/read.h"
+#include "leaf/store/as_of.h"
 
 enum {
     KEYSPACE_FORMAT = 1,
@@ -13,6 +13,7 @@ enum {
     KEYSPACE_STATE_HEADER = 13, /* in front of the row */
     KEYSPACE_SMALL_HEADER = 8,  /* in front of a small value */
     KEYSPACE_HEAD_BYTES = 4 + 5 * 8 + SF_HASH256_SIZE,
+    KEYSPACE_ANCHOR_BYTES = 4 + 4 * 8 + SF_HASH256_SIZE,
     KEYSPACE_COMMIT_BYTES = 8 + 8 + 4,
     KEYSPACE_HELD_BYTES = 8 + 8,
     KEYSPACE_NAME_BYTES_MAX = 200, /* product and table name of a lane, each */
@@ -20,7 +21,7 @@ enum {
 
 /* A key of fixed size, on the stack. */
 struct keyspace_key {
-    uint8_t bytes[12];
+    uint8_t bytes[16];
     size_t size;
 };
 
@@ -29,7 +30,7 @@ static inline struct sf_slice keyspace_view(const struct keyspace_key *k)
     return sf_slice_of(k->bytes, k->size);
 }
 
-/* lane | seq: the log's and the quarantine's key. */
+/* lane | seq: the key of log, quarantine and old. */
 struct keyspace_key keyspace_lane_seq(uint32_t lane, uint64_t seq);
 /* lane: what the keys of a lane begin with, and with lane + 1 where they end. */
 struct keyspace_key keyspace_lane(uint32_t lane);
@@ -44,7 +45,9 @@ struct keyspace_key keyspace_meta_commit(void);
 struct keyspace_key keyspace_meta_lane(uint32_t lane); /* its name */
 struct keyspace_key keyspace_meta_head(uint32_t lane);
 struct keyspace_key keyspace_meta_held(uint32_t lane); /* of its quarantine */
-struct keyspace_key keyspace_meta_small(void);         /* what the keys of STORE_META begin with */
+struct keyspace_key keyspace_meta_anchor(uint32_t lane);
+struct keyspace_key keyspace_meta_mark(uint32_t lane, uint64_t seq); /* layout of a head */
+struct keyspace_key keyspace_meta_small(void); /* what the keys of STORE_META begin with */
 
 /* The newest commit of the leaf. */
 struct keyspace_commit {
@@ -63,6 +66,10 @@ enum sf_code keyspace_head_decode(struct sf_slice s, struct store_head *ret,
 void keyspace_held_encode(const struct store_held *h, uint8_t ret[KEYSPACE_HELD_BYTES]);
 enum sf_code keyspace_held_decode(struct sf_slice s, struct store_held *ret,
                                   struct sf_error *err) SF_MUST_CHECK;
+
+void keyspace_anchor_encode(const struct store_anchor *a, uint8_t ret[KEYSPACE_ANCHOR_BYTES]);
+enum sf_code keyspace_anchor_decode(struct sf_slice s, struct store_anchor *ret,
+                                    struct sf_error *err) SF_MUST_CHECK;
 
 /* A failure is sticky in @out. */
 void keyspace_lane_encode(const struct store_lane_name *n, struct sf_buf *out);

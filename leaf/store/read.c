@@ -70,15 +70,17 @@ static enum sf_code get_event(const struct store_snapshot *snapshot, const struc
 {
     struct store_log_entry e;
     struct store_head head;
+    struct store_anchor anchor;
     uint64_t seq = key.size == 8 ? sf_read_be64(key.data) : 0;
     enum sf_code code = store_snapshot_head(snapshot, lane, &head, err);
 
+    code = code == SF_OK ? store_anchor_of(snapshot, lane, &anchor, err) : code;
     if (code != SF_OK) {
         return code;
     }
     *found = false;
     *ret = (struct store_row){.key = key};
-    if (seq == 0 || seq > head.seq) {
+    if (seq <= anchor.seq || seq > head.seq) {
         return SF_OK;
     }
     code = store_read_version(snapshot, lane, (struct sf_slice){0}, seq, bytes, &e, err);
@@ -142,8 +144,8 @@ void store_scan_free(struct store_scan *scan)
 }
 
 /* Sets the bounds of a state scan: the narrower of each pair, all behind the lane's id. */
-static enum sf_code state_bounds(const struct store_lane *lane, const struct store_range *range,
-                                 struct sf_buf *from, struct sf_buf *to, struct sf_error *err)
+enum sf_code scan_bounds(const struct store_lane *lane, const struct store_range *range,
+                         struct sf_buf *from, struct sf_buf *to, struct sf_error *err)
 {
     struct keyspace_key id = keyspace_lane(lane->id);
     bool prefix_first = sf_slice_compare(range->prefix, range->from) > 0;
@@ -179,7 +181,7 @@ static enum sf_code open_state_scan(const struct store_snapshot *snapshot,
     SF_CLEANUP(sf_buf_done) struct sf_buf to = {0};
     struct kv_range bounds = {.fill_cache = !range->keep_cache};
     struct kv *kv = snapshot->store->kv;
-    enum sf_code code = state_bounds(scan->lane, range, &from, &to, err);
+    enum sf_code code = scan_bounds(scan->lane, range, &from, &to, err);
 
     if (code != SF_OK) {
         return code;
@@ -209,10 +211,12 @@ static enum sf_code open_event_scan(const struct store_snapshot *snapshot,
     struct log_range log = {.reverse = range->reverse, .fill_cache = !range->keep_cache};
     SF_CLEANUP(sf_buf_done) struct sf_buf after = {0};
     struct store_head head;
+    struct store_anchor anchor;
     uint64_t from = bound_seq(range->from);
     uint64_t prefix_from = bound_seq(range->prefix);
     enum sf_code code = store_snapshot_head(snapshot, scan->lane, &head, err);
 
+    code = code == SF_OK ? store_anchor_of(snapshot, scan->lane, &anchor, err) : code;
     if (code != SF_OK) {
         return code;
     }
@@ -223,7 +227,7 @@ static enum sf_code open_event_scan(const struct store_snapshot *snapshot,
     }
     keyspace_after_prefix(&after);
     log.first_seq = from > prefix_from ? from : prefix_from;
-    log.first_seq = log.first_seq == 0 ? 1 : log.first_seq;
+    log.first_seq = log.first_seq <= anchor.seq ? anchor.seq + 1 : log.first_seq;
     log.last_seq = head.seq;
     if (range->to.size > 0 && bound_seq(range->to) <= log.last_seq) {
         log.last_seq = bound_seq(range->to) - (bound_seq(range->to) > 0 ? 1 : 0);

@@ -80,7 +80,7 @@ struct store_log;
 /*
  * Changes with seq > @after_seq, in order. The chain of frames is always checked; @verify also
  * checks each change against its digest (about 0.4 us for 250 bytes).
- * SF_INVALID: @after_seq is beyond the head.
+ * SF_INVALID: @after_seq is beyond the head. SF_CONFLICT SHEAF-E0308: what follows it was trimmed.
  */
 enum sf_code store_log_new(const struct store_snapshot *snapshot, const struct store_lane *lane,
                            uint64_t after_seq, bool verify, struct store_log **ret,

@@ -7,6 +7,7 @@
 struct store_log {
     const struct store_lane *lane;
     struct store_head head;
+    struct store_anchor anchor;
     struct log_range range;
     uint64_t at; /* seq of the change that comes next */
     struct kv_iter *it;
@@ -66,6 +67,7 @@ enum sf_code log_open(const struct store_snapshot *snapshot, const struct store_
     } else {
         code = store_snapshot_head(snapshot, lane, &log->head, err);
     }
+    code = code == SF_OK ? store_anchor_of(snapshot, lane, &log->anchor, err) : code;
     if (code == SF_OK) {
         code = kv->ops->iter_new(kv, snapshot->kv, KV_LOG, &bounds, &log->it, err);
     }
@@ -96,14 +98,14 @@ static enum sf_code check_place(const struct store_log *log, const struct frame 
 
 static enum sf_code check_chain(struct store_log *log, const struct frame *f, struct sf_error *err)
 {
-    static const uint8_t none[SF_HASH256_SIZE];
     bool reverse = log->range.reverse;
     const uint8_t *towards = reverse ? f->hash : f->header.prev_hash;
 
     if ((log->frames > 0 && memcmp(towards, log->link, SF_HASH256_SIZE) != 0) ||
         (frame_last_seq(f) == log->head.seq &&
          memcmp(f->hash, log->head.hash, SF_HASH256_SIZE) != 0) ||
-        (f->header.first_seq == 1 && memcmp(f->header.prev_hash, none, SF_HASH256_SIZE) != 0)) {
+        (f->header.first_seq == log->anchor.seq + 1 && /* zeros, when nothing was trimmed */
+         memcmp(f->header.prev_hash, log->anchor.hash, SF_HASH256_SIZE) != 0)) {
         return corrupt(log->lane, f->header.first_seq, "the chain of frames is broken", err);
     }
     memcpy(log->link, reverse ? f->header.prev_hash : f->hash, SF_HASH256_SIZE);
@@ -205,9 +207,14 @@ enum sf_code store_log_new(const struct store_snapshot *snapshot, const struct s
                            struct sf_error *err)
 {
     struct log_range range = {.first_seq = after_seq + 1, .verify = verify};
+    struct store_anchor anchor;
     struct store_head head;
     enum sf_code code = store_snapshot_head(snapshot, lane, &head, err);
 
+    code = code == SF_OK ? store_anchor_of(snapshot, lane, &anchor, err) : code;
+    if (code == SF_OK && after_seq < anchor.seq) {
+        code = as_of_gone(&anchor, err);
+    }
     if (code != SF_OK) {
         return code;
     }
@@ -223,16 +230,20 @@ enum sf_code store_log_new_back(const struct store_snapshot *snapshot,
                                 const struct store_lane *lane, uint64_t first_seq,
                                 uint64_t last_seq, struct store_log **ret, struct sf_error *err)
 {
-    const struct log_range range = {.first_seq = first_seq, .last_seq = last_seq, .reverse = true};
+    struct log_range range = {.first_seq = first_seq, .last_seq = last_seq, .reverse = true};
+    struct store_anchor anchor;
+    enum sf_code code = store_anchor_of(snapshot, lane, &anchor, err);
 
-    return log_open(snapshot, lane, &range, ret, err);
+    if (code == SF_OK && first_seq <= anchor.seq) {
+        range.first_seq = anchor.seq + 1;
+    }
+    return code == SF_OK ? log_open(snapshot, lane, &range, ret, err) : code;
 }
 
 /* --- one version --- */
 
-static enum sf_code copy_version(const struct frame *f, const struct frame_change *c, uint64_t seq,
-                                 struct sf_buf *bytes, struct store_log_entry *ret,
-                                 struct sf_error *err)
+enum sf_code log_copy(const struct frame *f, const struct frame_change *c, uint64_t seq,
+                      struct sf_buf *bytes, struct store_log_entry *ret, struct sf_error *err)
 {
     enum sf_code code;
 
@@ -251,8 +262,8 @@ static enum sf_code copy_version(const struct frame *f, const struct frame_chang
     return SF_OK;
 }
 
-static enum sf_code find_version(const struct store_lane *lane, struct kv_iter *it, uint64_t seq,
-                                 struct frame *ret, struct sf_error *err)
+enum sf_code log_find(const struct store_lane *lane, struct kv_iter *it, uint64_t seq,
+                      struct frame *ret, struct sf_error *err)
 {
     struct keyspace_key key = keyspace_lane_seq(lane->id, seq);
     enum sf_code code;
@@ -290,7 +301,7 @@ enum sf_code store_read_version(const struct store_snapshot *snapshot,
         return SF_RAISE(err, SF_INVALID, "seq 0 is no version");
     }
     code = kv->ops->iter_new(kv, snapshot->kv, KV_LOG, &range, &it, err);
-    code = code == SF_OK ? find_version(lane, it, seq, &f, err) : code;
+    code = code == SF_OK ? log_find(lane, it, seq, &f, err) : code;
     if (code != SF_OK) {
         return code;
     }
@@ -303,5 +314,5 @@ enum sf_code store_read_version(const struct store_snapshot *snapshot,
     if (key.size > 0 && !sf_slice_equal(key, c.key)) {
         return corrupt(lane, seq, "belongs to another key", err);
     }
-    return copy_version(&f, &c, seq, bytes, ret, err);
+    return log_copy(&f, &c, seq, bytes, ret, err);
 }

@@ -16,6 +16,7 @@ static void lane_free(struct store_lane *lane)
     }
     sf_free((void *)(uintptr_t)lane->name.product);
     sf_free((void *)(uintptr_t)lane->name.table);
+    sf_free(lane->marks);
     sf_free(lane);
 }
 SF_DEFINE_CLEANUP(struct store_lane, lane_free)
@@ -456,6 +457,7 @@ static enum sf_code load(struct store *s, struct sf_error *err)
     code = code == SF_OK ? load_format(s, err) : code;
     code = code == SF_OK ? load_commit(s, err) : code;
     code = code == SF_OK ? load_lanes(s, err) : code;
+    code = code == SF_OK ? upkeep_load(s, err) : code;
     for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
         code = load_head(s, s->lanes[i], err);
         code = code == SF_OK ? load_held(s, s->lanes[i], err) : code;

@@ -21,6 +21,7 @@
 struct kv;
 struct store;
 struct store_lane;
+struct store_upkeep;
 struct store_write;
 
 enum store_kind {
@@ -169,10 +170,11 @@ struct store_write {
     uint64_t commit; /* out: number of the commit */
     int64_t commit_us;
 
-    store_write_cb cb;   /* private */
-    size_t bytes;        /* private */
-    enum sf_code code;   /* private */
-    struct sf_list link; /* private */
+    struct store_upkeep *upkeep; /* private */
+    store_write_cb cb;           /* private */
+    size_t bytes;                /* private */
+    enum sf_code code;           /* private */
+    struct sf_list link;         /* private */
 };
 
 /* Told on the loop after each commit, once per lane that got changes, after the callbacks. */

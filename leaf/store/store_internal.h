@@ -9,6 +9,7 @@
 #include "leaf/store/kv.h"
 #include "leaf/store/read.h"
 #include "leaf/store/store.h"
+#include "leaf/store/upkeep.h"
 
 enum { STORE_LANES_MAX = 65536 };
 
@@ -40,11 +41,16 @@ struct store_lane {
     bool resolving;           /* a queued write resolves entries */
     bool recorded;            /* its name is stored, or in the group in flight */
     struct sf_list touched;   /* in commit_group.lanes */
+    struct store_anchor anchor;
+    struct store_head *marks; /* behind the anchor, oldest first; NULL: none yet */
+    size_t mark_count;
 
     /* Commit thread while a group is in flight, else the loop thread. */
     struct store_head tip;
     struct store_held tip_held;
     struct lane_work work;
+    uint64_t keep_to; /* rows of up to this seq are kept when they are overwritten: newest mark */
+    uint64_t gone_to; /* tombstones of up to this seq are as if they were not: the anchor */
     size_t max_key_size; /* 0: no row yet */
     uint8_t max_key[STORE_KEY_BYTES_MAX];
 };
@@ -142,6 +148,12 @@ void commit_group_run(struct commit_group *g);
 /* commit_queue.c */
 void commit_queue_init(struct store *s);
 void commit_queue_done(struct store *s);
+
+/* upkeep.c. Before a group is applied, and after it was written. */
+enum sf_code upkeep_apply(struct commit_group *g);
+void upkeep_applied(struct commit_group *g);
+/* Anchors and marks of all lanes, when the store is opened. */
+enum sf_code upkeep_load(struct store *s, struct sf_error *err) SF_MUST_CHECK;
 
 /* store.c */
 void store_free(struct store *s);
