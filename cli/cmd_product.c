@@ -52,7 +52,10 @@ static enum sf_code list(struct cli *cli, struct api *a, struct sf_error *err)
     enum sf_code code = api_open(cli, a, err);
 
     code = code == SF_OK ? api_act(a, SF_TOKEN_PLATFORM, err) : code;
-    code = code == SF_OK ? api_get_hub(a, "/v1/products", &root, err) : code;
+    code = code == SF_OK
+               ? api_get_hub(a, args_has(&cli->args, "all") ? "/v1/products?all=1" : "/v1/products",
+                             &root, err)
+               : code;
     if (code != SF_OK) {
         return code;
     }

@@ -61,6 +61,24 @@ static const struct flag apply_flags[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct flag deprecate_flags[] = {
+    {"sunset", 0, "DAY", "day after which it may be gone, 2027-03-01"},
+    {"successor", 0, "D/P@MAJOR", "what to read instead"},
+    {"note", 0, "TEXT", "a word to those who read it"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag rm_flags[] = {
+    {"keep", 0, "TIME", "how long it can be brought back; its retention, or 30d, by default"},
+    {"reason", 0, "TEXT", "why, for the audit log"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag product_ls_flags[] = {
+    {"all", 0, NULL, "removed ones as well"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct flag quarantine_flags[] = {
     {"limit", 0, "N", "records at most; 1000 by default, 0 for all"},
     {NULL, 0, NULL, NULL},
@@ -138,12 +156,27 @@ static const struct command table[] = {
      "sheaf product apply sales/orders/product.yaml", apply_flags, cmd_product_apply},
     {"product load", GROUP_PRODUCT, "Load records of a file into a product", "FILE", 1, 1,
      "sheaf product load orders.csv --as sales/orders", load_flags, cmd_product_load},
-    {"product ls", GROUP_PRODUCT, "List products", "", 0, 0, "sheaf product ls", NULL,
+    {"product ls", GROUP_PRODUCT, "List products", "", 0, 0, "sheaf product ls", product_ls_flags,
      cmd_product_ls},
     {"product show", GROUP_PRODUCT, "Show a product with its tables and fields", "D/P[@MAJOR]", 1,
      1, "sheaf product show sales/orders", NULL, cmd_product_show},
     {"product export", GROUP_PRODUCT, "Print the contract as proto or yaml", "D/P[@MAJOR] FORMAT",
      2, 2, "sheaf product export sales/orders proto > orders.proto", NULL, cmd_product_export},
+    {"product history", GROUP_PRODUCT, "List the versions of a product", "D/P", 1, 1,
+     "sheaf product history sales/orders", NULL, cmd_product_history},
+    {"product deprecate", GROUP_PRODUCT, "Tell readers to move on; all goes on working",
+     "D/P[@MAJOR]", 1, 1,
+     "sheaf product deprecate sales/orders@1 --sunset 2027-03-01 --successor sales/orders@2",
+     deprecate_flags, cmd_product_deprecate},
+    {"product retire", GROUP_PRODUCT, "Take no records and no new readers any more", "D/P[@MAJOR]",
+     1, 1, "sheaf product retire sales/orders@1", deprecate_flags, cmd_product_retire},
+    {"product activate", GROUP_PRODUCT, "The way back from draft, deprecated or retired",
+     "D/P[@MAJOR]", 1, 1, "sheaf product activate sales/orders@1", NULL, cmd_product_activate},
+    {"product rm", GROUP_PRODUCT, "Take a retired version out of the mesh", "D/P@MAJOR", 1, 1,
+     "sheaf product rm sales/orders@1 --keep 30d --reason \"replaced by 2\"", rm_flags,
+     cmd_product_rm},
+    {"product restore", GROUP_PRODUCT, "Bring a removed version back while its rows are kept",
+     "D/P@MAJOR", 1, 1, "sheaf product restore sales/orders@1", NULL, cmd_product_restore},
     {"product quarantine ls", GROUP_PRODUCT, "List records that violated the contract",
      "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product quarantine ls sales/orders", quarantine_flags,
      cmd_product_quarantine_ls},

@@ -117,6 +117,9 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         code = leaf_products_load(leaf, err);
     }
     if (code == SF_OK) {
+        code = leaf_removals_load(leaf, err);
+    }
+    if (code == SF_OK) {
         code = leaf_mesh_load(leaf, err);
     }
     if (code == SF_OK) {

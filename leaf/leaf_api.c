@@ -133,25 +133,46 @@ static void describe(struct route *route)
     http_json(route->request, 200, &out);
 }
 
+static bool owns_or_refused(const struct route *route)
+{
+    struct sf_error err;
+
+    if (is_own(route)) {
+        return true;
+    }
+    (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_NOT_OWNER, "product %s/%s", route->domain,
+                     route->product);
+    http_problem(route->request, &err);
+    return false;
+}
+
+static void change_life(const struct route *route, bool restore)
+{
+    if (owns_or_refused(route)) {
+        leaf_life_http(route->leaf, route->request,
+                       &(struct leaf_life_order){
+                           .product = route->product,
+                           .major = route->read.major,
+                           .restore = restore,
+                           .user = route->user,
+                       });
+    }
+}
+
+/* /v1/products/D/P */
 static void product_route(struct route *route)
 {
+    const char *method = sf_http_method(route->request);
+
     if (route->is_get) {
         describe(route);
-        return;
-    }
-    if (strcmp(sf_http_method(route->request), "PUT") != 0) {
+    } else if (strcmp(method, "DELETE") == 0) {
+        change_life(route, /* restore= */ false);
+    } else if (strcmp(method, "PUT") != 0) {
         wrong_method(route->request);
-        return;
+    } else if (owns_or_refused(route)) {
+        leaf_apply_http(route->leaf, route->request, route->user);
     }
-    if (!is_own(route)) {
-        struct sf_error err;
-
-        (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_NOT_OWNER, "product %s/%s", route->domain,
-                         route->product);
-        http_problem(route->request, &err);
-        return;
-    }
-    leaf_apply_http(route->leaf, route->request, route->user);
 }
 
 static enum sf_code find_own_product(const struct route *route, const struct served_product **ret,
@@ -224,15 +245,20 @@ static void quarantine(struct route *route)
     query_http_quarantine(route->leaf->queries, &route->read, route->request);
 }
 
-/* /v1/products/D/P/records */
-static void records_route(struct route *route)
+/* /v1/products/D/P/WHAT: what is done with a product as a whole. */
+static void whole_route(struct route *route)
 {
-    if (strcmp(sf_http_part(route->request, 4), "records") != 0) {
+    const char *what = sf_http_part(route->request, 4);
+    const bool records = strcmp(what, "records") == 0;
+
+    if (!records && strcmp(what, "restore") != 0) {
         not_found(route->request);
     } else if (strcmp(sf_http_method(route->request), "POST") != 0) {
         wrong_method(route->request);
-    } else {
+    } else if (records) {
         ingest(route);
+    } else {
+        change_life(route, /* restore= */ true);
     }
 }
 
@@ -283,7 +309,7 @@ static void products_route(struct route *route)
     } else if (parts == 4) {
         product_route(route);
     } else if (parts == 5) {
-        records_route(route);
+        whole_route(route);
     } else {
         table_route(route);
     }

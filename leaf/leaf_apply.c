@@ -194,8 +194,13 @@ static void hub_answered(void *data, const Sheaf__V1__ApplyReply *reply, const s
         const Sheaf__V1__Finding *f = reply->findings[i];
 
         if (!f->is_error) {
-            sf_buf_printf(&findings, "warning: %s\n", f->text);
-            sf_buf_printf(&a->warnings, "warning: %s\n", f->text);
+            char code[24] = "";
+
+            if (f->number != 0) {
+                (void)snprintf(code, sizeof(code), "[SHEAF-E%04u]", f->number);
+            }
+            sf_buf_printf(&findings, "warning%s: %s\n", code, f->text);
+            sf_buf_printf(&a->warnings, "warning%s: %s\n", code, f->text);
             continue;
         }
         sf_buf_printf(&findings, "error[SHEAF-E%04u]: %s\n", f->number, f->text);

@@ -486,6 +486,7 @@ void leaf_mesh_stop_services(struct leaf *leaf)
     uplink_free(leaf->uplink);
     leaf->uplink = NULL;
     leaf_apply_cancel(leaf);
+    leaf_life_cancel(leaf);
 }
 
 void leaf_mesh_done(struct leaf *leaf)

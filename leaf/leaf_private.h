@@ -34,6 +34,7 @@ enum stop_stage {
 };
 
 struct apply; /* leaf_apply.c */
+struct life;  /* leaf_life.c */
 
 struct leaf {
     const struct leaf_config *config; /* as the leaf was started */
@@ -78,6 +79,7 @@ struct leaf {
     bool bundle_saving;
 
     struct apply *apply; /* under way, or NULL */
+    struct life *life;   /* under way, or NULL */
     struct sf_http_server *http;
 
     struct sf_gauge store_failed;
@@ -115,6 +117,19 @@ enum sf_code leaf_products_load(struct leaf *leaf, struct sf_error *err) SF_MUST
 void leaf_apply_http(struct leaf *leaf, struct sf_http_request *r, const char *user);
 /* Forgets an apply that still waits for the hub. */
 void leaf_apply_cancel(struct leaf *leaf);
+
+/* leaf_life.c */
+struct leaf_life_order {
+    const char *product; /* without the domain, which is this leaf's */
+    uint32_t major;
+    bool restore; /* else remove */
+    const char *user;
+};
+enum sf_code leaf_removals_load(struct leaf *leaf, struct sf_error *err);
+void leaf_life_http(struct leaf *leaf, struct sf_http_request *r,
+                    const struct leaf_life_order *order);
+/* Forgets a change that still waits for the hub. */
+void leaf_life_cancel(struct leaf *leaf);
 
 /* leaf_api.c */
 void leaf_api_handle(struct sf_http_request *r, void *data);

@@ -71,6 +71,12 @@
     X(CLOSED_PRODUCT, 406, 403, 5, "the product is closed to other domains", "talk to its owner")  \
     X(BAD_SIGNATURE, 407, 403, 5, "signature does not hold", "sign with the domain's own key")     \
     X(GRANT_EXISTS, 408, 409, 6, "there is an active grant already", "see 'sheaf access ls'")      \
+    X(NOT_RETIRED, 409, 409, 6, "only a draft or a retired version can be removed",                \
+      "retire it first: sheaf product retire")                                                     \
+    X(GRANTS_IN_FORCE, 410, 409, 6, "others still have the right to read it",                      \
+      "revoke their grants, or let them end")                                                      \
+    X(PRODUCT_REMOVED, 411, 409, 6, "the product was removed",                                     \
+      "bring it back while its rows are kept: sheaf product restore")                              \
     X(TOKEN_MISSING, 501, 401, 5, "no token", "send Authorization: Bearer, or choose a context")   \
     X(TOKEN_INVALID, 502, 401, 5, "token does not verify", "make a new one with the domain's key") \
     X(TOKEN_EXPIRED, 503, 401, 5, "token has expired", "make a new one; check the clock")          \

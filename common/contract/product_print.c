@@ -282,14 +282,11 @@ static void put_member(const char **separator, const char *key, const char *text
     }
 }
 
-static void put_life(const struct sf_product *p, struct sf_buf *out)
+void sf_product_print_deprecated(const struct sf_product *p, struct sf_buf *out)
 {
     const char *separator = "deprecated: {";
     char day[SF_DATE_TEXT_SIZE];
 
-    if (p->compatibility != SF_COMPAT_FULL_TRANSITIVE) {
-        sf_buf_printf(out, "compatibility: %s\n", sf_compat_mode_name(p->compatibility));
-    }
     if (p->has_sunset) {
         (void)sf_date_format(p->sunset_days, day);
         sf_buf_printf(out, "%ssunset: %s", separator, day);
@@ -316,7 +313,10 @@ void sf_product_print(const struct sf_product *p, const struct sf_print_notes *n
     sf_buf_printf(out, "sheaf: product/v1\nproduct: %s/%s\nversion: %u.%u.%u\nstatus: %s\n",
                   p->domain, p->name, p->version.major, p->version.minor, p->version.patch,
                   sf_status_name(p->status));
-    put_life(p, out);
+    if (p->compatibility != SF_COMPAT_FULL_TRANSITIVE) {
+        sf_buf_printf(out, "compatibility: %s\n", sf_compat_mode_name(p->compatibility));
+    }
+    sf_product_print_deprecated(p, out);
     put_line("owner", p->owner, out);
     put_line("description", p->description, out);
     if (p->tag_count > 0) {

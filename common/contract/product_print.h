@@ -17,5 +17,7 @@ struct sf_print_notes {
 /* Appends the file. @notes may be NULL. Check @out with sf_buf_check(). */
 void sf_product_print(const struct sf_product *p, const struct sf_print_notes *notes,
                       struct sf_buf *out);
+/* Its line "deprecated: {...}", or nothing. */
+void sf_product_print_deprecated(const struct sf_product *p, struct sf_buf *out);
 /* Whether two products say the same. */
 bool sf_product_equal(const struct sf_product *a, const struct sf_product *b);

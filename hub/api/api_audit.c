@@ -59,6 +59,18 @@ static void write_detail(struct answer *a, const Sheaf__V1__Event *e)
         sf_json_member_text(w, "grant", e->grant_ended->grant_id);
         sf_json_member_text(w, "cause", e->grant_ended->cause);
         break;
+    case SHEAF__V1__EVENT__KIND_PRODUCT_REMOVED:
+        sf_json_key(w, "product");
+        sf_json_printf(w, "%s/%s@%u", e->product_removed->domain, e->product_removed->product,
+                       e->product_removed->major);
+        answer_time(a, "purge", e->product_removed->purge_us);
+        sf_json_member_text(w, "reason", e->product_removed->reason);
+        break;
+    case SHEAF__V1__EVENT__KIND_PRODUCT_RESTORED:
+        sf_json_key(w, "product");
+        sf_json_printf(w, "%s/%s@%u", e->product_restored->domain, e->product_restored->product,
+                       e->product_restored->major);
+        break;
     case SHEAF__V1__EVENT__KIND__NOT_SET:
     case _SHEAF__V1__EVENT__KIND__CASE_IS_INT_SIZE:
         break;

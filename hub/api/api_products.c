@@ -1,6 +1,7 @@
 /* /v1/products: the catalog. */
 #include <string.h>
 
+#include "common/base/time.h"
 #include "hub/api/call.h"
 #include "hub/api/product_ref.h"
 #include "proto/errors.h"
@@ -24,6 +25,41 @@ static bool owns(const struct call *c, const struct registry_product *p)
     return !c->is_platform && strcmp(c->token.issuer, p->owner->name) == 0;
 }
 
+/* A draft is its owner's business, and so is what was removed. */
+static bool may_see(const struct call *c, const struct registry_product *p,
+                    const struct registry_version *v)
+{
+    return c->is_platform || owns(c, p) ||
+           (v->product->status != SF_STATUS_DRAFT &&
+            registry_removal(p, v->product->version.major) == NULL);
+}
+
+static void write_life(struct answer *a, const struct registry_product *p,
+                       const struct sf_product *contract)
+{
+    const struct registry_removal *removal = registry_removal(p, contract->version.major);
+    char day[SF_DATE_TEXT_SIZE] = "";
+
+    sf_json_member_text(&a->json, "status",
+                        removal != NULL ? "removed" : sf_status_name(contract->status));
+    if (contract->has_sunset) {
+        (void)sf_date_format(contract->sunset_days, day);
+        sf_json_member_text(&a->json, "sunset", day);
+    }
+    if (contract->successor != NULL) {
+        sf_json_member_text(&a->json, "successor", contract->successor);
+    }
+    if (contract->deprecation_note != NULL) {
+        sf_json_member_text(&a->json, "deprecation_note", contract->deprecation_note);
+    }
+    if (removal != NULL) {
+        answer_time(a, "removed", removal->removed_us);
+        answer_time(a, "purge", removal->purge_us);
+        sf_json_member_text(&a->json, "removed_by", removal->removed_by);
+        sf_json_member_text(&a->json, "reason", removal->reason);
+    }
+}
+
 static void write_summary(struct answer *a, const struct call *c, const struct registry_product *p,
                           const struct sf_product *contract)
 {
@@ -37,7 +73,7 @@ static void write_summary(struct answer *a, const struct call *c, const struct r
     sf_json_printf(&a->json, "%u.%u.%u", contract->version.major, contract->version.minor,
                    contract->version.patch);
     sf_json_member_uint(&a->json, "major", contract->version.major);
-    sf_json_member_text(&a->json, "status", sf_status_name(contract->status));
+    write_life(a, p, contract);
     sf_json_member_text(&a->json, "owner", contract->owner);
     sf_json_member_text(&a->json, "description", contract->description);
     answer_texts(a, "tags", contract->tags, contract->tag_count);
@@ -53,6 +89,8 @@ void product_list(struct call *c, const char *const *part)
     struct sf_map_entry *entry;
     struct answer a;
     size_t at = 0;
+    const char *all = sf_http_query(c->r, "all");
+    const bool with_removed = all != NULL && strcmp(all, "1") == 0;
 
     (void)part;
     answer_begin(&a, "ProductList");
@@ -60,10 +98,17 @@ void product_list(struct call *c, const char *const *part)
     sf_json_array_begin(&a.json);
     while ((entry = sf_map_next(&c->state->registry.products, &at)) != NULL) {
         const struct registry_product *p = entry->value;
+        const struct registry_version *v = registry_version(p, 0);
 
+        if (v == NULL && with_removed) {
+            v = registry_highest(p, 0);
+        }
+        if (v == NULL || !may_see(c, p, v)) {
+            continue;
+        }
         sf_json_object_begin(&a.json);
         sf_json_member_text(&a.json, "kind", "Product");
-        write_summary(&a, c, p, registry_version(p, 0)->product);
+        write_summary(&a, c, p, v->product);
         sf_json_object_end(&a.json);
     }
     sf_json_array_end(&a.json);
@@ -109,17 +154,26 @@ static void write_table(struct answer *a, const struct sf_table *t)
     sf_json_object_end(&a->json);
 }
 
-static void write_versions(struct answer *a, const struct registry_product *p)
+static void write_versions(struct answer *a, const struct call *c, const struct registry_product *p)
 {
     sf_json_key(&a->json, "versions");
     sf_json_array_begin(&a->json);
     for (size_t i = 0; i < p->version_count; i++) {
         const struct registry_version *v = &p->versions[i];
 
+        if (!may_see(c, p, v)) {
+            continue;
+        }
         sf_json_object_begin(&a->json);
         sf_json_key(&a->json, "version");
         sf_json_printf(&a->json, "%u.%u.%u", v->product->version.major, v->product->version.minor,
                        v->product->version.patch);
+        sf_json_member_text(&a->json, "status",
+                            registry_removal(p, v->product->version.major) != NULL
+                                ? "removed"
+                                : sf_status_name(v->product->status));
+        sf_json_member_text(&a->json, "compatibility",
+                            sf_compat_mode_name(v->product->compatibility));
         answer_time(a, "applied", v->applied_us);
         sf_json_member_text(&a->json, "applied_by", v->applied_by);
         sf_json_object_end(&a->json);
@@ -141,7 +195,7 @@ static void send_product(struct call *c, const struct registry_product *p,
         write_table(&a, &v->product->tables[i]);
     }
     sf_json_array_end(&a.json);
-    write_versions(&a, p);
+    write_versions(&a, c, p);
     answer_send(&a, c, 200);
 }
 
@@ -155,6 +209,10 @@ void product_get(struct call *c, const char *const *part)
     if (product_ref_parse(part[1], /* with_domain= */ false, &ref)) {
         p = registry_product(&c->state->registry, part[0], ref.product);
         v = p == NULL ? NULL : registry_version(p, ref.major);
+        if (p != NULL && v == NULL) {
+            v = registry_highest(p, ref.major); /* removed: for those who may bring it back */
+        }
+        v = v != NULL && may_see(c, p, v) ? v : NULL;
     }
     if (v == NULL) {
         (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN,

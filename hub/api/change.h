@@ -60,6 +60,22 @@ struct change_product {
 };
 void change_product_init(struct change_product *c, struct hub_state *s);
 
+/* Takes a major out of the mesh, or brings it back. */
+struct change_life {
+    struct event_append op;
+    struct hub_state *state;
+    const char *domain; /* its owner, who asks */
+    const char *product;
+    uint32_t major;
+    bool restore;
+    int64_t keep_us;
+    const char *reason;
+    const char *changed_by; /* user */
+    bool changed;           /* result; false: it was so already */
+    int64_t purge_us;       /* result */
+};
+void change_life_init(struct change_life *c, struct hub_state *s);
+
 /* --- access ----------------------------------------------------------------------------------- */
 
 struct change_request {

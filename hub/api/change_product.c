@@ -28,6 +28,16 @@ static enum sf_code facts_of(const struct change_product *c, const struct regist
     return SF_OK;
 }
 
+static enum sf_code check_removed(const struct registry_product *p, uint32_t major,
+                                  struct sf_error *err)
+{
+    if (p != NULL && registry_removal(p, major) != NULL) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_PRODUCT_REMOVED, "%s/%s@%u is removed",
+                          p->owner->name, p->name, major);
+    }
+    return SF_OK;
+}
+
 static enum sf_code check_room(const struct change_product *c, const struct registry_product *p,
                                struct sf_error *err)
 {
@@ -78,6 +88,9 @@ static enum sf_code build(struct event_append *op, Sheaf__V1__Event *e, struct s
     }
     p = registry_product(&c->state->registry, c->review.product->domain, c->review.product->name);
     code = facts_of(c, p, arena, &in, err);
+    if (code == SF_OK) {
+        code = check_removed(p, c->review.product->version.major, err);
+    }
     if (code == SF_OK) {
         code = review_check(&c->review, &in, err);
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/time.h"
 #include "common/base/utf8.h"
 #include "common/bus/service.h"
 #include "common/sys/log.h"
@@ -13,7 +14,8 @@
 
 #define PROTOBUF "application/protobuf"
 
-enum { APPLIED_BY_MAX = 128 }; /* it stands in the log for ever */
+enum { APPLIED_BY_MAX = 128, LIFE_REASON_MAX = 1000 }; /* they stand in the log for ever */
+#define LIFE_KEEP_MAX_US (INT64_C(10) * 366 * SF_US_PER_DAY)
 
 struct control {
     struct hub_state *state;
@@ -183,6 +185,98 @@ static void apply(struct control *c, const struct registry_domain *d, const stru
     }
 }
 
+/* --- product.life ----------------------------------------------------------------------------- */
+
+/* A removal or restoral under way. */
+struct life {
+    struct change_life change;
+    struct control *control;
+    struct sf_arena arena; /* of the request */
+    char reply[256];
+};
+
+static void life_free(struct life *l)
+{
+    l->control->applies--;
+    sf_arena_done(&l->arena);
+    sf_free(l);
+}
+
+static void on_life_changed(struct event_append *op, enum sf_code code,
+                            const struct event_record *r, const struct sf_error *err)
+{
+    struct life *l = SF_CONTAINER_OF(op, struct life, change.op);
+    Sheaf__V1__LifeReply m = SHEAF__V1__LIFE_REPLY__INIT;
+    uint8_t bytes[32]; /* a bool and an int64 */
+    struct sf_error why;
+
+    (void)r;
+    m.changed = l->change.changed;
+    m.purge_us = l->change.purge_us;
+    if (code != SF_OK) {
+        fail(l->control, l->reply, err);
+    } else if (sf_service_reply(l->control->state->mesh_bus, l->reply, PROTOBUF,
+                                sf_slice_of(bytes, sheaf__v1__life_reply__pack(&m, bytes)),
+                                &why) != SF_OK) {
+        sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&why));
+    }
+    life_free(l);
+}
+
+static enum sf_code read_life(struct life *l, const struct registry_domain *d,
+                              struct sf_slice bytes, struct sf_error *err)
+{
+    struct sf_slice own = sf_arena_slice(&l->arena, bytes);
+    const Sheaf__V1__LifeRequest *m = SF_CONTROL_UNPACK(life_request, &l->arena, own);
+
+    if (m == NULL || strcmp(m->domain, d->name) != 0 ||
+        !sf_name_is_product(sf_slice_text(m->product)) || m->keep_us < 0 ||
+        m->keep_us > LIFE_KEEP_MAX_US || strlen(m->reason) > LIFE_REASON_MAX ||
+        !sf_utf8_is_valid(sf_slice_text(m->reason)) || strlen(m->changed_by) > APPLIED_BY_MAX ||
+        !sf_utf8_is_valid(sf_slice_text(m->changed_by))) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not a removal of domain %s",
+                          d->name);
+    }
+    l->change.domain = d->name;
+    l->change.product = m->product;
+    l->change.major = m->major;
+    l->change.restore = m->restore;
+    l->change.keep_us = m->keep_us;
+    l->change.reason = m->reason;
+    l->change.changed_by = *m->changed_by == '\0' ? "unknown" : m->changed_by;
+    return SF_OK;
+}
+
+static void life(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+{
+    struct life *l = NULL;
+    struct sf_error err;
+    enum sf_code code;
+
+    if (c->applies < CONTROL_APPLIES_MAX && strlen(m->reply) < sizeof(l->reply)) {
+        l = sf_calloc(1, sizeof(*l));
+    }
+    if (l == NULL) {
+        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "%zu applies are under way", c->applies);
+        fail(c, m->reply, &err);
+        return;
+    }
+    c->applies++;
+    l->control = c;
+    sf_arena_init(&l->arena, 0);
+    memcpy(l->reply, m->reply, strlen(m->reply) + 1);
+    change_life_init(&l->change, c->state);
+    l->change.op.done = on_life_changed;
+    code = read_life(l, d, m->data, &err);
+    if (code == SF_OK) {
+        code = event_log_append(c->state->log, &l->change.op, &err);
+    }
+    if (code != SF_OK) {
+        fail(c, m->reply, &err);
+        life_free(l);
+    }
+}
+
 /* --- access.explain --------------------------------------------------------------------------- */
 
 static enum sf_code explain_access(const struct hub_state *s, const struct registry_domain *asker,
@@ -258,6 +352,8 @@ static void on_control(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
         poll(c, d, m);
     } else if (strcmp(op, "product.apply") == 0) {
         apply(c, d, m);
+    } else if (strcmp(op, "product.life") == 0) {
+        life(c, d, m);
     } else if (strcmp(op, "access.explain") == 0) {
         explain(c, d, m);
     } else {

@@ -6,6 +6,7 @@
  *   mesh.poll            PollRequest -> PollReply (see lease.h)
  *   mesh.product.apply   ApplyRequest -> ApplyReply; a file that is refused is an ApplyReply with
  *                        findings, not an error
+ *   mesh.product.life    LifeRequest -> LifeReply, or the error that the owner should see
  *   mesh.access.explain  ExplainRequest -> nothing, or the error that a reader should see
  *
  *   Threads   Loop thread.

@@ -25,6 +25,10 @@ const char *event_kind_name(const Sheaf__V1__Event *e)
         return "access_decided";
     case SHEAF__V1__EVENT__KIND_GRANT_ENDED:
         return "grant_ended";
+    case SHEAF__V1__EVENT__KIND_PRODUCT_REMOVED:
+        return "product_removed";
+    case SHEAF__V1__EVENT__KIND_PRODUCT_RESTORED:
+        return "product_restored";
     case SHEAF__V1__EVENT__KIND__NOT_SET:
     case _SHEAF__V1__EVENT__KIND__CASE_IS_INT_SIZE:
         return "unknown";

@@ -111,7 +111,7 @@ static enum sf_code add_note(struct review *r, const struct sf_change_note *n, s
                        : n->breaks == SF_BREAKS_FORWARD ? "consumers of older versions"
                                                         : "users of older versions",
                        sf_compat_mode_name(r->product->compatibility));
-        return add_text(r, 0, /* is_error= */ false, text, err);
+        return add_text(r, SHEAF_E_BREAKING_CHANGE, /* is_error= */ false, text, err);
     }
     return SF_OK;
 }

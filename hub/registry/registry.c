@@ -99,47 +99,52 @@ static bool is_newer(const struct registry_version *a, const struct registry_ver
     return a == NULL || sf_version_compare(&b->product->version, &a->product->version) > 0;
 }
 
-const struct registry_version *registry_highest(const struct registry_product *p)
+const struct registry_version *registry_highest(const struct registry_product *p, uint32_t major)
 {
     const struct registry_version *best = NULL;
 
     for (size_t i = 0; i < p->version_count; i++) {
-        if (is_newer(best, &p->versions[i])) {
-            best = &p->versions[i];
+        const struct registry_version *v = &p->versions[i];
+
+        if ((major == 0 || v->product->version.major == major) && is_newer(best, v)) {
+            best = v;
         }
     }
     return best;
 }
 
-static const struct registry_version *highest_of_major(const struct registry_product *p,
-                                                       uint32_t major)
+const struct registry_removal *registry_removal(const struct registry_product *p, uint32_t major)
 {
-    const struct registry_version *best = NULL;
-
-    for (size_t i = 0; i < p->version_count; i++) {
-        if (p->versions[i].product->version.major == major && is_newer(best, &p->versions[i])) {
-            best = &p->versions[i];
+    for (const struct registry_removal *r = p->removals; r != NULL; r = r->next) {
+        if (r->major == major && r->in_force) {
+            return r;
         }
     }
-    return best;
+    return NULL;
 }
 
 const struct registry_version *registry_version(const struct registry_product *p, uint32_t major)
 {
     const struct registry_version *best = NULL;
+    const struct registry_version *best_active = NULL;
 
     if (major != 0) {
-        return highest_of_major(p, major);
+        return registry_removal(p, major) != NULL ? NULL : registry_highest(p, major);
     }
-    for (size_t i = 0; i < p->version_count; i++) {
-        const struct registry_version *v =
-            highest_of_major(p, p->versions[i].product->version.major);
+    /* A later version of a major is a higher one: of each, the last that was applied counts. */
+    for (size_t i = p->version_count; i > 0; i--) {
+        const struct registry_version *v = &p->versions[i - 1];
+        const uint32_t of = v->product->version.major;
 
-        if (v->product->status == SF_STATUS_ACTIVE && is_newer(best, v)) {
-            best = v;
+        if (registry_highest(p, of) != v || registry_removal(p, of) != NULL) {
+            continue;
+        }
+        best = is_newer(best, v) ? v : best;
+        if (v->product->status == SF_STATUS_ACTIVE && is_newer(best_active, v)) {
+            best_active = v;
         }
     }
-    return best != NULL ? best : registry_highest(p);
+    return best_active != NULL ? best_active : best;
 }
 
 /* The n of "AR-n" or "G-n", from 1; 0: not such an id. */

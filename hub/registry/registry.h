@@ -47,12 +47,24 @@ struct registry_version {
     const char *applied_by; /* "sales/ada" */
 };
 
+/* A major that is, or once was, taken out of the mesh. */
+struct registry_removal {
+    uint32_t major;
+    bool in_force; /* it was not brought back */
+    int64_t removed_us;
+    int64_t purge_us; /* its rows are gone from then on */
+    const char *removed_by;
+    const char *reason;
+    struct registry_removal *next;
+};
+
 struct registry_product {
     const struct registry_domain *owner;
     const char *name;
     struct registry_version *versions; /* in the order applied */
     size_t version_count;
     size_t version_capacity;
+    struct registry_removal *removals; /* at most one per major */
 };
 
 enum registry_request_state { REGISTRY_PENDING, REGISTRY_APPROVED, REGISTRY_DENIED };
@@ -138,10 +150,13 @@ struct registry_domain *registry_domain(const struct registry *r, const char *na
 struct registry_domain *registry_domain_of_account(const struct registry *r, const char *account);
 struct registry_product *registry_product(const struct registry *r, const char *domain,
                                           const char *name);
-/* Newest version of @major; of the highest major that is active (else the highest) when 0. */
+/* Newest version of @major; of the highest major that is active (else the highest) when 0. NULL
+ * for a major that was removed, and when all were. */
 const struct registry_version *registry_version(const struct registry_product *p, uint32_t major);
-/* Whether a version of a higher number than @v exists, and the highest of all. */
-const struct registry_version *registry_highest(const struct registry_product *p);
+/* The highest of @major, or of all when 0; of removed ones too. */
+const struct registry_version *registry_highest(const struct registry_product *p, uint32_t major);
+/* The removal of @major that is in force, or NULL. */
+const struct registry_removal *registry_removal(const struct registry_product *p, uint32_t major);
 struct registry_request *registry_request(const struct registry *r, const char *id);
 struct registry_grant *registry_grant(const struct registry *r, const char *id);
 struct registry_token *registry_token(const struct registry *r, const char *hash);

@@ -234,6 +234,67 @@ static enum sf_code product_applied(const struct apply *a)
     return code;
 }
 
+static struct registry_product *product_of_life(const struct apply *a, const char *domain,
+                                                const char *product, uint32_t major)
+{
+    struct registry_product *p = registry_product(a->r, domain, product);
+
+    return p == NULL || registry_highest(p, major) == NULL ? NULL : p;
+}
+
+/* The record of @major, made when it is the first. */
+static struct registry_removal *removal_of(const struct apply *a, struct registry_product *p,
+                                           uint32_t major)
+{
+    struct registry_removal *r = p->removals;
+
+    while (r != NULL && r->major != major) {
+        r = r->next;
+    }
+    if (r == NULL) {
+        r = sf_arena_calloc(&a->r->arena, 1, sizeof(*r));
+        if (r != NULL) {
+            r->major = major;
+            r->next = p->removals;
+            p->removals = r;
+        }
+    }
+    return r;
+}
+
+static enum sf_code product_removed(const struct apply *a)
+{
+    const Sheaf__V1__ProductRemoved *m = a->e->product_removed;
+    struct registry_product *p = product_of_life(a, m->domain, m->product, m->major);
+    struct registry_removal *r;
+
+    if (m->major == 0 || p == NULL || registry_removal(p, m->major) != NULL) {
+        return misfit(a, "a removal of what is not there");
+    }
+    r = removal_of(a, p, m->major);
+    if (r == NULL) {
+        return no_memory(a);
+    }
+    r->removed_us = a->e->time_us;
+    r->purge_us = m->purge_us;
+    r->removed_by = keep_text(a, a->e->actor);
+    r->reason = keep_text(a, m->reason);
+    r->in_force = true;
+    return r->removed_by == NULL || r->reason == NULL ? no_memory(a) : SF_OK;
+}
+
+static enum sf_code product_restored(const struct apply *a)
+{
+    const Sheaf__V1__ProductRestored *m = a->e->product_restored;
+    struct registry_product *p = product_of_life(a, m->domain, m->product, m->major);
+
+    if (p == NULL || registry_removal(p, m->major) == NULL) {
+        return misfit(a, "what was not removed is brought back");
+    }
+    removal_of(a, p, m->major)->in_force = false;
+    return SF_OK;
+}
+
 static enum sf_code add_pointer(const struct apply *a, void ***array, size_t *count,
                                 size_t *capacity, void *item)
 {
@@ -470,6 +531,10 @@ static enum sf_code apply_kind(const struct apply *a)
         return access_decided(a);
     case SHEAF__V1__EVENT__KIND_GRANT_ENDED:
         return grant_ended(a);
+    case SHEAF__V1__EVENT__KIND_PRODUCT_REMOVED:
+        return product_removed(a);
+    case SHEAF__V1__EVENT__KIND_PRODUCT_RESTORED:
+        return product_restored(a);
     case SHEAF__V1__EVENT__KIND__NOT_SET:
     case _SHEAF__V1__EVENT__KIND__CASE_IS_INT_SIZE:
         break;

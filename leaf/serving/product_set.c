@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/assert.h"
+#include "common/base/buf.h"
+#include "common/base/str.h"
 #include "common/contract/product_file.h"
 #include "proto/errors.h"
 
@@ -30,6 +33,7 @@ void product_set_done(struct product_set *set)
         served_product_free(set->versions[i]);
     }
     sf_free(set->versions);
+    sf_free(set->removals);
     sf_free(set->domain);
     *set = (struct product_set){0};
 }
@@ -177,7 +181,111 @@ const struct served_product *product_set_next(const struct product_set *set, siz
     while (*at < set->version_count) {
         const struct served_product *p = set->versions[(*at)++];
 
-        if (!p->superseded) {
+        if (!p->superseded &&
+            product_set_removal(set, p->contract->name, p->contract->version.major) == NULL) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+/* --- removal ---------------------------------------------------------------------------------- */
+
+size_t product_removal_key(const char *product, uint32_t major,
+                           uint8_t ret[PRODUCT_REMOVAL_KEY_MAX])
+{
+    int n = snprintf((char *)ret, PRODUCT_REMOVAL_KEY_MAX, PRODUCT_REMOVAL_PREFIX "%s@%u", product,
+                     major);
+
+    sf_assert(n > 0 && n < PRODUCT_REMOVAL_KEY_MAX);
+    return (size_t)n;
+}
+
+void product_removal_value(int64_t purge_us, bool purged, uint8_t ret[PRODUCT_REMOVAL_VALUE_BYTES])
+{
+    for (size_t i = 0; i < 8; i++) {
+        ret[i] = (uint8_t)((uint64_t)purge_us >> (56 - 8 * i));
+    }
+    ret[8] = purged ? 1 : 0;
+}
+
+enum sf_code product_removal_read(struct sf_slice key, struct sf_slice value,
+                                  struct product_removal *ret, struct sf_error *err)
+{
+    const size_t prefix = sizeof(PRODUCT_REMOVAL_PREFIX) - 1;
+    const uint8_t *at =
+        key.size > prefix ? memchr(key.data + prefix, '@', key.size - prefix) : NULL;
+    const size_t n = at == NULL ? 0 : (size_t)(at - key.data) - prefix;
+    uint64_t major = 0;
+
+    *ret = (struct product_removal){0};
+    if (n == 0 || n >= sizeof(ret->product) || value.size != PRODUCT_REMOVAL_VALUE_BYTES ||
+        sf_parse_u64(sf_slice_of(at + 1, key.size - prefix - n - 1), &major) != SF_PARSE_OK ||
+        major == 0 || major > UINT32_MAX || value.data[8] > 1) {
+        return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "the record of a removal");
+    }
+    memcpy(ret->product, key.data + prefix, n);
+    ret->major = (uint32_t)major;
+    ret->purge_us = (int64_t)sf_read_be64(value.data);
+    ret->purged = value.data[8] == 1;
+    return SF_OK;
+}
+
+static struct product_removal *find_removal(const struct product_set *set, const char *product,
+                                            uint32_t major)
+{
+    for (size_t i = 0; i < set->removal_count; i++) {
+        struct product_removal *r = &set->removals[i];
+
+        if (r->major == major && strcmp(r->product, product) == 0) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+const struct product_removal *product_set_removal(const struct product_set *set,
+                                                  const char *product, uint32_t major)
+{
+    return find_removal(set, product, major);
+}
+
+enum sf_code product_set_remove(struct product_set *set, const struct product_removal *removal,
+                                struct sf_error *err)
+{
+    struct product_removal *r = find_removal(set, removal->product, removal->major);
+
+    if (r == NULL) {
+        struct product_removal *grown =
+            sf_realloc(set->removals, set->removal_count + 1, sizeof(*grown));
+
+        if (grown == NULL) {
+            return SF_RAISE(err, SF_NOMEM, "removal");
+        }
+        set->removals = grown;
+        r = &grown[set->removal_count++];
+    }
+    *r = *removal;
+    return SF_OK;
+}
+
+void product_set_restore(struct product_set *set, const char *product, uint32_t major)
+{
+    struct product_removal *r = find_removal(set, product, major);
+
+    if (r != NULL) {
+        *r = set->removals[--set->removal_count];
+    }
+}
+
+const struct served_product *product_set_find_removed(const struct product_set *set,
+                                                      const struct product_removal *removal)
+{
+    for (size_t i = 0; i < set->version_count; i++) {
+        const struct served_product *p = set->versions[i];
+
+        if (!p->superseded && p->contract->version.major == removal->major &&
+            strcmp(p->contract->name, removal->product) == 0) {
             return p;
         }
     }

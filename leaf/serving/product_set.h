@@ -34,12 +34,23 @@ struct served_product {
     bool superseded; /* a newer version of the same major stands */
 };
 
+/* A major that was taken out of the mesh: nothing finds it any more. Its rows stay until purge_us,
+ * and so long it can be brought back. */
+struct product_removal {
+    char product[64];
+    uint32_t major;
+    int64_t purge_us;
+    bool purged; /* the rows are gone; the record stays, so that the major is not used again */
+};
+
 struct product_set {
     char *domain;                     /* owned */
     struct store *store;              /* borrowed */
     struct served_product **versions; /* ascending contract ids */
     size_t version_count;
     uint32_t contract_id_highest;
+    struct product_removal *removals; /* in no order */
+    size_t removal_count;
 };
 
 /* SF_NOMEM. */
@@ -67,3 +78,27 @@ const struct served_product *product_set_find(const struct product_set *set, con
 const struct served_table *served_product_table(const struct served_product *p, const char *name);
 /* Newest versions in order of their ids: *at starts at 0 and is moved on; NULL at the end. */
 const struct served_product *product_set_next(const struct product_set *set, size_t *at);
+
+/* --- removal ---------------------------------------------------------------------------------- */
+
+/* Key and value of a removal in STORE_META. */
+enum { PRODUCT_REMOVAL_KEY_MAX = 96, PRODUCT_REMOVAL_VALUE_BYTES = 9 };
+#define PRODUCT_REMOVAL_PREFIX "removed/"
+size_t product_removal_key(const char *product, uint32_t major,
+                           uint8_t ret[PRODUCT_REMOVAL_KEY_MAX]);
+void product_removal_value(int64_t purge_us, bool purged, uint8_t ret[PRODUCT_REMOVAL_VALUE_BYTES]);
+/* SF_CORRUPT E0605: not what these two write. */
+enum sf_code product_removal_read(struct sf_slice key, struct sf_slice value,
+                                  struct product_removal *ret, struct sf_error *err) SF_MUST_CHECK;
+
+/* Hides the major from every lookup above, or changes its record. SF_NOMEM. */
+enum sf_code product_set_remove(struct product_set *set, const struct product_removal *removal,
+                                struct sf_error *err) SF_MUST_CHECK;
+/* Shows it again. */
+void product_set_restore(struct product_set *set, const char *product, uint32_t major);
+/* The removal of the major, or NULL; valid until the next change of the set. */
+const struct product_removal *product_set_removal(const struct product_set *set,
+                                                  const char *product, uint32_t major);
+/* The newest version of a removed major, for who purges its lanes; or NULL. */
+const struct served_product *product_set_find_removed(const struct product_set *set,
+                                                      const struct product_removal *removal);

@@ -30,7 +30,8 @@ struct uplink {
 
     struct sf_bus_call call; /* apply */
     uplink_apply_cb apply_cb;
-    void *apply_data;
+    uplink_life_cb life_cb;
+    void *call_data;
 
     struct sf_counter polls;
     struct sf_counter failures;
@@ -220,7 +221,7 @@ void uplink_free(struct uplink *u)
     }
     sf_rt_timer_stop(u->options.rt, &u->retry);
     sf_bus_cancel(u->options.serve, &u->poll);
-    uplink_apply_cancel(u);
+    uplink_call_cancel(u);
     sf_metric_remove(&u->polls.metric);
     sf_metric_remove(&u->failures.metric);
     sf_metric_remove(&u->up.metric);
@@ -256,7 +257,17 @@ void uplink_stored(struct uplink *u)
     }
 }
 
-/* --- apply ------------------------------------------------------------------------------------ */
+/* --- calls ------------------------------------------------------------------------------------ */
+
+static enum sf_code check_answer(enum sf_bus_outcome outcome, const struct sf_bus_msg *m,
+                                 struct sf_error *err)
+{
+    if (outcome != SF_BUS_ANSWERED) {
+        return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_HUB_UNREACHABLE,
+                          "products are changed by the hub, which does not answer");
+    }
+    return sf_service_check(m, err);
+}
 
 static void apply_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
                        const struct sf_bus_msg *m)
@@ -265,77 +276,139 @@ static void apply_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
     uplink_apply_cb cb = u->apply_cb;
     Sheaf__V1__ApplyReply *reply = NULL;
     struct sf_error err;
-    enum sf_code code;
+    enum sf_code code = check_answer(outcome, m, &err);
 
     u->apply_cb = NULL;
-    if (outcome != SF_BUS_ANSWERED) {
-        code = SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_HUB_UNREACHABLE,
-                          "a product is applied by the hub, which does not answer");
-    } else {
-        code = sf_service_check(m, &err);
-    }
     if (code == SF_OK) {
         reply = sheaf__v1__apply_reply__unpack(NULL, m->data.size, m->data.data);
         if (reply == NULL) {
             code = SF_RAISE(&err, SF_CORRUPT, "the hub's answer cannot be read");
         }
     }
-    cb(u->apply_data, reply, code == SF_OK ? NULL : &err);
+    cb(u->call_data, reply, code == SF_OK ? NULL : &err);
     if (reply != NULL) {
         sheaf__v1__apply_reply__free_unpacked(reply, NULL);
     }
 }
 
-static enum sf_code pack_apply(const struct uplink *u, const struct uplink_apply *apply,
-                               struct sf_buf *out, struct sf_error *err)
+static void life_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
+                      const struct sf_bus_msg *m)
 {
-    Sheaf__V1__ApplyRequest request = SHEAF__V1__APPLY_REQUEST__INIT;
-    uint8_t *at;
+    struct uplink *u = call->data;
+    uplink_life_cb cb = u->life_cb;
+    Sheaf__V1__LifeReply *reply = NULL;
+    struct sf_error err;
+    enum sf_code code = check_answer(outcome, m, &err);
 
-    request.domain = sf_control_text(u->options.domain);
-    request.applied_by = sf_control_text(apply->applied_by);
-    request.product_yaml = sf_control_data(apply->yaml);
-    request.dry_run = apply->dry_run;
-    at = sf_buf_reserve(out, sheaf__v1__apply_request__get_packed_size(&request));
-    if (at != NULL) {
-        out->size += sheaf__v1__apply_request__pack(&request, at);
+    u->life_cb = NULL;
+    if (code == SF_OK) {
+        reply = sheaf__v1__life_reply__unpack(NULL, m->data.size, m->data.data);
+        if (reply == NULL) {
+            code = SF_RAISE(&err, SF_CORRUPT, "the hub's answer cannot be read");
+        }
     }
-    return sf_buf_check(out, "product", err);
+    cb(u->call_data, reply, code == SF_OK ? NULL : &err);
+    if (reply != NULL) {
+        sheaf__v1__life_reply__free_unpacked(reply, NULL);
+    }
+}
+
+/* The answer of a call. */
+typedef void (*hub_call_cb)(struct sf_bus_call *call, enum sf_bus_outcome outcome,
+                            const struct sf_bus_msg *m);
+
+static enum sf_code call_hub(struct uplink *u, const char *op, const struct sf_buf *body,
+                             hub_call_cb done, struct sf_error *err)
+{
+    char subject[SUBJECT_MAX];
+    enum sf_code code;
+
+    subject_control(subject, op);
+    u->call = (struct sf_bus_call){.done = done, .data = u};
+    code = sf_bus_request(u->options.serve, &u->call,
+                          &(struct sf_bus_msg){.subject = subject, .data = sf_buf_view(body)},
+                          UPLINK_CALL_TIMEOUT_NS, err);
+    if ((code == SF_UNAVAILABLE || code == SF_CLOSED) && err != NULL) {
+        err->number = SHEAF_E_HUB_UNREACHABLE;
+    }
+    return code;
+}
+
+static enum sf_code check_free(const struct uplink *u, struct sf_error *err)
+{
+    return u->apply_cb == NULL && u->life_cb == NULL
+               ? SF_OK
+               : SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "another product is being changed");
 }
 
 enum sf_code uplink_apply_product(struct uplink *u, const struct uplink_apply *apply,
                                   uplink_apply_cb cb, void *data, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
-    char subject[SUBJECT_MAX];
-    enum sf_code code;
+    Sheaf__V1__ApplyRequest request = SHEAF__V1__APPLY_REQUEST__INIT;
+    enum sf_code code = check_free(u, err);
+    uint8_t *at;
 
-    if (u->apply_cb != NULL) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "another product is being applied");
-    }
-    code = pack_apply(u, apply, &body, err);
     if (code != SF_OK) {
         return code;
     }
-    subject_control(subject, "product.apply");
-    u->call = (struct sf_bus_call){.done = apply_done, .data = u};
-    code = sf_bus_request(u->options.serve, &u->call,
-                          &(struct sf_bus_msg){.subject = subject, .data = sf_buf_view(&body)},
-                          UPLINK_CALL_TIMEOUT_NS, err);
-    if ((code == SF_UNAVAILABLE || code == SF_CLOSED) && err != NULL) {
-        err->number = SHEAF_E_HUB_UNREACHABLE;
+    request.domain = sf_control_text(u->options.domain);
+    request.applied_by = sf_control_text(apply->applied_by);
+    request.product_yaml = sf_control_data(apply->yaml);
+    request.dry_run = apply->dry_run;
+    at = sf_buf_reserve(&body, sheaf__v1__apply_request__get_packed_size(&request));
+    if (at != NULL) {
+        body.size += sheaf__v1__apply_request__pack(&request, at);
+    }
+    code = sf_buf_check(&body, "product", err);
+    if (code == SF_OK) {
+        code = call_hub(u, "product.apply", &body, apply_done, err);
     }
     if (code == SF_OK) {
         u->apply_cb = cb;
-        u->apply_data = data;
+        u->call_data = data;
     }
     return code;
 }
 
-void uplink_apply_cancel(struct uplink *u)
+enum sf_code uplink_change_life(struct uplink *u, const struct uplink_life *life, uplink_life_cb cb,
+                                void *data, struct sf_error *err)
 {
-    if (u->apply_cb != NULL) {
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    Sheaf__V1__LifeRequest request = SHEAF__V1__LIFE_REQUEST__INIT;
+    enum sf_code code = check_free(u, err);
+    uint8_t *at;
+
+    if (code != SF_OK) {
+        return code;
+    }
+    request.domain = sf_control_text(u->options.domain);
+    request.product = sf_control_text(life->product);
+    request.major = life->major;
+    request.restore = life->restore;
+    request.keep_us = life->keep_us;
+    request.reason = sf_control_text(life->reason);
+    request.changed_by = sf_control_text(life->changed_by);
+    at = sf_buf_reserve(&body, sheaf__v1__life_request__get_packed_size(&request));
+    if (at != NULL) {
+        body.size += sheaf__v1__life_request__pack(&request, at);
+    }
+    code = sf_buf_check(&body, "product", err);
+    if (code == SF_OK) {
+        code = call_hub(u, "product.life", &body, life_done, err);
+    }
+    if (code == SF_OK) {
+        u->life_cb = cb;
+        u->call_data = data;
+    }
+    return code;
+}
+
+void uplink_call_cancel(struct uplink *u)
+{
+    if (u->apply_cb != NULL || u->life_cb != NULL) {
         sf_bus_cancel(u->options.serve, &u->call);
         u->apply_cb = NULL;
+        u->life_cb = NULL;
     }
 }

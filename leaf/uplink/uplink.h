@@ -63,5 +63,20 @@ struct uplink_apply {
 enum sf_code uplink_apply_product(struct uplink *u, const struct uplink_apply *apply,
                                   uplink_apply_cb cb, void *data,
                                   struct sf_error *err) SF_MUST_CHECK;
+/* @reply is valid during the call; NULL with @err. */
+typedef void (*uplink_life_cb)(void *data, const Sheaf__V1__LifeReply *reply,
+                               const struct sf_error *err);
+/* A major is to leave the mesh, or to come back. */
+struct uplink_life {
+    const char *product;
+    uint32_t major;
+    bool restore;
+    int64_t keep_us;
+    const char *reason;
+    const char *changed_by;
+};
+/* As uplink_apply_product(). */
+enum sf_code uplink_change_life(struct uplink *u, const struct uplink_life *life, uplink_life_cb cb,
+                                void *data, struct sf_error *err) SF_MUST_CHECK;
 /* Forgets the call under way: its callback does not run. */
-void uplink_apply_cancel(struct uplink *u);
+void uplink_call_cancel(struct uplink *u);

@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/identity/signed.h"
 #include "common/wire/control.h"
+#include "common/wire/control.h"
 #include "hub/registry/audience.h"
 #include "hub/registry/bundle.h"
 #include "proto/subjects.h"
@@ -129,6 +130,62 @@ static void test_claims_get_a_later_iat_with_each_change_of_one_second(void **st
     world_done(&w);
 }
 
+static void remove_major(struct hub_world *w, uint32_t major)
+{
+    Sheaf__V1__ProductRemoved m = SHEAF__V1__PRODUCT_REMOVED__INIT;
+    Sheaf__V1__Event e = SHEAF__V1__EVENT__INIT;
+
+    m.domain = sf_control_text("sales");
+    m.product = sf_control_text("orders");
+    m.major = major;
+    m.purge_us = w->now_us + WORLD_DAY_US;
+    m.reason = sf_control_text("replaced");
+    e.actor = sf_control_text("sales/ada");
+    e.kind_case = SHEAF__V1__EVENT__KIND_PRODUCT_REMOVED;
+    e.product_removed = &m;
+    world_event(w, &e);
+}
+
+static void test_a_removed_major_is_not_found_until_it_is_restored(void **state)
+{
+    Sheaf__V1__ProductRestored restored = SHEAF__V1__PRODUCT_RESTORED__INIT;
+    Sheaf__V1__Event e = SHEAF__V1__EVENT__INIT;
+    struct hub_world w;
+    const struct registry_product *p;
+    const struct registry_removal *r;
+
+    (void)state;
+    world_init(&w);
+    world_join(&w, "sales");
+    world_product(&w, ORDERS_1_0);
+    world_product(&w, ORDERS_WITH("2.0.0", ""));
+    world_product(&w, ORDERS_WITH("1.1.0", ""));
+    p = registry_product(&w.registry, "sales", "orders");
+    assert_int_equal(registry_version(p, 0)->product->version.major, 2);
+    remove_major(&w, 2);
+    assert_null(registry_version(p, 2));
+    assert_int_equal(registry_version(p, 0)->product->version.minor, 1);
+    assert_int_equal(registry_highest(p, 0)->product->version.major, 2);
+    r = registry_removal(p, 2);
+    assert_string_equal(r->removed_by, "sales/ada");
+    assert_string_equal(r->reason, "replaced");
+    assert_int_equal(r->purge_us - r->removed_us, WORLD_DAY_US - w.step_us);
+    remove_major(&w, 1);
+    assert_null(registry_version(p, 0));
+    restored.domain = sf_control_text("sales");
+    restored.product = sf_control_text("orders");
+    restored.major = 1;
+    e.actor = sf_control_text("sales/ada");
+    e.kind_case = SHEAF__V1__EVENT__KIND_PRODUCT_RESTORED;
+    e.product_restored = &restored;
+    world_event(&w, &e);
+    assert_int_equal(registry_version(p, 0)->product->version.minor, 1);
+    assert_null(registry_removal(p, 1));
+    remove_major(&w, 1); /* a second time */
+    assert_null(registry_version(p, 1));
+    world_done(&w);
+}
+
 static void test_lookups_find_what_is_there_and_nothing_else(void **state)
 {
     const struct registry_access access = {"marketing", "sales", "orders", 1};
@@ -177,7 +234,7 @@ static void test_an_active_version_is_preferred_to_a_higher_draft(void **state)
                       "      a: {number: 1, type: string}\n");
     p = registry_product(&w.registry, "sales", "orders");
     assert_int_equal(registry_version(p, 0)->product->version.major, 1);
-    assert_int_equal(registry_highest(p)->product->version.major, 2);
+    assert_int_equal(registry_highest(p, 0)->product->version.major, 2);
     world_done(&w);
 }
 
@@ -339,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_replay_gives_the_registry_that_was_live),
         cmocka_unit_test(test_claims_get_a_later_iat_with_each_change_of_one_second),
+        cmocka_unit_test(test_a_removed_major_is_not_found_until_it_is_restored),
         cmocka_unit_test(test_lookups_find_what_is_there_and_nothing_else),
         cmocka_unit_test(test_an_active_version_is_preferred_to_a_higher_draft),
         cmocka_unit_test(test_events_that_do_not_fit_are_refused),

@@ -50,6 +50,61 @@ static void a_version_supersedes_those_of_its_major_only(void **state)
     leaf_world_done(&w);
 }
 
+static void a_removed_major_is_hidden_until_it_is_restored(void **state)
+{
+    struct product_removal removal = {.product = "a", .major = 2, .purge_us = 77};
+    struct leaf_world w;
+    size_t at = 0;
+    (void)state;
+
+    leaf_world_init(&w, 1);
+    (void)leaf_world_add(&w, PRODUCT("sales/a", "1.0.0", "active", STATE)); /* 1 */
+    (void)leaf_world_add(&w, PRODUCT("sales/a", "2.0.0", "active", STATE)); /* 2 */
+    assert_int_equal(product_set_remove(&w.serving.products, &removal, NULL), SF_OK);
+    assert_int_equal(found(&w, "a", 2), 0);
+    assert_int_equal(found(&w, "a", 0), 1);
+    assert_int_equal(product_set_next(&w.serving.products, &at)->contract_id, 1);
+    assert_null(product_set_next(&w.serving.products, &at));
+    assert_int_equal(product_set_find_removed(&w.serving.products, &removal)->contract_id, 2);
+    removal.purged = true;
+    assert_int_equal(product_set_remove(&w.serving.products, &removal, NULL), SF_OK);
+    assert_int_equal(w.serving.products.removal_count, 1);
+    assert_true(product_set_removal(&w.serving.products, "a", 2)->purged);
+    product_set_restore(&w.serving.products, "a", 2);
+    product_set_restore(&w.serving.products, "a", 7);
+    assert_int_equal(found(&w, "a", 0), 2);
+    assert_null(product_set_removal(&w.serving.products, "a", 2));
+    leaf_world_done(&w);
+}
+
+static void a_removal_is_stored_byte_for_byte(void **state)
+{
+    static const uint8_t wanted[] = {0, 0, 0, 0, 0, 0, 1, 2, 1};
+    uint8_t key[PRODUCT_REMOVAL_KEY_MAX];
+    uint8_t value[PRODUCT_REMOVAL_VALUE_BYTES];
+    struct product_removal back;
+    struct sf_slice k = sf_slice_of(key, product_removal_key("web-orders", 12, key));
+    struct sf_error err;
+    (void)state;
+
+    assert_memory_equal(k.data, "removed/web-orders@12", k.size);
+    product_removal_value(258, true, value);
+    assert_memory_equal(value, wanted, sizeof(wanted));
+    assert_int_equal(product_removal_read(k, sf_slice_of(value, 9), &back, NULL), SF_OK);
+    assert_string_equal(back.product, "web-orders");
+    assert_true(back.major == 12 && back.purge_us == 258 && back.purged);
+    assert_int_equal(product_removal_read(k, sf_slice_of(value, 8), &back, &err), SF_CORRUPT);
+    assert_int_equal(err.number, SHEAF_E_STORE_CORRUPT);
+    value[8] = 2;
+    assert_int_equal(product_removal_read(k, sf_slice_of(value, 9), &back, &err), SF_CORRUPT);
+    value[8] = 0;
+    for (size_t n = 0; n < k.size - 1; n++) {
+        assert_int_equal(
+            product_removal_read(sf_slice_of(key, n), sf_slice_of(value, 9), &back, &err),
+            SF_CORRUPT);
+    }
+}
+
 static void versions_of_a_major_share_lanes_and_majors_do_not(void **state)
 {
     struct leaf_world w;
@@ -196,6 +251,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_version_supersedes_those_of_its_major_only),
+        cmocka_unit_test(a_removed_major_is_hidden_until_it_is_restored),
+        cmocka_unit_test(a_removal_is_stored_byte_for_byte),
         cmocka_unit_test(versions_of_a_major_share_lanes_and_majors_do_not),
         cmocka_unit_test(without_a_major_the_highest_active_one_is_meant),
         cmocka_unit_test(a_product_of_another_domain_or_none_at_all_is_refused),

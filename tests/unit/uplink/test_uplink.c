@@ -420,8 +420,8 @@ static void a_call_that_is_cancelled_is_not_answered(void **state)
     setup(&f);
     f.applies = true;
     assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
-    uplink_apply_cancel(f.uplink);
-    uplink_apply_cancel(f.uplink);
+    uplink_call_cancel(f.uplink);
+    uplink_call_cancel(f.uplink);
     run_ms(&f, 100);
     assert_int_equal(f.applied, 0);
     assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
