@@ -9,7 +9,6 @@
 #include "common/sys/file.h"
 #include "common/wire/json.h"
 #include "leaf/leaf_private.h"
-#include "leaf/store/kv_rocks.h"
 #include "leaf/uplink/join.h"
 #include "proto/errors.h"
 
@@ -75,24 +74,6 @@ static enum sf_code join_mesh(struct leaf *leaf, struct sf_error *err)
     }
     sf_buf_done(&token);
     return code;
-}
-
-static enum sf_code open_store(struct leaf *leaf, struct sf_error *err)
-{
-    const struct kv_rocks_options kv_options = {
-        .cache_bytes = leaf->config->cache_bytes,
-        .write_buffer_bytes = leaf->config->write_buffer_bytes,
-    };
-    const struct store_options options = {
-        .queue_bytes_max = leaf->config->commit_queue_bytes_max,
-        .disk_reserve_bytes = leaf->config->disk_reserve_bytes,
-    };
-    char path[4096];
-    enum sf_code code;
-
-    (void)snprintf(path, sizeof(path), "%s/store", leaf->config->data_dir);
-    code = kv_rocks_open(path, &kv_options, &leaf->kv, err);
-    return code == SF_OK ? store_open(leaf->rt, leaf->kv, &options, &leaf->store, err) : code;
 }
 
 static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
@@ -221,7 +202,7 @@ static enum sf_code start(struct leaf *leaf, struct sf_error *err)
         code = join_mesh(leaf, err);
     }
     if (code == SF_OK) {
-        code = open_store(leaf, err);
+        code = leaf_store_open(leaf, err);
     }
     if (code == SF_OK) {
         code = open_services(leaf, err);
@@ -296,7 +277,9 @@ static bool is_quiet(const struct leaf *leaf)
 {
     return leaf->closing == 0 && (leaf->ingest == NULL || ingest_pending(leaf->ingest) == 0) &&
            (leaf->queries == NULL || queries_pending(leaf->queries) == 0) && !leaf->bundle_saving &&
-           leaf->apply == NULL && !leaf->trimming && !leaf_mesh_is_renewing(leaf);
+           leaf->apply == NULL &&
+           (leaf->heads_kept == NULL || !head_keeper_is_busy(leaf->heads_kept)) &&
+           !leaf->trimming && !leaf_mesh_is_renewing(leaf);
 }
 
 static void begin_sources(struct leaf *leaf)
@@ -317,6 +300,8 @@ static void begin_store(struct leaf *leaf)
     queries_free(leaf->queries);
     leaf->ingest = NULL;
     leaf->queries = NULL;
+    head_keeper_free(leaf->heads_kept);
+    leaf->heads_kept = NULL;
     if (leaf->store != NULL) {
         leaf->closing++;
         store_close(leaf->store, on_closed, leaf);

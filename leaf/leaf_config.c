@@ -54,6 +54,10 @@ static const struct sf_setting settings[] = {
      .type = SF_SETTING_TEXT,
      .check = check_domain,
      .doc = "Domain that the leaf serves."},
+    {.key = "head-record",
+     .type = SF_SETTING_TEXT,
+     .doc = "File in which heads are kept beside the store, best on another disk; by default "
+            "'heads' in the data directory."},
     {.key = "hub",
      .type = SF_SETTING_TEXT,
      .doc = "HTTP address of the hub to join, http://HOST:PORT; kept after joining."},
@@ -256,6 +260,7 @@ static enum sf_code read_names(struct leaf_config *c, struct sf_error *err)
 
     c->data_dir = sf_config_text(values, "data");
     c->domain = sf_config_text(values, "domain");
+    c->head_record = sf_config_text(values, "head-record");
     c->hub_url = sf_config_text(values, "hub");
     c->join_token_file = sf_config_text(values, "join-token-file");
     c->nats_server = sf_config_text(values, "nats-server");

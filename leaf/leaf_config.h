@@ -13,6 +13,7 @@ struct leaf_config {
     bool check_only;                /* --check-config */
     const char *data_dir;
     const char *domain;
+    const char *head_record;     /* NULL: <data>/heads */
     const char *hub_url;         /* NULL: as joined before, or not joined */
     const char *join_token_file; /* NULL: none */
     char http_address[64];

@@ -13,9 +13,16 @@
 #include "leaf/query/query.h"
 #include "leaf/query/query_http.h"
 #include "leaf/query/query_nats.h"
+#include "leaf/store/head_keeper.h"
 #include "leaf/uplink/uplink.h"
 
-enum { HEADS_MAX = 1024, LEAF_LIMITS = 15 };
+enum { HEADS_MAX = 1024, LEAF_LIMITS = 15, LEAF_PATH_BYTES = 4096 };
+
+#define LEAF_CHECKPOINT "checkpoint" /* in the data directory, while a backup is made */
+
+/* Files of the data directory that forbid to start. */
+#define LEAF_RESTORING "RESTORING" /* a restore began and has not ended */
+#define LEAF_FENCED    "FENCED"    /* another leaf of this domain took over */
 
 struct leaf_limit {
     struct sf_label label;
@@ -50,6 +57,7 @@ struct leaf {
 
     struct store *store;
     struct kv *kv; /* the store's */
+    struct head_keeper *heads_kept;
     struct serving serving;
     struct ingest *ingest;
     struct queries *queries;
@@ -142,6 +150,11 @@ void leaf_products_http(struct leaf *leaf, struct sf_http_request *r);
 /* livez: the process answers. readyz: it can take and serve data of its own domain. */
 void leaf_livez_http(struct sf_http_request *r);
 void leaf_readyz_http(struct leaf *leaf, struct sf_http_request *r);
+
+/* leaf_store.c */
+enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+/* Where the head record stands. */
+void leaf_heads_path(const struct leaf_config *config, char ret[LEAF_PATH_BYTES]);
 
 /* leaf_limits.c */
 void leaf_limits_register(struct leaf *leaf);

@@ -1,0 +1,86 @@
+/* The store of the leaf: opening it, with its head record. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/sys/file.h"
+#include "leaf/leaf_private.h"
+#include "leaf/store/head_file.h"
+#include "leaf/store/kv_rocks.h"
+#include "proto/errors.h"
+
+void leaf_heads_path(const struct leaf_config *config, char ret[LEAF_PATH_BYTES])
+{
+    if (config->head_record != NULL) {
+        (void)snprintf(ret, LEAF_PATH_BYTES, "%s", config->head_record);
+    } else {
+        (void)snprintf(ret, LEAF_PATH_BYTES, "%s/heads", config->data_dir);
+    }
+}
+
+/* Every line of what is missing, for the log. */
+static void log_lack(const struct head_lack *lack)
+{
+    struct sf_slice left = sf_buf_view(&lack->text);
+    char line[512];
+
+    while (left.size > 0) {
+        const uint8_t *end = memchr(left.data, '\n', left.size);
+        const size_t n = end == NULL ? left.size : (size_t)(end - left.data);
+
+        (void)snprintf(line, sizeof(line), "%.*s", (int)n, (const char *)left.data);
+        sf_log(SF_LOG_ERROR, "leaf.missing", SF_F_TEXT("what", line));
+        left = end == NULL ? (struct sf_slice){0} : sf_slice_of(end + 1, left.size - n - 1);
+    }
+}
+
+static enum sf_code check_heads(struct leaf *leaf, struct sf_error *err)
+{
+    char path[LEAF_PATH_BYTES];
+    struct head_lack lack;
+    enum sf_code code;
+
+    leaf_heads_path(leaf->config, path);
+    code = head_file_check(leaf->store, path, &lack, err);
+    log_lack(&lack);
+    head_lack_done(&lack);
+    return code == SF_OK ? head_keeper_new(leaf->rt, leaf->store, path, &leaf->heads_kept, err)
+                         : code;
+}
+
+/* Marks in the data directory that forbid to go on as if nothing were. */
+static enum sf_code check_marks(const struct leaf *leaf, struct sf_error *err)
+{
+    char path[LEAF_PATH_BYTES];
+
+    (void)snprintf(path, sizeof(path), "%s/" LEAF_RESTORING, leaf->config->data_dir);
+    if (sf_file_exists(path)) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_RESTORE_UNFINISHED, "%s is there", path);
+    }
+    (void)snprintf(path, sizeof(path), "%s/" LEAF_FENCED, leaf->config->data_dir);
+    if (sf_file_exists(path)) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_FENCED, "%s is there", path);
+    }
+    return SF_OK;
+}
+
+enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err)
+{
+    const struct kv_rocks_options kv_options = {
+        .cache_bytes = leaf->config->cache_bytes,
+        .write_buffer_bytes = leaf->config->write_buffer_bytes,
+    };
+    const struct store_options options = {
+        .queue_bytes_max = leaf->config->commit_queue_bytes_max,
+        .disk_reserve_bytes = leaf->config->disk_reserve_bytes,
+    };
+    char path[LEAF_PATH_BYTES];
+    enum sf_code code = check_marks(leaf, err);
+
+    /* What a backup that was cut off has left: links that would keep old tables alive. */
+    (void)snprintf(path, sizeof(path), "%s/" LEAF_CHECKPOINT, leaf->config->data_dir);
+    code = code == SF_OK ? sf_dir_remove(path, err) : code;
+    (void)snprintf(path, sizeof(path), "%s/store", leaf->config->data_dir);
+    code = code == SF_OK ? kv_rocks_open(path, &kv_options, &leaf->kv, err) : code;
+    code = code == SF_OK ? store_open(leaf->rt, leaf->kv, &options, &leaf->store, err) : code;
+    return code == SF_OK ? check_heads(leaf, err) : code;
+}
