@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "bench/records.h"
@@ -25,6 +26,16 @@ static double now_s(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Of all threads, RocksDB's as well. */
+static double cpu_s(void)
+{
+    struct rusage u;
+
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static void check(const char *text)
@@ -63,6 +74,7 @@ int main(int argc, char **argv)
     uint64_t n = 0;
     size_t batch_rows;
     double start_s;
+    double start_cpu_s;
     double end_s;
     rocksdb_t *db;
 
@@ -78,6 +90,7 @@ int main(int argc, char **argv)
     }
     db = open_db(argv[1]);
     rocksdb_writeoptions_set_sync(options, 1);
+    start_cpu_s = cpu_s();
     start_s = now_s();
     end_s = start_s + strtod(argv[2], NULL);
     while (now_s() < end_s) {
@@ -94,8 +107,8 @@ int main(int argc, char **argv)
         rocksdb_write(db, options, batch, &text);
         check(text);
     }
-    (void)printf("{\"records_per_s\":%.0f,\"records\":%" PRIu64 "}\n",
-                 (double)n / (now_s() - start_s), n);
+    (void)printf("{\"records_per_s\":%.0f,\"records\":%" PRIu64 ",\"cpu_s_per_million\":%.3f}\n",
+                 (double)n / (now_s() - start_s), n, (cpu_s() - start_cpu_s) / (double)n * 1e6);
     rocksdb_close(db);
     rocksdb_writebatch_destroy(batch);
     rocksdb_writeoptions_destroy(options);

@@ -140,7 +140,7 @@ enum sf_code store_replay_lane(struct store *s, struct store_lane *lane, struct 
 {
     SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
     struct replay r = {.store = s, .lane = lane, .batch = s->group.rows};
-    struct keyspace_key applied = keyspace_applied(lane->id);
+    struct keyspace_key applied = keyspace_meta_applied(lane->id);
     uint8_t head[KEYSPACE_HEAD_BYTES];
     struct store_head shown;
     enum sf_code code = store_snapshot_new(s, &snapshot, err);
@@ -156,17 +156,17 @@ enum sf_code store_replay_lane(struct store *s, struct store_lane *lane, struct 
         return SF_OK;
     }
     r.batch->ops->clear(r.batch);
-    if (lane->name.kind == STORE_STATE && shown.seq < lane->anchor.cleared) {
-        return corrupt(lane, shown.seq, "the rows are older than the log", err);
-    }
     if (lane->name.kind == STORE_STATE) {
-        code = replay_changes(&r, snapshot, shown.seq, err);
+        uint64_t cleared = lane->anchor.cleared;
+
+        /* Rows were flushed before their frames were cleared; the head beside them may not be. */
+        code = replay_changes(&r, snapshot, shown.seq > cleared ? shown.seq : cleared, err);
         if (code != SF_OK) {
             return code;
         }
     }
     keyspace_head_encode(&lane->head, head);
-    r.batch->ops->put(r.batch, KV_STATE, kv_one(keyspace_view(&applied)),
+    r.batch->ops->put(r.batch, KV_META, kv_one(keyspace_view(&applied)),
                       kv_one(sf_slice_of(head, sizeof(head))));
     return replay_flush(&r, err);
 }
@@ -207,11 +207,11 @@ static void show_cleared(struct kv_batch *b, const struct store_lane *lane)
 {
     /* Of no head, so that it is replaced also when there is nothing to replay. */
     struct store_head shown = {.seq = lane->anchor.cleared, .quarantined = UINT64_MAX};
-    struct keyspace_key key = keyspace_applied(lane->id);
+    struct keyspace_key key = keyspace_meta_applied(lane->id);
     uint8_t head[KEYSPACE_HEAD_BYTES];
 
     keyspace_head_encode(&shown, head);
-    b->ops->put(b, KV_STATE, kv_one(keyspace_view(&key)), kv_one(sf_slice_of(head, sizeof(head))));
+    b->ops->put(b, KV_META, kv_one(keyspace_view(&key)), kv_one(sf_slice_of(head, sizeof(head))));
 }
 
 enum sf_code store_rebuild_state(struct store *s, struct sf_error *err)

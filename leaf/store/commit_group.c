@@ -536,7 +536,7 @@ static void emit_lane(struct commit_group *g, struct store_lane *lane)
     struct lane_work *work = &lane->work;
     uint8_t head[KEYSPACE_HEAD_BYTES];
     struct keyspace_key key = keyspace_meta_head(lane->id);
-    struct keyspace_key applied = keyspace_applied(lane->id);
+    struct keyspace_key applied = keyspace_meta_applied(lane->id);
 
     commit_held(g, lane);
     if (lane->recorded && work->change_count == 0 &&
@@ -563,7 +563,7 @@ static void emit_lane(struct commit_group *g, struct store_lane *lane)
     keyspace_head_encode(&work->head, head);
     g->batch->ops->put(g->batch, KV_META, kv_one(keyspace_view(&key)),
                        kv_one(sf_slice_of(head, sizeof(head))));
-    g->rows->ops->put(g->rows, KV_STATE, kv_one(keyspace_view(&applied)),
+    g->rows->ops->put(g->rows, KV_META, kv_one(keyspace_view(&applied)),
                       kv_one(sf_slice_of(head, sizeof(head))));
     g->dirty = true;
     g->has_rows = true;

@@ -10,6 +10,7 @@ enum {
     TAG_HEAD = 'h',
     TAG_ANCHOR = 'a',
     TAG_MARK = 'm',
+    TAG_APPLIED = 's',
     TAG_SMALL = 'u',
     TAG_HELD = 'q',
 };
@@ -83,14 +84,6 @@ void keyspace_after_prefix(struct sf_buf *b)
     }
 }
 
-struct keyspace_key keyspace_applied(uint32_t lane)
-{
-    struct keyspace_key k = {.size = 8};
-
-    keyspace_write_be32(k.bytes + 4, lane);
-    return k;
-}
-
 static struct keyspace_key tagged(uint8_t tag)
 {
     return (struct keyspace_key){.bytes = {tag}, .size = 1};
@@ -122,6 +115,11 @@ struct keyspace_key keyspace_meta_lane(uint32_t lane)
 struct keyspace_key keyspace_meta_head(uint32_t lane)
 {
     return tagged_lane(TAG_HEAD, lane);
+}
+
+struct keyspace_key keyspace_meta_applied(uint32_t lane)
+{
+    return tagged_lane(TAG_APPLIED, lane);
 }
 
 struct keyspace_key keyspace_meta_held(uint32_t lane)

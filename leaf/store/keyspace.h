@@ -8,7 +8,7 @@
 #include "leaf/store/as_of.h"
 
 enum {
-    KEYSPACE_FORMAT = 1,
+    KEYSPACE_FORMAT = 2,
     KEYSPACE_KEY_BYTES_MAX = 4 + STORE_KEY_BYTES_MAX,
     KEYSPACE_STATE_HEADER = 13, /* in front of the row */
     KEYSPACE_SMALL_HEADER = 8,  /* in front of a small value */
@@ -36,15 +36,14 @@ struct keyspace_key keyspace_lane_seq(uint32_t lane, uint64_t seq);
 struct keyspace_key keyspace_lane(uint32_t lane);
 /* Turns @b into the first bytes behind all that begin with it; empty: there are none. */
 void keyspace_after_prefix(struct sf_buf *b);
-/* Family state: the head that a lane's rows show, under id 0, which no lane has. */
-struct keyspace_key keyspace_applied(uint32_t lane);
 
 /* Families: meta. The first byte tells what a key is of. */
 struct keyspace_key keyspace_meta_format(void);
 struct keyspace_key keyspace_meta_commit(void);
-struct keyspace_key keyspace_meta_lane(uint32_t lane); /* its name */
-struct keyspace_key keyspace_meta_head(uint32_t lane);
-struct keyspace_key keyspace_meta_held(uint32_t lane); /* of its quarantine */
+struct keyspace_key keyspace_meta_lane(uint32_t lane);    /* its name */
+struct keyspace_key keyspace_meta_head(uint32_t lane);    /* of its log */
+struct keyspace_key keyspace_meta_applied(uint32_t lane); /* the head that its rows show */
+struct keyspace_key keyspace_meta_held(uint32_t lane);    /* of its quarantine */
 struct keyspace_key keyspace_meta_anchor(uint32_t lane);
 struct keyspace_key keyspace_meta_mark(uint32_t lane, uint64_t seq); /* layout of a head */
 struct keyspace_key keyspace_meta_small(void); /* what the keys of STORE_META begin with */

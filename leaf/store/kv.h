@@ -32,7 +32,8 @@ enum kv_durability {
     KV_PLAIN, /* survives the end of the process, not a power cut */
     /*
      * In memory until it is moved to disk some day or the kv is closed: what can be made again. Of
-     * the volatile writes to one family a crash keeps those up to some point, and none behind it.
+     * the volatile writes to all families a crash keeps those up to some point, and none behind
+     * it but what kv_ops.flush moved.
      */
     KV_VOLATILE,
 };

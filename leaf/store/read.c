@@ -49,10 +49,10 @@ enum sf_code store_snapshot_head(const struct store_snapshot *snapshot,
                                  const struct store_lane *lane, struct store_head *ret,
                                  struct sf_error *err)
 {
-    struct keyspace_key key = keyspace_applied(lane->id);
+    struct keyspace_key key = keyspace_meta_applied(lane->id);
     SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
     bool found = false;
-    enum sf_code code = snapshot_get(snapshot, KV_STATE, keyspace_view(&key), &value, &found, err);
+    enum sf_code code = snapshot_get(snapshot, KV_META, keyspace_view(&key), &value, &found, err);
 
     if (code == SF_OK && !found) {
         *ret = (struct store_head){0};

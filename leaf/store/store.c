@@ -230,11 +230,13 @@ static enum sf_code load_format(struct store *s, struct sf_error *err)
 {
     struct keyspace_key key = keyspace_meta_format();
     uint8_t ours[4];
+    uint8_t first[4];
     struct sf_buf *b = &s->group.bytes_out;
     bool found = false;
     enum sf_code code;
 
     keyspace_write_be32(ours, KEYSPACE_FORMAT);
+    keyspace_write_be32(first, 1);
     code = s->kv->ops->get(s->kv, NULL, KV_META, keyspace_view(&key), b, &found, err);
     if (code != SF_OK) {
         return code;
@@ -244,6 +246,9 @@ static enum sf_code load_format(struct store *s, struct sf_error *err)
                    ? SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT, "the store has no format")
                    : check_is_new(s, err);
         return code == SF_OK ? put_meta(s, &key, sf_slice_of(ours, sizeof(ours)), err) : code;
+    }
+    if (sf_slice_equal(sf_buf_view(b), sf_slice_of(first, sizeof(first)))) {
+        return store_upgrade_from_1(s, err);
     }
     if (!sf_slice_equal(sf_buf_view(b), sf_slice_of(ours, sizeof(ours)))) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_DATA_DIR_VERSION,

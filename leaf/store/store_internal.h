@@ -158,6 +158,9 @@ enum sf_code upkeep_load(struct store *s, struct sf_error *err) SF_MUST_CHECK;
 /* store.c */
 void store_free(struct store *s);
 
+/* upgrade.c: makes a store of format 1 one of this format. */
+enum sf_code store_upgrade_from_1(struct store *s, struct sf_error *err) SF_MUST_CHECK;
+
 /* check.c: what store_open() verifies. */
 enum sf_code store_check_tail(struct store *s, struct store_lane *lane,
                               struct sf_error *err) SF_MUST_CHECK;

@@ -184,18 +184,23 @@ static void test_records_that_are_gone_are_found(void **state)
     struct sf_slice key;
 
     (void)state;
-    for (size_t i = 0;; i++) { /* c(ommit), f(ormat), h(ead), l(ane) */
+    for (size_t i = 0;; i++) { /* c(ommit), f(ormat), h(ead), l(ane), s(hown) */
         struct store_world w;
         uint8_t tag;
 
         make_store(&w);
         if (!fake_disk_key(&w.disk, KV_META, i, &key)) {
-            assert_int_equal(i, 4);
+            assert_int_equal(i, 5);
             store_world_done(&w);
             return;
         }
         tag = key.data[0];
         fake_disk_forget(&w.disk, KV_META, key);
+        if (tag == 's') { /* The rows are made again from the log. */
+            assert_int_equal(open_and_check(&w, &err), SF_OK);
+            store_world_done(&w);
+            continue;
+        }
         if (tag == 'h') {
             assert_int_equal(store_world_try_open(&w, &err), SF_CORRUPT);
             assert_string_equal(err.text, "lane 1 has no head");
@@ -222,10 +227,54 @@ static void test_another_format_is_refused(void **state)
 
     (void)state;
     make_store(&w);
-    fake_disk_value(&w.disk, KV_META, SF_LITERAL("f"), &size)[3] = 2;
+    fake_disk_value(&w.disk, KV_META, SF_LITERAL("f"), &size)[3] = 3;
     assert_int_equal(store_world_try_open(&w, &err), SF_CONFLICT);
     assert_int_equal(err.number, SHEAF_E_DATA_DIR_VERSION);
     w.store = NULL;
+    store_world_done(&w);
+}
+
+/* Makes the disk one of format 1: the head of the rows stood with the rows. */
+static void make_format_1(struct store_world *w)
+{
+    static const uint8_t v1_key[] = {0, 0, 0, 0, 0, 0, 0, 1};
+    static const uint8_t v1[] = {0, 0, 0, 1};
+    const struct sf_slice applied = SF_LITERAL("s\0\0\0\1");
+    size_t size = 0;
+    const uint8_t *head = fake_disk_value(&w->disk, KV_META, applied, &size);
+    struct kv *kv = NULL;
+    struct kv_batch *b = NULL;
+
+    assert_non_null(head);
+    assert_int_equal(fake_kv_open(&w->disk, &kv, NULL), SF_OK);
+    assert_int_equal(kv->ops->batch_new(kv, &b, NULL), SF_OK);
+    b->ops->put(b, KV_STATE, kv_one(sf_slice_of(v1_key, sizeof(v1_key))),
+                kv_one(sf_slice_of(head, size)));
+    b->ops->put(b, KV_META, kv_one(SF_LITERAL("f")), kv_one(sf_slice_of(v1, sizeof(v1))));
+    b->ops->remove(b, KV_META, applied);
+    assert_int_equal(kv->ops->write(kv, b, KV_SYNC, NULL), SF_OK);
+    kv_batch_free(b);
+    kv->ops->close(kv);
+}
+
+static void test_a_store_of_format_1_becomes_one_of_format_2(void **state)
+{
+    struct store_world w;
+    struct store_lane *lane;
+    char text[256];
+    size_t size = 0;
+
+    (void)state;
+    make_store(&w);
+    make_format_1(&w);
+    store_world_open(&w);
+    lane = store_world_lane(&w, "orders", STORE_STATE);
+    assert_string_equal(store_world_rows(&w, lane, text, sizeof(text)),
+                        "key-a=row of a@5 key-b=another row@2 key-c=another row@6");
+    store_world_close(&w);
+    assert_int_equal(fake_disk_value(&w.disk, KV_META, SF_LITERAL("f"), &size)[3], 2);
+    assert_null(fake_disk_value(&w.disk, KV_STATE, SF_LITERAL("\0\0\0\0\0\0\0\1"), &size));
+    assert_non_null(fake_disk_value(&w.disk, KV_META, SF_LITERAL("s\0\0\0\1"), &size));
     store_world_done(&w);
 }
 
@@ -529,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_a_frame_that_is_gone_is_found),
         cmocka_unit_test(test_records_that_are_gone_are_found),
         cmocka_unit_test(test_another_format_is_refused),
+        cmocka_unit_test(test_a_store_of_format_1_becomes_one_of_format_2),
         cmocka_unit_test(test_a_log_behind_its_head_is_refused),
         cmocka_unit_test(test_rocksdb_keeps_a_store),
         cmocka_unit_test(test_rows_lost_by_a_killed_process_come_back_from_the_log),
