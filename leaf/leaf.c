@@ -81,6 +81,7 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
     const struct ingest_options ingest = {
         .bytes_max = leaf->config->pending_bytes_max,
         .inflated_max = leaf->config->inflated_bytes_max,
+        .quarantine_max = leaf->config->quarantine_bytes_max,
     };
     const struct queries_options queries = {
         .rt = leaf->rt,
@@ -105,6 +106,9 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
     }
     if (code == SF_OK) {
         code = ingest_new(leaf->rt, leaf->store, &leaf->metrics, &ingest, &leaf->ingest, err);
+    }
+    if (code == SF_OK) {
+        code = mender_new(leaf->rt, leaf->store, &leaf->mender, err);
     }
     if (code == SF_OK) {
         code = queries_new(&queries, &leaf->queries, err);
@@ -276,6 +280,7 @@ static void stop_poll_fire(struct sf_timer *timer)
 static bool is_quiet(const struct leaf *leaf)
 {
     return leaf->closing == 0 && (leaf->ingest == NULL || ingest_pending(leaf->ingest) == 0) &&
+           (leaf->mender == NULL || mender_pending(leaf->mender) == 0) &&
            (leaf->queries == NULL || queries_pending(leaf->queries) == 0) && !leaf->bundle_saving &&
            leaf->apply == NULL &&
            (leaf->heads_kept == NULL || !head_keeper_is_busy(leaf->heads_kept)) &&
@@ -297,8 +302,10 @@ static void begin_sources(struct leaf *leaf)
 static void begin_store(struct leaf *leaf)
 {
     ingest_free(leaf->ingest);
+    mender_free(leaf->mender);
     queries_free(leaf->queries);
     leaf->ingest = NULL;
+    leaf->mender = NULL;
     leaf->queries = NULL;
     head_keeper_free(leaf->heads_kept);
     leaf->heads_kept = NULL;

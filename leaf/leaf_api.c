@@ -9,7 +9,8 @@
  *   GET  /v1/products/D/P[@MAJOR]        Product
  *   POST /v1/products/D/P[@MAJOR]/records
  *   POST /v1/products/D/P[@MAJOR]/T/records
- *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine
+ *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine[/N]
+ *   POST, DELETE /v1/products/D/P[@MAJOR]/T/quarantine/...: leaf/ingest/mend_http.h
  *
  * All of /v1 wants a token of this leaf's domain. Products of other domains are read by asking
  * their leaf in this domain's name.
@@ -20,6 +21,7 @@
 #include "common/base/str.h"
 #include "common/identity/token.h"
 #include "leaf/ingest/ingest_http.h"
+#include "leaf/ingest/mend_http.h"
 #include "leaf/leaf_private.h"
 #include "leaf/query/describe.h"
 #include "leaf/query/query_http.h"
@@ -235,6 +237,14 @@ static void read_rows(struct route *route, enum query_op op)
 
 static void quarantine(struct route *route)
 {
+    struct leaf *leaf = route->leaf;
+    struct mend_http mend = {
+        .mender = leaf->mender,
+        .rt = leaf->rt,
+        .store = leaf->store,
+        .user = route->user,
+        .entry = sf_http_part(route->request, 6),
+    };
     const struct served_table *table;
     struct sf_error err;
 
@@ -242,7 +252,12 @@ static void quarantine(struct route *route)
         http_problem(route->request, &err);
         return;
     }
-    query_http_quarantine(route->leaf->queries, &route->read, route->request);
+    if (route->is_get && mend.entry == NULL) {
+        query_http_quarantine(leaf->queries, &route->read, route->request);
+        return;
+    }
+    mend.table = table;
+    mend_http(&mend, route->request);
 }
 
 /* /v1/products/D/P/WHAT: what is done with a product as a whole. */
@@ -276,6 +291,8 @@ static void table_route(struct route *route)
     if (strcmp(what, "records") == 0 && parts == 6 &&
         strcmp(sf_http_method(route->request), "POST") == 0) {
         ingest(route);
+    } else if (strcmp(what, "quarantine") == 0) {
+        quarantine(route);
     } else if (!route->is_get) {
         wrong_method(route->request);
     } else if (strcmp(what, "records") == 0) {
@@ -283,8 +300,6 @@ static void table_route(struct route *route)
         read_rows(route, parts == 7 ? QUERY_GET : QUERY_SCAN);
     } else if (strcmp(what, "changes") == 0 && parts == 6) {
         read_rows(route, QUERY_CHANGES);
-    } else if (strcmp(what, "quarantine") == 0 && parts == 6) {
-        quarantine(route);
     } else {
         not_found(route->request);
     }

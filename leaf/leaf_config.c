@@ -109,6 +109,13 @@ static const struct sf_setting settings[] = {
      .min = INT64_C(64) * 1024,
      .max = INT64_C(256) * 1024 * 1024,
      .doc = "Largest compressed body once it is inflated; larger ones are answered 413."},
+    {.key = "quarantine-max",
+     .type = SF_SETTING_SIZE,
+     .default_text = "256MiB",
+     .min = MIB,
+     .max = INT64_C(1) << 50,
+     .doc = "What may lie in quarantine per product and major version; beyond it requests with "
+            "invalid records are answered 507."},
     {.key = "pending-max",
      .type = SF_SETTING_SIZE,
      .default_text = "256MiB",
@@ -281,6 +288,7 @@ static void read_limits(struct leaf_config *c)
     c->write_buffer_bytes = (size_t)sf_config_number(values, "write-buffer");
     c->body_bytes_max = (size_t)sf_config_number(values, "body-max");
     c->inflated_bytes_max = (size_t)sf_config_number(values, "inflated-max");
+    c->quarantine_bytes_max = (uint64_t)sf_config_number(values, "quarantine-max");
     c->pending_bytes_max = (size_t)sf_config_number(values, "pending-max");
     c->answers_bytes_max = (size_t)sf_config_number(values, "answers-max");
     c->commit_queue_bytes_max = (size_t)sf_config_number(values, "commit-queue-max");

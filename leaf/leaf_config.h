@@ -26,6 +26,7 @@ struct leaf_config {
     size_t write_buffer_bytes;
     size_t body_bytes_max;
     size_t inflated_bytes_max;
+    uint64_t quarantine_bytes_max;
     size_t pending_bytes_max;
     size_t answers_bytes_max;
     size_t commit_queue_bytes_max;

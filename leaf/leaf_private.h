@@ -8,6 +8,7 @@
 #include "common/sys/http_server.h"
 #include "common/sys/seal.h"
 #include "leaf/ingest/ingest_nats.h"
+#include "leaf/ingest/mend.h"
 #include "leaf/leaf.h"
 #include "leaf/publish/publisher.h"
 #include "leaf/query/query.h"
@@ -60,6 +61,7 @@ struct leaf {
     struct head_keeper *heads_kept;
     struct serving serving;
     struct ingest *ingest;
+    struct mender *mender; /* of quarantines */
     struct queries *queries;
     struct publisher *publisher;
 

@@ -650,6 +650,24 @@ enum sf_code batch_read_entry(struct batch_reader *r, const struct batch_spec *s
     return code == SF_OK ? finish(r, spec, &rec, b, err) : code;
 }
 
+enum sf_code batch_judge_entry(struct batch_reader *r, const struct batch_spec *spec,
+                               const struct store_quarantined *entry, struct sf_verdict *ret,
+                               struct sf_error *err)
+{
+    struct record rec = record_of(entry);
+    struct batch none;
+    enum sf_code code;
+
+    batch_init(&none);
+    code = read_by_form(r, spec, &rec, &none, err);
+    if (code == SF_OK && rec.verdict.found == 0) {
+        code = encode(r, &rec, err);
+    }
+    batch_done(&none);
+    *ret = rec.verdict;
+    return code;
+}
+
 enum sf_code batch_refuse_entry(const struct batch_spec *spec,
                                 const struct store_quarantined *entry,
                                 enum sheaf_error_number number, const char *text, struct batch *b,

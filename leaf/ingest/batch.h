@@ -117,6 +117,10 @@ enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, s
 enum sf_code batch_read_entry(struct batch_reader *r, const struct batch_spec *spec,
                               const struct store_quarantined *entry, struct batch *b,
                               struct sf_error *err) SF_MUST_CHECK;
+/* What the contract says of the entry; nothing is added anywhere. */
+enum sf_code batch_judge_entry(struct batch_reader *r, const struct batch_spec *spec,
+                               const struct store_quarantined *entry, struct sf_verdict *ret,
+                               struct sf_error *err) SF_MUST_CHECK;
 /* Takes back the change that was added last and refuses the entry it was made of. */
 enum sf_code batch_refuse_entry(const struct batch_spec *spec,
                                 const struct store_quarantined *entry,

@@ -22,6 +22,7 @@ enum {
     BYTES_MAX = 256 * 1024 * 1024,
     INLINE_BYTES = 16 * 1024,
     INFLATED_MAX = 64 * 1024 * 1024,
+    QUARANTINE_MAX = 256 * 1024 * 1024,
     PATCH_READS_MAX = 8, /* of one request, when others change the rows that it patches */
 };
 
@@ -73,6 +74,7 @@ enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics
     in->bytes_max = options->bytes_max == 0 ? BYTES_MAX : options->bytes_max;
     in->inline_bytes = options->inline_bytes == 0 ? INLINE_BYTES : options->inline_bytes;
     in->inflated_max = options->inflated_max == 0 ? INFLATED_MAX : options->inflated_max;
+    in->quarantine_max = options->quarantine_max == 0 ? QUARANTINE_MAX : options->quarantine_max;
     register_metrics(in, metrics);
     *ret = in;
     return SF_OK;

@@ -102,6 +102,8 @@ struct ingest_options {
     size_t bytes_max;    /* bodies of all requests under way; 0: 256 MiB */
     size_t inline_bytes; /* bodies up to this are read on the loop; 0: 16 KiB */
     size_t inflated_max; /* of one compressed body; 0: 64 MiB */
+    /* What may lie in quarantine, over all tables of a major version of a product; 0: 256 MiB. */
+    uint64_t quarantine_max;
 };
 
 /* SF_NOMEM. */

@@ -81,6 +81,7 @@ struct ingest {
     uint64_t refused_busy;
     size_t inline_bytes;
     size_t inflated_max;
+    uint64_t quarantine_max;
     size_t bytes;
     size_t pending;
 

@@ -69,6 +69,31 @@ void op_explain_conflict(struct op *op)
 
 /* --- the write -------------------------------------------------------------------------------- */
 
+/* Nothing is put aside that would have to be dropped later: the source keeps it. */
+static enum sf_code check_quarantine(struct op *op)
+{
+    const struct served_product *p = op->tables[0].table->product;
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < p->table_count; i++) {
+        bytes += store_lane_held(p->tables[i].lane).bytes;
+    }
+    for (size_t i = 0; i < op->table_count; i++) {
+        const struct batch *b = &op->parts[i].batch;
+
+        for (size_t r = 0; r < b->reject_count; r++) {
+            bytes += b->rejects[r].raw.size + b->rejects[r].context.size;
+        }
+    }
+    return bytes <= op->in->quarantine_max
+               ? SF_OK
+               : SF_RAISE_E(&op->error, SF_BUSY, SHEAF_E_QUARANTINE_FULL,
+                            "%zu records violate the contract, and the quarantine of %s/%s has no "
+                            "room for them: %llu bytes are its limit",
+                            op_reject_count(op), p->contract->domain, p->contract->name,
+                            (unsigned long long)op->in->quarantine_max);
+}
+
 /* What stands against storing what was read. */
 static enum sf_code check_batch(struct op *op)
 {
@@ -85,7 +110,7 @@ static enum sf_code check_batch(struct op *op)
                           op->parts[0].spec.table->name, head->epoch,
                           (unsigned long long)head->seq);
     }
-    return SF_OK;
+    return invalid > 0 ? check_quarantine(op) : SF_OK;
 }
 
 /* What an answer says of the tables, but for their seqs. */

@@ -4,7 +4,7 @@
  *   GET .../{table}/records         from, to, prefix, limit, cursor, select
  *   GET .../{table}/records/{key}
  *   GET .../{table}/changes         after=EPOCH:SEQ, limit, select
- *   GET .../{table}/quarantine      after=N, limit
+ *   GET .../{table}/quarantine      after=N, limit, code, field, older_than, newer_than, by=code
  *
  * Sheaf-Position says what the answer shows, Sheaf-Cursor where to go on. Products of this domain
  * are read here; those of others by asking their leaf in this domain's name (relay).
