@@ -9,8 +9,12 @@
  *   GET  /v1/products/D/P[@MAJOR]        Product
  *   POST /v1/products/D/P[@MAJOR]/records
  *   POST /v1/products/D/P[@MAJOR]/T/records
- *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine[/N]
- *   POST, DELETE /v1/products/D/P[@MAJOR]/T/quarantine/...: leaf/ingest/mend_http.h
+ *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine
+ *   GET  /v1/products/D/P[@MAJOR]/T/quarantine/N
+ *   POST /v1/products/D/P[@MAJOR]/T/quarantine/N
+ *   POST /v1/products/D/P[@MAJOR]/T/quarantine/replay
+ *   DELETE /v1/products/D/P[@MAJOR]/T/quarantine
+ *   DELETE /v1/products/D/P[@MAJOR]/T/quarantine/N
  *
  * All of /v1 wants a token of this leaf's domain. Products of other domains are read by asking
  * their leaf in this domain's name.

@@ -215,6 +215,7 @@ static void a_replay_goes_in_bounded_pieces_by_the_numbers(void **state)
     assert_true(m.result.more);
     request.after = m.result.last;
     request.until = 8;
+    request.limit = 0;
     assert_int_equal(mend(&m, request), SF_OK);
     assert_int_equal(m.result.resolved, 2);
     assert_int_equal(m.result.last, 8);

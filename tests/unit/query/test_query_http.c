@@ -419,12 +419,27 @@ static void quarantine_shows_what_was_refused(void **state)
                                         "\"raw\":\"{\\\"order_id\\\":1}\",\"cut\":false}"));
     assert_non_null(strstr(f.call.text, "\"last\":2,\"more\":true}"));
     item = sf_json_at(sf_json_get(sf_json_root(doc), "items"), 1);
-    assert_true(sf_json_as_slice(sf_json_get(item, "raw"), &raw));
+    assert_true(sf_json_as_slice(sf_json_get(item, "raw_base64"), &raw)); /* no text */
+    assert_true(sf_slice_equal(raw, SF_LITERAL("//4=")));
     sf_json_free(doc);
     get(&f, "/orders/quarantine?after=2", NULL, 200);
     assert_non_null(strstr(f.call.text, "\"raw\":\"no\""));
     assert_non_null(strstr(f.call.text, "\"last\":3,\"more\":false}"));
+    get(&f, "/orders/quarantine?code=SHEAF-E0204&field=order_id", NULL, 200);
+    assert_non_null(strstr(f.call.text, "\"items\":[{\"qseq\":1,"));
+    assert_non_null(strstr(f.call.text, "\"last\":3,\"more\":false}"));
+    get(&f, "/orders/quarantine?field=note", NULL, 200);
+    assert_non_null(strstr(f.call.text, "\"items\":[]"));
+    get(&f, "/orders/quarantine?older_than=1d", NULL, 200);
+    assert_non_null(strstr(f.call.text, "\"items\":[]"));
+    get(&f, "/orders/quarantine?by=code", NULL, 200);
+    assert_non_null(strstr(f.call.text, "\"kind\":\"QuarantineSummary\",\"total\":3,\"items\":["
+                                        "{\"code\":\"SHEAF-E0204\",\"field\":\"order_id\","
+                                        "\"entries\":1,"));
     get(&f, "/orders/quarantine?after=x", NULL, 400);
+    get(&f, "/orders/quarantine?code=x", NULL, 400);
+    get(&f, "/orders/quarantine?newer_than=x", NULL, 400);
+    get(&f, "/orders/quarantine?by=x", NULL, 400);
     get(&f, "/nothing/quarantine", NULL, 404);
     teardown(&f);
 }
