@@ -219,7 +219,7 @@ static enum sf_code change_life(struct cli *cli, struct api *api, bool restore,
                 r.product, r.major);
     } else {
         (void)sf_json_as_text(sf_json_get(answer, "purge"), &purge);
-        cli_did(cli, "%s/%s@%u is removed; its rows are kept until %.19sZ", r.domain, r.product,
+        cli_did(cli, "%s/%s@%u is removed; its rows are kept until %.10s", r.domain, r.product,
                 r.major, purge);
         cli_note(cli, "until then:  sheaf product restore %s/%s@%u", r.domain, r.product, r.major);
     }

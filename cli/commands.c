@@ -152,6 +152,8 @@ static const struct command table[] = {
      "sheaf product init --from orders.csv --as sales/orders", init_flags, cmd_product_init},
     {"product lint", GROUP_PRODUCT, "Check a product file", "[FILE]", 0, 1,
      "sheaf product lint\nsheaf product lint sales/orders/product.yaml", NULL, cmd_product_lint},
+    {"product diff", GROUP_PRODUCT, "Show what a product file would change, and for whom", "[FILE]",
+     0, 1, "sheaf product diff sales/orders/product.yaml", NULL, cmd_product_diff},
     {"product apply", GROUP_PRODUCT, "Bring a product file into force", "FILE", 1, 1,
      "sheaf product apply sales/orders/product.yaml", apply_flags, cmd_product_apply},
     {"product load", GROUP_PRODUCT, "Load records of a file into a product", "FILE", 1, 1,

@@ -22,6 +22,7 @@ int cmd_product_load(struct cli *cli);
 int cmd_product_ls(struct cli *cli);
 int cmd_product_show(struct cli *cli);
 int cmd_product_export(struct cli *cli);
+int cmd_product_diff(struct cli *cli);
 int cmd_product_history(struct cli *cli);
 int cmd_product_deprecate(struct cli *cli);
 int cmd_product_retire(struct cli *cli);

@@ -41,6 +41,10 @@ def test_renamed_field(m):
     new = PRODUCT.replace("1.0.0", "1.1.0").replace(OLD_FIELD, RENAMED)
     ran = m.apply("sales", new, status=6)
     assert "SHEAF-E0110" in ran.err and "orders.country" in ran.err and "land" in ran.err, ran
+    ran = m.sheaf("product", "diff", "product.yaml", "--as", "sales", "-o", "ndjson", status=6)
+    assert [(n["path"], n["change"], n["verdict"]) for n in ran.lines()] == [
+        ("orders.country", "name", "breaking"), ("orders.note", "field added", "ok")], ran
+    assert "SHEAF-E0110" in ran.err, ran
     ran = m.apply("sales", new.replace("owner:", "compatibility: backward\nowner:"))
     assert "warning[SHEAF-E0110]" in ran.err and "consumers of older versions" in ran.err, ran
     answer = m.load("sales", "orders/orders", [{"order_id": "B", "country": "SE", "note": "n"}])
