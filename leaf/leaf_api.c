@@ -7,6 +7,8 @@
  *   GET  /v1/products                    ProductList
  *   PUT  /v1/products/D/P                apply a product file (?dry_run=1)
  *   GET  /v1/products/D/P[@MAJOR]        Product
+ *   DELETE /v1/products/D/P@MAJOR        Removed (?keep=30d&reason=...)
+ *   POST /v1/products/D/P@MAJOR/restore  Restored
  *   POST /v1/products/D/P[@MAJOR]/records
  *   POST /v1/products/D/P[@MAJOR]/T/records
  *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine
