@@ -18,15 +18,12 @@
 #define STORAGE  ((unsigned)SF_BREAKS_STORAGE)
 #define BOTH     (BACKWARD | FORWARD)
 
-/* Decimals of up to this many digits have one encoding, longer ones another: DESIGN 5. */
-enum { SHORT_DECIMAL = 18 };
-
 /* --- notes ------------------------------------------------------------------------------------ */
 
 /* One table or field of both versions, for the path of its notes. */
 struct subject {
     struct sf_compat *c;
-    const char *table;
+    const char *table; /* or the path of a struct: "orders.lines" */
     const char *field; /* or NULL */
     bool is_key;       /* the field belongs to the key */
 };
@@ -138,7 +135,7 @@ static void compare_bound(const struct subject *s, const struct sf_field *before
 static void compare_length(const struct subject *s, const char *what, uint32_t before,
                            uint32_t after)
 {
-    bool upper = strcmp(what, "max_length") == 0;
+    bool upper = strncmp(what, "max", 3) == 0;
     bool tighter = upper ? after != 0 && (before == 0 || after < before) : after > before;
     char from[16] = "none";
     char to[16] = "none";
@@ -270,16 +267,26 @@ static unsigned breaks_of_type(const struct sf_field *before, const struct sf_fi
 {
     bool wider = before->type == SF_TYPE_INT32 && after->type == SF_TYPE_INT64;
 
-    if (before->type == SF_TYPE_DECIMAL && after->type == SF_TYPE_DECIMAL) {
-        wider = before->scale == after->scale && before->precision < after->precision &&
-                (before->precision <= SHORT_DECIMAL) == (after->precision <= SHORT_DECIMAL);
+    if (before->type == SF_TYPE_LIST && after->type == SF_TYPE_LIST) {
+        return breaks_of_type(before->item, after->item);
+    }
+    /* Those of more than 18 digits are of a type of their own, encoded in another way. */
+    if (before->type == after->type &&
+        (before->type == SF_TYPE_DECIMAL || before->type == SF_TYPE_DECIMAL_WIDE)) {
+        wider = before->scale == after->scale && before->precision < after->precision;
     }
     return wider ? FORWARD : BOTH | STORAGE;
 }
 
+/* What is inside a struct, or inside the structs of a list; notes name the path. */
+static void compare_shape(const struct subject *s, const struct sf_field *before,
+                          const struct sf_field *after);
+
 static void compare_field(const struct subject *s, const struct sf_field *before,
                           const struct sf_field *after)
 {
+    const struct sf_field *old_item = sf_field_item(before);
+    const struct sf_field *new_item = sf_field_item(after);
     char from[24];
     char to[24];
 
@@ -298,14 +305,19 @@ static void compare_field(const struct subject *s, const struct sf_field *before
     if (!same(before->unit, after->unit) && before->unit != NULL) {
         breaking(s, BOTH, "unit", before->unit, or_none(after->unit));
     }
-    if (!same(before->parse, after->parse)) {
-        breaking(s, BACKWARD, "parse", or_none(before->parse), or_none(after->parse));
+    if (!same(old_item->parse, new_item->parse)) {
+        breaking(s, BACKWARD, "parse", or_none(old_item->parse), or_none(new_item->parse));
     }
     if (strcmp(from, to) != 0) {
         breaking(s, s->is_key ? STORAGE : breaks_of_type(before, after), "type", from, to);
         return; /* rules of two types cannot be compared */
     }
-    compare_rules(s, before, after);
+    compare_rules(s, old_item, new_item);
+    compare_length(s, "min_items", before->min_items, after->min_items);
+    compare_length(s, "max_items", before->max_items, after->max_items);
+    if (old_item->shape != NULL) {
+        compare_shape(s, old_item, new_item);
+    }
 }
 
 static bool is_reserved(const struct sf_table *t, uint32_t number)
@@ -328,14 +340,14 @@ static bool is_in_key(const struct sf_table *t, size_t field)
     return false;
 }
 
-static void compare_fields(struct sf_compat *c, const struct sf_table *before,
+static void compare_fields(struct sf_compat *c, const char *path, const struct sf_table *before,
                            const struct sf_table *after)
 {
     char type[24];
 
     for (size_t i = 0; i < before->field_count; i++) {
         const struct sf_field *f = &before->fields[i];
-        struct subject s = {c, before->name, f->name, is_in_key(before, i)};
+        struct subject s = {c, path, f->name, is_in_key(before, i)};
         int32_t index = sf_table_field_by_number(after, f->number);
 
         sf_field_type_text(f, type, sizeof(type));
@@ -355,7 +367,7 @@ static void compare_fields(struct sf_compat *c, const struct sf_table *before,
     }
     for (size_t i = 0; i < after->field_count; i++) {
         const struct sf_field *f = &after->fields[i];
-        struct subject s = {c, after->name, f->name, false};
+        struct subject s = {c, path, f->name, false};
 
         if (sf_table_field_by_number(before, f->number) >= 0 ||
             sf_table_field_index(before, sf_slice_text(f->name)) >= 0) {
@@ -370,6 +382,33 @@ static void compare_fields(struct sf_compat *c, const struct sf_table *before,
             harmless(&s, "field added", "", type);
         }
     }
+}
+
+static void compare_reserved(const struct subject *s, const struct sf_table *before,
+                             const struct sf_table *after)
+{
+    for (size_t i = 0; i < before->reserved_count; i++) {
+        if (!is_reserved(after, before->reserved[i]) &&
+            sf_table_field_by_number(after, before->reserved[i]) < 0) {
+            char number[16];
+
+            (void)snprintf(number, sizeof(number), "%u", before->reserved[i]);
+            breaking(s, STORAGE, "reserved number dropped", number, "");
+        }
+    }
+}
+
+static void compare_shape(const struct subject *s, const struct sf_field *before,
+                          const struct sf_field *after)
+{
+    char *path = sf_arena_printf(&s->c->arena, "%s.%s", s->table, s->field);
+
+    if (path == NULL) {
+        s->c->failed = true;
+        return;
+    }
+    compare_reserved(s, before->shape, after->shape);
+    compare_fields(s->c, path, before->shape, after->shape);
 }
 
 /* "a, b" of the key, in the arena. */
@@ -409,16 +448,8 @@ static void compare_table(struct sf_compat *c, const struct sf_table *before,
     if (strcmp(event_time_text(before), event_time_text(after)) != 0) {
         harmless(&s, "event_time", event_time_text(before), event_time_text(after));
     }
-    for (size_t i = 0; i < before->reserved_count; i++) {
-        if (!is_reserved(after, before->reserved[i]) &&
-            sf_table_field_by_number(after, before->reserved[i]) < 0) {
-            char number[16];
-
-            (void)snprintf(number, sizeof(number), "%u", before->reserved[i]);
-            breaking(&s, STORAGE, "reserved number dropped", number, "");
-        }
-    }
-    compare_fields(c, before, after);
+    compare_reserved(&s, before, after);
+    compare_fields(c, before->name, before, after);
 }
 
 static void compare_products(struct sf_compat *c, const struct sf_product *before,

@@ -101,16 +101,26 @@ static const char *encoding_note(enum sf_type type)
     return NULL;
 }
 
+static void put_indent(unsigned depth, struct sf_buf *out)
+{
+    for (unsigned i = 0; i < depth; i++) {
+        sf_buf_text(out, "  ");
+    }
+}
+
 /* A description on as many comment lines as it has. */
-static void put_comment(const char *indent, const char *text, struct sf_buf *out)
+static void put_comment(unsigned depth, const char *text, struct sf_buf *out)
 {
     if (text == NULL) {
         return;
     }
-    sf_buf_printf(out, "%s// ", indent);
+    put_indent(depth, out);
+    sf_buf_text(out, "// ");
     for (; *text != '\0'; text++) {
         if (*text == '\n') {
-            sf_buf_printf(out, "\n%s// ", indent);
+            sf_buf_byte(out, '\n');
+            put_indent(depth, out);
+            sf_buf_text(out, "// ");
         } else {
             sf_buf_byte(out, (uint8_t)*text < ' ' ? ' ' : (uint8_t)*text);
         }
@@ -118,16 +128,21 @@ static void put_comment(const char *indent, const char *text, struct sf_buf *out
     sf_buf_byte(out, '\n');
 }
 
-static void put_field(const struct sf_field *f, struct sf_buf *out)
+/* What a reader must know of a field beside its protobuf type. */
+static void put_notes(unsigned depth, const struct sf_field *f, struct sf_buf *out)
 {
+    const struct sf_field *item = sf_field_item(f);
+    const char *note = encoding_note(item->type);
     char type[24];
-    const char *note = encoding_note(f->type);
 
     sf_field_type_text(f, type, sizeof(type));
-    put_comment("  ", f->description, out);
-    sf_buf_printf(out, "  // %s%s", type, f->required ? ", required" : "");
-    if (f->type == SF_TYPE_DECIMAL) {
-        sf_buf_printf(out, ": value * 10^%u", f->scale);
+    put_comment(depth, f->description, out);
+    put_indent(depth, out);
+    sf_buf_printf(out, "// %s%s", type, f->required ? ", required" : "");
+    if (item->type == SF_TYPE_DECIMAL) {
+        sf_buf_printf(out, ": value * 10^%u", item->scale);
+    } else if (item->type == SF_TYPE_DECIMAL_WIDE) {
+        sf_buf_printf(out, ": value * 10^%u, 16 bytes, big-endian, two's complement", item->scale);
     } else if (note != NULL) {
         sf_buf_printf(out, ": %s", note);
     }
@@ -140,15 +155,77 @@ static void put_field(const struct sf_field *f, struct sf_buf *out)
     if (f->class != SF_CLASS_NONE) {
         sf_buf_printf(out, ", class %s", sf_class_name(f->class));
     }
-    /* json_name keeps the contract's name, which would become camelCase otherwise. */
-    sf_buf_printf(out, "\n  optional %s %s = %u [json_name = \"%s\"];\n", proto_type(f->type),
-                  f->name, f->number, f->name);
+    sf_buf_byte(out, '\n');
+}
+
+/* Whether the struct of another field of the same message would have the same name. */
+static bool nested_name_is_shared(const struct sf_table *t, const struct sf_field *f)
+{
+    struct sf_buf mine = {0};
+    struct sf_buf other = {0};
+    bool shared = false;
+
+    put_message_name(f->name, &mine);
+    for (size_t i = 0; i < t->field_count && !shared; i++) {
+        sf_buf_clear(&other);
+        put_message_name(t->fields[i].name, &other);
+        shared = &t->fields[i] != f && sf_field_shape(&t->fields[i]) != NULL &&
+                 sf_slice_equal(sf_buf_view(&mine), sf_buf_view(&other));
+    }
+    sf_buf_done(&mine);
+    sf_buf_done(&other);
+    return shared;
+}
+
+/* The message of a struct, which stands inside the one that has the field. */
+static void put_nested_name(const struct sf_table *t, const struct sf_field *f, struct sf_buf *out)
+{
+    put_message_name(f->name, out);
+    if (nested_name_is_shared(t, f)) {
+        sf_buf_printf(out, "_%u", f->number);
+    }
+}
+
+/* What stands between the braces of a message. As deep as structs go. */
+static void put_body(unsigned depth, const struct sf_table *t, struct sf_buf *out)
+{
+    for (size_t i = 0; i < t->reserved_count; i++) {
+        if (i == 0) {
+            put_indent(depth, out);
+        }
+        sf_buf_printf(out, "%s%u%s", i == 0 ? "reserved " : ", ", t->reserved[i],
+                      i + 1 == t->reserved_count ? ";\n" : "");
+    }
+    for (size_t i = 0; i < t->field_count; i++) {
+        const struct sf_field *f = &t->fields[i];
+        const struct sf_table *shape = sf_field_shape(f);
+
+        if (shape != NULL) {
+            put_indent(depth, out);
+            sf_buf_text(out, "message ");
+            put_nested_name(t, f, out);
+            sf_buf_text(out, " {\n");
+            put_body(depth + 1, shape, out);
+            put_indent(depth, out);
+            sf_buf_text(out, "}\n");
+        }
+        put_notes(depth, f, out);
+        put_indent(depth, out);
+        sf_buf_text(out, f->type == SF_TYPE_LIST ? "repeated " : "optional ");
+        if (shape != NULL) {
+            put_nested_name(t, f, out);
+        } else {
+            sf_buf_text(out, proto_type(sf_field_item(f)->type));
+        }
+        /* json_name keeps the contract's name, which would become camelCase otherwise. */
+        sf_buf_printf(out, " %s = %u [json_name = \"%s\"];\n", f->name, f->number, f->name);
+    }
 }
 
 static void put_table(const struct sf_product *p, const struct sf_table *t, struct sf_buf *out)
 {
     sf_buf_byte(out, '\n');
-    put_comment("", t->description, out);
+    put_comment(0, t->description, out);
     sf_buf_printf(out, "// Rows of table %s, kind %s", t->name,
                   t->kind == SF_TABLE_STATE ? "state" : "event");
     for (size_t i = 0; i < t->key_count; i++) {
@@ -161,13 +238,7 @@ static void put_table(const struct sf_product *p, const struct sf_table *t, stru
         put_message_name(t->name, out);
     }
     sf_buf_text(out, " {\n");
-    for (size_t i = 0; i < t->reserved_count; i++) {
-        sf_buf_printf(out, "%s%u%s", i == 0 ? "  reserved " : ", ", t->reserved[i],
-                      i + 1 == t->reserved_count ? ";\n" : "");
-    }
-    for (size_t i = 0; i < t->field_count; i++) {
-        put_field(&t->fields[i], out);
-    }
+    put_body(1, t, out);
     sf_buf_text(out, "}\n");
 }
 
@@ -175,7 +246,7 @@ void sf_product_export_proto(const struct sf_product *p, struct sf_buf *out)
 {
     sf_buf_printf(out, "// %s/%s %u.%u.%u, made by sheaf: do not edit.\n", p->domain, p->name,
                   p->version.major, p->version.minor, p->version.patch);
-    put_comment("", p->description, out);
+    put_comment(0, p->description, out);
     sf_buf_text(out, "syntax = \"proto3\";\n\npackage sheaf.");
     put_identifier(p->domain, out);
     sf_buf_byte(out, '.');

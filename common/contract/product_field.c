@@ -12,9 +12,10 @@ enum {
 };
 
 static const char *const field_keys[] = {
-    "number",      "type",    "required",   "class",      "format",  "enum",   "min",
-    "max",         "default", "min_length", "max_length", "pattern", "parse",  "source",
-    "description", "unit",    "example",    "ref",        "tags",    "fields",
+    "number", "type",   "required",    "class",      "format",     "enum",
+    "min",    "max",    "default",     "min_length", "max_length", "pattern",
+    "parse",  "source", "description", "unit",       "example",    "ref",
+    "tags",   "fields", "min_items",   "max_items",  "reserved",
 };
 
 static const char *const class_names[] = {"public",       "internal", "confidential",
@@ -211,11 +212,50 @@ static const struct sf_yaml_node *require_key(struct sf_product_reader *r,
     return n;
 }
 
+/* The fields of a struct; that other types have none. */
+static void read_shape(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                       struct sf_field *f)
+{
+    static const char *const keys[] = {"fields", "reserved"};
+    struct sf_table *shape;
+
+    if (f->type != SF_TYPE_STRUCT) {
+        for (size_t i = 0; i < SF_COUNT(keys); i++) {
+            const struct sf_yaml_node *n = sf_yaml_get(node, keys[i]);
+
+            if (n != NULL) {
+                sf_issues_error(r->issues, n->key_place, SHEAF_E_BAD_VALUE,
+                                "%s is for struct and list<struct>, not for %s", keys[i],
+                                sf_type_name(f->type));
+            }
+        }
+        return;
+    }
+    if (r->depth == SF_STRUCT_DEPTH_MAX) {
+        sf_issues_error(r->issues, node->key_place, SHEAF_E_BAD_VALUE,
+                        "more than %d structs inside each other", SF_STRUCT_DEPTH_MAX);
+        return;
+    }
+    shape = sf_arena_calloc(r->arena, 1, sizeof(*shape));
+    if (shape == NULL) {
+        r->failed = true;
+        return;
+    }
+    shape->name = f->name;
+    shape->kind = SF_TABLE_EVENT;
+    shape->event_time = -1;
+    f->shape = shape;
+    r->depth++;
+    sf_product_read_fields(r, node, "struct", shape);
+    r->depth--;
+}
+
 void sf_product_read_field(struct sf_product_reader *r, const struct sf_yaml_node *node,
                            struct sf_field *f)
 {
     struct sf_slice name = sf_slice_text(node->key);
     const struct sf_yaml_node *n;
+    struct sf_field *item = NULL;
 
     f->name = sf_arena_strdup(r->arena, node->key);
     r->failed |= f->name == NULL;
@@ -240,14 +280,11 @@ void sf_product_read_field(struct sf_product_reader *r, const struct sf_yaml_nod
     read_descriptions(r, node, f);
     n = require_key(r, node, "type");
     if (n != NULL) {
-        sf_product_read_type(r, n, f);
+        item = sf_product_read_type(r, n, f);
     }
-    if (f->type == 0) {
+    if (item == NULL) {
         return; /* without a type no rule can be read */
     }
-    if (sf_yaml_get(node, "fields") != NULL) {
-        sf_issues_error(r->issues, sf_yaml_get(node, "fields")->key_place, SHEAF_E_BAD_VALUE,
-                        "fields is for structs, which are not in this release");
-    }
-    sf_product_read_rules(r, node, f);
+    read_shape(r, node, item);
+    sf_product_read_rules(r, node, f, item);
 }

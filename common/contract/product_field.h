@@ -16,21 +16,28 @@ struct sf_product_reader {
     struct sf_issues *issues;
     struct sf_arena *arena; /* of the product */
     bool failed;            /* out of memory */
+    unsigned depth;         /* structs that are being read */
+    size_t field_count;     /* of the table, with those inside structs */
 };
 
-/* Reads the keys "fields" and "reserved" of the map @node into the zeroed @table. */
+/* Reads the keys "fields" and "reserved" of the map @node, a table's or a struct's, into the zeroed
+ * @table. @what it is: "table", "struct". */
 void sf_product_read_fields(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                            struct sf_table *table);
+                            const char *what, struct sf_table *table);
 /* Reads the map @node, whose key is the field's name, into the zeroed @f. */
 void sf_product_read_field(struct sf_product_reader *r, const struct sf_yaml_node *node,
                            struct sf_field *f);
 
-/* The type @node names, into @f->type, precision and scale; type stays 0 when it is none. */
-void sf_product_read_type(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                          struct sf_field *f);
-/* Rules, parse and default of the field @node, whose type is read. */
+/*
+ * The type that @node names, into @f; of a list also f->item, for which number and name are set.
+ * Returns what rules and fields are for: @f, or the item. NULL, and type 0, when it is no type.
+ */
+struct sf_field *sf_product_read_type(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                                      struct sf_field *f);
+/* Rules, parse and default of the field @node, whose type is read: of @item, which is @f itself or
+ * its elements, and of a list as a whole. */
 void sf_product_read_rules(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                           struct sf_field *f);
+                           struct sf_field *f, struct sf_field *item);
 
 /* Text of the arena and lists of it; *ret is untouched when the node is not that. */
 void sf_product_read_text(struct sf_product_reader *r, const struct sf_yaml_node *node,

@@ -6,6 +6,7 @@
 struct fields_reader {
     struct sf_product_reader *r;
     const struct sf_yaml_node *node; /* of the table */
+    const char *what;                /* it is */
     struct sf_table *table;
     struct sf_field *fields;            /* of the table, while they may still change */
     const struct sf_yaml_node **places; /* where each field stands */
@@ -87,15 +88,22 @@ static void read_fields(struct fields_reader *t)
 
     if (fields == NULL) {
         sf_issues_error(t->r->issues, t->node->key_place, SHEAF_E_MISSING_KEY,
-                        "table '%s' has no fields", t->node->key);
+                        "%s '%s' has no fields", t->what, t->node->key);
         return;
     }
     if (!sf_yaml_expect(t->r->issues, fields, SF_YAML_MAP, "fields")) {
         return;
     }
     if (fields->count == 0 || fields->count > SF_FIELDS_MAX) {
+        sf_issues_error(t->r->issues, fields->place, SHEAF_E_BAD_VALUE, "a %s has 1 to %d fields",
+                        t->what, SF_FIELDS_MAX);
+        return;
+    }
+    t->r->field_count += fields->count;
+    if (t->r->field_count > SF_FIELDS_MAX) {
         sf_issues_error(t->r->issues, fields->place, SHEAF_E_BAD_VALUE,
-                        "a table has 1 to %d fields", SF_FIELDS_MAX);
+                        "a table has at most %d fields, those of its structs counted too",
+                        SF_FIELDS_MAX);
         return;
     }
     t->fields = sf_arena_calloc(t->r->arena, fields->count, sizeof(*t->fields));
@@ -153,9 +161,9 @@ static void read_reserved(struct fields_reader *t)
 }
 
 void sf_product_read_fields(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                            struct sf_table *table)
+                            const char *what, struct sf_table *table)
 {
-    struct fields_reader t = {.r = r, .node = node, .table = table};
+    struct fields_reader t = {.r = r, .node = node, .what = what, .table = table};
 
     read_reserved(&t);
     read_fields(&t);

@@ -146,7 +146,7 @@ static int32_t find_field(struct table_reader *t, const struct sf_yaml_node *nod
 static void check_key_field(struct table_reader *t, const struct sf_yaml_node *node,
                             const struct sf_field *f)
 {
-    if (f->type == SF_TYPE_FLOAT || f->type == SF_TYPE_DOUBLE) {
+    if (f->type != 0 && !sf_type_may_be_key(f->type)) {
         sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
                         "key field '%s' must not be a %s", f->name, sf_type_name(f->type));
     }
@@ -269,7 +269,8 @@ static void read_table(struct sf_product_reader *r, const struct sf_yaml_node *n
     if (description != NULL) {
         sf_product_read_text(r, description, "description", &table->description);
     }
-    sf_product_read_fields(r, node, table);
+    r->field_count = 0;
+    sf_product_read_fields(r, node, "table", table);
     read_kind(&t);
     if (table->field_count > 0 && !r->failed) {
         read_key(&t);

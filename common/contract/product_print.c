@@ -132,8 +132,11 @@ static void put_field_value(const char *key, const struct sf_field *f, const str
     }
 }
 
-static void put_rules(const struct sf_field *f, struct sf_buf *out)
+/* Of a list: those of its elements, as the file has them in one place. */
+static void put_rules(const struct sf_field *field, struct sf_buf *out)
 {
+    const struct sf_field *f = sf_field_item(field);
+
     if (f->format != SF_FORMAT_NONE) {
         sf_buf_printf(out, ", format: %s", sf_format_name(f->format));
     }
@@ -154,7 +157,33 @@ static void put_rules(const struct sf_field *f, struct sf_buf *out)
         sf_buf_printf(out, ", max_length: %u", f->max_length);
     }
     put_field_text("pattern", f->pattern_text, out);
-    put_field_value("default", f, &f->default_value, out);
+    if (field->min_items > 0) {
+        sf_buf_printf(out, ", min_items: %u", field->min_items);
+    }
+    if (field->max_items > 0) {
+        sf_buf_printf(out, ", max_items: %u", field->max_items);
+    }
+    put_field_value("default", field, &field->default_value, out);
+    put_field_text("parse", f->parse, out);
+}
+
+static void put_field(const struct sf_field *f, struct sf_buf *out);
+
+/* The fields of a struct, on the same line. As deep as structs go. */
+static void put_shape(const struct sf_table *shape, struct sf_buf *out)
+{
+    for (size_t i = 0; i < shape->reserved_count; i++) {
+        sf_buf_printf(out, "%s%u%s", i == 0 ? ", reserved: [" : ", ", shape->reserved[i],
+                      i + 1 == shape->reserved_count ? "]" : "");
+    }
+    sf_buf_text(out, ", fields: {");
+    for (size_t i = 0; i < shape->field_count; i++) {
+        sf_buf_text(out, i == 0 ? "" : ", ");
+        put_text(shape->fields[i].name, out);
+        sf_buf_text(out, ": ");
+        put_field(&shape->fields[i], out);
+    }
+    sf_buf_byte(out, '}');
 }
 
 static void put_field(const struct sf_field *f, struct sf_buf *out)
@@ -169,7 +198,6 @@ static void put_field(const struct sf_field *f, struct sf_buf *out)
         sf_buf_printf(out, ", class: %s", sf_class_name(f->class));
     }
     put_rules(f, out);
-    put_field_text("parse", f->parse, out);
     put_field_text("source", f->source, out);
     put_field_text("unit", f->unit, out);
     put_field_text("example", f->example, out);
@@ -178,6 +206,9 @@ static void put_field(const struct sf_field *f, struct sf_buf *out)
     if (f->tag_count > 0) {
         sf_buf_text(out, ", tags: ");
         put_texts(f->tags, f->tag_count, out);
+    }
+    if (sf_field_shape(f) != NULL) {
+        put_shape(sf_field_shape(f), out);
     }
     sf_buf_byte(out, '}');
 }
@@ -372,7 +403,20 @@ static bool same_rules(const struct sf_field *a, const struct sf_field *b)
     }
     return same_value(a->type, &a->min, &b->min) && same_value(a->type, &a->max, &b->max) &&
            same_value(a->type, &a->default_value, &b->default_value) &&
-           same_text(a->pattern_text, b->pattern_text);
+           same_text(a->pattern_text, b->pattern_text) && a->min_items == b->min_items &&
+           a->max_items == b->max_items;
+}
+
+static bool same_table(const struct sf_table *a, const struct sf_table *b);
+static bool same_field(const struct sf_field *a, const struct sf_field *b);
+
+/* Elements and fields of structs, when both are lists or both structs. */
+static bool same_inside(const struct sf_field *a, const struct sf_field *b)
+{
+    if (a->type == SF_TYPE_LIST) {
+        return same_field(a->item, b->item);
+    }
+    return a->type != SF_TYPE_STRUCT || same_table(a->shape, b->shape);
 }
 
 static bool same_field(const struct sf_field *a, const struct sf_field *b)
@@ -382,7 +426,8 @@ static bool same_field(const struct sf_field *a, const struct sf_field *b)
            a->class == b->class && same_rules(a, b) && same_text(a->parse, b->parse) &&
            same_text(a->source, b->source) && same_text(a->description, b->description) &&
            same_text(a->unit, b->unit) && same_text(a->example, b->example) &&
-           same_text(a->ref, b->ref) && same_texts(a->tags, a->tag_count, b->tags, b->tag_count);
+           same_text(a->ref, b->ref) && same_texts(a->tags, a->tag_count, b->tags, b->tag_count) &&
+           same_inside(a, b);
 }
 
 static bool same_table(const struct sf_table *a, const struct sf_table *b)

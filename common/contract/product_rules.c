@@ -16,7 +16,7 @@ static const char *const format_names[] = {"email", "uri", "hostname", "ipv4", "
 static bool is_ordered(enum sf_type type)
 {
     return type != SF_TYPE_BOOL && type != SF_TYPE_STRING && type != SF_TYPE_BYTES &&
-           type != SF_TYPE_UUID;
+           type != SF_TYPE_UUID && type != SF_TYPE_JSON && type != SF_TYPE_STRUCT;
 }
 
 /* Some readers of YAML take NO, off or ~ for something else than text. */
@@ -241,7 +241,8 @@ static void read_enum(struct sf_product_reader *r, const struct sf_yaml_node *no
                         ENUM_VALUES_MAX);
         return;
     }
-    if (f->type == SF_TYPE_BOOL || f->type == SF_TYPE_FLOAT || f->type == SF_TYPE_DOUBLE) {
+    if (f->type == SF_TYPE_BOOL || f->type == SF_TYPE_FLOAT || f->type == SF_TYPE_DOUBLE ||
+        f->type == SF_TYPE_JSON || f->type == SF_TYPE_STRUCT) {
         sf_issues_error(r->issues, node->key_place, SHEAF_E_BAD_VALUE, "enum is not for %s",
                         sf_type_name(f->type));
         return;
@@ -277,16 +278,71 @@ static void read_default(struct sf_product_reader *r, const struct sf_yaml_node 
     }
 }
 
+/* How many elements a list has. */
+static void read_items(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                       const struct sf_field *f, const char *what, uint32_t *ret)
+{
+    uint32_t count = 0;
+
+    if (node == NULL) {
+        return;
+    }
+    if (f->type != SF_TYPE_LIST) {
+        sf_issues_error(r->issues, node->key_place, SHEAF_E_BAD_VALUE,
+                        "%s is for lists, not for %s", what, sf_type_name(f->type));
+        return;
+    }
+    if (!sf_yaml_u32(r->issues, node, what, &count)) {
+        return;
+    }
+    if (count < 1 || count > SF_LIST_ITEMS_MAX) {
+        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE, "%s is between 1 and %d", what,
+                        SF_LIST_ITEMS_MAX);
+        return;
+    }
+    *ret = count;
+}
+
+static void read_items_range(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                             struct sf_field *f)
+{
+    const struct sf_yaml_node *max = sf_yaml_get(node, "max_items");
+
+    read_items(r, sf_yaml_get(node, "min_items"), f, "min_items", &f->min_items);
+    read_items(r, max, f, "max_items", &f->max_items);
+    if (f->max_items > 0 && f->min_items > f->max_items) {
+        sf_issues_error(r->issues, max->place, SHEAF_E_BAD_VALUE,
+                        "max_items is less than min_items");
+    }
+}
+
+/* A list that is not given is empty, and nothing else has a value to write here. */
+static bool may_have_default(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                             const struct sf_field *f)
+{
+    if (node == NULL || (f->type != SF_TYPE_JSON && sf_type_is_scalar(f->type))) {
+        return true;
+    }
+    sf_issues_error(r->issues, node->key_place, SHEAF_E_BAD_VALUE, "default is not for %s",
+                    sf_type_name(f->type));
+    return false;
+}
+
 /* Everything whose meaning depends on the type; the order matters: defaults keep all other rules.
  */
 void sf_product_read_rules(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                           struct sf_field *f)
+                           struct sf_field *f, struct sf_field *item)
 {
-    read_bounds(r, node, f);
-    read_lengths(r, node, f);
-    read_pattern(r, sf_yaml_get(node, "pattern"), f);
-    read_format(r, sf_yaml_get(node, "format"), f);
-    read_parse(r, sf_yaml_get(node, "parse"), f);
-    read_enum(r, sf_yaml_get(node, "enum"), f);
-    read_default(r, sf_yaml_get(node, "default"), f);
+    const struct sf_yaml_node *value = sf_yaml_get(node, "default");
+
+    read_bounds(r, node, item);
+    read_lengths(r, node, item);
+    read_items_range(r, node, f);
+    read_pattern(r, sf_yaml_get(node, "pattern"), item);
+    read_format(r, sf_yaml_get(node, "format"), item);
+    read_parse(r, sf_yaml_get(node, "parse"), item);
+    read_enum(r, sf_yaml_get(node, "enum"), item);
+    if (may_have_default(r, value, f)) {
+        read_default(r, value, f);
+    }
 }

@@ -67,7 +67,7 @@ static inline uint16_t guess_name(struct sf_record_reader *r, size_t at, struct 
 
 static struct sf_record_plan plan_of(const struct sf_table *t, size_t field)
 {
-    const struct sf_field *f = &t->fields[field];
+    const struct sf_field *f = sf_field_item(&t->fields[field]);
     struct sf_record_plan p = {
         .has_rules = f->enum_count > 0 || f->min.present || f->max.present || f->min_length != 0 ||
                      f->max_length != 0 || f->pattern != NULL || f->format != SF_FORMAT_NONE,
@@ -76,7 +76,7 @@ static struct sf_record_plan plan_of(const struct sf_table *t, size_t field)
     for (size_t i = 0; i < t->key_count; i++) {
         p.is_key = p.is_key || t->key[i] == field;
     }
-    p.must = f->required || p.is_key;
+    p.must = t->fields[field].required || p.is_key;
     return p;
 }
 
@@ -103,11 +103,55 @@ static void add_names(struct sf_record_reader *r)
     }
 }
 
-enum sf_code sf_record_reader_new(const struct sf_table *table, struct sf_record_reader **ret,
-                                  struct sf_error *err)
+static enum sf_code new_reader(const struct sf_table *table, struct sf_record_reader *root,
+                               struct sf_record_reader **ret, struct sf_error *err);
+
+static bool is_nested(const struct sf_field *f)
+{
+    return f->type == SF_TYPE_JSON || !sf_type_is_scalar(f->type);
+}
+
+/* What lists, structs and json need. As deep as structs go. */
+static enum sf_code add_nested(struct sf_record_reader *r, struct sf_error *err)
+{
+    const struct sf_table *t = r->table;
+    bool any = false;
+
+    for (size_t i = 0; i < t->field_count; i++) {
+        any = any || is_nested(&t->fields[i]);
+    }
+    if (!any) {
+        return SF_OK;
+    }
+    r->nested = sf_calloc(t->field_count, sizeof(*r->nested));
+    if (r->nested == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "reader of table '%s': out of memory", t->name);
+    }
+    for (size_t i = 0; i < t->field_count; i++) {
+        const struct sf_table *shape = sf_field_shape(&t->fields[i]);
+        enum sf_code code;
+
+        if (shape == NULL) {
+            continue;
+        }
+        r->nested[i].values = sf_calloc(shape->field_count, sizeof(*r->nested[i].values));
+        code = r->nested[i].values == NULL
+                   ? SF_RAISE(err, SF_NOMEM, "reader of table '%s': out of memory", t->name)
+                   : new_reader(shape, r->root, &r->nested[i].reader, err);
+        if (code != SF_OK) {
+            return code;
+        }
+    }
+    return SF_OK;
+}
+
+/* @root is NULL for the root itself. */
+static enum sf_code new_reader(const struct sf_table *table, struct sf_record_reader *root,
+                               struct sf_record_reader **ret, struct sf_error *err)
 {
     SF_CLEANUP(sf_record_reader_freep)
     struct sf_record_reader *r = sf_calloc(1, sizeof(*r));
+    enum sf_code code;
     size_t count = table->field_count;
     size_t slots = 16;
 
@@ -116,6 +160,7 @@ enum sf_code sf_record_reader_new(const struct sf_table *table, struct sf_record
     }
     if (r != NULL) {
         r->table = table;
+        r->root = root == NULL ? r : root;
         r->slot_mask = (uint32_t)slots - 1;
         r->plans = sf_calloc(count, sizeof(*r->plans));
         r->names = sf_calloc(count * 2, sizeof(*r->names));
@@ -129,8 +174,17 @@ enum sf_code sf_record_reader_new(const struct sf_table *table, struct sf_record
         return SF_RAISE(err, SF_NOMEM, "reader of table '%s': out of memory", table->name);
     }
     add_names(r);
-    *ret = SF_TAKE(r);
-    return SF_OK;
+    code = add_nested(r, err);
+    if (code == SF_OK) {
+        *ret = SF_TAKE(r);
+    }
+    return code;
+}
+
+enum sf_code sf_record_reader_new(const struct sf_table *table, struct sf_record_reader **ret,
+                                  struct sf_error *err)
+{
+    return new_reader(table, NULL, ret, err);
 }
 
 void sf_record_reader_free(struct sf_record_reader *r)
@@ -145,7 +199,15 @@ void sf_record_reader_free(struct sf_record_reader *r)
     sf_free(r->seen);
     sf_free(r->uuids);
     sf_free(r->columns);
+    for (size_t i = 0; r->nested != NULL && i < r->table->field_count; i++) {
+        sf_record_reader_free(r->nested[i].reader);
+        sf_free(r->nested[i].values);
+        sf_buf_done(&r->nested[i].bytes);
+        sf_buf_done(&r->nested[i].item);
+    }
+    sf_free(r->nested);
     sf_json_reader_done(&r->json);
+    sf_json_reader_done(&r->cell);
     sf_arena_done(&r->arena);
     sf_free(r);
 }
@@ -155,9 +217,15 @@ void sf_record_begin(struct sf_record_reader *r, struct sf_verdict *v)
     v->count = 0;
     v->found = 0;
     r->no_memory = false;
+    r->step_count = 0;
     if (r->arena.blocks != NULL) {
         sf_arena_reset(&r->arena);
     }
+    sf_record_begin_fields(r);
+}
+
+void sf_record_begin_fields(struct sf_record_reader *r)
+{
     r->record++;
     if (r->record == 0) {
         /* After 2^32 records the marks of old ones would look new. */
@@ -166,26 +234,25 @@ void sf_record_begin(struct sf_record_reader *r, struct sf_verdict *v)
     }
 }
 
-/* Whether the field is given for the first time in this record; a second time is a violation. */
-static bool mark_seen(struct sf_record_reader *r, size_t field, struct sf_verdict *v)
+bool sf_record_mark_seen(struct sf_record_reader *r, size_t field, struct sf_verdict *v)
 {
     if (r->seen[field] == r->record) {
-        sf_verdict_add(v, SHEAF_E_RECORD_INVALID, (int32_t)field, "'%s' is given twice",
-                       r->table->fields[field].name);
+        sf_record_refuse(r, field, &r->table->fields[field], SHEAF_E_RECORD_INVALID,
+                         "is given twice", v);
         return false;
     }
     r->seen[field] = r->record;
     return true;
 }
 
-static void fill_default(const struct sf_record_reader *r, size_t field, struct sf_value *ret,
+static void fill_default(struct sf_record_reader *r, size_t field, struct sf_value *ret,
                          struct sf_verdict *v)
 {
     const struct sf_field *f = &r->table->fields[field];
 
     *ret = f->default_value;
     if (r->plans[field].must && !ret->present) {
-        sf_verdict_add(v, SHEAF_E_FIELD_MISSING, (int32_t)field, "'%s' is missing", f->name);
+        sf_record_refuse(r, field, f, SHEAF_E_FIELD_MISSING, "is missing", v);
     }
 }
 
@@ -225,11 +292,9 @@ static bool kind_fits(enum sf_type type, enum sf_json_kind kind)
     case SF_TYPE_DECIMAL_WIDE:
         return kind == SF_JSON_NUMBER || kind == SF_JSON_STRING;
     case SF_TYPE_JSON:
-        return true;
     case SF_TYPE_LIST:
-        return kind == SF_JSON_ARRAY;
     case SF_TYPE_STRUCT:
-        return kind == SF_JSON_OBJECT;
+        break;
     case SF_TYPE_STRING:
     case SF_TYPE_BYTES:
     case SF_TYPE_DATE:
@@ -240,31 +305,47 @@ static bool kind_fits(enum sf_type type, enum sf_json_kind kind)
     return false;
 }
 
-static void take_json(struct sf_record_reader *r, size_t field, const struct sf_json *json,
-                      struct sf_value *ret, struct sf_verdict *v)
+static inline void take_scalar(struct sf_record_reader *r, const struct sf_field *f, size_t field,
+                               const struct sf_json *json, struct sf_value *ret,
+                               struct sf_verdict *v)
 {
-    enum sf_type type = r->table->fields[field].type;
     enum sf_json_kind kind = sf_json_kind_inline(json);
     enum sf_parse parsed = SF_PARSE_OK;
     bool truth = false;
 
-    if (kind == SF_JSON_NULL) {
-        *ret = (struct sf_value){0};
-        return;
-    }
     *ret = (struct sf_value){.present = true};
-    if (!kind_fits(type, kind)) {
+    if (!kind_fits(f->type, kind)) {
         parsed = SF_PARSE_SYNTAX;
     } else if (kind == SF_JSON_BOOL) {
         (void)sf_json_as_bool(json, &truth);
         ret->i = truth;
     } else {
-        parsed = sf_record_convert(r, field, sf_json_chars(json), ret);
+        parsed = sf_record_convert(r, f, r->uuids[field], sf_json_chars(json), ret);
     }
     if (parsed != SF_PARSE_OK) {
-        sf_record_add_refused(r, field, parsed, v);
+        sf_record_add_refused(r, field, f, parsed, v);
     } else if (r->plans[field].has_rules) {
-        sf_record_check_rules(r, field, ret, v);
+        sf_record_check_rules(r, field, f, ret, v);
+    }
+}
+
+void sf_record_take_scalar(struct sf_record_reader *r, const struct sf_field *f, size_t field,
+                           const struct sf_json *json, struct sf_value *ret, struct sf_verdict *v)
+{
+    take_scalar(r, f, field, json, ret, v);
+}
+
+static inline void take_json(struct sf_record_reader *r, size_t field, const struct sf_json *json,
+                             struct sf_value *ret, struct sf_verdict *v)
+{
+    const struct sf_field *f = &r->table->fields[field];
+
+    if (is_nested(f)) {
+        sf_record_take_nested(r, field, json, ret, v);
+    } else if (sf_json_kind_inline(json) == SF_JSON_NULL) {
+        *ret = (struct sf_value){0};
+    } else {
+        take_scalar(r, f, field, json, ret, v);
     }
 }
 
@@ -283,11 +364,11 @@ static bool is_container(const struct sf_json *value)
     return unsafe_yyjson_is_ctn(sf_json_yy(value));
 }
 
-static void read_members(struct sf_record_reader *r, const struct sf_json *row, bool only_key,
-                         struct sf_value *values, struct sf_verdict *v)
+void sf_record_read_members(struct sf_record_reader *r, const struct sf_json *row, bool only_key,
+                            struct sf_value *values, struct sf_verdict *v)
 {
     struct sf_json_iter it = sf_json_iter(row);
-    bool depth_known = false;
+    bool depth_known = r->root != r; /* as deep as the record, which was looked at */
 
     for (size_t at = 0; sf_json_next_inline(&it); at++) {
         uint16_t index = guess_name(r, at, it.key);
@@ -309,7 +390,7 @@ static void read_members(struct sf_record_reader *r, const struct sf_json *row, 
             continue;
         }
         field = r->names[index].field;
-        if ((!only_key || r->plans[field].is_key) && mark_seen(r, field, v)) {
+        if ((!only_key || r->plans[field].is_key) && sf_record_mark_seen(r, field, v)) {
             take_json(r, field, it.value, &values[field], v);
         }
     }
@@ -321,7 +402,7 @@ enum sf_code sf_record_from_json_value(struct sf_record_reader *r, const struct 
 {
     sf_record_begin(r, verdict);
     if (is_flat_object(row, verdict)) {
-        read_members(r, row, /* only_key= */ false, values, verdict);
+        sf_record_read_members(r, row, /* only_key= */ false, values, verdict);
         sf_record_fill_absent(r, values, verdict);
     }
     return sf_record_end(r, err);
@@ -333,7 +414,7 @@ enum sf_code sf_record_patch_from_json_value(struct sf_record_reader *r, const s
 {
     sf_record_begin(r, verdict);
     if (is_flat_object(row, verdict)) {
-        read_members(r, row, /* only_key= */ false, values, verdict);
+        sf_record_read_members(r, row, /* only_key= */ false, values, verdict);
         for (size_t i = 0; i < r->table->field_count; i++) {
             if (r->seen[i] != r->record) {
                 values[i] = old[i];
@@ -355,7 +436,7 @@ enum sf_code sf_record_key_from_json_value(struct sf_record_reader *r, const str
     if (!is_flat_object(row, verdict)) {
         return sf_record_end(r, err);
     }
-    read_members(r, row, /* only_key= */ true, values, verdict);
+    sf_record_read_members(r, row, /* only_key= */ true, values, verdict);
     for (size_t i = 0; i < t->key_count; i++) {
         size_t field = t->key[i];
 

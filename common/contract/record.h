@@ -7,15 +7,18 @@
  *
  *   JSON   bool true/false; int32, int64: a number of digits only; float, double: a number;
  * decimal: a number or a string of one, exact; string; bytes: base64; date, timestamp, uuid:
- * string. CSV    the same as text; bool also 0/1. both   date YYYY-MM-DD or by the field's parse
+ * string; list: an array; struct: an object; json: anything. CSV    the same as text; bool also
+ * 0/1; list, struct and json: their JSON text. both   date YYYY-MM-DD or by the field's parse
  * format; timestamp RFC 3339 with a zone or by the parse format; uuid 8-4-4-4-12 hexadecimal
- * digits; NaN and infinities do not exist, -0 is 0. A field goes by its source name, or by its own.
+ * digits; NaN and infinities do not exist, -0 is 0; a list that is not given is empty. A field goes
+ * by its source name, or by its own.
  *
  *   Memory    Values borrow from the text, from the table and from the reader: until the next call
  *             with the same reader. Reading valid records takes nothing from the heap in the long
  *             run.
  *   Threads   One reader, one user.
- *   Limits    SF_RECORD_TEXT_MAX bytes of text.
+ *   Limits    SF_RECORD_TEXT_MAX bytes of text, SF_LIST_ITEMS_MAX elements of a list, the depth of
+ *             wire/json.h, in json that of wire/json_canon.h.
  */
 #pragma once
 
@@ -29,8 +32,9 @@ enum { SF_VERDICT_LIST_MAX = 8 };
 
 /* @text is one line without values of the record: "'amount' must be a number". */
 struct sf_violation {
-    uint16_t number; /* SHEAF_E_...: proto/errors.h */
-    int32_t field;   /* index into the table's fields; -1: of the record as a whole */
+    uint16_t number;   /* SHEAF_E_...: proto/errors.h */
+    uint8_t path_size; /* not 0: inside a struct or list, and its path is text[1..path_size] */
+    int32_t field;     /* index into the table's fields; -1: of the record as a whole */
     char text[120];
 };
 
@@ -44,6 +48,10 @@ struct sf_verdict {
 /* Adds a violation; beyond the list's end it is only counted. */
 void sf_verdict_add(struct sf_verdict *v, enum sheaf_error_number number, int32_t field,
                     const char *fmt, ...) SF_PRINTF(4, 5);
+
+/* The name or path that @v is about, "amount" or "lines[3].qty" (counted from 0), in @t or in @v;
+ * empty: the record as a whole. */
+struct sf_slice sf_violation_path(const struct sf_violation *v, const struct sf_table *t);
 
 struct sf_record_reader;
 
@@ -76,6 +84,15 @@ enum sf_code sf_record_bind_csv(struct sf_record_reader *r, const struct sf_csv 
 enum sf_code sf_record_from_csv(struct sf_record_reader *r, const struct sf_csv *row,
                                 struct sf_value *values, struct sf_verdict *verdict,
                                 struct sf_error *err) SF_MUST_CHECK;
+
+/*
+ * As sf_record_from_json(), from a message of the table's exported .proto. Fields may come in any
+ * order and lists packed or not, as protobuf has it; unknown fields and fields that stand twice are
+ * violations, as is everything sf_record_from_json() refuses.
+ */
+enum sf_code sf_record_from_protobuf(struct sf_record_reader *r, struct sf_slice message,
+                                     struct sf_value *values, struct sf_verdict *verdict,
+                                     struct sf_error *err) SF_MUST_CHECK;
 
 /*
  * Only the key of a row: what a delete needs. The other fields may be there or not and are not

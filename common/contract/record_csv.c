@@ -68,6 +68,7 @@ enum sf_code sf_record_bind_csv(struct sf_record_reader *r, const struct sf_csv 
 static void take_cell(struct sf_record_reader *r, size_t field, const struct sf_csv_cell *cell,
                       struct sf_value *ret, struct sf_verdict *v)
 {
+    const struct sf_field *f = &r->table->fields[field];
     struct sf_slice text = cell->text;
     enum sf_parse parsed;
 
@@ -76,23 +77,25 @@ static void take_cell(struct sf_record_reader *r, size_t field, const struct sf_
         return;
     }
     *ret = (struct sf_value){.present = true};
-    if (r->table->fields[field].type == SF_TYPE_BOOL) {
+    if (f->type == SF_TYPE_BOOL) {
         bool no =
             sf_slice_equal(text, SF_LITERAL("false")) || sf_slice_equal(text, SF_LITERAL("0"));
 
         ret->i = sf_slice_equal(text, SF_LITERAL("true")) || sf_slice_equal(text, SF_LITERAL("1"));
         parsed = no || ret->i == 1 ? SF_PARSE_OK : SF_PARSE_SYNTAX;
-    } else if (r->table->fields[field].type == SF_TYPE_STRING && !sf_utf8_is_valid(text)) {
-        sf_verdict_add(v, SHEAF_E_BAD_UTF8, (int32_t)field, "'%s' is not valid UTF-8",
-                       r->table->fields[field].name);
+    } else if (f->type == SF_TYPE_JSON || !sf_type_is_scalar(f->type)) {
+        sf_record_take_nested_text(r, field, text, ret, v);
+        return;
+    } else if (f->type == SF_TYPE_STRING && !sf_utf8_is_valid(text)) {
+        sf_verdict_add(v, SHEAF_E_BAD_UTF8, (int32_t)field, "'%s' is not valid UTF-8", f->name);
         return;
     } else {
-        parsed = sf_record_convert(r, field, text, ret);
+        parsed = sf_record_convert(r, f, r->uuids[field], text, ret);
     }
     if (parsed != SF_PARSE_OK) {
-        sf_record_add_refused(r, field, parsed, v);
+        sf_record_add_refused(r, field, f, parsed, v);
     } else if (r->plans[field].has_rules) {
-        sf_record_check_rules(r, field, ret, v);
+        sf_record_check_rules(r, field, f, ret, v);
     }
 }
 

@@ -1,8 +1,12 @@
 /*
  * What the files of the record reader share; everything else uses record.h.
  *
- * record.c: the reader, names, JSON. record_csv.c: rows of CSV. record_value.c: text to values.
+ * record.c: the reader, names, JSON. record_csv.c: rows of CSV. record_protobuf.c: messages.
+ * record_nested.c: what is inside lists, structs and json. record_value.c: text to values.
  * record_text.c: the words of violations.
+ *
+ * A struct is read by a reader of its own, whose table is the struct's shape. Readers inside each
+ * other share the arena and the path of the outermost, the root.
  */
 #pragma once
 
@@ -11,6 +15,7 @@
 enum {
     SF_RECORD_NO_NAME = UINT16_MAX,
     SF_RECORD_NAME_SHOWN_MAX = 40, /* characters of an unknown name */
+    SF_RECORD_PATH_SIZE = 68,      /* of a path in a violation, with the terminator */
 };
 
 /* A name that input may use for a field: its source name, its own. */
@@ -22,12 +27,28 @@ struct sf_record_name {
 struct sf_record_plan {
     bool is_key;
     bool must;      /* required, or of the key */
-    bool has_rules; /* beyond required */
+    bool has_rules; /* beyond required; of a list: its elements have */
+};
+
+/* Of a field that is a list, a struct or json. */
+struct sf_record_nested {
+    struct sf_record_reader *reader; /* of the structs; NULL without */
+    struct sf_value *values;         /* of one struct */
+    struct sf_buf bytes;             /* the value of this record: what it borrows */
+    struct sf_buf item;              /* one struct of a list */
+    size_t count;                    /* elements so far */
+};
+
+/* A step from the record to the value that is being read: lines, or lines[3]. */
+struct sf_record_step {
+    const char *name;
+    int64_t index; /* -1: no element */
 };
 
 struct sf_record_reader {
-    const struct sf_table *table; /* borrowed */
-    struct sf_record_plan *plans; /* per field */
+    const struct sf_table *table;  /* borrowed; of a struct: its shape */
+    struct sf_record_reader *root; /* itself, but in structs */
+    struct sf_record_plan *plans;  /* per field */
     struct sf_record_name *names;
     size_t name_count;
     uint16_t *slots; /* open addressing: index into names, or SF_RECORD_NO_NAME */
@@ -35,12 +56,18 @@ struct sf_record_reader {
     uint16_t *order; /* name at each place of the last record */
     uint32_t *seen;  /* per field: the record in which it was last given */
     uint32_t record;
-    uint8_t (*uuids)[16]; /* per field: what the value borrows */
+    uint8_t (*uuids)[16]; /* per field: what a uuid or wide decimal borrows */
     uint16_t *columns;    /* fields of the CSV header */
     size_t column_count;
+    struct sf_record_nested *nested; /* per field; NULL when no field needs one */
     struct sf_json_reader json;
-    struct sf_arena arena; /* decoded bytes of this record */
-    bool no_memory;        /* met while reading this record */
+    /* What follows is of the root only. */
+    struct sf_json_reader cell; /* JSON inside a cell or message */
+    struct sf_arena arena;      /* decoded bytes of this record */
+    bool no_memory;             /* met while reading this record */
+    struct sf_record_step steps[SF_STRUCT_DEPTH_MAX + 2];
+    size_t step_count;
+    size_t field; /* of the table, when step_count is not 0 */
 };
 
 /* Index into names, or SF_RECORD_NO_NAME. */
@@ -51,14 +78,58 @@ void sf_record_begin(struct sf_record_reader *r, struct sf_verdict *v);
 void sf_record_fill_absent(struct sf_record_reader *r, struct sf_value *values,
                            struct sf_verdict *v);
 enum sf_code sf_record_end(const struct sf_record_reader *r, struct sf_error *err) SF_MUST_CHECK;
+/* Around every struct: sf_record_begin() without what is of the root. */
+void sf_record_begin_fields(struct sf_record_reader *r);
+/* Whether the field is given for the first time in this record; a second time is a violation. */
+bool sf_record_mark_seen(struct sf_record_reader *r, size_t field, struct sf_verdict *v);
 
-/* Text of any type but bool: cells, strings and numbers. *ret is present and otherwise zero. */
-enum sf_parse sf_record_convert(struct sf_record_reader *r, size_t field, struct sf_slice text,
+/* Text of any type that has text, but bool: cells, strings and numbers. *ret is present and
+ * otherwise zero. @scratch has 16 bytes that *ret may borrow. */
+enum sf_parse sf_record_convert(struct sf_record_reader *r, const struct sf_field *f,
+                                uint8_t *scratch, struct sf_slice text,
                                 struct sf_value *ret) SF_MUST_CHECK;
 
-/* The value was refused; it breaks a rule; the name is no field's. */
-void sf_record_add_refused(struct sf_record_reader *r, size_t field, enum sf_parse why,
-                           struct sf_verdict *v);
-void sf_record_check_rules(struct sf_record_reader *r, size_t field, const struct sf_value *value,
-                           struct sf_verdict *v);
+/* The members of @row as values; fields that are not there are left to sf_record_fill_absent(). */
+void sf_record_read_members(struct sf_record_reader *r, const struct sf_json *row, bool only_key,
+                            struct sf_value *values, struct sf_verdict *v);
+/* One value that is no list, struct or json, checked: of the field @field, @f or its elements. */
+void sf_record_take_scalar(struct sf_record_reader *r, const struct sf_field *f, size_t field,
+                           const struct sf_json *json, struct sf_value *ret, struct sf_verdict *v);
+
+/* A list, struct or json; what is refused is a violation with its path. */
+void sf_record_take_nested(struct sf_record_reader *r, size_t field, const struct sf_json *json,
+                           struct sf_value *ret, struct sf_verdict *v);
+/* The same from JSON text, of a cell or message. */
+void sf_record_take_nested_text(struct sf_record_reader *r, size_t field, struct sf_slice text,
+                                struct sf_value *ret, struct sf_verdict *v);
+/* For readers of lists: an empty one; one more element, which is room on the path until the next
+ * call; the end, which checks how many there are. */
+void sf_record_list_begin(struct sf_record_reader *r, size_t field);
+void sf_record_list_add(struct sf_record_reader *r, size_t field, const struct sf_value *item);
+void sf_record_list_end(struct sf_record_reader *r, size_t field, struct sf_value *ret,
+                        struct sf_verdict *v);
+/* For readers of structs: n->values as the bytes of the value. */
+void sf_record_put_struct(struct sf_record_reader *r, size_t field, struct sf_buf *out);
+
+/* Into the field and out of it: what is refused in between is told with the path. */
+void sf_record_enter(struct sf_record_reader *r, size_t field);
+void sf_record_leave(struct sf_record_reader *r);
+static inline void sf_record_at_item(struct sf_record_reader *r, size_t index)
+{
+    r->root->steps[r->root->step_count - 1].index = (int64_t)index;
+}
+
+/* Adds a violation about the field @f, or about the element at the path when it is those of the
+ * list: "'lines[3].qty' %s". */
+void sf_record_refuse(struct sf_record_reader *r, size_t field, const struct sf_field *f,
+                      enum sheaf_error_number number, const char *why, struct sf_verdict *v);
+/* The same about the struct that is entered, or the record: "'lines[3]' %s", "the record %s". */
+void sf_record_refuse_whole(struct sf_record_reader *r, enum sheaf_error_number number,
+                            const char *why, struct sf_verdict *v);
+/* The value was refused; it breaks a rule; the name is no field's. @f is the field, or the elements
+ * of the list that is entered. */
+void sf_record_add_refused(struct sf_record_reader *r, size_t field, const struct sf_field *f,
+                           enum sf_parse why, struct sf_verdict *v);
+void sf_record_check_rules(struct sf_record_reader *r, size_t field, const struct sf_field *f,
+                           const struct sf_value *value, struct sf_verdict *v);
 void sf_record_add_unknown(struct sf_record_reader *r, struct sf_slice name, struct sf_verdict *v);

@@ -22,6 +22,7 @@ void sf_verdict_add(struct sf_verdict *v, enum sheaf_error_number number, int32_
     }
     at = &v->list[v->count++];
     at->number = (uint16_t)number;
+    at->path_size = 0;
     at->field = field;
     va_start(args, fmt);
     (void)vsnprintf(at->text, sizeof(at->text), fmt, args);
@@ -88,14 +89,88 @@ const char *sf_field_hint(const struct sf_field *f, enum sf_parse why, char scra
     return "";
 }
 
-void sf_record_add_refused(struct sf_record_reader *r, size_t field, enum sf_parse why,
-                           struct sf_verdict *v)
+/* "lines[3].qty": the path entered and @name behind it (NULL: nothing), cut in front when it is
+ * long. *ret_size is that of the path, 0 when it is one name. */
+static const char *path_of(const struct sf_record_reader *r, const char *name,
+                           char ret[SF_RECORD_PATH_SIZE], size_t *ret_size)
 {
-    const struct sf_field *f = &r->table->fields[field];
+    const struct sf_record_reader *root = r->root;
+    struct sf_buf path = {0};
+
+    *ret_size = 0;
+    if (root->step_count == 0) {
+        return name;
+    }
+    for (size_t i = 0; i < root->step_count; i++) {
+        sf_buf_printf(&path, "%s%s", i == 0 ? "" : ".", root->steps[i].name);
+        if (root->steps[i].index >= 0) {
+            sf_buf_printf(&path, "[%lld]", (long long)root->steps[i].index);
+        }
+    }
+    if (name != NULL) {
+        sf_buf_printf(&path, ".%s", name);
+    }
+    if (path.failed == SF_OK) {
+        size_t room = SF_RECORD_PATH_SIZE - 4;
+        bool cut = path.size > room;
+        size_t from = cut ? path.size - room : 0;
+
+        *ret_size = (size_t)snprintf(ret, SF_RECORD_PATH_SIZE, "%s%.*s", cut ? "..." : "",
+                                     (int)(path.size - from), (const char *)path.data + from);
+    }
+    sf_buf_done(&path);
+    return *ret_size == 0 ? root->steps[0].name : ret; /* without memory: the field will do */
+}
+
+/* @field is what the verdict names when no path is entered. */
+static void refuse_path(const struct sf_record_reader *r, int32_t field, const char *name,
+                        enum sheaf_error_number number, const char *why, struct sf_verdict *v)
+{
+    char scratch[SF_RECORD_PATH_SIZE];
+    size_t path_size = 0;
+
+    if (v->count == SF_VERDICT_LIST_MAX) {
+        v->found++;
+        return;
+    }
+    sf_verdict_add(v, number, r->root->step_count == 0 ? field : (int32_t)r->root->field, "'%s' %s",
+                   path_of(r, name, scratch, &path_size), why);
+    v->list[v->count - 1].path_size = (uint8_t)path_size;
+}
+
+void sf_record_refuse(struct sf_record_reader *r, size_t field, const struct sf_field *f,
+                      enum sheaf_error_number number, const char *why, struct sf_verdict *v)
+{
+    /* The elements of a list stand at the path itself. */
+    refuse_path(r, (int32_t)field, f == &r->table->fields[field] ? f->name : NULL, number, why, v);
+}
+
+void sf_record_refuse_whole(struct sf_record_reader *r, enum sheaf_error_number number,
+                            const char *why, struct sf_verdict *v)
+{
+    if (r->root->step_count > 0) {
+        refuse_path(r, -1, NULL, number, why, v);
+    } else {
+        sf_verdict_add(v, number, -1, "the record %s", why);
+    }
+}
+
+struct sf_slice sf_violation_path(const struct sf_violation *v, const struct sf_table *t)
+{
+    if (v->path_size > 0) {
+        return sf_slice_of(v->text + 1, v->path_size);
+    }
+    return v->field < 0 ? sf_slice_of(NULL, 0) : sf_slice_text(t->fields[v->field].name);
+}
+
+void sf_record_add_refused(struct sf_record_reader *r, size_t field, const struct sf_field *f,
+                           enum sf_parse why, struct sf_verdict *v)
+{
     char scratch[64];
 
-    sf_verdict_add(v, why == SF_PARSE_SYNTAX ? SHEAF_E_WRONG_TYPE : SHEAF_E_OUT_OF_RANGE,
-                   (int32_t)field, "'%s' %s", f->name, sf_field_hint(f, why, scratch));
+    sf_record_refuse(r, field, f,
+                     why == SF_PARSE_SYNTAX ? SHEAF_E_WRONG_TYPE : SHEAF_E_OUT_OF_RANGE,
+                     sf_field_hint(f, why, scratch), v);
 }
 
 static const char *rule_text(enum sf_rule rule)
@@ -119,19 +194,21 @@ static const char *rule_text(enum sf_rule rule)
         return "does not match its pattern";
     case SF_RULE_FORMAT:
         return "is not of its format";
+    case SF_RULE_MIN_ITEMS:
+    case SF_RULE_MAX_ITEMS:
+        break; /* record_nested.c */
     }
     return "";
 }
 
-void sf_record_check_rules(struct sf_record_reader *r, size_t field, const struct sf_value *value,
-                           struct sf_verdict *v)
+void sf_record_check_rules(struct sf_record_reader *r, size_t field, const struct sf_field *f,
+                           const struct sf_value *value, struct sf_verdict *v)
 {
-    const struct sf_field *f = &r->table->fields[field];
     enum sf_rule rule = sf_field_check(f, value);
 
     if (rule != SF_RULE_NONE) {
-        sf_verdict_add(v, (enum sheaf_error_number)sf_rule_number(rule), (int32_t)field, "'%s' %s",
-                       f->name, rule_text(rule));
+        sf_record_refuse(r, field, f, (enum sheaf_error_number)sf_rule_number(rule),
+                         rule_text(rule), v);
     }
 }
 
@@ -142,6 +219,8 @@ void sf_record_check_rules(struct sf_record_reader *r, size_t field, const struc
 void sf_record_add_unknown(struct sf_record_reader *r, struct sf_slice name, struct sf_verdict *v)
 {
     const char *names[SUGGEST_FIELDS_MAX];
+    char copy[SF_RECORD_NAME_SHOWN_MAX + 1];
+    char why[96] = "is not in the contract";
     const char *nearest = NULL;
     size_t count = r->table->field_count;
 
@@ -156,12 +235,9 @@ void sf_record_add_unknown(struct sf_record_reader *r, struct sf_slice name, str
         }
         nearest = sf_text_nearest(name, names, count);
     }
-    if (nearest == NULL) {
-        sf_verdict_add(v, SHEAF_E_UNKNOWN_FIELD, -1, "'%.*s' is not in the contract",
-                       SF_SLICE_ARG(name));
-    } else {
-        sf_verdict_add(v, SHEAF_E_UNKNOWN_FIELD, -1,
-                       "'%.*s' is not in the contract; did you mean '%.40s'?", SF_SLICE_ARG(name),
-                       nearest);
+    if (nearest != NULL) {
+        (void)snprintf(why, sizeof(why), "is not in the contract; did you mean '%.40s'?", nearest);
     }
+    (void)snprintf(copy, sizeof(copy), "%.*s", SF_SLICE_ARG(name));
+    refuse_path(r, -1, copy, SHEAF_E_UNKNOWN_FIELD, why, v);
 }

@@ -9,11 +9,11 @@
 static enum sf_parse convert_bytes(struct sf_record_reader *r, struct sf_slice text,
                                    struct sf_value *ret)
 {
-    uint8_t *bytes = sf_arena_alloc(&r->arena, text.size / 4 * 3);
+    uint8_t *bytes = sf_arena_alloc(&r->root->arena, text.size / 4 * 3);
     size_t size;
 
     if (bytes == NULL) {
-        r->no_memory = true;
+        r->root->no_memory = true;
         return SF_PARSE_SYNTAX;
     }
     if (!sf_base64_read(text, bytes, &size)) {
@@ -46,11 +46,9 @@ static enum sf_parse convert_date(const struct sf_field *f, struct sf_slice text
     return parsed;
 }
 
-enum sf_parse sf_record_convert(struct sf_record_reader *r, size_t field, struct sf_slice text,
-                                struct sf_value *ret)
+enum sf_parse sf_record_convert(struct sf_record_reader *r, const struct sf_field *f,
+                                uint8_t *scratch, struct sf_slice text, struct sf_value *ret)
 {
-    const struct sf_field *f = &r->table->fields[field];
-
     switch (f->type) {
     case SF_TYPE_BOOL:
         return SF_PARSE_SYNTAX;
@@ -59,7 +57,7 @@ enum sf_parse sf_record_convert(struct sf_record_reader *r, size_t field, struct
         return convert_int(f, text, ret);
     case SF_TYPE_FLOAT:
     case SF_TYPE_DOUBLE:
-        return sf_value_parse(f, text, &r->arena, ret);
+        return sf_value_parse(f, text, &r->root->arena, ret);
     case SF_TYPE_DECIMAL:
         return sf_decimal_parse(text, f->precision, f->scale, &ret->i);
     case SF_TYPE_STRING:
@@ -73,11 +71,11 @@ enum sf_parse sf_record_convert(struct sf_record_reader *r, size_t field, struct
         return f->parse == NULL ? sf_time_parse(text, &ret->i)
                                 : sf_time_parse_as(text, f->parse, &ret->i);
     case SF_TYPE_UUID:
-        ret->s = sf_slice_of(r->uuids[field], 16);
-        return sf_uuid_parse(text, r->uuids[field]) ? SF_PARSE_OK : SF_PARSE_SYNTAX;
+        ret->s = sf_slice_of(scratch, 16);
+        return sf_uuid_parse(text, scratch) ? SF_PARSE_OK : SF_PARSE_SYNTAX;
     case SF_TYPE_DECIMAL_WIDE:
-        ret->s = sf_slice_of(r->uuids[field], SF_DECIMAL_WIDE_SIZE);
-        return sf_decimal_wide_parse(text, f->precision, f->scale, r->uuids[field]);
+        ret->s = sf_slice_of(scratch, SF_DECIMAL_WIDE_SIZE);
+        return sf_decimal_wide_parse(text, f->precision, f->scale, scratch);
     case SF_TYPE_JSON:
     case SF_TYPE_LIST:
     case SF_TYPE_STRUCT:

@@ -179,6 +179,14 @@ enum sf_rule sf_field_check(const struct sf_field *f, const struct sf_value *v)
     return SF_RULE_NONE;
 }
 
+enum sf_rule sf_field_check_items(const struct sf_field *f, size_t count)
+{
+    if (count < f->min_items) {
+        return SF_RULE_MIN_ITEMS;
+    }
+    return f->max_items > 0 && count > f->max_items ? SF_RULE_MAX_ITEMS : SF_RULE_NONE;
+}
+
 uint16_t sf_rule_number(enum sf_rule rule)
 {
     switch (rule) {
@@ -193,6 +201,8 @@ uint16_t sf_rule_number(enum sf_rule rule)
     case SF_RULE_MAX_LENGTH:
     case SF_RULE_PATTERN:
     case SF_RULE_FORMAT:
+    case SF_RULE_MIN_ITEMS:
+    case SF_RULE_MAX_ITEMS:
         return SHEAF_E_OUT_OF_RANGE;
     }
     return 0;
@@ -200,8 +210,9 @@ uint16_t sf_rule_number(enum sf_rule rule)
 
 const char *sf_rule_name(enum sf_rule rule)
 {
-    static const char *const names[] = {"",           "required",   "enum",    "min",   "max",
-                                        "min_length", "max_length", "pattern", "format"};
+    static const char *const names[] = {"",       "required",   "enum",       "min",
+                                        "max",    "min_length", "max_length", "pattern",
+                                        "format", "min_items",  "max_items"};
 
     return names[rule];
 }

@@ -18,10 +18,14 @@ enum sf_rule {
     SF_RULE_MAX_LENGTH,
     SF_RULE_PATTERN,
     SF_RULE_FORMAT,
+    SF_RULE_MIN_ITEMS, /* these two are of a list: sf_field_check_items() */
+    SF_RULE_MAX_ITEMS,
 };
 
 /* The first rule of @f that @v breaks. An absent value breaks at most SF_RULE_REQUIRED. */
 enum sf_rule sf_field_check(const struct sf_field *f, const struct sf_value *v);
+/* The same for a list of @count elements; its elements are checked by f->item. */
+enum sf_rule sf_field_check_items(const struct sf_field *f, size_t count);
 /* The number of proto/errors.h for a broken rule; 0 for SF_RULE_NONE. */
 uint16_t sf_rule_number(enum sf_rule rule);
 /* "min", "pattern", ...: the key of product.yaml; "" for SF_RULE_NONE. */

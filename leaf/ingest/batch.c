@@ -158,8 +158,7 @@ static enum sf_code add_reject(const struct batch_spec *spec, const struct recor
     *reject = (struct store_reject){
         .codes = codes,
         .code_count = r->verdict.count,
-        .field = first->field < 0 ? sf_slice_text(NULL)
-                                  : sf_slice_text(spec->table->fields[first->field].name),
+        .field = sf_violation_path(first, spec->table),
         .contract_id = spec->contract_id,
         .position = r->line,
         .form = (uint8_t)r->form,
@@ -170,6 +169,9 @@ static enum sf_code add_reject(const struct batch_spec *spec, const struct recor
         reject->form = BATCH_FORM_CUT;
     }
     code = copy(b, raw, &reject->raw, err);
+    if (code == SF_OK && first->path_size > 0) {
+        code = copy(b, reject->field, &reject->field, err);
+    }
     if (code != SF_OK) {
         return code;
     }
@@ -719,7 +721,7 @@ void batch_write_errors(const struct batch *b, const struct batch_spec *spec,
         sf_json_key(w, "code");
         sf_json_printf(w, "SHEAF-E%04u", e->violation.number);
         if (e->violation.field >= 0) {
-            sf_json_member_text(w, "field", spec->table->fields[e->violation.field].name);
+            sf_json_member_slice(w, "field", sf_violation_path(&e->violation, spec->table));
         }
         sf_json_member_text(w, "detail", e->violation.text);
         sf_json_object_end(w);

@@ -37,6 +37,7 @@ static void put_label(const struct sf_field *f, bool first, struct sf_buf *out)
     sf_buf_text(out, "\":");
 }
 
+/* Fields that the shape has not are of another version: they do not leave, as outside structs. */
 static bool put_struct(const struct sf_table *shape, struct sf_slice bytes, struct sf_buf *out)
 {
     struct sf_wire_walk w = {.r = sf_pb_reader_of(bytes)};
@@ -47,6 +48,12 @@ static bool put_struct(const struct sf_table *shape, struct sf_slice bytes, stru
         struct sf_value value = {0};
 
         put_label(f, i == 0, out);
+        while (more && w.number < f->number) {
+            if (!sf_wire_skip(&w)) {
+                return false;
+            }
+            more = sf_wire_next(&w);
+        }
         if (more && w.number == f->number) {
             if (w.wire != sf_wire_of(f->type) || !sf_wire_get(f, &w.r, &value)) {
                 return false;
@@ -57,8 +64,14 @@ static bool put_struct(const struct sf_table *shape, struct sf_slice bytes, stru
             return false;
         }
     }
+    while (more) {
+        if (!sf_wire_skip(&w)) {
+            return false;
+        }
+        more = sf_wire_next(&w);
+    }
     sf_buf_text(out, shape->field_count == 0 ? "{}" : "}");
-    return !more && sf_pb_at_end(&w.r);
+    return sf_pb_at_end(&w.r);
 }
 
 bool row_put_nested(const struct sf_field *f, const struct sf_value *v, struct sf_buf *out)

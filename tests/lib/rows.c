@@ -124,7 +124,7 @@ static struct sf_table *random_fields(struct rows_random *r, size_t fields_max, 
 static void random_type(struct rows_random *r, struct sf_field *f, unsigned depth, bool in_list,
                         struct sf_arena *arena)
 {
-    size_t last = depth > 3 ? SF_TYPE_DECIMAL_WIDE : SF_TYPE_DECIMAL_WIDE;
+    size_t last = depth > 3 ? SF_TYPE_DECIMAL_WIDE : SF_TYPE_STRUCT;
 
     do {
         f->type = (enum sf_type)(SF_TYPE_BOOL + rows_below(r, last));
@@ -423,6 +423,10 @@ struct sf_value *rows_random_row(struct rows_random *r, const struct sf_table *t
 
 bool rows_equal(const struct sf_field *f, const struct sf_value *a, const struct sf_value *b)
 {
+    if (f->type == SF_TYPE_LIST) { /* one that is not there has no elements */
+        return sf_slice_equal(a->present ? a->s : sf_slice_of(NULL, 0),
+                              b->present ? b->s : sf_slice_of(NULL, 0));
+    }
     if (!a->present || !b->present) {
         return a->present == b->present;
     }

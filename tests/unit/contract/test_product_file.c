@@ -243,7 +243,7 @@ static void test_tells_all_errors_of_a_file_at_once(void **state)
         "      amount:   {number: 1, type: integer}\n"
         "                                  ^~~~~~~\n"
         "  allowed: bool int32 int64 float double decimal(p,s) string bytes date "
-        "timestamp uuid      did you mean 'int64'?\n");
+        "timestamp uuid json struct list<T>      did you mean 'int64'?\n");
 }
 
 static void test_majors_start_at_one(void **state)
@@ -343,33 +343,199 @@ static void test_keys_are_required_and_ordered(void **state)
                    SHEAF_E_BAD_REFERENCE, "p.yaml:6:15: event_time 'b' is no field");
 }
 
-static void test_types_of_later_releases_are_named(void **state)
+static void test_decimals_have_up_to_38_digits(void **state)
 {
     (void)state;
-    assert_refused(FIELDS "   a: {number: 1, type: \"list<struct>\"}\n", SHEAF_E_BAD_VALUE,
-                   "p.yaml:7:25: type 'list<struct>' is not in this release");
-    assert_refused(FIELDS "   a: {number: 1, type: json}\n", SHEAF_E_BAD_VALUE,
-                   "p.yaml:7:25: type 'json' is not in this release");
-    assert_refused(FIELDS "   a: {number: 1, type: \"decimal(20,2)\"}\n", SHEAF_E_BAD_VALUE,
-                   "p.yaml:7:25: decimals of more than 18 digits are not in this release");
     assert_refused(FIELDS "   a: {number: 1, type: \"decimal(39,2)\"}\n", SHEAF_E_BAD_VALUE,
-                   "p.yaml:7:25: a decimal has 1 to 18 digits, and at most all of them behind the "
+                   "p.yaml:7:25: a decimal has 1 to 38 digits, and at most all of them behind the "
                    "point");
     assert_refused(FIELDS "   a: {number: 1, type: \"decimal(2,3)\"}\n", SHEAF_E_BAD_VALUE,
-                   "p.yaml:7:25: a decimal has 1 to 18 digits, and at most all of them behind the "
+                   "p.yaml:7:25: a decimal has 1 to 38 digits, and at most all of them behind the "
                    "point");
     assert_refused(FIELDS "   a: {number: 1, type: decimal}\n", SHEAF_E_BAD_VALUE,
                    "p.yaml:7:25: a decimal names its digits and how many of them stand behind the "
                    "point: decimal(12,2)");
     assert_accepted(FIELDS "   a: {number: 1, type: \"decimal(18, 18)\"}\n");
+    assert_accepted(FIELDS "   a: {number: 1, type: \"decimal(38,38)\", default: "
+                           "-0.00000000000000000000000000000000000001}\n");
+}
+
+static void test_reads_structs_and_lists(void **state)
+{
+    struct run r;
+    const struct sf_field *f;
+
+    (void)state;
+    run_text(&r, FIELDS
+             "   lines: {number: 7, type: \"list<struct>\", max_items: 50, class: internal,\n"
+             "    reserved: [3], fields: {qty: {number: 2, type: int32, min: 1},\n"
+             "     sku: {number: 1, type: string, required: true, class: pii}}}\n"
+             "   tags: {number: 8, type: list<string>, min_items: 1, pattern: \"[a-z]+\"}\n"
+             "   big: {number: 9, type: \"decimal(20,2)\"}\n"
+             "   doc: {number: 10, type: json}\n");
+    assert_int_equal(r.code, SF_OK);
+    f = r.product->tables[0].fields;
+    assert_int_equal(f[0].type, SF_TYPE_LIST);
+    assert_int_equal(f[0].max_items, 50);
+    assert_int_equal(f[0].item->type, SF_TYPE_STRUCT);
+    assert_int_equal(f[0].item->number, 7);
+    assert_null(f[0].shape);
+    assert_ptr_equal(sf_field_shape(&f[0]), f[0].item->shape);
+    assert_int_equal(f[0].item->shape->field_count, 2);
+    assert_string_equal(f[0].item->shape->fields[0].name, "sku");
+    assert_true(f[0].item->shape->fields[1].min.present);
+    assert_int_equal(f[0].item->shape->reserved[0], 3);
+    assert_int_equal(sf_field_class(&f[0]), SF_CLASS_PII);
+    assert_int_equal(f[1].item->type, SF_TYPE_STRING);
+    assert_non_null(f[1].item->pattern);
+    assert_null(f[1].pattern);
+    assert_int_equal(f[1].min_items, 1);
+    assert_int_equal(f[2].type, SF_TYPE_DECIMAL_WIDE);
+    assert_int_equal(f[3].type, SF_TYPE_JSON);
+    run_done(&r);
+}
+
+static void test_mistakes_inside_structs_are_told_with_their_place(void **state)
+{
+    (void)state;
+    assert_issues(
+        FIELDS
+        "   a: {number: 1, type: struct, fields: {x: {number: 1, type: strin}, y: {numbr: 2, type: "
+        "bool}}}\n"
+        "   b: {number: 2, type: list<object>, fields: {}}\n"
+        "   c: {number: 3, type: struct, fields: {x: {number: 4, type: bool}, y: {number: 4, type: "
+        "bool}}}\n"
+        "   d: {number: 4, type: struct, reserved: [1], fields: {x: {number: 1, type: bool}}}\n",
+        "p.yaml:7:63: error[SHEAF-E0103]: unknown type 'strin'\n"
+        "   a: {number: 1, type: struct, fields: {x: {number: 1, type: strin}, y: {numbr: 2, type: "
+        "bool}}}\n"
+        "                                                              ^~~~~\n"
+        "  allowed: bool int32 int64 float double decimal(p,s) string bytes date timestamp uuid "
+        "json "
+        "struct list<T>      did you mean 'string'?\n"
+        "p.yaml:7:71: error[SHEAF-E0104]: field 'y' has no number\n"
+        "   a: {number: 1, type: struct, fields: {x: {number: 1, type: strin}, y: {numbr: 2, type: "
+        "bool}}}\n"
+        "                                                                      ^\n"
+        "p.yaml:7:75: error[SHEAF-E0102]: unknown key 'numbr'\n"
+        "   a: {number: 1, type: struct, fields: {x: {number: 1, type: strin}, y: {numbr: 2, type: "
+        "bool}}}\n"
+        "                                                                          ^~~~~\n"
+        "  allowed: number type required class format enum min max default min_length max_length "
+        "pattern parse source description unit example ref tags fields min_items max_items "
+        "reserved      did you mean 'number'?\n"
+        "p.yaml:8:25: error[SHEAF-E0103]: unknown type 'object'\n"
+        "   b: {number: 2, type: list<object>, fields: {}}\n"
+        "                        ^~~~~~~~~~~~\n"
+        "  allowed: bool int32 int64 float double decimal(p,s) string bytes date timestamp uuid "
+        "json "
+        "struct list<T>      did you mean 'struct'?\n"
+        "p.yaml:9:82: error[SHEAF-E0105]: number 4 belongs to field 'x' already\n"
+        "   c: {number: 3, type: struct, fields: {x: {number: 4, type: bool}, y: {number: 4, type: "
+        "bool}}}\n"
+        "                                                                                 ^\n"
+        "p.yaml:10:69: error[SHEAF-E0103]: number 1 is reserved: it once meant another field\n"
+        "   d: {number: 4, type: struct, reserved: [1], fields: {x: {number: 1, type: bool}}}\n"
+        "                                                                    ^\n");
+}
+
+static void test_structs_have_a_depth(void **state)
+{
+    struct sf_buf text = {0};
+
+    (void)state;
+    for (int depth = 8; depth <= 9; depth++) {
+        sf_buf_clear(&text);
+        sf_buf_text(&text, FIELDS "   a0: ");
+        for (int i = 1; i <= depth; i++) {
+            sf_buf_printf(&text, "{number: 1, type: struct, fields: {a%d: ", i);
+        }
+        sf_buf_text(&text, "{number: 1, type: bool}");
+        for (int i = 0; i < depth; i++) {
+            sf_buf_text(&text, "}}");
+        }
+        sf_buf_byte(&text, '\n');
+        if (depth == 8) {
+            assert_accepted(sf_buf_cstr(&text));
+        } else {
+            assert_refused(sf_buf_cstr(&text), SHEAF_E_BAD_VALUE,
+                           "p.yaml:7:316: more than 8 structs inside each other");
+        }
+    }
+    sf_buf_done(&text);
+}
+
+static void test_fields_of_structs_count_for_the_table(void **state)
+{
+    struct sf_buf text = {0};
+
+    (void)state;
+    sf_buf_text(&text,
+                FIELDS "   b: {number: 2, type: bool}\n   a: {number: 1, type: struct, fields: {");
+    for (int i = 1; i < 1000; i++) {
+        sf_buf_printf(&text, "%sf%d: {number: %d, type: bool}", i == 1 ? "" : ", ", i, i);
+    }
+    sf_buf_text(&text, "}}\n");
+    assert_refused(
+        sf_buf_cstr(&text), SHEAF_E_BAD_VALUE,
+        "p.yaml:8:41: a table has at most 1000 fields, those of its structs counted too");
+    sf_buf_done(&text);
+}
+
+struct field_case {
+    const char *field;
+    const char *wanted;
+};
+
+static void assert_field_refused(const struct field_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char text[512];
+        char wanted[300];
+        struct run r;
+
+        (void)snprintf(text, sizeof(text), FIELDS "   a: {number: 1, %s}\n", cases[i].field);
+        (void)snprintf(wanted, sizeof(wanted), "p.yaml:%s", cases[i].wanted);
+        run_text(&r, text);
+        if (r.code != SF_INVALID || strcmp(r.err.text, wanted) != 0) {
+            fail_msg("%s\ngives  '%s'\nwanted '%s'", cases[i].field, r.err.text, wanted);
+        }
+        run_done(&r);
+    }
+}
+
+static void test_types_take_what_fits_them(void **state)
+{
+    static const struct field_case cases[] = {
+        {"type: string, fields: {}", "7:33: fields is for struct and list<struct>, not for string"},
+        {"type: list<string>, reserved: [1]",
+         "7:39: reserved is for struct and list<struct>, not for string"},
+        {"type: struct", "7:4: struct 'a' has no fields"},
+        {"type: struct, fields: {}", "7:41: a struct has 1 to 1000 fields"},
+        {"type: list<list<int32>>",
+         "7:25: a list of lists is not possible: make it a list<struct> whose struct has the inner "
+         "list, or json"},
+        {"type: list<json>", "7:25: a list of json is not possible: json itself may be an array"},
+        {"type: list", "7:25: unknown type 'list'"},
+        {"type: string, max_items: 3", "7:33: max_items is for lists, not for string"},
+        {"type: list<int32>, max_items: 0", "7:49: max_items is between 1 and 65536"},
+        {"type: list<int32>, min_items: 3, max_items: 2", "7:63: max_items is less than min_items"},
+        {"type: list<int32>, default: 1", "7:38: default is not for list"},
+        {"type: json, default: 1", "7:31: default is not for json"},
+        {"type: json, enum: [1]", "7:31: enum is not for json"},
+        {"type: json, min: 1", "7:31: min is for numbers, dates and timestamps, not for json"},
+        {"type: list<string>, min: 1",
+         "7:39: min is for numbers, dates and timestamps, not for string"},
+        {"type: list<int32>, enum: [x]", "7:45: enum value 'x' is not a valid int32"},
+    };
+
+    (void)state;
+    assert_field_refused(cases, SF_COUNT(cases));
 }
 
 static void test_rules_fit_the_type(void **state)
 {
-    static const struct {
-        const char *field;
-        const char *wanted;
-    } cases[] = {
+    static const struct field_case cases[] = {
         {"type: string, min: 1", "7:33: min is for numbers, dates and timestamps, not for string"},
         {"type: int32, min: x", "7:37: min 'x' is not a valid int32"},
         {"type: int32, max: 2147483648", "7:37: max '2147483648' is out of the range of int32"},
@@ -411,24 +577,11 @@ static void test_rules_fit_the_type(void **state)
                                    "DOMAIN/PRODUCT.TABLE.FIELD, not 'a/b'"},
         {"type: string, tags: [a, a]", "7:43: 'a' stands twice in tags"},
         {"type: string, description: \"\"", "7:46: description must have 1 to 4096 bytes"},
-        {"type: string, fields: {}", "7:33: fields is for structs, which are not in this release"},
         {"type: string, clas: pii", "7:33: unknown key 'clas'"},
     };
 
     (void)state;
-    for (size_t i = 0; i < SF_COUNT(cases); i++) {
-        char text[512];
-        char wanted[300];
-        struct run r;
-
-        (void)snprintf(text, sizeof(text), FIELDS "   a: {number: 1, %s}\n", cases[i].field);
-        (void)snprintf(wanted, sizeof(wanted), "p.yaml:%s", cases[i].wanted);
-        run_text(&r, text);
-        if (r.code != SF_INVALID || strcmp(r.err.text, wanted) != 0) {
-            fail_msg("%s\ngives  '%s'\nwanted '%s'", cases[i].field, r.err.text, wanted);
-        }
-        run_done(&r);
-    }
+    assert_field_refused(cases, SF_COUNT(cases));
 }
 
 static void test_rules_that_hold_are_kept(void **state)
@@ -594,7 +747,10 @@ static void test_survives_every_failed_allocation(void **state)
 {
     (void)state;
     sweep(SAMPLE);
-    sweep(FIELDS "   a: {number: 1, type: string, pattern: \"a+\", source: q, tags: [x]}\n");
+    sweep(FIELDS
+          "   a: {number: 1, type: string, pattern: \"a+\", source: q, tags: [x]}\n"
+          "   b: {number: 2, type: list<struct>, reserved: [9], fields: {c: {number: 1, type: "
+          "list<string>, pattern: \"b+\"}}}\n");
 }
 
 int main(void)
@@ -608,7 +764,12 @@ int main(void)
         cmocka_unit_test(test_field_numbers_are_protobuf_numbers),
         cmocka_unit_test(test_fields_are_ordered_by_number),
         cmocka_unit_test(test_keys_are_required_and_ordered),
-        cmocka_unit_test(test_types_of_later_releases_are_named),
+        cmocka_unit_test(test_decimals_have_up_to_38_digits),
+        cmocka_unit_test(test_reads_structs_and_lists),
+        cmocka_unit_test(test_mistakes_inside_structs_are_told_with_their_place),
+        cmocka_unit_test(test_structs_have_a_depth),
+        cmocka_unit_test(test_fields_of_structs_count_for_the_table),
+        cmocka_unit_test(test_types_take_what_fits_them),
         cmocka_unit_test(test_rules_fit_the_type),
         cmocka_unit_test(test_rules_that_hold_are_kept),
         cmocka_unit_test(test_a_source_leads_to_one_field),

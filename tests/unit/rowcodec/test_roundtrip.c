@@ -174,7 +174,8 @@ static void test_csv_of_rows_reads_back_as_the_rows(void **state)
         assert_int_equal(sf_record_bind_csv(f.reader, &csv, &err), SF_OK);
         for (size_t i = 0; i < ROWS; i++) {
             /* The line of one null is blank, and blank lines are skipped. */
-            if (f.table->field_count == 1 && !rows[i][0].present) {
+            if (f.table->field_count == 1 && !rows[i][0].present &&
+                f.table->fields[0].type != SF_TYPE_LIST) {
                 continue;
             }
             assert_int_equal(sf_csv_next(&csv, &text, true, &err), SF_OK);
