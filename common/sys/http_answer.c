@@ -5,6 +5,8 @@
 #include "common/sys/http_private.h"
 #include "common/sys/log.h"
 
+enum { SENDING_FACTOR = 12 };
+
 /* What was asked. */
 
 const char *sf_http_method(const struct sf_http_request *r)
@@ -67,17 +69,22 @@ void sf_http_answer_charge(struct sf_http_request *r, ssize_t bytes)
     r->server->answers_total += (size_t)bytes;
 }
 
-static void cut_off(struct sf_http_request *r)
+static void cut_off(struct sf_http_request *r, const char *what)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
     /* MHD finds the socket broken and completes the request. */
     (void)shutdown(info->connect_fd, SHUT_RDWR);
-    sf_log(SF_LOG_WARN, "http.slow_client_cut_off", SF_F_TEXT("method", r->method),
-           SF_F_UINT("waiting_bytes", r->answer_charged));
+    sf_log(SF_LOG_WARN, "http.slow_client_cut_off", SF_F_TEXT("while", what),
+           SF_F_UINT("bytes", r->answer_charged + r->body_charged));
+    r->is_cut = true;
     r->server->cut++;
-    r->answered_ns = UINT64_MAX; /* not again */
+}
+
+static uint64_t slow_ns(const struct sf_http_server *s)
+{
+    return s->options.slow_ns == 0 ? SF_HTTP_SLOW_NS : s->options.slow_ns;
 }
 
 bool sf_http_answers_full(struct sf_http_server *s)
@@ -91,15 +98,30 @@ bool sf_http_answers_full(struct sf_http_server *s)
     for (struct sf_list *at = s->requests.next; at != &s->requests; at = at->next) {
         struct sf_http_request *r = SF_CONTAINER_OF(at, struct sf_http_request, link);
 
-        if (r->answer_charged > 0 && r->answered_ns != UINT64_MAX &&
+        if (r->answer_charged > 0 && !r->is_cut &&
             (slowest == NULL || r->answered_ns < slowest->answered_ns)) {
             slowest = r;
         }
     }
-    if (slowest != NULL && slowest->answered_ns + SF_HTTP_SLOW_NS <= now_ns) {
-        cut_off(slowest);
+    if (slowest != NULL && now_ns - slowest->answered_ns >= slow_ns(s)) {
+        cut_off(slowest, "reading");
     }
     return true;
+}
+
+void sf_http_bodies_full(struct sf_http_server *s)
+{
+    const uint64_t now_ns = sf_rt_now_ns(s->rt);
+
+    for (struct sf_list *at = s->requests.next; at != &s->requests; at = at->next) {
+        struct sf_http_request *r = SF_CONTAINER_OF(at, struct sf_http_request, link);
+
+        if (r->state == SF_HTTP_RECEIVING && r->body_charged > 0 && !r->is_cut &&
+            now_ns - r->began_ns >= SENDING_FACTOR * slow_ns(s)) {
+            cut_off(r, "sending");
+            return; /* the list is in the order of their beginnings */
+        }
+    }
 }
 
 /* The answer. */

@@ -47,6 +47,8 @@ struct sf_http_request {
     struct sf_task drain;
     size_t answer_charged; /* of server->answers_total */
     uint64_t answered_ns;  /* when the answer began to wait */
+    uint64_t began_ns;
+    bool is_cut; /* off */
 };
 
 struct sf_http_server {
@@ -85,6 +87,8 @@ void sf_http_request_drain(struct sf_task *t);
 
 /* Counts bytes of an answer that wait, or, negative, no longer do. */
 void sf_http_answer_charge(struct sf_http_request *r, ssize_t bytes);
+/* There is no room for another body: cuts off who has been sending his for too long. */
+void sf_http_bodies_full(struct sf_http_server *s);
 /* Whether answers that wait leave no room for another. Cuts off who lets his wait too long. */
 bool sf_http_answers_full(struct sf_http_server *s);
 

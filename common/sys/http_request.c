@@ -122,6 +122,7 @@ static unsigned charge(struct sf_http_request *r, size_t size)
         if (s->body_total > s->options.body_total_bytes_max ||
             more > s->options.body_total_bytes_max - s->body_total) {
             s->refused_bodies++;
+            sf_http_bodies_full(s);
             return 429;
         }
         s->body_total += more;
@@ -322,6 +323,7 @@ void *sf_http_request_uri(void *server, const char *target, struct MHD_Connectio
     r->server = s;
     r->connection = connection;
     r->drain.run = sf_http_request_drain;
+    r->began_ns = sf_rt_now_ns(s->rt);
     code = sf_http_uri_parse(target, &r->uri, NULL);
     r->refusal = code == SF_OK ? 0 : code == SF_NOMEM ? 429 : 400;
     sf_list_push(&s->requests, &r->link);

@@ -17,7 +17,8 @@
  *             Answers not yet sent, of all requests together, are bounded by answers_bytes_max:
  *             beyond it requests are answered 429 before they are read, streams that hold anything
  *             are SF_BUSY, and the client that has let its answer wait longest is cut off once it
- *             did so for SF_HTTP_SLOW_NS.
+ *             did so for slow_ns. A client that has been sending its body for 12 times as long is
+ *             cut off when there is no room for another body.
  *             Headers: 32 KiB. A connection without a byte either way is closed after idle_s_max.
  */
 #pragma once
@@ -32,6 +33,8 @@ struct sf_http_server;
 struct sf_http_request;
 struct rt_uv;
 
+#define SF_HTTP_SLOW_NS (UINT64_C(5) * SF_NS_PER_S)
+
 struct sf_http_options {
     const char *address; /* numeric, loopback only: there is no TLS here; NULL: "127.0.0.1" */
     uint16_t port;       /* 0: any free one */
@@ -40,6 +43,7 @@ struct sf_http_options {
     size_t body_total_bytes_max; /* of all requests being received or handled */
     size_t stream_bytes_max;     /* unsent bytes of one streamed answer */
     size_t answers_bytes_max;    /* unsent bytes of all answers; 0: no limit */
+    uint64_t slow_ns;            /* 0: SF_HTTP_SLOW_NS */
     /* Paths that are answered even when answers_bytes_max is reached, ends with NULL; or NULL. */
     const char *const *vital_paths;
     unsigned idle_s_max; /* 0: 30 s */
@@ -56,8 +60,6 @@ enum sf_code sf_http_server_new(struct rt_uv *rt, const struct sf_http_options *
                                 struct sf_http_server **ret, struct sf_error *err) SF_MUST_CHECK;
 uint16_t sf_http_server_port(const struct sf_http_server *s);
 
-#define SF_HTTP_SLOW_NS (UINT64_C(5) * SF_NS_PER_S)
-
 /* Limits that may change while the server runs; what is under way stays. */
 struct sf_http_limits {
     size_t body_bytes_max;
@@ -72,7 +74,7 @@ struct sf_http_stats {
     size_t answer_bytes; /* not yet sent */
     uint64_t refused_bodies;
     uint64_t refused_answers; /* requests refused because of answers_bytes_max */
-    uint64_t cut;             /* clients cut off for not reading */
+    uint64_t cut;             /* clients cut off: they did not read, or hardly sent */
 };
 struct sf_http_stats sf_http_server_stats(const struct sf_http_server *s);
 /* Stops listening, aborts what is open (on_abort runs), frees. Synchronous. NULL is fine. */

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "common/base/buf.h"
 
@@ -119,6 +120,11 @@ static void handle(struct sf_http_request *r, void *data)
         hold(f, r);
         sf_http_stream_begin(r, 200, "text/plain", NULL, 0);
         sf_assert(sf_http_stream_write(r, SF_LITERAL("first\n")) == SF_OK);
+    } else if (strcmp(what, "big") == 0) {
+        uint8_t *bytes = sf_calloc(1, BIG_ANSWER);
+
+        sf_http_respond(r, 200, "text/plain", NULL, 0, sf_slice_of(bytes, BIG_ANSWER));
+        sf_free(bytes);
     } else if (strcmp(what, "bad") == 0) {
         sf_http_respond(r, 200, "text/plain", &bad, 1, SF_LITERAL("x"));
     } else if (strcmp(what, "bad-stream") == 0) {
@@ -181,6 +187,12 @@ static const char *problem(unsigned status)
 
 int world_setup(void **state)
 {
+    return world_setup_slow(state, 0);
+}
+
+int world_setup_slow(void **state, uint64_t slow_ns)
+{
+    static const char *const vital[] = {"/", NULL};
     static struct fixture f;
 
     memset(&f, 0, sizeof(f));
@@ -190,6 +202,8 @@ int world_setup(void **state)
         .body_total_bytes_max = BODY_TOTAL_MAX,
         .stream_bytes_max = STREAM_MAX,
         .problem = problem,
+        .slow_ns = slow_ns,
+        .vital_paths = vital,
     };
     f.later.timer.fire = later_fire;
     f.release.run = release_run;

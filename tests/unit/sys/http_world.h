@@ -13,6 +13,7 @@ enum {
     BODY_MAX = 100 * 1000,
     BODY_TOTAL_MAX = 150 * 1000,
     STREAM_MAX = 64 * 1024,
+    BIG_ANSWER = 32 * 1024 * 1024, /* of /big: more than sockets hold */
     DEADLINE_MS = 5000,
 };
 
@@ -46,6 +47,7 @@ struct fixture {
 
 /* cmocka's fixture: *state is a struct fixture. The second stops the server; twice is fine. */
 int world_setup(void **state);
+int world_setup_slow(void **state, uint64_t slow_ns);
 int world_teardown(void **state);
 
 bool was_handled(void *data);
