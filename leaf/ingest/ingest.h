@@ -18,6 +18,9 @@
 
 struct ingest;
 
+/* Bodies under way with what was read of them, as a multiple of bytes_max. */
+enum { INGEST_RECORDS_FACTOR = 3 };
+
 enum ingest_on_invalid {
     INGEST_QUARANTINE, /* invalid records are stored aside, the others are taken */
     INGEST_REJECT,     /* one invalid record refuses the request as a whole */

@@ -39,7 +39,8 @@ struct op {
     struct ingest_message own; /* @body */
     const struct ingest_message *messages;
     size_t message_count;
-    size_t bytes; /* of all of them */
+    size_t bytes;   /* of all of them */
+    size_t charged; /* of the ingest's bytes: the bodies, then their records too */
     ingest_cb cb;
     void *data;
     uint64_t started_ns;

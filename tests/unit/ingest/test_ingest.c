@@ -7,6 +7,8 @@
 #include "proto/errors.h"
 #include "tests/unit/ingest/fixture.h"
 
+enum { LONG_RECORD = 200000 };
+
 static void the_answer_says_where_the_records_stand(void **state)
 {
     struct request a = {0};
@@ -244,34 +246,77 @@ static void a_retired_product_takes_nothing(void **state)
 
 /* --- limits and order ------------------------------------------------------------------------- */
 
+/* A record of some thousand bytes. */
+static const char *long_record(char *to, char key)
+{
+    (void)snprintf(to, LONG_RECORD, "{\"order_id\":\"%c\",\"note\":\"%0*d\"}\n", key,
+                   LONG_RECORD - 40, 0);
+    return to;
+}
+
 static void beyond_its_bytes_it_is_busy_until_something_is_done(void **state)
 {
     struct request r[5] = {0};
     struct fixture f;
+    char text[LONG_RECORD];
     (void)state;
 
     setup(&f);
     ingest_free(f.ingest);
-    open_ingest(&f, 40, 0);
-    start(&r[0], &f, f.orders, "{\"order_id\":\"1\"}\n"); /* 17 bytes each */
-    start(&r[1], &f, f.orders, "{\"order_id\":\"2\"}\n");
-    start(&r[2], &f, f.orders, "{\"order_id\":\"3\"}\n");
+    open_ingest(&f, 2 * LONG_RECORD, 0);
+    start(&r[0], &f, f.orders, long_record(text, '1'));
+    start(&r[1], &f, f.orders, long_record(text, '2'));
+    start(&r[2], &f, f.orders, long_record(text, '3'));
     assert_int_equal(r[0].code, SF_OK);
     assert_int_equal(r[1].code, SF_OK);
     assert_int_equal(r[2].code, SF_BUSY);
     assert_int_equal(r[2].refused.number, SHEAF_E_BUSY);
     assert_int_equal(ingest_pending(f.ingest), 2);
+    assert_int_equal(ingest_stats(f.ingest).refused_busy, 1);
     rt_sim_run(&f.w.stores.sim);
     assert_int_equal(r[2].answered, 0);
+    assert_int_equal(ingest_stats(f.ingest).bytes, 0);
     start(&r[3], &f, f.orders, "{\"order_id\":\"3\"}\n");
     assert_int_equal(r[3].code, SF_OK);
     rt_sim_run(&f.w.stores.sim);
     /* One that is larger than the limit gets in when it is alone. */
+    ingest_set_bytes_max(f.ingest, 0);
     start(&r[4], &f, f.orders, "{\"order_id\":\"4\",\"note\":\"a long note, too long\"}\n");
     assert_int_equal(r[4].code, SF_OK);
     rt_sim_run(&f.w.stores.sim);
     assert_int_equal(f.answers, 4);
     assert_int_equal(store_lane_head(f.orders->lane)->seq, 4);
+    teardown(&f);
+}
+
+static void what_records_take_beyond_their_text_counts_too(void **state)
+{
+    enum { RECORDS = 2000 };
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    struct request r[3] = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (int i = 0; i < RECORDS; i++) {
+        sf_buf_printf(&body, "{\"order_id\":\"%d\"}\n", i);
+    }
+    ingest_free(f.ingest);
+    open_ingest(&f, 3 * body.size, 1);
+    for (size_t i = 0; i < SF_COUNT(r); i++) {
+        start(&r[i], &f, f.orders, sf_buf_cstr(&body));
+        assert_int_equal(r[i].code, SF_OK);
+    }
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(f.answers, 3);
+    assert_true(ingest_stats(f.ingest).refused_busy > 0);
+    assert_int_equal(ingest_stats(f.ingest).bytes, 0);
+    assert_int_equal(store_lane_head(f.orders->lane)->seq,
+                     RECORDS * (3 - ingest_stats(f.ingest).refused_busy));
+    r[0] = (struct request){0};
+    start(&r[0], &f, f.orders, sf_buf_cstr(&body)); /* alone it is taken */
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(r[0].error.code, SF_OK);
     teardown(&f);
 }
 
@@ -422,6 +467,7 @@ int main(void)
         cmocka_unit_test(errors_in_an_array_go_by_index),
         cmocka_unit_test(a_retired_product_takes_nothing),
         cmocka_unit_test(beyond_its_bytes_it_is_busy_until_something_is_done),
+        cmocka_unit_test(what_records_take_beyond_their_text_counts_too),
         cmocka_unit_test(answers_come_in_the_order_of_commits),
         cmocka_unit_test(a_store_that_fails_acks_nothing_from_then_on),
         cmocka_unit_test(a_full_disk_says_so_and_is_over_when_there_is_room),
