@@ -302,7 +302,7 @@ static void what_records_take_beyond_their_text_counts_too(void **state)
         sf_buf_printf(&body, "{\"order_id\":\"%d\"}\n", i);
     }
     ingest_free(f.ingest);
-    open_ingest(&f, 3 * body.size, 1);
+    open_ingest(&f, 3 * body.size, body.size); /* all are read before one is stored */
     for (size_t i = 0; i < SF_COUNT(r); i++) {
         start(&r[i], &f, f.orders, sf_buf_cstr(&body));
         assert_int_equal(r[i].code, SF_OK);
