@@ -49,7 +49,8 @@ static struct reading read_ingest(struct leaf *leaf)
 {
     const struct ingest_stats s = ingest_stats(leaf->ingest);
 
-    return (struct reading){s.bytes, leaf->limits->pending_bytes_max, s.refused_busy};
+    return (struct reading){s.bytes, INGEST_RECORDS_FACTOR * leaf->limits->pending_bytes_max,
+                            s.refused_busy};
 }
 
 static struct reading read_commit_bytes(struct leaf *leaf)

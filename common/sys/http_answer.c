@@ -5,7 +5,7 @@
 #include "common/sys/http_private.h"
 #include "common/sys/log.h"
 
-enum { SENDING_FACTOR = 12 };
+enum { SENDING_FACTOR = 6 };
 
 /* What was asked. */
 

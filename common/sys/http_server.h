@@ -17,7 +17,7 @@
  *             Answers not yet sent, of all requests together, are bounded by answers_bytes_max:
  *             beyond it requests are answered 429 before they are read, streams that hold anything
  *             are SF_BUSY, and the client that has let its answer wait longest is cut off once it
- *             did so for slow_ns. A client that has been sending its body for 12 times as long is
+ *             did so for slow_ns. A client that has been sending its body for 6 times as long is
  *             cut off when there is no room for another body.
  *             Headers: 32 KiB. A connection without a byte either way is closed after idle_s_max.
  */
