@@ -150,6 +150,7 @@ void leaf_serving_changed(struct leaf *leaf)
     if (leaf->publisher != NULL && publisher_update(leaf->publisher, &err) != SF_OK) {
         sf_log(SF_LOG_ERROR, "leaf.feeds_missing", SF_F_ERROR(&err));
     }
+    queries_serving_changed(leaf->queries);
 }
 
 /* --- lease ------------------------------------------------------------------------------------ */

@@ -63,6 +63,8 @@
       "see 'sheaf product quarantine ls'")                                                         \
     X(ROW_NEWER, 315, 409, 6, "the row was written after this record came",                        \
       "drop the record, or say that it counts: --overwrite")                                       \
+    X(TOO_SLOW, 316, 408, 7, "the reader takes too little",                                        \
+      "follow again behind the last position")                                                     \
     X(DENIED, 401, 403, 5, "not granted", "ask for it: sheaf access request")                      \
     X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \
     X(GRANT_UNKNOWN, 403, 404, 4, "no such grant", "see 'sheaf access ls'")                        \

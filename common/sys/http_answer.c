@@ -34,6 +34,17 @@ const char *sf_http_query(const struct sf_http_request *r, const char *name)
     return sf_http_uri_parameter(&r->uri, name);
 }
 
+bool sf_http_query_at(const struct sf_http_request *r, size_t i, const char **name,
+                      const char **value)
+{
+    if (i >= r->uri.parameter_count) {
+        return false;
+    }
+    *name = r->uri.parameters[i].name;
+    *value = r->uri.parameters[i].value;
+    return true;
+}
+
 const char *sf_http_header_of(const struct sf_http_request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
@@ -175,6 +186,11 @@ void sf_http_respond(struct sf_http_request *r, unsigned status, const char *con
 
 /* Streams. */
 
+static size_t bound_of(const struct sf_http_request *r)
+{
+    return r->out_max == 0 ? r->server->options.stream_bytes_max : r->out_max;
+}
+
 static size_t unsent(const struct sf_http_request *r)
 {
     return r->out.size - r->out_sent;
@@ -201,7 +217,7 @@ static ssize_t read_stream(void *request, uint64_t position, char *to, size_t si
     r->out_sent += size;
     sf_http_answer_charge(r, -(ssize_t)size);
     r->answered_ns = sf_rt_now_ns(r->server->rt); /* it reads, however slowly */
-    if (r->drain_wanted && unsent(r) <= r->server->options.stream_bytes_max / 2) {
+    if (r->drain_wanted && unsent(r) <= bound_of(r) / 2) {
         r->drain_wanted = false;
         sf_rt_post(r->server->rt, &r->drain);
     }
@@ -229,18 +245,10 @@ void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char
     answer(r, status, with_headers(response, content_type, headers, header_count));
 }
 
-enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice bytes)
+static enum sf_code stream_append(struct sf_http_request *r, struct sf_slice bytes)
 {
     size_t waiting = unsent(r);
 
-    if (r->state != SF_HTTP_STREAMING) {
-        return SF_CLOSED;
-    }
-    if (waiting > 0 && (waiting + bytes.size > r->server->options.stream_bytes_max ||
-                        sf_http_answers_full(r->server))) {
-        r->drain_wanted = true;
-        return SF_BUSY;
-    }
     if (r->out_sent > waiting) { /* moves less than was sent, so that it costs one copy a byte */
         memmove(r->out.data, r->out.data + r->out_sent, waiting);
         r->out.size = waiting;
@@ -254,6 +262,34 @@ enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice byt
     sf_http_answer_charge(r, (ssize_t)bytes.size);
     sf_http_request_resume(r);
     return SF_OK;
+}
+
+enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice bytes)
+{
+    size_t waiting = unsent(r);
+
+    if (r->state != SF_HTTP_STREAMING) {
+        return SF_CLOSED;
+    }
+    if (waiting > 0 && (waiting + bytes.size > bound_of(r) || sf_http_answers_full(r->server))) {
+        r->drain_wanted = true;
+        return SF_BUSY;
+    }
+    return stream_append(r, bytes);
+}
+
+void sf_http_stream_bound(struct sf_http_request *r, size_t bytes)
+{
+    r->out_max = bytes;
+}
+
+void sf_http_stream_finish(struct sf_http_request *r, struct sf_slice bytes)
+{
+    const bool whole = r->state == SF_HTTP_STREAMING && stream_append(r, bytes) == SF_OK;
+
+    if (r->state == SF_HTTP_STREAMING) {
+        sf_http_stream_end(r, whole);
+    }
 }
 
 void sf_http_stream_end(struct sf_http_request *r, bool complete)

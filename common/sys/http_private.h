@@ -41,6 +41,7 @@ struct sf_http_request {
     struct MHD_Response *response; /* ours until it is queued */
     bool queued;
     struct sf_buf out; /* of a stream */
+    size_t out_max;    /* unsent bytes of @out; 0: the server's stream_bytes_max */
     size_t out_sent;   /* bytes of @out already taken by MHD */
     bool out_complete; /* how an ended stream ended */
     bool drain_wanted; /* a write was answered SF_BUSY */

@@ -86,7 +86,10 @@ const char *sf_http_method(const struct sf_http_request *r);
 const char *sf_http_path(const struct sf_http_request *r);
 size_t sf_http_part_count(const struct sf_http_request *r);
 const char *sf_http_part(const struct sf_http_request *r, size_t i);
-const char *sf_http_query(const struct sf_http_request *r, const char *name);     /* or NULL */
+const char *sf_http_query(const struct sf_http_request *r, const char *name); /* or NULL */
+/* Parameter i of the query, in its order; false behind the last. */
+bool sf_http_query_at(const struct sf_http_request *r, size_t i, const char **name,
+                      const char **value);
 const char *sf_http_header_of(const struct sf_http_request *r, const char *name); /* or NULL */
 struct sf_slice sf_http_body(const struct sf_http_request *r);
 /* Moves the body into @ret, which is empty: it then outlives the request. Once. */
@@ -112,5 +115,10 @@ void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char
                           const struct sf_http_header *headers, size_t header_count);
 /* SF_BUSY: nothing taken, wait for on_drain. SF_CLOSED: the client is gone. SF_NOMEM. */
 enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice bytes) SF_MUST_CHECK;
+/* Holds at most @bytes unsent from now on, instead of stream_bytes_max. */
+void sf_http_stream_bound(struct sf_http_request *r, size_t bytes);
+/* Writes @bytes, which are few, whatever waits already, and ends the answer: the last word to one
+ * who reads too slowly. */
+void sf_http_stream_finish(struct sf_http_request *r, struct sf_slice bytes);
 /* @complete false cuts the connection, so that the client sees the answer is not whole. */
 void sf_http_stream_end(struct sf_http_request *r, bool complete);

@@ -83,15 +83,18 @@ static enum sf_code render_row(struct page_reader *r, struct sf_slice row, struc
 }
 
 /* Takes a row of a scan up: renders it, or only counts it. */
-static enum sf_code add_row(struct page_reader *r, struct sf_slice row, struct sf_error *err)
+static enum sf_code add_row(struct page_reader *r, const struct store_row *row,
+                            struct sf_error *err)
 {
     enum sf_code code = SF_OK;
 
-    if (!takes(r, row)) {
+    if (!takes(r, row->row)) {
         return SF_OK;
     }
-    if (!r->request.count) {
-        code = render_row(r, row, err);
+    if (r->request.marked) {
+        code = change_render_snapshot_json(r->request.view, row, &r->data, err);
+    } else if (!r->request.count) {
+        code = render_row(r, row->row, err);
     }
     if (code == SF_OK) {
         r->page.rows++;
@@ -224,7 +227,7 @@ static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
             r->page.is_last = true;
             return SF_OK;
         }
-        code = add_row(r, row.row, err);
+        code = add_row(r, &row, err);
         if (code != SF_OK) {
             return code;
         }
@@ -265,7 +268,9 @@ static enum sf_code read_log(struct page_reader *r, struct sf_error *err)
             r->page.is_last = true;
             return SF_OK;
         }
-        code = is_changes ? add_change(r, &entry, err) : add_row(r, entry.row, err);
+        code = is_changes
+                   ? add_change(r, &entry, err)
+                   : add_row(r, &(struct store_row){.row = entry.row, .seq = entry.seq}, err);
         if (code != SF_OK) {
             return code;
         }

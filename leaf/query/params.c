@@ -10,6 +10,8 @@
 #include "leaf/rowcodec/key.h"
 #include "proto/errors.h"
 
+enum { SECONDS_MAX = 24 * 60 * 60 };
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* An array of texts (or one text) as one text joined by commas; the parts are percent-encoded. */
@@ -53,13 +55,15 @@ static enum sf_code read_list(const struct sf_json *body, const char *name, stru
 enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
                                     struct query_params *ret, struct sf_error *err)
 {
-    static const char *const names[] = {"table", "major",   "key",    "from",   "to",    "prefix",
-                                        "limit", "pages",   "cursor", "select", "after", "format",
-                                        "where", "reverse", "count",  NULL};
+    static const char *const names[] = {"table",  "major",    "key",     "from",    "to",
+                                        "prefix", "limit",    "pages",   "cursor",  "select",
+                                        "after",  "format",   "where",   "reverse", "count",
+                                        "follow", "snapshot", "seconds", NULL};
     struct query_params p = {0};
     int64_t major = 0;
     int64_t limit = 0;
     int64_t pages = 0;
+    int64_t seconds = 0;
     const struct {
         const char *name;
         const char **to;
@@ -90,6 +94,16 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
         code = sf_json_read_bool(body, "count", SF_JSON_OPTIONAL, &p.count, err);
     }
     if (code == SF_OK) {
+        code = sf_json_read_bool(body, "follow", SF_JSON_OPTIONAL, &p.follow, err);
+    }
+    if (code == SF_OK) {
+        code = sf_json_read_bool(body, "snapshot", SF_JSON_OPTIONAL, &p.snapshot, err);
+    }
+    if (code == SF_OK) {
+        code = sf_json_read_int(body, "seconds", SF_JSON_OPTIONAL,
+                                (struct sf_json_range){1, SECONDS_MAX}, &seconds, err);
+    }
+    if (code == SF_OK) {
         code = read_list(body, "key", arena, &p.key, err);
     }
     if (code == SF_OK) {
@@ -99,6 +113,7 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
         p.major = (uint32_t)major;
         p.limit = (uint64_t)limit;
         p.pages = (uint64_t)pages;
+        p.seconds = (uint64_t)seconds;
         *ret = p;
     }
     return code;
@@ -128,6 +143,17 @@ enum sf_code query_params_bool(const char *name, const char *text, bool *ret, st
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' must be true or false", name);
     }
     return SF_OK;
+}
+
+enum sf_code query_params_seconds(const char *text, uint64_t *ret, struct sf_error *err)
+{
+    enum sf_code code = query_params_number("seconds", text, ret, err);
+
+    if (code == SF_OK && text != NULL && (*ret == 0 || *ret > SECONDS_MAX)) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'seconds' must be 1 to %d",
+                          SECONDS_MAX);
+    }
+    return code;
 }
 
 /* --- building --------------------------------------------------------------------------------- */

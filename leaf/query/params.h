@@ -4,7 +4,7 @@
  *
  * Members: table, major, key [parts], from, to, prefix (texts; composite: parts joined by ','),
  * limit, pages, cursor, select [names], after ("EPOCH:SEQ"), format ("ndjson" | "csv"), where,
- * reverse, count.
+ * reverse, count, follow, snapshot, seconds.
  */
 #pragma once
 
@@ -29,6 +29,9 @@ struct query_params {
     const char *where;
     bool reverse;
     bool count;
+    bool follow; /* changes, as the two below: struct follow_spec */
+    bool snapshot;
+    uint64_t seconds;        /* 0: not given */
     struct sf_buf *findings; /* gets what is wrong with where, as text; NULL: not wanted */
 };
 
@@ -44,6 +47,10 @@ enum sf_code query_params_number(const char *name, const char *text, uint64_t *r
  */
 enum sf_code query_params_bool(const char *name, const char *text, bool *ret,
                                struct sf_error *err) SF_MUST_CHECK;
+
+/* How long to follow: 1 to 86,400. @text NULL: 0. SF_INVALID E0301. */
+enum sf_code query_params_seconds(const char *text, uint64_t *ret,
+                                  struct sf_error *err) SF_MUST_CHECK;
 
 /* Splits the text of a key or bound at its commas and undoes percent-encoding: the other way round
  * than query_params_from_json() joins. Parts live in @arena. SF_INVALID E0301 naming @name. */

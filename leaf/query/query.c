@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
+#include "leaf/query/follow.h"
 #include "leaf/query/page.h"
 #include "proto/errors.h"
 
@@ -35,6 +36,7 @@ struct queries {
     size_t pending;
     struct sf_list all; /* those that are closing too */
     uint64_t refused;
+    struct follows *follows;
 };
 
 void query_request_done(struct query_request *r)
@@ -59,6 +61,7 @@ enum sf_code queries_new(const struct queries_options *options, struct queries *
                          struct sf_error *err)
 {
     struct queries *qs = sf_calloc(1, sizeof(*qs));
+    enum sf_code code;
 
     if (qs == NULL) {
         return SF_RAISE(err, SF_NOMEM, "queries");
@@ -66,6 +69,11 @@ enum sf_code queries_new(const struct queries_options *options, struct queries *
     *qs = (struct queries){.options = *options};
     queries_set_max(qs, options->queries_max);
     sf_list_init(&qs->all);
+    code = follows_new(qs, &qs->follows, err);
+    if (code != SF_OK) {
+        sf_free(qs);
+        return code;
+    }
     *ret = qs;
     return SF_OK;
 }
@@ -73,7 +81,20 @@ enum sf_code queries_new(const struct queries_options *options, struct queries *
 void queries_free(struct queries *qs)
 {
     sf_assert(qs == NULL || qs->pending == 0);
-    sf_free(qs);
+    if (qs != NULL) {
+        follows_free(qs->follows);
+        sf_free(qs);
+    }
+}
+
+void queries_serving_changed(struct queries *qs)
+{
+    follows_check(qs->follows);
+}
+
+struct follows *queries_follows(struct queries *qs)
+{
+    return qs->follows;
 }
 
 void queries_set_max(struct queries *qs, size_t queries_max)

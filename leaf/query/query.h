@@ -53,6 +53,7 @@ struct query_request {
     uint64_t pages;        /* pages; 0: no limit */
     bool reverse;          /* scan: from the last row to the first; the bounds mean the same */
     bool count;            /* scan: how many rows, as {"count":N}, instead of the rows */
+    bool marked;           /* scan: rows as {"seq","op":"snapshot","key","row"} */
     struct sf_expr *where; /* scan: owned; NULL: all rows */
     uint8_t shape[QUERY_SHAPE_SIZE]; /* of reverse and where: a cursor is good for its own */
 };
@@ -104,6 +105,10 @@ void queries_set_max(struct queries *qs, size_t queries_max);
 size_t queries_max(const struct queries *qs);
 /* Requests refused because of it, or of a consumer's share of it. */
 uint64_t queries_refused(const struct queries *qs);
+/* Products or grants have changed: what follows without a right ends at once. */
+void queries_serving_changed(struct queries *qs);
+struct follows;
+struct follows *queries_follows(struct queries *qs);
 /* Counts something else that reads the store as under way, until it is released. */
 void queries_hold(struct queries *qs);
 void queries_release(struct queries *qs);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "leaf/query/follow_stream.h"
 #include "leaf/query/http_page.h"
 #include "leaf/query/params.h"
 #include "leaf/serving/http_answer.h"
@@ -147,6 +148,10 @@ void query_http(struct queries *qs, const struct http_read *what, struct sf_http
     SF_CLEANUP(sf_buf_done) struct sf_buf findings = {0};
     struct sf_error err;
 
+    if (what->op == QUERY_CHANGES && follow_stream_wanted(r)) {
+        query_http_follow(qs, what, r);
+        return;
+    }
     if (start(qs, what, r, &findings, &err) != SF_OK) {
         http_page_problem(r, &err, sf_buf_view(&findings));
     }

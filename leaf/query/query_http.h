@@ -1,9 +1,9 @@
 /*
  * Reads over HTTP: one page per request.
  *
- *   GET .../{table}/records         from, to, prefix, limit, cursor, select
+ *   GET .../{table}/records         from, to, prefix, limit, cursor, select, where, reverse, count
  *   GET .../{table}/records/{key}
- *   GET .../{table}/changes         after=EPOCH:SEQ, limit, select
+ *   GET .../{table}/changes         after=EPOCH:SEQ, limit, select; follow, snapshot, seconds
  *   GET .../{table}/quarantine      after=N, limit, code, field, older_than, newer_than, by=code
  *
  * Sheaf-Position says what the answer shows, Sheaf-Cursor where to go on. Products of this domain
@@ -28,6 +28,9 @@ struct http_read {
 
 /* Of this leaf's own domain; the caller's token was checked. Answers @r, now or later. */
 void query_http(struct queries *qs, const struct http_read *what, struct sf_http_request *r);
+
+/* Changes as a stream that goes on: follow_stream_wanted(). query_http() calls it. */
+void query_http_follow(struct queries *qs, const struct http_read *what, struct sf_http_request *r);
 
 /* What reads of other domains' products go through. */
 struct relay_host {

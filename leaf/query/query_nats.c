@@ -8,6 +8,7 @@
 #include "common/sys/log.h"
 #include "common/wire/problem.h"
 #include "leaf/query/describe.h"
+#include "leaf/query/follow_nats.h"
 #include "leaf/query/params.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
@@ -34,6 +35,7 @@ struct query_nats {
     struct queries *qs;
     struct sf_bus_sub sub;
     struct sf_list answers;
+    struct sf_list follows; /* follow_nats.h */
 };
 
 #define FLUSH_NS (5 * SF_NS_PER_S)
@@ -186,6 +188,29 @@ static enum sf_code describe(struct query_nats *n, const char *reply,
                : code;
 }
 
+static enum sf_code follow(struct query_nats *n, const char *reply,
+                           const struct serving_caller *caller, const char *product,
+                           enum query_op op, const struct query_params *p, struct sf_error *err)
+{
+    const struct follow_spec spec = {
+        .caller = *caller,
+        .product = product,
+        .major = p->major,
+        .table = p->table,
+        .select = p->select,
+        .after = p->after,
+        .snapshot = p->snapshot,
+        .live = p->follow,
+        .seconds = p->seconds,
+    };
+
+    if (op != QUERY_CHANGES) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' is for changes",
+                          p->follow ? "follow" : "snapshot");
+    }
+    return follow_nats_start(n->bus, n->qs, reply, &spec, &n->follows, err);
+}
+
 static bool op_of(const char *name, enum query_op *ret)
 {
     static const struct {
@@ -225,6 +250,9 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
     if (!op_of(parts->op, &op)) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
                           "operation is not one of describe, get, scan, changes");
+    }
+    if (p->follow || p->snapshot) {
+        return follow(n, m->reply, &caller, parts->product, op, p, err);
     }
     code = query_request_build(p, op, &right, o->seal_key, &request, err);
     return code == SF_OK ? start(n, m->reply, &request, err) : code;
@@ -284,6 +312,7 @@ enum sf_code query_nats_new(struct sf_bus *bus, struct queries *qs, const char *
     n->qs = qs;
     n->sub = (struct sf_bus_sub){.on_msg = on_msg, .data = n};
     sf_list_init(&n->answers);
+    sf_list_init(&n->follows);
     code = sf_bus_subscribe(bus, &n->sub, subject, NULL, err);
     if (code != SF_OK) {
         sf_free(n);
@@ -299,6 +328,7 @@ void query_nats_free(struct query_nats *n)
         return;
     }
     sf_bus_unsubscribe(n->bus, &n->sub);
+    follow_nats_free_all(&n->follows);
     while (!sf_list_empty(&n->answers)) {
         answer_free(SF_CONTAINER_OF(n->answers.next, struct answer, link));
     }

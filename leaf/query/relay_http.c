@@ -3,11 +3,9 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "common/bus/service.h"
 #include "control.pb-c.h"
-#include "leaf/query/http_page.h"
 #include "leaf/query/params.h"
-#include "leaf/query/query_http.h"
+#include "leaf/query/relay_private.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
@@ -26,35 +24,13 @@ enum { FINDINGS_MAX = 64 * 1024 };
 #define SILENCE_NS (300 * SF_NS_PER_MS)
 #define EXPLAIN_NS (2 * SF_NS_PER_S)
 
-struct relay {
-    const struct relay_host *host;
-    struct sf_http_request *request;
-    struct sf_service_ask ask;
-    enum http_form form;
-    const char *kind; /* as in struct http_page; static */
-    bool is_describe;
-    struct sf_buf lines;
-    char position[64];
-    char head[64];
-    char work[3][24]; /* as in struct http_page; "": none */
-    struct sf_buf cursor;
-
-    char owner[64];
-    char product[64];
-    uint32_t major;
-    struct sf_timer silence;
-    struct sf_bus_call explain;
-    bool is_explaining;
-    bool has_ended;        /* the request failed and only the explanation is waited for */
-    struct sf_error error; /* what it failed with */
-};
-
-static void relay_free(struct relay *relay)
+void relay_free(struct relay *relay)
 {
     sf_rt_timer_stop(relay->host->rt, &relay->silence);
     sf_bus_cancel(relay->host->serve, &relay->explain);
     sf_buf_done(&relay->lines);
     sf_buf_done(&relay->cursor);
+    relay_follow_done(relay);
     sf_free(relay);
 }
 
@@ -104,6 +80,11 @@ static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     struct relay *relay = ask->data;
     const char *cursor = sf_bus_msg_header(m, HEADER_CURSOR);
 
+    if (relay->is_follow) {
+        sf_rt_timer_stop(relay->host->rt, &relay->silence);
+        relay_follow_page(relay, m);
+        return;
+    }
     if (relay->lines.size + m->data.size > SF_SERVICE_PAGE_MAX) {
         refuse_flood(relay);
         return;
@@ -121,6 +102,26 @@ static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     }
 }
 
+/* Of the owner's document only what it finds about a filter is passed on; the rest we know. */
+void relay_fail(struct relay *relay, const struct sf_error *err, struct sf_slice document)
+{
+    SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
+    struct sf_slice findings = sf_slice_text(NULL);
+
+    if (relay->follow.out.begun) {
+        follow_stream_end(&relay->follow.out, &(struct follow_event){.kind = FOLLOW_END,
+                                                                     .epoch = relay->follow.epoch,
+                                                                     .seq = relay->follow.seq,
+                                                                     .err = err});
+        return;
+    }
+    if (document.size > 0 && document.size <= FINDINGS_MAX &&
+        sf_json_parse(document, &doc, NULL) == SF_OK) {
+        (void)sf_json_as_slice(sf_json_get(sf_json_root(doc), "findings"), &findings);
+    }
+    http_page_problem(relay->request, err, findings);
+}
+
 /* --- why there is no answer ------------------------------------------------------------------- */
 
 static void explained(struct sf_bus_call *call, enum sf_bus_outcome outcome,
@@ -132,10 +133,10 @@ static void explained(struct sf_bus_call *call, enum sf_bus_outcome outcome,
     relay->is_explaining = false;
     if (outcome == SF_BUS_ANSWERED && sf_service_check(m, &why) != SF_OK) {
         sf_service_ask_cancel(&relay->ask);
-        http_problem(relay->request, &why);
+        relay_fail(relay, &why, sf_slice_text(NULL));
         relay_free(relay);
     } else if (relay->has_ended) {
-        http_problem(relay->request, &relay->error);
+        relay_fail(relay, &relay->error, sf_slice_text(NULL));
         relay_free(relay);
     }
 }
@@ -172,20 +173,6 @@ static void silence_fire(struct sf_timer *timer)
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-/* Of the owner's document only what it finds about a filter is passed on; the rest we know. */
-static void answer_problem(struct relay *relay, struct sf_slice document,
-                           const struct sf_error *err)
-{
-    SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
-    struct sf_slice findings = sf_slice_text(NULL);
-
-    if (document.size > 0 && document.size <= FINDINGS_MAX &&
-        sf_json_parse(document, &doc, NULL) == SF_OK) {
-        (void)sf_json_as_slice(sf_json_get(sf_json_root(doc), "findings"), &findings);
-    }
-    http_page_problem(relay->request, err, findings);
-}
-
 static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const struct sf_error *err)
 {
     struct relay *relay = ask->data;
@@ -197,12 +184,16 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
         relay->error = *err;
         return;
     }
+    if (code == SF_OK && relay->is_follow) {
+        relay_follow_end(relay);
+        return;
+    }
     if (code == SF_OK && sf_buf_check(&relay->lines, "answer", &failed) != SF_OK) {
         code = failed.code;
         err = &failed;
     }
     if (code != SF_OK) {
-        answer_problem(relay, ask->problem, err);
+        relay_fail(relay, err, ask->problem);
     } else if (relay->is_describe) {
         http_json(relay->request, 200, &relay->lines);
     } else {
@@ -222,7 +213,7 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
     relay_free(relay);
 }
 
-static void member_list(struct sf_json_writer *w, const char *name, const char *text)
+void relay_member_list(struct sf_json_writer *w, const char *name, const char *text)
 {
     sf_json_key(w, name);
     sf_json_array_begin(w);
@@ -297,7 +288,7 @@ static enum sf_code write_body(const struct http_read *what, const struct sf_htt
             code = member_key(&w, what->key, err);
         }
         if (sf_http_query(r, "select") != NULL) {
-            member_list(&w, "select", sf_http_query(r, "select"));
+            relay_member_list(&w, "select", sf_http_query(r, "select"));
         }
     }
     sf_json_object_end(&w);
@@ -308,7 +299,9 @@ static enum sf_code relay_start(const char *subject, const struct http_read *wha
                                 struct relay *relay, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
-    enum sf_code code = write_body(what, relay->request, relay->form, &body, err);
+    enum sf_code code = relay->is_follow
+                            ? relay_follow_prepare(relay, what, err)
+                            : write_body(what, relay->request, relay->form, &body, err);
 
     if (code != SF_OK) {
         return code;
@@ -320,7 +313,9 @@ static enum sf_code relay_start(const char *subject, const struct http_read *wha
     };
     const struct sf_bus_msg m = {.subject = subject, .data = sf_buf_view(&body)};
 
-    code = sf_service_ask_start(relay->host->rt, relay->host->own, &relay->ask, &m, IDLE_NS, err);
+    code = relay->is_follow ? relay_follow_ask(relay, err)
+                            : sf_service_ask_start(relay->host->rt, relay->host->own, &relay->ask,
+                                                   &m, IDLE_NS, err);
     if (code == SF_OK) {
         relay->silence.fire = silence_fire;
         sf_rt_timer_start(relay->host->rt, &relay->silence, SILENCE_NS);
@@ -356,6 +351,7 @@ static void relay_request(const struct relay_host *host, const char *domain, con
     }
     relay->kind = http_page_kind(what->op, count);
     relay->is_describe = strcmp(op, "describe") == 0;
+    relay->is_follow = what->op == QUERY_CHANGES && !relay->is_describe && follow_stream_wanted(r);
     subject_request(subject, domain, what->product, op);
     code = relay_start(subject, what, relay, &err);
     if (code != SF_OK) {
@@ -363,7 +359,10 @@ static void relay_request(const struct relay_host *host, const char *domain, con
         relay_free(relay);
         return;
     }
-    sf_http_set_hooks(r, &(struct sf_http_hooks){.on_abort = on_abort, .data = relay});
+    sf_http_set_hooks(
+        r, &(struct sf_http_hooks){.on_abort = on_abort,
+                                   .on_drain = relay->is_follow ? relay_follow_drain : NULL,
+                                   .data = relay});
 }
 
 void query_http_relay(const struct relay_host *host, const char *domain,

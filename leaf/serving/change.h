@@ -13,3 +13,6 @@
  * SF_CORRUPT, or the failure of @out. */
 enum sf_code change_render_json(const struct row_view *view, const struct store_log_entry *change,
                                 struct sf_buf *out, struct sf_error *err) SF_MUST_CHECK;
+/* A row of a snapshot in the same form: {"seq":7,"op":"snapshot","key":{...},"row":{...}}. */
+enum sf_code change_render_snapshot_json(const struct row_view *view, const struct store_row *row,
+                                         struct sf_buf *out, struct sf_error *err) SF_MUST_CHECK;

@@ -26,8 +26,9 @@ static const uint8_t seal_key[32] = {5};
 struct call {
     const char *method;
     const char *path;
-    const char *type;   /* of the body; NULL: none is sent */
-    const char *accept; /* NULL: none */
+    const char *type;          /* of the body; NULL: none is sent */
+    const char *accept;        /* NULL: none */
+    const char *last_event_id; /* NULL: none */
     struct sf_slice body;
     unsigned status;
     char text[8192];
@@ -197,7 +198,7 @@ static void work(struct sf_work *w)
     struct call *c = &f->call;
     struct sf_http_client *client = NULL;
     struct sf_http_answer answer = {0};
-    struct sf_http_header headers[2];
+    struct sf_http_header headers[3];
     size_t n = 0;
     char url[4300];
 
@@ -208,6 +209,9 @@ static void work(struct sf_work *w)
     }
     if (c->accept != NULL) {
         headers[n++] = (struct sf_http_header){"Accept", c->accept};
+    }
+    if (c->last_event_id != NULL) {
+        headers[n++] = (struct sf_http_header){"Last-Event-ID", c->last_event_id};
     }
     const struct sf_http_call call = {.method = c->method,
                                       .url = url,
@@ -402,6 +406,75 @@ static void changes_come_behind_a_position(void **state)
     teardown(&f);
 }
 
+/* Own and relayed alike. */
+static void follow_as(struct fixture *f, const char *relay)
+{
+    char path[200];
+
+    (void)snprintf(path, sizeof(path), "/orders/changes?snapshot=true&select=order_id,note%s",
+                   relay);
+    get(f, path, NULL, 200);
+    assert_string_equal(f->call.answer_type, NDJSON);
+    assert_memory_equal(f->call.text, "{\"event\":\"snapshot\",\"head\":\"1:3\"}\n", 34);
+    assert_non_null(strstr(f->call.text, "{\"seq\":3,\"op\":\"snapshot\",\"key\":{\"order_id\":"
+                                         "\"c,d\"},\"row\":{\"order_id\":\"c,d\",\"note\":\"3\"}}\n"
+                                         "{\"event\":\"position\",\"position\":\"1:3\"}\n"
+                                         "{\"event\":\"end\",\"position\":\"1:3\"}\n"));
+
+    (void)snprintf(path, sizeof(path), "/orders/changes?select=note&seconds=1&after=1:1%s", relay);
+    get(f, path, "text/event-stream", 200);
+    assert_string_equal(f->call.answer_type, "text/event-stream");
+    assert_memory_equal(f->call.text, "id: 1:2\ndata: {\"seq\":2,\"op\":\"upsert\",", 36);
+    assert_non_null(strstr(f->call.text, "\n\nid: 1:3\ndata: {\"seq\":3,"));
+    assert_non_null(
+        strstr(f->call.text, "event: end\ndata: {\"event\":\"end\",\"position\":\"1:3\"}\n\n"));
+
+    /* Where the last event was counts more than the URL, which stays when a browser reconnects. */
+    run(f,
+        (struct call){
+            .method = "GET", .path = path, .accept = "text/event-stream", .last_event_id = "1:2"});
+    assert_memory_equal(f->call.text, "id: 1:3\n", 8);
+
+    (void)snprintf(path, sizeof(path), "/orders/changes?follow=true&after=1:9%s", relay);
+    get(f, path, NULL, 410);
+    assert_string_equal(f->call.answer_type, "application/problem+json");
+    assert_non_null(strstr(f->call.text, "SHEAF-E0308"));
+    (void)snprintf(path, sizeof(path), "/orders/changes?follow=true&select=x%s", relay);
+    get(f, path, NULL, 400);
+    assert_non_null(strstr(f->call.text, "SHEAF-E0304"));
+    (void)snprintf(path, sizeof(path), "/orders/changes?follow=true&seconds=0%s", relay);
+    get(f, path, NULL, 400);
+}
+
+static void changes_are_followed_here_and_through_another_leaf(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    follow_as(&f, "");
+    follow_as(&f, "&relay=1");
+    teardown(&f);
+}
+
+static void a_follower_that_leaves_leaves_nothing(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    for (unsigned relayed = 0; relayed < 2; relayed++) {
+        setup(&f);
+        put_three(&f);
+        f.leave = true;
+        run(&f, (struct call){.method = "GET",
+                              .path = relayed ? "/orders/changes?follow=true&relay=1"
+                                              : "/orders/changes?follow=true&snapshot=true"});
+        assert_null(f.server);
+        teardown(&f);
+    }
+}
+
 static void quarantine_shows_what_was_refused(void **state)
 {
     struct sf_json_doc *doc = NULL;
@@ -567,6 +640,8 @@ int main(void)
         cmocka_unit_test(rows_come_as_one_document_or_as_lines),
         cmocka_unit_test(a_row_is_the_document),
         cmocka_unit_test(changes_come_behind_a_position),
+        cmocka_unit_test(changes_are_followed_here_and_through_another_leaf),
+        cmocka_unit_test(a_follower_that_leaves_leaves_nothing),
         cmocka_unit_test(quarantine_shows_what_was_refused),
         cmocka_unit_test(products_of_another_domain_are_read_by_asking_its_leaf),
         cmocka_unit_test(when_that_leaf_does_not_answer_the_hub_says_why),

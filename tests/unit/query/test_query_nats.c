@@ -4,6 +4,7 @@
 
 #include "common/bus/service.h"
 #include "common/sys/seal.h"
+#include "leaf/query/follow.h"
 #include "leaf/query/query_nats.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
@@ -25,6 +26,7 @@ struct fixture {
     unsigned ends; /* empty messages without headers */
     char answer[16384];
     char error[32];    /* Sheaf-Error */
+    char event[16];    /* Sheaf-Event */
     char status[8];    /* Nats-Service-Error-Code */
     char position[64]; /* of the last page */
     char head[64];
@@ -58,6 +60,7 @@ static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     keep(f->error, sizeof(f->error), m, HEADER_ERROR_ID);
     keep(f->status, sizeof(f->status), m, HEADER_ERROR_CODE);
     keep(f->position, sizeof(f->position), m, HEADER_POSITION);
+    keep(f->event, sizeof(f->event), m, HEADER_EVENT);
     keep(f->head, sizeof(f->head), m, HEADER_HEAD);
     keep(f->count, sizeof(f->count), m, HEADER_COUNT);
     keep(f->cursor, sizeof(f->cursor), m, HEADER_CURSOR);
@@ -249,6 +252,68 @@ static void whatever_is_wrong_is_told_by_its_number(void **state)
     teardown(&f);
 }
 
+static void changes_are_followed_until_the_time_is_up(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    send_request(&f, "dpq.sales." WORLD_ACCOUNT ".orders.changes",
+                 "{\"table\":\"orders\",\"follow\":true,\"snapshot\":true,\"seconds\":12,"
+                 "\"select\":[\"note\"]}");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_int_equal(f.messages, 3); /* snapshot, rows, position */
+    assert_string_equal(f.event, "position");
+    assert_string_equal(f.position, "1:2");
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"delete\",\"row\":{\"order_id\":\"a\"}}\n");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_int_equal(f.messages, 4);
+    assert_string_equal(f.event, "changes");
+    assert_string_equal(f.position, "1:3-3");
+    assert_string_equal(f.head, "1:3");
+    assert_memory_equal(f.answer, "{\"seq\":3,\"op\":\"delete\",", 23);
+    rt_sim_run_for(&f.w.stores.sim, 6 * SF_NS_PER_S);
+    assert_string_equal(f.event, "heartbeat");
+    assert_string_equal(f.answer,
+                        "{\"event\":\"heartbeat\",\"position\":\"1:3\",\"head\":\"1:3\"}\n");
+    assert_int_equal(f.ends, 0);
+    rt_sim_run_for(&f.w.stores.sim, 6 * SF_NS_PER_S);
+    assert_int_equal(f.ends, 1);
+    assert_string_equal(f.event, "end");
+    assert_string_equal(f.cursor, "1:3");
+    assert_string_equal(f.count, "3"); /* two rows, one change */
+    ask(&f, "q.sales.orders.scan", "{\"table\":\"orders\",\"follow\":true}");
+    assert_error(&f, "SHEAF-E0301", "400");
+    teardown(&f);
+}
+
+static void a_follower_that_is_gone_or_loses_its_right_is_ended(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    send_request(&f, "dpq.sales." WORLD_ACCOUNT ".orders.changes",
+                 "{\"table\":\"orders\",\"follow\":true,\"seconds\":600}");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 2});
+    queries_serving_changed(f.queries);
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_error(&f, "SHEAF-E0401", "403");
+    assert_int_equal(f.ends, 1);
+
+    send_request(&f, "q.sales.orders.changes",
+                 "{\"table\":\"orders\",\"follow\":true,\"seconds\":600}");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_int_equal(follows_count(queries_follows(f.queries)), 1);
+    sf_bus_unsubscribe(f.asker, &f.inbox);
+    rt_sim_run_for(&f.w.stores.sim, 6 * SF_NS_PER_S); /* the next heartbeat reaches nobody */
+    assert_int_equal(follows_count(queries_follows(f.queries)), 0);
+    teardown(&f);
+}
+
 static void an_expired_bundle_serves_the_owner_only(void **state)
 {
     struct fixture f;
@@ -429,6 +494,8 @@ int main(void)
         cmocka_unit_test(other_domains_read_their_view_of_what_was_granted),
         cmocka_unit_test(describe_shows_what_the_caller_may_know),
         cmocka_unit_test(whatever_is_wrong_is_told_by_its_number),
+        cmocka_unit_test(changes_are_followed_until_the_time_is_up),
+        cmocka_unit_test(a_follower_that_is_gone_or_loses_its_right_is_ended),
         cmocka_unit_test(an_expired_bundle_serves_the_owner_only),
         cmocka_unit_test(a_long_answer_comes_in_pages_and_ends),
         cmocka_unit_test(a_row_that_is_larger_as_json_goes_out_whole),

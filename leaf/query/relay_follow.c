@@ -1,0 +1,217 @@
+/* Changes of other domains' products as a stream over HTTP: each request over NATS is followed by
+ * another, behind the position that was reached. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/alloc.h"
+#include "common/base/str.h"
+#include "leaf/query/relay_private.h"
+#include "proto/errors.h"
+#include "proto/subjects.h"
+
+/* Messages come as fast as the owner's leaf sends them, and nothing holds it back: so much waits
+ * here for a client that reads more slowly. */
+enum { HELD_MAX = 4 * 1024 * 1024 };
+
+#define IDLE_NS (12 * SF_NS_PER_S) /* two heartbeats and some */
+
+static enum sf_code copy(const char *text, char **ret, struct sf_error *err)
+{
+    if (text == NULL) {
+        return SF_OK;
+    }
+    *ret = sf_strdup(text);
+    return *ret == NULL ? SF_RAISE(err, SF_NOMEM, "request") : SF_OK;
+}
+
+enum sf_code relay_follow_prepare(struct relay *relay, const struct http_read *what,
+                                  struct sf_error *err)
+{
+    const struct sf_http_request *r = relay->request;
+    const char *after = follow_stream_after(r);
+    struct relay_stream *s = &relay->follow;
+    struct follow_spec spec = {0};
+    enum sf_code code = follow_stream_params(r, &spec, err);
+
+    s->live = spec.live;
+    s->snapshot = spec.snapshot;
+    s->seconds = spec.seconds > FOLLOW_SECONDS_MAX ? FOLLOW_SECONDS_MAX : spec.seconds;
+    if (code == SF_OK && after != NULL && strlen(after) >= sizeof(s->after)) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "'after' must be a position, EPOCH:SEQ");
+    }
+    if (code == SF_OK) {
+        (void)snprintf(s->after, sizeof(s->after), "%s", after == NULL ? "" : after);
+        code = copy(what->table, &s->table, err);
+    }
+    return code == SF_OK ? copy(sf_http_query(r, "select"), &s->select, err) : code;
+}
+
+void relay_follow_done(struct relay *relay)
+{
+    follow_stream_done(&relay->follow.out);
+    sf_free(relay->follow.table);
+    sf_free(relay->follow.select);
+}
+
+static void write_body(const struct relay *relay, struct sf_buf *out)
+{
+    const struct relay_stream *s = &relay->follow;
+    struct sf_json_writer w = {.out = out};
+
+    sf_json_object_begin(&w);
+    sf_json_member_uint(&w, "major", relay->major);
+    sf_json_member_text(&w, "table", s->table);
+    sf_json_member_bool(&w, "follow", s->live);
+    sf_json_member_bool(&w, "snapshot", s->snapshot);
+    sf_json_member_uint(&w, "seconds", s->seconds == 0 ? FOLLOW_SECONDS_NATS : s->seconds);
+    if (*s->after != '\0') {
+        sf_json_member_text(&w, "after", s->after);
+    }
+    if (s->select != NULL) {
+        relay_member_list(&w, "select", s->select);
+    }
+    sf_json_object_end(&w);
+}
+
+enum sf_code relay_follow_ask(struct relay *relay, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    char subject[SUBJECT_MAX];
+    enum sf_code code;
+
+    write_body(relay, &body);
+    code = sf_buf_check(&body, "request", err);
+    if (code != SF_OK) {
+        return code;
+    }
+    subject_request(subject, relay->owner, relay->product, "changes");
+    const struct sf_bus_msg m = {.subject = subject, .data = sf_buf_view(&body)};
+
+    return sf_service_ask_start(relay->host->rt, relay->host->own, &relay->ask, &m, IDLE_NS, err);
+}
+
+/* EPOCH:SEQ or EPOCH:FIRST-LAST; false: neither. */
+static bool parse_position(const char *text, uint32_t *epoch, uint64_t *seq)
+{
+    const char *colon = text == NULL ? NULL : strchr(text, ':');
+    const char *dash = colon == NULL ? NULL : strchr(colon, '-');
+    uint64_t e;
+
+    if (colon == NULL ||
+        sf_parse_u64(sf_slice_of(text, (size_t)(colon - text)), &e) != SF_PARSE_OK ||
+        e > UINT32_MAX ||
+        sf_parse_u64(sf_slice_text(dash != NULL ? dash + 1 : colon + 1), seq) != SF_PARSE_OK) {
+        return false;
+    }
+    *epoch = (uint32_t)e;
+    return true;
+}
+
+static void too_slow(struct relay *relay)
+{
+    struct sf_error err;
+
+    (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_TOO_SLOW, "%d MiB wait for it",
+                     HELD_MAX / (1024 * 1024));
+    sf_service_ask_cancel(&relay->ask);
+    relay_fail(relay, &err, sf_slice_text(NULL));
+    relay_free(relay);
+}
+
+static void not_ours(struct relay *relay)
+{
+    struct sf_error err;
+
+    (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE,
+                     "the leaf of domain %s does not know how to be followed", relay->owner);
+    sf_service_ask_cancel(&relay->ask);
+    relay_fail(relay, &err, sf_slice_text(NULL));
+    relay_free(relay);
+}
+
+/* Where the reader is after an event. Who wants a snapshot gets none as long as it has a position
+ * of the epoch. */
+static void keep_place(struct relay_stream *s, enum follow_kind kind, uint32_t epoch, uint64_t seq)
+{
+    switch (kind) {
+    case FOLLOW_EPOCH:
+        *s->after = '\0';
+        return;
+    case FOLLOW_SNAPSHOT:
+    case FOLLOW_ROWS:
+        return;
+    case FOLLOW_POSITION:
+    case FOLLOW_CHANGES:
+    case FOLLOW_HEARTBEAT:
+    case FOLLOW_END:
+        break;
+    }
+    s->epoch = epoch;
+    s->seq = seq;
+    (void)snprintf(s->after, sizeof(s->after), "%u:%llu", epoch, (unsigned long long)seq);
+}
+
+void relay_follow_page(struct relay *relay, const struct sf_bus_msg *m)
+{
+    struct relay_stream *s = &relay->follow;
+    const char *name = sf_bus_msg_header(m, HEADER_EVENT);
+    enum follow_kind kind;
+    uint32_t epoch;
+    uint64_t seq;
+
+    if (name == NULL || !follow_kind_parse(name, &kind) ||
+        !parse_position(sf_bus_msg_header(m, HEADER_POSITION), &epoch, &seq)) {
+        not_ours(relay);
+        return;
+    }
+    if (!s->out.begun) {
+        follow_stream_begin(&s->out, relay->request);
+    }
+    keep_place(s, kind, epoch, seq);
+    if (kind == FOLLOW_END) { /* ours comes when nothing more is asked */
+        return;
+    }
+    if (s->out.held.size + m->data.size > HELD_MAX) {
+        too_slow(relay);
+        return;
+    }
+    if (follow_stream_put(&s->out, kind, epoch, seq, m->data) == FOLLOW_PUT_FAILED) {
+        sf_service_ask_cancel(&relay->ask);
+        sf_http_stream_end(relay->request, /* complete= */ false);
+        relay_free(relay);
+    }
+}
+
+void relay_follow_drain(struct sf_http_request *r, void *data)
+{
+    struct relay *relay = data;
+
+    (void)r;
+    if (follow_stream_drain(&relay->follow.out) == FOLLOW_PUT_FAILED) {
+        sf_service_ask_cancel(&relay->ask);
+        sf_http_stream_end(relay->request, /* complete= */ false);
+        relay_free(relay);
+    }
+}
+
+void relay_follow_end(struct relay *relay)
+{
+    struct relay_stream *s = &relay->follow;
+    struct sf_error err;
+
+    if (!s->out.begun) { /* an empty answer: not from a leaf that knows this request */
+        not_ours(relay);
+        return;
+    }
+    if (s->live && s->seconds == 0) {
+        if (relay_follow_ask(relay, &err) == SF_OK) {
+            return;
+        }
+        relay_fail(relay, &err, sf_slice_text(NULL));
+    } else {
+        follow_stream_end(
+            &s->out, &(struct follow_event){.kind = FOLLOW_END, .epoch = s->epoch, .seq = s->seq});
+    }
+    relay_free(relay);
+}

@@ -1,0 +1,66 @@
+/* Between relay_http.c (one answer of another domain's leaf) and relay_follow.c (a stream of them).
+ */
+#pragma once
+
+#include "common/bus/service.h"
+#include "common/wire/json.h"
+#include "leaf/query/follow_stream.h"
+#include "leaf/query/http_page.h"
+#include "leaf/query/query_http.h"
+
+struct relay_stream {
+    struct follow_stream out;
+    char *table; /* owned, as the one below */
+    char *select;
+    bool live;
+    bool snapshot;
+    uint64_t seconds; /* 0: no end */
+    uint32_t epoch;
+    uint64_t seq;
+    char after[64]; /* EPOCH:SEQ that the reader has; "": none yet */
+};
+
+struct relay {
+    const struct relay_host *host;
+    struct sf_http_request *request;
+    struct sf_service_ask ask;
+    enum http_form form;
+    const char *kind; /* as in struct http_page; static */
+    bool is_describe;
+    struct sf_buf lines;
+    char position[64];
+    char head[64];
+    char work[3][24]; /* as in struct http_page; "": none */
+    struct sf_buf cursor;
+
+    char owner[64];
+    char product[64];
+    uint32_t major;
+    struct sf_timer silence;
+    struct sf_bus_call explain;
+    bool is_explaining;
+    bool has_ended;        /* the request failed and only the explanation is waited for */
+    struct sf_error error; /* what it failed with */
+
+    bool is_follow; /* relay_follow.c: a stream of changes, request by request */
+    struct relay_stream follow;
+};
+
+void relay_free(struct relay *relay);
+/* A list of texts joined by commas, as an array. */
+void relay_member_list(struct sf_json_writer *w, const char *name, const char *text);
+/* Answers with an error: a problem, or the last event of a stream that has begun. */
+void relay_fail(struct relay *relay, const struct sf_error *err, struct sf_slice problem);
+
+/* Reads the request. SF_INVALID E0301, SF_NOMEM. */
+enum sf_code relay_follow_prepare(struct relay *relay, const struct http_read *what,
+                                  struct sf_error *err) SF_MUST_CHECK;
+void relay_follow_done(struct relay *relay);
+/* Asks the owner's leaf for what comes behind the position reached. */
+enum sf_code relay_follow_ask(struct relay *relay, struct sf_error *err) SF_MUST_CHECK;
+/* One message of it; may free the relay. */
+void relay_follow_page(struct relay *relay, const struct sf_bus_msg *m);
+/* The answer is whole: asks on, or ends and frees the relay. */
+void relay_follow_end(struct relay *relay);
+/* The client reads again. */
+void relay_follow_drain(struct sf_http_request *r, void *relay);
