@@ -273,7 +273,7 @@ def test_malformed_http(m):
             assert (status in first) if status else b" 200 " not in first, (node.name, request[:60], answer)
         assert node.call("GET", "/livez").status == 200
     for method, path, status, code in [
-            ("DELETE", "/v1/products/sales/orders", 405, "SHEAF-E0307"),
+            ("PATCH", "/v1/products/sales/orders", 405, "SHEAF-E0307"),
             ("PATCH", "/v1/products/sales/orders", 405, "SHEAF-E0307")]:
         answer = m.leaves["sales"].call(method, path, token=m.token("sales"))
         assert answer.problem() == (status, code), answer

@@ -48,7 +48,7 @@ static void test_wrong_arguments_are_refused(void **state)
     hub_test_init(&h);
     (void)tmpdir_join(&h.tmp, "other", data);
     expect_refusal(&h, ARGS("--http", "127.0.0.1:0"), 2,
-                   "error[SHEAF-E0801]: wrong usage: --data DIR is missing");
+                   "error[SHEAF-E0801]: wrong usage: data is required: --data DIR, or in the file");
     expect_refusal(&h, ARGS("--data", data, "--http", "8080"), 2,
                    "wrong usage: --http must be ADDRESS:PORT");
     expect_refusal(&h, ARGS("--data", data, "--nats-port", "70000"), 2, "error[SHEAF-E0801]: ");
