@@ -82,6 +82,9 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         .bytes_max = leaf->config->pending_bytes_max,
         .inflated_max = leaf->config->inflated_bytes_max,
         .quarantine_max = leaf->config->quarantine_bytes_max,
+        .streams_max = leaf->config->streams_max,
+        .batch_records = leaf->config->stream_batch_records,
+        .batch_bytes = leaf->config->stream_batch_bytes,
     };
     const struct queries_options queries = {
         .rt = leaf->rt,
@@ -131,6 +134,7 @@ static enum sf_code open_http(struct leaf *leaf, struct sf_error *err)
         .vital_paths = vital,
         .problem = sheaf_error_document,
         .handler = leaf_api_handle,
+        .takes_pieces = leaf_api_takes_pieces,
         .data = leaf,
     };
     enum sf_code code = sf_http_server_new(leaf->uv, &options, &leaf->http, err);

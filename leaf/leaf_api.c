@@ -26,8 +26,8 @@
 
 #include "common/base/str.h"
 #include "common/identity/token.h"
-#include "leaf/ingest/ingest_http.h"
 #include "leaf/ingest/mend_http.h"
+#include "leaf/ingest/stream_http.h"
 #include "leaf/leaf_private.h"
 #include "leaf/query/describe.h"
 #include "leaf/query/query_http.h"
@@ -226,7 +226,11 @@ static void ingest(struct route *route)
         http_problem(route->request, &err);
         return;
     }
-    ingest_http(route->leaf->ingest, &to, route->request);
+    if (ingest_stream_http_wants(route->request)) {
+        ingest_stream_http(route->leaf->ingest, &to, route->request);
+    } else {
+        ingest_http(route->leaf->ingest, &to, route->request);
+    }
 }
 
 static void read_rows(struct route *route, enum query_op op)
@@ -360,6 +364,12 @@ static void v1_route(struct leaf *leaf, struct sf_http_request *r)
     } else {
         not_found(r);
     }
+}
+
+bool leaf_api_takes_pieces(const struct sf_http_request *r, void *data)
+{
+    (void)data;
+    return ingest_stream_http_wants(r);
 }
 
 void leaf_api_handle(struct sf_http_request *r, void *data)

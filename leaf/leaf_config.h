@@ -28,6 +28,9 @@ struct leaf_config {
     size_t inflated_bytes_max;
     uint64_t quarantine_bytes_max;
     size_t pending_bytes_max;
+    size_t streams_max;
+    uint64_t stream_batch_records;
+    size_t stream_batch_bytes;
     size_t answers_bytes_max;
     size_t commit_queue_bytes_max;
     size_t nats_pending_bytes_max; /* of one connection, each way */

@@ -53,6 +53,13 @@ static struct reading read_ingest(struct leaf *leaf)
                             s.refused_busy};
 }
 
+static struct reading read_streams(struct leaf *leaf)
+{
+    const struct ingest_stats s = ingest_stats(leaf->ingest);
+
+    return (struct reading){s.streams, s.streams_max, s.streams_refused};
+}
+
 static struct reading read_commit_bytes(struct leaf *leaf)
 {
     const struct store_stats s = store_stats(leaf->store);
@@ -149,6 +156,7 @@ static const struct {
     {"http_body_bytes", read_bodies},
     {"http_answer_bytes", read_answers},
     {"ingest_bytes", read_ingest},
+    {"ingest_streams", read_streams},
     {"commit_queue_bytes", read_commit_bytes},
     {"commit_queue_writes", read_commit_writes},
     {"queries", read_queries},

@@ -17,7 +17,7 @@
 #include "leaf/store/head_keeper.h"
 #include "leaf/uplink/uplink.h"
 
-enum { HEADS_MAX = 1024, LEAF_LIMITS = 15, LEAF_PATH_BYTES = 4096 };
+enum { HEADS_MAX = 1024, LEAF_LIMITS = 16, LEAF_PATH_BYTES = 4096 };
 
 #define LEAF_CHECKPOINT "checkpoint" /* in the data directory, while a backup is made */
 
@@ -143,6 +143,7 @@ void leaf_life_cancel(struct leaf *leaf);
 
 /* leaf_api.c */
 void leaf_api_handle(struct sf_http_request *r, void *data);
+bool leaf_api_takes_pieces(const struct sf_http_request *r, void *data);
 
 /* leaf_status.c */
 void leaf_metrics_register(struct leaf *leaf);

@@ -175,10 +175,14 @@ void sf_http_respond(struct sf_http_request *r, unsigned status, const char *con
         const uint8_t *borrowed;
         void *memory;
     } bytes = {.borrowed = body.size == 0 ? (const uint8_t *)"" : body.data};
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body.size, bytes.memory, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response;
 
     sf_assert(r->state == SF_HTTP_HANDED);
+    if (r->pieces) {
+        sf_http_upload_respond(r, status, content_type, headers, header_count, body);
+        return;
+    }
+    response = MHD_create_response_from_buffer(body.size, bytes.memory, MHD_RESPMEM_MUST_COPY);
     r->state = SF_HTTP_ANSWERED;
     sf_http_answer_charge(r, (ssize_t)body.size);
     answer(r, status, with_headers(response, content_type, headers, header_count));
@@ -237,10 +241,14 @@ void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char
                           const struct sf_http_header *headers, size_t header_count)
 {
     enum { BLOCK = 32 * 1024 };
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r, NULL);
+    struct MHD_Response *response;
 
     sf_assert(r->state == SF_HTTP_HANDED);
+    if (r->pieces) {
+        sf_http_upload_stream_begin(r, status, content_type, headers, header_count);
+        return;
+    }
+    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r, NULL);
     r->state = SF_HTTP_STREAMING;
     answer(r, status, with_headers(response, content_type, headers, header_count));
 }
@@ -253,6 +261,9 @@ static enum sf_code stream_append(struct sf_http_request *r, struct sf_slice byt
         memmove(r->out.data, r->out.data + r->out_sent, waiting);
         r->out.size = waiting;
         r->out_sent = 0;
+    }
+    if (r->pieces) {
+        return sf_http_upload_write(r, bytes);
     }
     sf_buf_slice(&r->out, bytes);
     if (r->out.failed != SF_OK) {
@@ -295,6 +306,10 @@ void sf_http_stream_finish(struct sf_http_request *r, struct sf_slice bytes)
 void sf_http_stream_end(struct sf_http_request *r, bool complete)
 {
     sf_assert(r->state == SF_HTTP_STREAMING);
+    if (r->pieces) {
+        sf_http_upload_end(r, complete);
+        return;
+    }
     r->state = SF_HTTP_ANSWERED;
     r->out_complete = complete;
     sf_http_request_resume(r);

@@ -1,6 +1,6 @@
 /*
- * Shared by http_server.c (the daemon in the loop), http_request.c (one request's life) and
- * http_answer.c (what its handler sees and does).
+ * Shared by http_server.c (the daemon in the loop), http_request.c (one request's life),
+ * http_answer.c (what its handler sees and does) and http_upload.c (bodies in pieces).
  */
 #pragma once
 
@@ -36,6 +36,11 @@ struct sf_http_request {
     size_t body_charged;  /* of server->body_total */
     size_t body_dropped;
     unsigned refusal; /* status */
+
+    bool pieces;     /* http_upload.c has it */
+    bool is_http10;  /* pieces: no chunks */
+    bool body_ended; /* pieces */
+    bool gone;       /* pieces: nothing can be sent any more */
 
     unsigned status;
     struct MHD_Response *response; /* ours until it is queued */
@@ -97,4 +102,19 @@ bool sf_http_answers_full(struct sf_http_server *s);
 void sf_http_server_kick(struct sf_http_server *s);
 /* While a request is suspended, MHD does not look at its socket; the watch does. */
 void sf_http_server_watch(struct sf_http_server *s, struct sf_http_request *r);
+/* Of a watched request: once more, and whether it is to be told that it can send. */
+void sf_http_server_rewatch(struct sf_http_server *s, struct sf_http_request *r, bool to_send);
 void sf_http_server_unwatch(struct sf_http_server *s, struct sf_http_request *r);
+
+/* http_upload.c: begin and step are what MHD's step does, the others what the handler calls. */
+enum MHD_Result sf_http_upload_begin(struct sf_http_request *r);
+enum MHD_Result sf_http_upload_step(struct sf_http_request *r, const char *bytes, size_t *size);
+void sf_http_upload_writable(struct sf_http_request *r);
+void sf_http_upload_respond(struct sf_http_request *r, unsigned status, const char *content_type,
+                            const struct sf_http_header *headers, size_t header_count,
+                            struct sf_slice body);
+void sf_http_upload_stream_begin(struct sf_http_request *r, unsigned status,
+                                 const char *content_type, const struct sf_http_header *headers,
+                                 size_t header_count);
+enum sf_code sf_http_upload_write(struct sf_http_request *r, struct sf_slice bytes);
+void sf_http_upload_end(struct sf_http_request *r, bool complete);

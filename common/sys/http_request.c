@@ -209,20 +209,45 @@ static bool is_vital(const struct sf_http_request *r)
     return path != NULL && *path != NULL;
 }
 
-/* First call of the step: headers are there, the body is not. */
-static enum MHD_Result on_headers(struct sf_http_request *r, const char *method)
+static bool takes_pieces(const struct sf_http_request *r)
 {
-    size_t length = declared_length(r);
-    unsigned status = r->refusal != 0 ? r->refusal : charge(r, length);
+    const struct sf_http_options *o = &r->server->options;
 
+    return o->takes_pieces != NULL && o->takes_pieces(r, o->data);
+}
+
+/* What stands against receiving the body, of @length as far as is said. */
+static unsigned admit(struct sf_http_request *r, size_t length, bool pieces)
+{
+    unsigned status = r->refusal;
+
+    if (status == 0 && !pieces) {
+        status = charge(r, length);
+    }
     if (status == 0 && !is_vital(r) && sf_http_answers_full(r->server)) {
         r->server->refused_answers++;
         status = 429;
     }
+    return status;
+}
+
+/* First call of the step: headers are there, the body is not. */
+static enum MHD_Result on_headers(struct sf_http_request *r, const char *method,
+                                  const char *version)
+{
+    size_t length = declared_length(r);
+    unsigned status;
+    bool pieces;
 
     r->method = sf_strdup(method);
     if (r->method == NULL) {
         return refuse(r, 429);
+    }
+    pieces = r->refusal == 0 && takes_pieces(r);
+    status = admit(r, length, pieces);
+    if (status == 0 && pieces) {
+        r->is_http10 = strcmp(version, "HTTP/1.0") == 0;
+        return sf_http_upload_begin(r);
     }
     if (status == 0 && !body_reserve(r, length < BODY_FIRST_MAX ? length : BODY_FIRST_MAX)) {
         status = 429;
@@ -284,12 +309,14 @@ enum MHD_Result sf_http_request_step(void *server, struct MHD_Connection *connec
     (void)server;
     (void)connection;
     (void)url;
-    (void)version;
     if (r == NULL) {
         return MHD_NO; /* no memory for it */
     }
     if (r->method == NULL) {
-        return on_headers(r, method);
+        return on_headers(r, method, version);
+    }
+    if (r->pieces) {
+        return sf_http_upload_step(r, upload, upload_size);
     }
     if (size > 0) {
         *upload_size = 0;
@@ -333,6 +360,7 @@ void *sf_http_request_uri(void *server, const char *target, struct MHD_Connectio
 void sf_http_request_abort(struct sf_http_request *r)
 {
     tell_aborted(r);
+    r->gone = true;
     sf_http_request_resume(r);
 }
 

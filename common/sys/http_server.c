@@ -80,6 +80,18 @@ void sf_http_server_watch(struct sf_http_server *s, struct sf_http_request *r)
     r->watched = epoll_ctl(s->watch_fd, EPOLL_CTL_ADD, info->connect_fd, &event) == 0;
 }
 
+void sf_http_server_rewatch(struct sf_http_server *s, struct sf_http_request *r, bool to_send)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const uint32_t out = to_send ? EPOLLOUT : 0;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT | out, .data.ptr = r};
+
+    if (r->watched) {
+        (void)epoll_ctl(s->watch_fd, EPOLL_CTL_MOD, info->connect_fd, &event);
+    }
+}
+
 void sf_http_server_unwatch(struct sf_http_server *s, struct sf_http_request *r)
 {
     const union MHD_ConnectionInfo *info =
@@ -103,7 +115,9 @@ static void watch_cb(uv_poll_t *handle, int status, int events)
     for (int i = 0; i < count; i++) {
         struct sf_http_request *r = gone[i].data.ptr;
 
-        if (r->watched) { /* else an on_abort before has answered it */
+        if (r->watched && gone[i].events == EPOLLOUT) {
+            sf_http_upload_writable(r);
+        } else if (r->watched) { /* else an on_abort before has answered it */
             sf_http_request_abort(r);
         }
     }

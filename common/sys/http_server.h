@@ -5,9 +5,11 @@
  *             answers now or later, exactly once: sf_http_respond(), or sf_http_stream_begin() and
  *             writes until sf_http_stream_end(). What cannot be handed over (400, 413, 429, and 431
  *             for headers) is answered here.
- *   Threads   Loop thread only.
- *   Memory    A request is the server's. It lives until answered and sent, or until on_abort ran:
- *             set on_abort and data before returning from the handler without an answer; after
+ *             A body that is taken in pieces is handed over with the head, and comes to on_body;
+ * its answer may begin, and end, before the body does, and the connection is closed behind it.
+ * body_bytes_max does not hold for it: what on_body does not take waits at its sender. Threads Loop
+ * thread only. Memory    A request is the server's. It lives until answered and sent, or until
+ * on_abort ran: set on_abort and data before returning from the handler without an answer; after
  *             on_abort (client gone, server closing) the request must not be touched. A client
  *             that closes its sending side counts as gone.
  *   Limits    Connections, header bytes, body bytes per request (413) and body bytes of all
@@ -51,6 +53,9 @@ struct sf_http_options {
      * NULL, or NULL returned: a body without a code of ours. */
     const char *(*problem)(unsigned status);
     void (*handler)(struct sf_http_request *r, void *data);
+    /* Whether the body of a request, of which only the head is there yet, is taken in pieces; NULL:
+     * none is. */
+    bool (*takes_pieces)(const struct sf_http_request *r, void *data);
     void *data;
 };
 
@@ -100,9 +105,18 @@ enum { SF_HTTP_BODY_PADDING = 64 };
 struct sf_http_hooks {
     void (*on_abort)(struct sf_http_request *r, void *data);
     void (*on_drain)(struct sf_http_request *r, void *data); /* streams only; may be NULL */
+    /*
+     * Bodies in pieces: the next bytes, never inside the handler. Returns how many it took; when
+     * not all, the connection is read no further until sf_http_body_resume(). An empty piece is the
+     * end.
+     */
+    size_t (*on_body)(struct sf_http_request *r, void *data, struct sf_slice bytes);
     void *data;
 };
 void sf_http_set_hooks(struct sf_http_request *r, const struct sf_http_hooks *hooks);
+
+/* There is room for the rest of a piece. Fine when nothing waits. */
+void sf_http_body_resume(struct sf_http_request *r);
 
 /* Answers with a whole body, which is copied. A header with an empty value is left out. Failure
  * inside is answered 500 and logged. */

@@ -32,3 +32,19 @@ const char *sf_coding_text(enum sf_coding coding);
  */
 enum sf_code sf_inflate(enum sf_coding coding, struct sf_slice packed, size_t size_max,
                         struct sf_buf *ret, struct sf_error *err) SF_MUST_CHECK;
+
+/* The same piece by piece, of a body of any size. */
+struct sf_inflater;
+/* @coding is not IDENTITY. SF_NOMEM. */
+enum sf_code sf_inflater_new(enum sf_coding coding, struct sf_inflater **ret,
+                             struct sf_error *err) SF_MUST_CHECK;
+void sf_inflater_free(struct sf_inflater *i);
+SF_DEFINE_CLEANUP(struct sf_inflater, sf_inflater_free)
+/*
+ * Takes bytes off the front of @packed and appends what they hold to @ret, at most 64 KiB. When
+ * nothing was appended, more input is needed. SF_INVALID (E0201): as above. SF_NOMEM.
+ */
+enum sf_code sf_inflater_step(struct sf_inflater *i, struct sf_slice *packed, struct sf_buf *ret,
+                              struct sf_error *err) SF_MUST_CHECK;
+/* Behind the last byte. SF_INVALID: the body is cut off. */
+enum sf_code sf_inflater_end(const struct sf_inflater *i, struct sf_error *err) SF_MUST_CHECK;

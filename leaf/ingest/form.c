@@ -159,24 +159,29 @@ static void write_tables(const struct ingest_result *result, struct sf_json_writ
     sf_json_array_end(w);
 }
 
+void ingest_form_members(const struct ingest_result *result, struct sf_json_writer *w)
+{
+    sf_json_member_uint(w, "epoch", result->epoch);
+    if (!result->names_tables) {
+        sf_json_member_uint(w, "first_seq", result->first_seq);
+        sf_json_member_uint(w, "last_seq", result->last_seq);
+    }
+    sf_json_member_uint(w, "commit", result->commit);
+    sf_json_member_uint(w, "accepted", result->accepted);
+    sf_json_member_uint(w, "quarantined", result->quarantined);
+    if (result->names_tables) {
+        write_tables(result, w);
+    }
+    sf_json_key(w, "errors");
+    sf_json_raw(w, result->errors);
+}
+
 void ingest_form_answer(const struct ingest_result *result, struct sf_buf *out)
 {
     struct sf_json_writer w = {.out = out};
 
     sf_json_object_begin(&w);
-    sf_json_member_uint(&w, "epoch", result->epoch);
-    if (!result->names_tables) {
-        sf_json_member_uint(&w, "first_seq", result->first_seq);
-        sf_json_member_uint(&w, "last_seq", result->last_seq);
-    }
-    sf_json_member_uint(&w, "commit", result->commit);
-    sf_json_member_uint(&w, "accepted", result->accepted);
-    sf_json_member_uint(&w, "quarantined", result->quarantined);
-    if (result->names_tables) {
-        write_tables(result, &w);
-    }
-    sf_json_key(&w, "errors");
-    sf_json_raw(&w, result->errors);
+    ingest_form_members(result, &w);
     sf_json_object_end(&w);
 }
 

@@ -28,6 +28,8 @@ enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_requ
 
 /* The answer as one JSON object. */
 void ingest_form_answer(const struct ingest_result *result, struct sf_buf *out);
+/* The same as members of an object that @w is in. */
+void ingest_form_members(const struct ingest_result *result, struct sf_json_writer *w);
 /* A problem document, with the invalid records when it is about those. */
 void ingest_form_refusal(const struct ingest_result *result, const struct sf_error *err,
                          struct sf_buf *out);

@@ -23,6 +23,9 @@ enum {
     INLINE_BYTES = 16 * 1024,
     INFLATED_MAX = 64 * 1024 * 1024,
     QUARANTINE_MAX = 256 * 1024 * 1024,
+    STREAMS_MAX = 64,
+    BATCH_RECORDS = 10000,
+    BATCH_BYTES = 4 * 1024 * 1024,
     PATCH_READS_MAX = 8, /* of one request, when others change the rows that it patches */
 };
 
@@ -54,6 +57,10 @@ static void register_metrics(struct ingest *in, struct sf_metrics *m)
                       &(struct sf_metric_spec){.name = "ingest_pending_bytes",
                                                .help = "Bytes of the bodies under way."},
                       &in->pending_bytes);
+    sf_gauge_register(m,
+                      &(struct sf_metric_spec){.name = "ingest_streams",
+                                               .help = "Bodies that are being taken in batches."},
+                      &in->streams);
     sf_histogram_register(
         m,
         &(struct sf_metric_spec){.name = "ingest_seconds", .help = "From body to durable answer."},
@@ -75,6 +82,9 @@ enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics
     in->inline_bytes = options->inline_bytes == 0 ? INLINE_BYTES : options->inline_bytes;
     in->inflated_max = options->inflated_max == 0 ? INFLATED_MAX : options->inflated_max;
     in->quarantine_max = options->quarantine_max == 0 ? QUARANTINE_MAX : options->quarantine_max;
+    in->streams_max = options->streams_max == 0 ? STREAMS_MAX : options->streams_max;
+    in->batch_records = options->batch_records == 0 ? BATCH_RECORDS : options->batch_records;
+    in->batch_bytes = options->batch_bytes == 0 ? BATCH_BYTES : options->batch_bytes;
     register_metrics(in, metrics);
     *ret = in;
     return SF_OK;
@@ -96,6 +106,7 @@ void ingest_free(struct ingest *in)
     sf_metric_remove(&in->refused.metric);
     sf_metric_remove(&in->body_bytes.metric);
     sf_metric_remove(&in->pending_bytes.metric);
+    sf_metric_remove(&in->streams.metric);
     sf_metric_remove(&in->seconds.metric);
     sf_free(in);
 }
@@ -108,7 +119,13 @@ void ingest_set_bytes_max(struct ingest *in, size_t bytes_max)
 struct ingest_stats ingest_stats(const struct ingest *in)
 {
     return (struct ingest_stats){
-        .bytes = in->bytes, .bytes_max = in->bytes_max, .refused_busy = in->refused_busy};
+        .bytes = in->bytes,
+        .bytes_max = in->bytes_max,
+        .refused_busy = in->refused_busy,
+        .streams = in->stream_count,
+        .streams_max = in->streams_max,
+        .streams_refused = in->streams_refused,
+    };
 }
 
 size_t ingest_pending(const struct ingest *in)

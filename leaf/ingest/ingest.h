@@ -102,9 +102,12 @@ typedef void (*ingest_cb)(void *data, const struct ingest_result *result,
                           const struct sf_error *err);
 
 struct ingest_options {
-    size_t bytes_max;    /* bodies of all requests under way; 0: 256 MiB */
-    size_t inline_bytes; /* bodies up to this are read on the loop; 0: 16 KiB */
-    size_t inflated_max; /* of one compressed body; 0: 64 MiB */
+    size_t bytes_max;       /* bodies of all requests under way; 0: 256 MiB */
+    size_t inline_bytes;    /* bodies up to this are read on the loop; 0: 16 KiB */
+    size_t inflated_max;    /* of one compressed body; 0: 64 MiB */
+    size_t streams_max;     /* bodies taken in batches at a time (stream.h); 0: 64 */
+    uint64_t batch_records; /* of such a batch; 0: 10,000 */
+    size_t batch_bytes;     /* a batch ends with the record that reaches it; 0: 4 MiB */
     /* What may lie in quarantine, over all tables of a major version of a product; 0: 256 MiB. */
     uint64_t quarantine_max;
 };
@@ -134,5 +137,8 @@ struct ingest_stats {
     size_t bytes; /* of requests under way */
     size_t bytes_max;
     uint64_t refused_busy;
+    size_t streams;
+    size_t streams_max;
+    uint64_t streams_refused;
 };
 struct ingest_stats ingest_stats(const struct ingest *in);

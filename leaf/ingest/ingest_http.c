@@ -52,13 +52,9 @@ static void on_abort(struct sf_http_request *r, void *data)
     h->request = NULL;
 }
 
-void ingest_http(struct ingest *in, const struct ingest_target *to, struct sf_http_request *r)
+void ingest_http_form(const struct sf_http_request *r, struct ingest_form *ret)
 {
-    struct ingest_request request = {
-        .table = to->table, .product = to->product, .caller = to->user};
-    struct http_ingest *h = sf_calloc(1, sizeof(*h));
-    struct sf_error err;
-    const struct ingest_form form = {
+    *ret = (struct ingest_form){
         .content_type = sf_http_header_of(r, "Content-Type"),
         .content_encoding = sf_http_header_of(r, "Content-Encoding"),
         .on_invalid = sf_http_query(r, "on_invalid"),
@@ -67,7 +63,19 @@ void ingest_http(struct ingest *in, const struct ingest_target *to, struct sf_ht
         .if_match = sf_http_header_of(r, "If-Match"),
         .idempotency_key = sf_http_header_of(r, "Idempotency-Key"),
     };
-    enum sf_code code = ingest_form_read(&form, &request, &err);
+}
+
+void ingest_http(struct ingest *in, const struct ingest_target *to, struct sf_http_request *r)
+{
+    struct ingest_request request = {
+        .table = to->table, .product = to->product, .caller = to->user};
+    struct http_ingest *h = sf_calloc(1, sizeof(*h));
+    struct sf_error err;
+    struct ingest_form form;
+    enum sf_code code;
+
+    ingest_http_form(r, &form);
+    code = ingest_form_read(&form, &request, &err);
 
     if (code == SF_OK && h == NULL) {
         code = SF_RAISE(&err, SF_NOMEM, "request");

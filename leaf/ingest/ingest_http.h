@@ -23,3 +23,7 @@ struct ingest_target {
 
 /* Answers @r, now or later; @to is borrowed for the call. */
 void ingest_http(struct ingest *in, const struct ingest_target *to, struct sf_http_request *r);
+
+struct ingest_form;
+/* What headers and parameters say; borrowed from @r. */
+void ingest_http_form(const struct sf_http_request *r, struct ingest_form *ret);

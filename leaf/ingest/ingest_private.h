@@ -83,6 +83,11 @@ struct ingest {
     size_t inline_bytes;
     size_t inflated_max;
     uint64_t quarantine_max;
+    size_t streams_max;
+    uint64_t batch_records;
+    size_t batch_bytes;
+    size_t stream_count;
+    uint64_t streams_refused;
     size_t bytes;
     size_t pending;
 
@@ -96,6 +101,7 @@ struct ingest {
     struct sf_counter refused;
     struct sf_counter body_bytes;
     struct sf_gauge pending_bytes;
+    struct sf_gauge streams;
     struct sf_histogram seconds;
 };
 
