@@ -1,5 +1,4 @@
-/* product load, ls, show, export and quarantine ls: what is done with products in force. */
-#include <inttypes.h>
+/* product load, ls, show and export: what is done with products in force. */
 #include <string.h>
 
 #include "cli/catalog.h"
@@ -241,82 +240,6 @@ int cmd_product_export(struct cli *cli)
         code = print_end(&cli->print, &err);
     }
     sf_buf_done(&text);
-    api_done(&api);
-    return code == SF_OK ? CLI_OK : cli_fail(cli, &err);
-}
-
-/* --- quarantine ------------------------------------------------------------------------------- */
-
-struct quarantine {
-    struct api *api;
-    const char *path; /* up to "?after=" */
-    uint64_t limit;   /* 0: none */
-    uint64_t seen;
-};
-
-/* One page behind *after; *ret_more: there is another. */
-static enum sf_code quarantine_page(struct quarantine *q, uint64_t *after, bool *ret_more,
-                                    struct sf_error *err)
-{
-    char path[CLI_PATH_MAX];
-    const struct sf_json *root = NULL;
-    enum sf_code code = SF_OK;
-
-    (void)snprintf(path, sizeof(path), "%s%" PRIu64, q->path, *after);
-    code = api_get_leaf(q->api, path, &root, err);
-    if (code != SF_OK) {
-        return code;
-    }
-    (void)sf_json_as_bool(sf_json_get(root, "more"), ret_more);
-    (void)sf_json_as_uint(sf_json_get(root, "last"), after);
-    for (struct sf_json_iter it = sf_json_iter(sf_json_get(root, "items"));
-         (q->limit == 0 || q->seen < q->limit) && sf_json_next(&it);) {
-        q->seen++;
-        print_answer_members(&q->api->cli->print, it.value);
-    }
-    *ret_more = *ret_more && (q->limit == 0 || q->seen < q->limit);
-    return SF_OK;
-}
-
-static enum sf_code quarantine(struct cli *cli, struct api *a, struct sf_error *err)
-{
-    struct quarantine q = {.api = a};
-    struct sf_buf path = {0};
-    struct product_ref r;
-    uint64_t after = 0;
-    bool more = true;
-    enum sf_code code = product_ref_parse(cli->args.positional[0], &r, err);
-
-    code = code == SF_OK ? args_u64(&cli->args, "limit", 1000, &q.limit, err) : code;
-    code = code == SF_OK ? api_open(cli, a, err) : code;
-    code = code == SF_OK ? api_act(a, r.domain, err) : code;
-    code = code == SF_OK ? catalog_fill_table(a, &r, err) : code;
-    if (code != SF_OK) {
-        return code;
-    }
-    catalog_table_path(&r, &path);
-    sf_buf_text(&path, "/quarantine?after=");
-    q.path = sf_buf_cstr(&path);
-    code = q.path == NULL ? sf_buf_check(&path, "path", err) : SF_OK;
-    print_begin(&cli->print, PRINT_LIST, "QuarantineList");
-    while (code == SF_OK && more) {
-        more = false;
-        code = quarantine_page(&q, &after, &more, err);
-    }
-    sf_buf_done(&path);
-    code = code == SF_OK ? print_end(&cli->print, err) : code;
-    if (code == SF_OK && q.seen == 0) {
-        cli_note(cli, "nothing is in quarantine");
-    }
-    return code;
-}
-
-int cmd_product_quarantine_ls(struct cli *cli)
-{
-    struct api api = {0};
-    struct sf_error err;
-    enum sf_code code = quarantine(cli, &api, &err);
-
     api_done(&api);
     return code == SF_OK ? CLI_OK : cli_fail(cli, &err);
 }

@@ -80,7 +80,39 @@ static const struct flag product_ls_flags[] = {
 };
 
 static const struct flag quarantine_flags[] = {
+    {"code", 0, "CODE", "with this code: SHEAF-E0204"},
+    {"field", 0, "FIELD", "whose first error is of this field"},
+    {"older-than", 0, "TIME", "that came longer ago: 2d, 12h"},
+    {"newer-than", 0, "TIME", "that came since: 2d, 12h"},
+    {"summary", 0, NULL, "count them by code and field instead"},
     {"limit", 0, "N", "records at most; 1000 by default, 0 for all"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag quarantine_fix_flags[] = {
+    {"set", 0, "FIELD=VALUE", "give the field this value; may be repeated"},
+    {"unset", 0, "FIELD", "take the field away; may be repeated"},
+    {"file", 0, "FILE", "the whole record, as it should have been; else EDITOR is asked"},
+    {"overwrite", 0, NULL, "also when the row was written after the record came"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag quarantine_replay_flags[] = {
+    {"all", 0, NULL, "all there are"},
+    {"code", 0, "CODE", "with this code: SHEAF-E0204"},
+    {"field", 0, "FIELD", "whose first error is of this field"},
+    {"older-than", 0, "TIME", "that came longer ago: 2d, 12h"},
+    {"newer-than", 0, "TIME", "that came since: 2d, 12h"},
+    {"overwrite", 0, NULL, "also over rows written after the record came"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag quarantine_drop_flags[] = {
+    {"all", 0, NULL, "all there are"},
+    {"code", 0, "CODE", "with this code: SHEAF-E0204"},
+    {"field", 0, "FIELD", "whose first error is of this field"},
+    {"older-than", 0, "TIME", "that came longer ago: 2d, 12h"},
+    {"newer-than", 0, "TIME", "that came since: 2d, 12h"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -180,8 +212,29 @@ static const struct command table[] = {
     {"product restore", GROUP_PRODUCT, "Bring a removed version back while its rows are kept",
      "D/P@MAJOR", 1, 1, "sheaf product restore sales/orders@1", NULL, cmd_product_restore},
     {"product quarantine ls", GROUP_PRODUCT, "List records that violated the contract",
-     "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product quarantine ls sales/orders", quarantine_flags,
-     cmd_product_quarantine_ls},
+     "D/P[@MAJOR][.TABLE]", 1, 1,
+     "sheaf product quarantine ls sales/orders\n"
+     "sheaf product quarantine ls sales/orders --summary\n"
+     "sheaf product quarantine ls sales/orders --code SHEAF-E0204 --older-than 7d",
+     quarantine_flags, cmd_product_quarantine_ls},
+    {"product quarantine show", GROUP_PRODUCT, "Show one such record, with what is wrong marked",
+     "D/P[@MAJOR][.TABLE] QSEQ", 2, 2, "sheaf product quarantine show sales/orders 17", NULL,
+     cmd_product_quarantine_show},
+    {"product quarantine fix", GROUP_PRODUCT, "Change one such record and store it",
+     "D/P[@MAJOR][.TABLE] QSEQ", 2, 2,
+     "sheaf product quarantine fix sales/orders 17 --set amount=12.50\n"
+     "sheaf product quarantine fix sales/orders 17 --file mended.json",
+     quarantine_fix_flags, cmd_product_quarantine_fix},
+    {"product quarantine replay", GROUP_PRODUCT, "Hold such records against the contract again",
+     "D/P[@MAJOR][.TABLE] [QSEQ ...]", 1, ARGS_MAX,
+     "sheaf product quarantine replay sales/orders --all\n"
+     "sheaf product quarantine replay sales/orders --code SHEAF-E0203",
+     quarantine_replay_flags, cmd_product_quarantine_replay},
+    {"product quarantine drop", GROUP_PRODUCT, "Delete such records",
+     "D/P[@MAJOR][.TABLE] [QSEQ ...]", 1, ARGS_MAX,
+     "sheaf product quarantine drop sales/orders 17 18\n"
+     "sheaf product quarantine drop sales/orders --older-than 30d --yes",
+     quarantine_drop_flags, cmd_product_quarantine_drop},
 
     {"access request", GROUP_ACCESS, "Ask to read a product of another domain", "D/P[@MAJOR]", 1, 1,
      "sheaf access request sales/orders --as marketing --purpose \"churn model\" --for 90d",

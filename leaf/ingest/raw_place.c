@@ -155,10 +155,11 @@ static struct raw_place find_column(struct sf_slice raw, const struct sf_violati
     at += sizeof(word) - 1;
     digits = strspn(at, "0123456789");
     if (sf_parse_u64(sf_slice_of((const uint8_t *)at, digits), &column) != SF_PARSE_OK ||
-        column == 0 || column > raw.size) {
+        column == 0 || column > raw.size + 1) {
         return (struct raw_place){0};
     }
-    return (struct raw_place){.found = true, .at = (size_t)column - 1, .size = 1};
+    return (struct raw_place){
+        .found = true, .at = (size_t)column - 1, .size = column > raw.size ? 0 : 1};
 }
 
 static struct sf_slice row_of(struct sf_slice raw, bool in_envelope)

@@ -485,6 +485,7 @@ static void the_place_of_an_error_is_found_in_the_raw_bytes(void **state)
     assert_place(t, BATCH_FORM_JSON, "", "{\"note\":1}", &amount, NULL);
     assert_place(t, BATCH_FORM_JSON, "", "{\"note\":1,\"xx\":2}", &unknown, "xx");
     assert_place(t, BATCH_FORM_JSON, "", "{ ?", &no_json, "?");
+    assert_place(t, BATCH_FORM_JSON, "", "{ ", &no_json, ""); /* its end is missing */
     assert_place(t, BATCH_FORM_JSON, "", "", &no_json, NULL);
     assert_place(t, BATCH_FORM_JSON, "", "{\"", &amount, NULL);
     assert_place(t, BATCH_FORM_CHANGE, "", "{\"op\":\"upsert\",\"row\":{\"amount\":7}}", &amount,
