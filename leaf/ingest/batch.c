@@ -7,6 +7,8 @@
 #include "leaf/rowcodec/key.h"
 #include "leaf/rowcodec/row.h"
 
+enum { DIGESTED_AT_ONCE = 8 };
+
 struct batch_reader {
     const struct sf_table *table; /* borrowed */
     struct sf_record_reader *records;
@@ -223,6 +225,15 @@ static enum sf_code note_place(struct batch *b, const struct record *rec, struct
     return code;
 }
 
+/* Several at once are cheaper, while they are still in the cache. */
+static void digest(struct batch *b)
+{
+    if (b->digested < b->change_count) {
+        store_digest_changes(b->changes + b->digested, b->change_count - b->digested);
+    }
+    b->digested = b->change_count;
+}
+
 static enum sf_code add_change(const struct batch_reader *r, const struct batch_spec *spec,
                                const struct record *rec, struct batch *b, struct sf_error *err)
 {
@@ -251,8 +262,13 @@ static enum sf_code add_change(const struct batch_reader *r, const struct batch_
     if (code != SF_OK) {
         return code;
     }
-    store_change_digest(change->op, change->key, change->row, change->digest);
+    if (b->digested > b->change_count) {
+        b->digested = b->change_count; /* One was taken back. */
+    }
     b->change_count++;
+    if (b->change_count - b->digested == DIGESTED_AT_ONCE) {
+        digest(b);
+    }
     return SF_OK;
 }
 
@@ -557,12 +573,17 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
 enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,
                         struct batch *b, struct sf_error *err)
 {
+    enum sf_code code;
+
     if (spec->format != BATCH_CSV) {
-        return read_json(r, spec, body, b, err);
+        code = read_json(r, spec, body, b, err);
+    } else {
+        sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
+        r->csv = (struct sf_csv){0};
+        code = read_csv_rows(r, spec, body, b, err);
     }
-    sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
-    r->csv = (struct sf_csv){0};
-    return read_csv_rows(r, spec, body, b, err);
+    digest(b);
+    return code;
 }
 
 /* --- entries of the quarantine ---------------------------------------------------------------- */
@@ -649,7 +670,9 @@ enum sf_code batch_read_entry(struct batch_reader *r, const struct batch_spec *s
     if (code == SF_OK) {
         code = read_by_form(r, spec, &rec, b, err);
     }
-    return code == SF_OK ? finish(r, spec, &rec, b, err) : code;
+    code = code == SF_OK ? finish(r, spec, &rec, b, err) : code;
+    digest(b);
+    return code;
 }
 
 enum sf_code batch_judge_entry(struct batch_reader *r, const struct batch_spec *spec,
@@ -695,7 +718,9 @@ enum sf_code batch_read_envelope(struct batch_reader *r, const struct batch_spec
                          .names_table = spec->names_table};
     enum sf_code code = read_envelope(r, spec, &rec, b, err);
 
-    return code == SF_OK ? finish(r, spec, &rec, b, err) : code;
+    code = code == SF_OK ? finish(r, spec, &rec, b, err) : code;
+    digest(b);
+    return code;
 }
 
 enum sf_code batch_refuse(const struct batch_spec *spec, struct sf_slice body,

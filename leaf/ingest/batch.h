@@ -73,6 +73,7 @@ struct batch {
     struct store_change *changes;
     size_t change_count;
     size_t change_capacity;
+    size_t digested;            /* changes that have their digest */
     struct batch_place *places; /* with an envelope: of each change */
     size_t place_capacity;
     struct sf_map by_key; /* of changes that a patch may build on: to their number */

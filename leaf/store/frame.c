@@ -1,6 +1,8 @@
 #include "leaf/store/frame.h"
 
 #include "common/base/assert.h"
+#include "common/sys/hash_lanes.h"
+#include "leaf/store/store.h"
 #include "proto/errors.h"
 
 /*
@@ -17,6 +19,8 @@ enum {
     AT_COMMIT_US = 28,
     AT_FIRST_SEQ = 36,
     AT_PREV_HASH = 44,
+    HASHED_PARTS = 3, /* of a change: head, key, row */
+    HASHED_HEAD = 5,
 
     ENTRY_OP = 0,
     ENTRY_RESERVED = 1,
@@ -57,11 +61,42 @@ static uint16_t get_be16(const uint8_t *p)
 void store_change_digest(enum store_op op, struct sf_slice key, struct sf_slice row,
                          uint8_t ret[SF_HASH256_SIZE])
 {
-    uint8_t head[5] = {(uint8_t)op};
-    struct sf_slice parts[] = {{head, sizeof(head)}, key, row};
+    uint8_t head[HASHED_HEAD] = {(uint8_t)op};
+    struct sf_slice parts[HASHED_PARTS] = {{head, sizeof(head)}, key, row};
 
     put_be32(head + 1, (uint32_t)key.size);
     sf_hash256(parts, SF_COUNT(parts), ret);
+}
+
+static void digest_lanes(struct store_change changes[SF_HASH_LANES])
+{
+    uint8_t heads[SF_HASH_LANES][HASHED_HEAD];
+    struct sf_slice parts[SF_HASH_LANES * HASHED_PARTS];
+    uint8_t *ret[SF_HASH_LANES];
+
+    for (size_t i = 0; i < SF_HASH_LANES; i++) {
+        struct store_change *c = &changes[i];
+
+        heads[i][0] = (uint8_t)c->op;
+        put_be32(heads[i] + 1, (uint32_t)c->key.size);
+        parts[i * HASHED_PARTS] = sf_slice_of(heads[i], HASHED_HEAD);
+        parts[i * HASHED_PARTS + 1] = c->key;
+        parts[i * HASHED_PARTS + 2] = c->row;
+        ret[i] = c->digest;
+    }
+    sf_hash256_lanes(parts, HASHED_PARTS, ret);
+}
+
+void store_digest_changes(struct store_change *changes, size_t count)
+{
+    size_t i = 0;
+
+    for (; i + SF_HASH_LANES <= count; i += SF_HASH_LANES) {
+        digest_lanes(changes + i);
+    }
+    for (; i < count; i++) {
+        store_change_digest(changes[i].op, changes[i].key, changes[i].row, changes[i].digest);
+    }
 }
 
 static void write_entry(uint8_t *p, const struct frame_change *c)

@@ -72,9 +72,12 @@ struct store_change {
     uint32_t contract_id;
     struct sf_slice key;             /* 1..STORE_KEY_BYTES_MAX; empty in event lanes */
     struct sf_slice row;             /* encoded; empty for a delete */
-    uint8_t digest[SF_HASH256_SIZE]; /* store_change_digest(), not on the commit thread */
+    uint8_t digest[SF_HASH256_SIZE]; /* store_digest_changes(), not on the commit thread */
     uint64_t expect_seq;             /* seq the row must have now, 0: absent; or STORE_ANY */
 };
+
+/* Fills in the digests of changes, several at a time. Pure; any thread. */
+void store_digest_changes(struct store_change *changes, size_t count);
 
 /* A record that the contract refused, kept as it came. */
 struct store_reject {

@@ -1,0 +1,218 @@
+/*
+ * BLAKE2b (RFC 7693) of four messages side by side: one vector holds the same word of all four, so
+ * that the chain of dependent steps, which is what one short message waits for, is walked once.
+ * What it computes is what libsodium computes; tests/unit/sys/test_hash_lanes.c compares them.
+ */
+#include "common/sys/hash_lanes.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+
+enum {
+    LANES = SF_HASH_LANES,
+    BLOCK = 128,
+    BLOCKS_MAX = 16, /* of a message: longer ones gain nothing that matters */
+    ROUNDS = 12,
+};
+
+struct lanes {
+    uint64_t v __attribute__((vector_size(8 * LANES)));
+};
+
+static const uint64_t iv[8] = {
+    UINT64_C(0x6a09e667f3bcc908), UINT64_C(0xbb67ae8584caa73b), UINT64_C(0x3c6ef372fe94f82b),
+    UINT64_C(0xa54ff53a5f1d36f1), UINT64_C(0x510e527fade682d1), UINT64_C(0x9b05688c2b3e6c1f),
+    UINT64_C(0x1f83d9abfb41bd6b), UINT64_C(0x5be0cd19137e2179),
+};
+
+static const uint8_t sigma[ROUNDS][16] = {
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+    {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
+    {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
+    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13},
+    {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
+    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11},
+    {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
+    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
+    {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+    {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+};
+
+/* The four messages, each padded with zeros to whole blocks. */
+struct input {
+    uint8_t bytes[LANES][BLOCKS_MAX * BLOCK];
+    size_t size[LANES];
+    size_t blocks; /* of the longest */
+};
+
+#define ROTATE(x, n) ((x) >> (n) | (x) << (64 - (n)))
+#define MIX(a, b, c, d, x, y)                                                                      \
+    do {                                                                                           \
+        w[a].v += w[b].v + m[x].v;                                                                 \
+        w[d].v = ROTATE(w[d].v ^ w[a].v, 32);                                                      \
+        w[c].v += w[d].v;                                                                          \
+        w[b].v = ROTATE(w[b].v ^ w[c].v, 24);                                                      \
+        w[a].v += w[b].v + m[y].v;                                                                 \
+        w[d].v = ROTATE(w[d].v ^ w[a].v, 16);                                                      \
+        w[c].v += w[d].v;                                                                          \
+        w[b].v = ROTATE(w[b].v ^ w[c].v, 63);                                                      \
+    } while (0)
+
+static inline __attribute__((always_inline)) uint64_t word_at(const uint8_t *p)
+{
+    uint64_t w;
+
+    memcpy(&w, p, sizeof(w)); /* x86 is little-endian, as BLAKE2b is */
+    return w;
+}
+
+/* Block @block of all lanes into @h; a lane that ended before keeps its own. */
+static inline __attribute__((always_inline)) void compress(struct lanes h[8],
+                                                           const struct input *in, size_t block)
+{
+    const size_t at = block * BLOCK;
+    struct lanes m[16] = {0}; /* zeros for the sake of gcc, which does not see the loop fill it */
+    struct lanes w[16] = {0};
+    struct lanes count = {0};
+    struct lanes last = {0};
+    struct lanes keep = {0};
+
+    for (size_t i = 0; i < 16; i++) {
+        m[i].v = (__typeof__(m->v)){
+            word_at(in->bytes[0] + at + i * 8),
+            word_at(in->bytes[1] + at + i * 8),
+            word_at(in->bytes[2] + at + i * 8),
+            word_at(in->bytes[3] + at + i * 8),
+        };
+    }
+    for (size_t i = 0; i < 8; i++) {
+        w[i] = h[i];
+        w[i + 8].v = (__typeof__(w->v)){iv[i], iv[i], iv[i], iv[i]};
+    }
+    for (size_t l = 0; l < LANES; l++) {
+        const bool is_last = in->size[l] <= at + BLOCK;
+
+        count.v[l] = is_last ? in->size[l] : at + BLOCK;
+        last.v[l] = is_last ? UINT64_MAX : 0;
+        keep.v[l] = block > 0 && in->size[l] <= at ? UINT64_MAX : 0;
+    }
+    w[12].v ^= count.v;
+    w[14].v ^= last.v;
+#pragma GCC unroll 12
+    for (size_t r = 0; r < ROUNDS; r++) {
+        const uint8_t *s = sigma[r];
+
+        MIX(0, 4, 8, 12, s[0], s[1]);
+        MIX(1, 5, 9, 13, s[2], s[3]);
+        MIX(2, 6, 10, 14, s[4], s[5]);
+        MIX(3, 7, 11, 15, s[6], s[7]);
+        MIX(0, 5, 10, 15, s[8], s[9]);
+        MIX(1, 6, 11, 12, s[10], s[11]);
+        MIX(2, 7, 8, 13, s[12], s[13]);
+        MIX(3, 4, 9, 14, s[14], s[15]);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        h[i].v ^= (w[i].v ^ w[i + 8].v) & ~keep.v;
+    }
+}
+
+static inline __attribute__((always_inline)) void hash_all(const struct input *in,
+                                                           uint8_t *const ret[SF_HASH_LANES])
+{
+    struct lanes h[8];
+
+    for (size_t i = 0; i < 8; i++) {
+        h[i].v = (__typeof__(h->v)){iv[i], iv[i], iv[i], iv[i]};
+    }
+    h[0].v ^= UINT64_C(0x01010000) | SF_HASH256_SIZE; /* no key, one message, no tree */
+    for (size_t block = 0; block < in->blocks; block++) {
+        compress(h, in, block);
+    }
+    for (size_t l = 0; l < LANES; l++) {
+        for (size_t i = 0; i < SF_HASH256_SIZE / 8; i++) {
+            memcpy(ret[l] + i * 8, (const uint8_t *)&h[i] + l * 8, 8);
+        }
+    }
+}
+
+__attribute__((target("avx2"))) static void hash_avx2(const struct input *in,
+                                                      uint8_t *const ret[SF_HASH_LANES])
+{
+    hash_all(in, ret);
+}
+
+/* Rotates in one instruction, and registers enough for all words. */
+__attribute__((target("avx512f,avx512vl,avx2"))) static void hash_avx512(
+    const struct input *in, uint8_t *const ret[SF_HASH_LANES])
+{
+    hash_all(in, ret);
+}
+
+/* False: a message is too long. */
+static bool gather(struct input *in, const struct sf_slice *parts, size_t part_count)
+{
+    in->blocks = 1;
+    for (size_t l = 0; l < LANES; l++) {
+        size_t size = 0;
+        size_t blocks;
+
+        for (size_t i = 0; i < part_count; i++) {
+            const struct sf_slice *part = &parts[l * part_count + i];
+
+            if (part->size > BLOCKS_MAX * BLOCK - size) {
+                return false;
+            }
+            if (part->size > 0) {
+                memcpy(in->bytes[l] + size, part->data, part->size);
+            }
+            size += part->size;
+        }
+        blocks = size == 0 ? 1 : (size + BLOCK - 1) / BLOCK;
+        memset(in->bytes[l] + size, 0, blocks * BLOCK - size);
+        in->size[l] = size;
+        in->blocks = blocks > in->blocks ? blocks : in->blocks;
+    }
+    return true;
+}
+
+static bool hash_side_by_side(const struct sf_slice *parts, size_t part_count,
+                              uint8_t *const ret[SF_HASH_LANES])
+{
+    struct input in; /* not cleared: blocks behind a lane's end are computed and dropped */
+
+    if (!__builtin_cpu_supports("avx2") || !gather(&in, parts, part_count)) {
+        return false;
+    }
+    if (__builtin_cpu_supports("avx512vl")) {
+        hash_avx512(&in, ret);
+    } else {
+        hash_avx2(&in, ret);
+    }
+    return true;
+}
+
+#else
+
+static bool hash_side_by_side(const struct sf_slice *parts, size_t part_count,
+                              uint8_t *const ret[SF_HASH_LANES])
+{
+    (void)parts;
+    (void)part_count;
+    (void)ret;
+    return false;
+}
+
+#endif
+
+void sf_hash256_lanes(const struct sf_slice *parts, size_t part_count,
+                      uint8_t *const ret[SF_HASH_LANES])
+{
+    if (!hash_side_by_side(parts, part_count, ret)) {
+        for (size_t l = 0; l < SF_HASH_LANES; l++) {
+            sf_hash256(parts + l * part_count, part_count, ret[l]);
+        }
+    }
+}
