@@ -248,7 +248,8 @@ enum sf_code leaf_new(const struct leaf_config *config, struct leaf **ret, struc
     }
     leaf->rt = rt_uv_rt(leaf->uv);
     leaf->started_us = sf_rt_wall_us(leaf->rt);
-    code = start(leaf, err);
+    code = sf_token_cache_new(&leaf->tokens, err);
+    code = code == SF_OK ? start(leaf, err) : code;
     if (code != SF_OK) {
         /* What was opened goes the way of an ordinary stop. */
         leaf_begin_stop(leaf, 1);
@@ -397,6 +398,7 @@ static void leaf_free(struct leaf *leaf)
     sf_wipe(leaf->seal_key, sizeof(leaf->seal_key));
     sf_lock_done(&leaf->lock);
     rt_uv_free(leaf->uv);
+    sf_token_cache_free(leaf->tokens);
     sf_free(leaf);
 }
 

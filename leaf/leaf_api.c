@@ -55,6 +55,7 @@ static enum sf_code authenticate(struct leaf *leaf, struct sf_http_request *r, s
         .data = leaf,
         .mesh = leaf->identity.mesh.mesh,
         .now_s = sf_rt_wall_us(leaf->rt) / SF_US_PER_S,
+        .cache = leaf->tokens,
     };
     const char *header = sf_http_header_of(r, "Authorization");
     enum sf_token_verdict verdict = sf_token_verify(&check, sf_token_of_header(header), ret);

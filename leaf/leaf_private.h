@@ -4,6 +4,7 @@
 
 #include "common/bus/bus_nats.h"
 #include "common/bus/natsd.h"
+#include "common/identity/token_cache.h"
 #include "common/sys/file.h"
 #include "common/sys/http_server.h"
 #include "common/sys/seal.h"
@@ -53,6 +54,7 @@ struct leaf {
     struct sf_metrics metrics;
     struct sf_lock lock; /* of the data directory */
     struct identity identity;
+    struct sf_token_cache *tokens;
     uint8_t seal_key[SF_SEAL_KEY_SIZE];
     int64_t started_us;
 

@@ -54,12 +54,15 @@ enum sf_token_verdict {
     SF_TOKEN_EXPIRED,
 };
 
+struct sf_token_cache;
+
 struct sf_token_check {
     /* The key of @issuer, or false: its tokens are not taken here. */
     bool (*find_key)(void *data, const char *issuer, struct sf_public_key *ret);
     void *data;
     const char *mesh;
     int64_t now_s;
+    struct sf_token_cache *cache; /* or NULL: token_cache.h */
 };
 
 /*

@@ -5,7 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/identity/jws.h"
-#include "common/identity/token.h"
+#include "common/identity/token_cache.h"
 #include "proto/errors.h"
 
 #define NOW    1700000000
@@ -39,10 +39,22 @@ static int make_world(void **state)
     return 0;
 }
 
+/* Everything that holds without a cache holds with one. */
+static int make_world_with_cache(void **state)
+{
+    struct world *w;
+    int failed = make_world(state);
+
+    w = *state;
+    assert_int_equal(sf_token_cache_new(&w->check.cache, NULL), SF_OK);
+    return failed;
+}
+
 static int free_world(void **state)
 {
     struct world *w = *state;
 
+    sf_token_cache_free(w->check.cache);
     sf_seed_done(&w->sales);
     sf_seed_done(&w->other);
     return 0;
@@ -292,20 +304,78 @@ static void test_a_failed_allocation_never_makes_a_token_good(void **state)
     sf_buf_done(&text);
 }
 
+/* --- with a cache --- */
+
+static void test_a_kept_token_is_judged_anew(void **state)
+{
+    struct world *w = *state;
+    struct sf_token c = good_claims();
+    struct sf_buf text = {0};
+    struct sf_token t = {0};
+    const struct sf_seed sales = w->sales;
+    uint64_t faults;
+
+    assert_int_equal(sf_token_make(&c, &w->sales, &text, NULL), SF_OK);
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_GOOD);
+    sf_alloc_fail_after(0, 0); /* A look into the cache needs no memory: nothing is parsed. */
+    t = (struct sf_token){0};
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_GOOD);
+    faults = (uint64_t)sf_alloc_faults();
+    sf_alloc_fail_after(-1, 0);
+    assert_int_equal(faults, 0);
+    assert_string_equal(t.subject, "ann");
+    w->check.mesh = "mesh-2";
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_WRONG_MESH);
+    w->check.mesh = "mesh-1";
+    w->check.now_s = NOW + 600;
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_EXPIRED);
+    w->check.now_s = NOW;
+    w->sales = w->other; /* The issuer has another key now. */
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_BAD_SIGNATURE);
+    w->sales = sales;
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_GOOD);
+    sf_buf_done(&text);
+}
+
+static void test_more_tokens_than_there_is_room_for_are_all_good(void **state)
+{
+    struct world *w = *state;
+
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3 * SF_TOKEN_CACHE_SIZE; i++) {
+            struct sf_token c = good_claims();
+            struct sf_token t = {0};
+
+            (void)snprintf(c.subject, sizeof(c.subject), "user-%d", i);
+            assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_GOOD);
+            assert_string_equal(t.subject, c.subject);
+        }
+    }
+}
+
+#define PLAIN(test)  cmocka_unit_test_setup_teardown(test, make_world, free_world)
+#define CACHED(test) cmocka_unit_test_setup_teardown(test, make_world_with_cache, free_world)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_good_token_tells_who_calls),
-        cmocka_unit_test(test_each_wrong_token_has_its_verdict),
-        cmocka_unit_test(test_a_token_that_lives_too_long_is_neither_made_nor_taken),
-        cmocka_unit_test(test_another_algorithm_is_malformed),
-        cmocka_unit_test(test_claims_are_read_strictly),
-        cmocka_unit_test(test_every_changed_character_is_refused),
-        cmocka_unit_test(test_verdicts_become_the_errors_that_users_know),
-        cmocka_unit_test(test_the_header_gives_the_token),
-        cmocka_unit_test(test_a_failed_allocation_never_makes_a_token_good),
+        PLAIN(test_a_good_token_tells_who_calls),
+        PLAIN(test_each_wrong_token_has_its_verdict),
+        PLAIN(test_a_token_that_lives_too_long_is_neither_made_nor_taken),
+        PLAIN(test_another_algorithm_is_malformed),
+        PLAIN(test_claims_are_read_strictly),
+        PLAIN(test_every_changed_character_is_refused),
+        PLAIN(test_verdicts_become_the_errors_that_users_know),
+        PLAIN(test_the_header_gives_the_token),
+        PLAIN(test_a_failed_allocation_never_makes_a_token_good),
+        CACHED(test_a_good_token_tells_who_calls),
+        CACHED(test_each_wrong_token_has_its_verdict),
+        CACHED(test_another_algorithm_is_malformed),
+        CACHED(test_claims_are_read_strictly),
+        CACHED(test_every_changed_character_is_refused),
+        CACHED(test_a_kept_token_is_judged_anew),
+        CACHED(test_more_tokens_than_there_is_room_for_are_all_good),
     };
 
-    return sf_crypto_init(NULL) != SF_OK ||
-           cmocka_run_group_tests_name("token", tests, make_world, free_world) != 0;
+    return sf_crypto_init(NULL) != SF_OK || cmocka_run_group_tests_name("token", tests, NULL, NULL);
 }
