@@ -248,6 +248,7 @@ enum sf_code leaf_new(const struct leaf_config *config, struct leaf **ret, struc
     }
     leaf->rt = rt_uv_rt(leaf->uv);
     leaf->started_us = sf_rt_wall_us(leaf->rt);
+    leaf_admin_init(leaf);
     code = sf_token_cache_new(&leaf->tokens, err);
     code = code == SF_OK ? start(leaf, err) : code;
     if (code != SF_OK) {
@@ -287,7 +288,7 @@ static bool is_quiet(const struct leaf *leaf)
     return leaf->closing == 0 && (leaf->ingest == NULL || ingest_pending(leaf->ingest) == 0) &&
            (leaf->mender == NULL || mender_pending(leaf->mender) == 0) &&
            (leaf->queries == NULL || queries_pending(leaf->queries) == 0) && !leaf->bundle_saving &&
-           leaf->apply == NULL &&
+           leaf->apply == NULL && leaf_admin_is_quiet(leaf) &&
            (leaf->heads_kept == NULL || !head_keeper_is_busy(leaf->heads_kept)) &&
            !leaf->trimming && !leaf_mesh_is_renewing(leaf);
 }
@@ -312,6 +313,7 @@ static void begin_store(struct leaf *leaf)
     leaf->ingest = NULL;
     leaf->mender = NULL;
     leaf->queries = NULL;
+    leaf_admin_done(leaf);
     head_keeper_free(leaf->heads_kept);
     leaf->heads_kept = NULL;
     if (leaf->store != NULL) {
@@ -382,6 +384,7 @@ void leaf_begin_stop(struct leaf *leaf, int exit_status)
     sf_rt_timer_stop(leaf->rt, &leaf->tick);
     leaf_limits_stop(leaf);
     leaf->stop = STOP_PUBLISHER;
+    leaf_admin_cancel(leaf);
     begin_sources(leaf);
     leaf->stop_poll.fire = stop_poll_fire;
     sf_rt_timer_start(leaf->rt, &leaf->stop_poll, 0);

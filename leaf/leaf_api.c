@@ -4,6 +4,8 @@
  *   GET  /livez, /readyz, /metrics       for anyone on this machine
  *   GET  /v1/status                      LeafStatus
  *   GET  /v1/settings                    SettingList
+ *   POST, GET, DELETE /v1/leaf/check     Check: verify all that is stored
+ *   POST, GET, DELETE /v1/leaf/backup    Backup
  *   GET  /v1/products                    ProductList
  *   PUT  /v1/products/D/P                apply a product file (?dry_run=1)
  *   GET  /v1/products/D/P[@MAJOR]        Product
@@ -362,7 +364,7 @@ static void v1_route(struct leaf *leaf, struct sf_http_request *r)
     } else if (what != NULL && strcmp(what, "settings") == 0 && sf_http_part_count(r) == 2 &&
                route.is_get) {
         leaf_settings_http(leaf, r);
-    } else {
+    } else if (what == NULL || strcmp(what, "leaf") != 0 || !leaf_admin_http(leaf, r)) {
         not_found(r);
     }
 }

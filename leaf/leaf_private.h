@@ -8,6 +8,7 @@
 #include "common/sys/file.h"
 #include "common/sys/http_server.h"
 #include "common/sys/seal.h"
+#include "leaf/admin/job.h"
 #include "leaf/ingest/ingest_nats.h"
 #include "leaf/ingest/mend.h"
 #include "leaf/leaf.h"
@@ -61,6 +62,8 @@ struct leaf {
     struct store *store;
     struct kv *kv; /* the store's */
     struct head_keeper *heads_kept;
+    struct job_runner check;
+    struct job_runner backup;
     struct serving serving;
     struct ingest *ingest;
     struct mender *mender; /* of quarantines */
@@ -155,6 +158,15 @@ void leaf_products_http(struct leaf *leaf, struct sf_http_request *r);
 /* livez: the process answers. readyz: it can take and serve data of its own domain. */
 void leaf_livez_http(struct sf_http_request *r);
 void leaf_readyz_http(struct leaf *leaf, struct sf_http_request *r);
+
+/* leaf_admin.c */
+void leaf_admin_init(struct leaf *leaf);
+/* Answers /v1/leaf/check and /v1/leaf/backup; false: it is another path. */
+bool leaf_admin_http(struct leaf *leaf, struct sf_http_request *r);
+void leaf_admin_cancel(struct leaf *leaf);
+bool leaf_admin_is_quiet(const struct leaf *leaf);
+/* Before the store is closed: what has ended holds it, too. */
+void leaf_admin_done(struct leaf *leaf);
 
 /* leaf_store.c */
 enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "common/sys/memory.h"
 #include "common/sys/process.h"
 #include "leaf/leaf.h"
+#include "leaf/leaf_tool.h"
 #include "proto/errors.h"
 
 static int print_help(void)
@@ -78,6 +79,10 @@ int main(int argc, char **argv)
 
     sf_process_shim(argc, argv);
     sf_memory_setup();
+    if (leaf_tool_is_one(argc - 1, (const char *const *)argv + 1)) {
+        status = leaf_tool_run(argc - 1, (const char *const *)argv + 1, &err);
+        return err.code == SF_OK ? status : fail(&err);
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return print_help();
