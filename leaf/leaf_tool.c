@@ -338,7 +338,11 @@ static int restore(struct tool *t, struct sf_error *err)
             print_restored(sf_json_root(doc));
         }
     }
-    return code == SF_OK ? 0 : sheaf_error_info(err->number)->exit_code;
+    if (code != SF_OK) {
+        return sheaf_error_info(err->number)->exit_code;
+    }
+    *err = (struct sf_error){.code = SF_OK}; /* What was only looked for left its trace. */
+    return 0;
 }
 
 /* --- both --- */
