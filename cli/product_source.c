@@ -91,44 +91,6 @@ static enum sf_code csv_cells(struct inferring *i, size_t *ret_count, struct sf_
     return code;
 }
 
-static enum sf_code json_cell(struct inferring *i, const struct sf_json_iter *it, size_t *count,
-                              struct sf_error *err)
-{
-    struct sf_cell cell = {.null = false};
-    size_t column = 0;
-    bool truth = false;
-    enum sf_code code = sf_infer_column(i->infer, it->key, &column, err);
-
-    switch (sf_json_kind(it->value)) {
-    case SF_JSON_ABSENT:
-    case SF_JSON_NULL:
-        cell.null = true;
-        break;
-    case SF_JSON_BOOL:
-        (void)sf_json_as_bool(it->value, &truth);
-        cell.text = truth ? SF_LITERAL("true") : SF_LITERAL("false");
-        break;
-    case SF_JSON_NUMBER:
-        (void)sf_json_as_number_text(it->value, &cell.text);
-        break;
-    case SF_JSON_STRING:
-        cell.quoted = true;
-        (void)sf_json_as_slice(it->value, &cell.text);
-        break;
-    case SF_JSON_ARRAY:
-    case SF_JSON_OBJECT:
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_CANNOT_INFER,
-                          "field '%.*s' holds %s; this release has scalar fields only",
-                          SF_SLICE_ARG(it->key), sf_json_kind_text(sf_json_kind(it->value)));
-    }
-    code = code == SF_OK ? reserve_cells(i, column + 1, err) : code;
-    if (code == SF_OK) {
-        i->cells[column] = cell;
-        *count = column + 1 > *count ? column + 1 : *count;
-    }
-    return code;
-}
-
 /* The parser counts lines from the record's start; the line of the file is told by the caller. */
 static void drop_line_number(struct sf_error *err)
 {
@@ -140,8 +102,7 @@ static void drop_line_number(struct sf_error *err)
     }
 }
 
-static enum sf_code json_cells(struct inferring *i, struct sf_slice text, size_t *ret_count,
-                               struct sf_error *err)
+static enum sf_code infer_json(struct inferring *i, struct sf_slice text, struct sf_error *err)
 {
     const struct sf_json *row = NULL;
     enum sf_code code = sf_json_read(&i->reader, text, &row, err);
@@ -153,13 +114,7 @@ static enum sf_code json_cells(struct inferring *i, struct sf_slice text, size_t
         err->number = SHEAF_E_BAD_FRAMING;
         drop_line_number(err);
     }
-    for (size_t c = 0; c < i->cell_capacity; c++) {
-        i->cells[c] = (struct sf_cell){.null = true};
-    }
-    for (struct sf_json_iter it = sf_json_iter(row); code == SF_OK && sf_json_next(&it);) {
-        code = json_cell(i, &it, ret_count, err);
-    }
-    return code;
+    return code == SF_OK ? sf_infer_json(i->infer, row, err) : code;
 }
 
 /* A file with other separators would become one column, and nobody wants that one. */
@@ -220,10 +175,10 @@ static enum sf_code infer_rows(struct inferring *i, struct sf_error *err)
             code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_UTF8, "the record");
         } else if (i->records.format == RECORDS_CSV) {
             code = csv_cells(i, &count, err);
+            code = code == SF_OK ? sf_infer_row(i->infer, i->cells, count, err) : code;
         } else {
-            code = json_cells(i, text, &count, err);
+            code = infer_json(i, text, err);
         }
-        code = code == SF_OK ? sf_infer_row(i->infer, i->cells, count, err) : code;
         if (code != SF_OK) {
             (void)sf_error_wrap(err, "%s: line %llu", i->records.path,
                                 (unsigned long long)i->records.line);

@@ -284,6 +284,7 @@ enum sf_code sf_infer_new(struct sf_infer **ret, struct sf_error *err)
     if (i == NULL) {
         return SF_RAISE(err, SF_NOMEM, "inference");
     }
+    i->root = i;
     *ret = i;
     return SF_OK;
 }
@@ -296,15 +297,18 @@ void sf_infer_free(struct sf_infer *i)
     for (size_t c = 0; c < i->count; c++) {
         sf_free(i->columns[c].name);
         sf_free(i->columns[c].seen.slots);
+        sf_infer_free(i->columns[c].fields);
+        sf_infer_free(i->columns[c].items);
     }
     sf_free(i->columns);
+    sf_free(i->cells);
     sf_map_done(&i->by_name);
     sf_free(i);
 }
 
 static enum sf_code check_name(const struct sf_infer *i, struct sf_slice name, struct sf_error *err)
 {
-    if (i->count == SF_FIELDS_MAX) {
+    if (i->root->total >= SF_FIELDS_MAX) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_CANNOT_INFER, "more than %d columns",
                           SF_FIELDS_MAX);
     }
@@ -364,8 +368,9 @@ static enum sf_code add_column(struct sf_infer *i, struct sf_slice name, struct 
         .may_be_double = true,
         .may_be_uuid = true,
         .formats = (uint32_t)((UINT64_C(1) << sf_infer_format_count) - 1),
-        .unique = i->row_count == 0,
+        .unique = i->row_count == 0 && i->root == i,
     };
+    i->root->total++;
     return SF_OK;
 }
 
@@ -412,6 +417,11 @@ enum sf_code sf_infer_row(struct sf_infer *i, const struct sf_cell *cells, size_
 
         if (c >= count || cells[c].null) {
             column->null_count++;
+            stop_counting(i, column);
+            column->dropped = false;
+            continue;
+        }
+        if (cells[c].nested) {
             stop_counting(i, column);
             column->dropped = false;
             continue;

@@ -6,7 +6,7 @@
  * zeros stay strings, as do dates whose day and month cannot be told apart. Required is what was
  * never null. A key is one column that was unique and never null and looks like one (its name, or
  * the first column); without one the table is of kind event. Columns that hold e-mail addresses in
- * 90 of 100 cells, or whose name suggests it, get class pii.
+ * 90 of 100 cells, or whose name suggests it, get class pii; fields of structs too.
  *
  *   Order     sf_infer_new, sf_infer_header, sf_infer_row ..., sf_infer_product, sf_infer_free.
  *   Threads   One thread.
@@ -19,6 +19,7 @@
 
 #include "common/contract/contract.h"
 #include "common/contract/product_print.h"
+#include "common/wire/json.h"
 
 struct sf_infer;
 
@@ -27,6 +28,7 @@ struct sf_cell {
     struct sf_slice text;
     bool null;
     bool quoted; /* text in quotes in JSON: never a number or bool */
+    bool nested; /* private: an object or array, without text */
 };
 
 /* What becomes of the rows. */
@@ -48,7 +50,15 @@ enum sf_code sf_infer_header(struct sf_infer *i, const struct sf_slice *names, s
  * UTF-8. SF_NOMEM. */
 enum sf_code sf_infer_row(struct sf_infer *i, const struct sf_cell *cells, size_t count,
                           struct sf_error *err) SF_MUST_CHECK;
-/* A column by name, added when it is new (rows before it had null there): for JSON objects. */
+/*
+ * One row as a JSON object, without sf_infer_header(). Members that are objects become structs,
+ * arrays lists of scalars or of structs, and what is neither - other kinds in the same field, null
+ * or arrays in arrays, empty objects, only empty arrays, more than 64 names, too deep - json.
+ * SF_INVALID (SHEAF-E0108): names. SF_NOMEM.
+ */
+enum sf_code sf_infer_json(struct sf_infer *i, const struct sf_json *object,
+                           struct sf_error *err) SF_MUST_CHECK;
+/* A column by name, added when it is new (rows before it had null there). */
 enum sf_code sf_infer_column(struct sf_infer *i, struct sf_slice name, size_t *ret,
                              struct sf_error *err) SF_MUST_CHECK;
 /*

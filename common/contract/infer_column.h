@@ -46,12 +46,24 @@ struct sf_infer_column {
     bool same_size;       /* all cells have first_size bytes */
     size_t first_size;
 
+    /* JSON: what is in cells that are no scalars. */
+    uint64_t object_count;
+    uint64_t array_count;
+    struct sf_infer *fields; /* of the objects; owned */
+    struct sf_infer *items;  /* the elements of the arrays, as the one column of it; owned */
+    bool is_json;            /* no struct and no list holds it */
+
     bool unique;  /* no value seen twice, and never null */
     bool dropped; /* unique so far, but its hashes did not fit */
     struct sf_hash_set seen;
 };
 
 struct sf_infer {
+    struct sf_infer *root; /* itself, but inside columns */
+    unsigned depth;        /* structs around it */
+    size_t total;          /* of the root: columns, those inside columns too */
+    struct sf_cell *cells; /* of one JSON object; owned */
+    size_t cell_capacity;
     struct sf_infer_column *columns;
     size_t count;
     size_t capacity;

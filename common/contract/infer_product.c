@@ -160,7 +160,7 @@ static void set_decimal(const struct sf_infer_column *c, struct sf_field *f)
     f->scale = c->scale;
 }
 
-static void set_type(struct builder *b, size_t column)
+static void set_scalar(struct builder *b, size_t column)
 {
     const struct sf_infer_column *c = &b->infer->columns[column];
     struct sf_field *f = &b->fields[column];
@@ -196,17 +196,128 @@ static void set_type(struct builder *b, size_t column)
     f->required = c->null_count == 0;
 }
 
-static void set_class(struct builder *b, size_t column)
+/* Fields out of columns; @b has room for them. */
+static void build_fields(struct builder *b);
+
+/* What the objects of a column have in common, as the shape of a struct. */
+static const struct sf_table *build_shape(struct builder *b, size_t column,
+                                          const struct sf_infer *inner, const char *name)
+{
+    struct sf_table *shape = sf_arena_calloc(b->arena, 1, sizeof(*shape));
+    struct builder inside = {
+        .infer = inner,
+        .arena = b->arena,
+        .fields = sf_arena_calloc(b->arena, inner->count, sizeof(*inside.fields)),
+        .notes = (const char **)sf_arena_calloc(b->arena, inner->count, sizeof(*inside.notes)),
+    };
+
+    if (shape == NULL || inside.fields == NULL || inside.notes == NULL) {
+        b->failed = true;
+        return NULL;
+    }
+    build_fields(&inside);
+    b->failed |= inside.failed;
+    for (size_t i = 0; i < inner->count && !b->failed; i++) {
+        if (inside.notes[i] != NULL) {
+            const char *text =
+                sf_arena_printf(b->arena, "%s: %s", inside.fields[i].name, inside.notes[i]);
+
+            b->failed |= text == NULL;
+            note(b, column, text == NULL ? "" : text);
+        }
+    }
+    *shape = (struct sf_table){.name = name,
+                               .kind = SF_TABLE_EVENT,
+                               .fields = inside.fields,
+                               .field_count = inner->count,
+                               .event_time = -1};
+    return shape;
+}
+
+/* The elements of arrays, which are all there; false when they are of no one kind. */
+static bool build_item(struct builder *b, size_t column, struct sf_field *item)
+{
+    const struct sf_infer *inner = b->infer->columns[column].items;
+    const struct sf_infer_column *c = &inner->columns[0];
+    struct builder inside = {.infer = inner, .arena = b->arena, .fields = item};
+    const char *notes[1] = {NULL};
+
+    inside.notes = notes;
+    if (c->is_json || (c->object_count > 0 && c->cell_count > 0)) {
+        return false;
+    }
+    if (c->object_count > 0) {
+        item->type = SF_TYPE_STRUCT;
+        item->shape = build_shape(b, column, c->fields, item->name);
+        return true;
+    }
+    set_scalar(&inside, 0);
+    b->failed |= inside.failed;
+    if (notes[0] != NULL) {
+        note(b, column, notes[0]);
+    }
+    item->required = false;
+    return true;
+}
+
+/* A column with objects or arrays in it. */
+static void set_nested(struct builder *b, size_t column)
 {
     const struct sf_infer_column *c = &b->infer->columns[column];
     struct sf_field *f = &b->fields[column];
+    bool is_struct = !c->is_json && c->object_count > 0 && c->array_count + c->cell_count == 0;
+    bool is_list = !c->is_json && c->array_count > 0 && c->object_count + c->cell_count == 0 &&
+                   c->items->count > 0;
+
+    f->required = c->null_count == 0;
+    f->type = SF_TYPE_JSON;
+    if (is_struct) {
+        f->type = SF_TYPE_STRUCT;
+        f->shape = build_shape(b, column, c->fields, f->name);
+    } else if (is_list) {
+        struct sf_field *item = sf_arena_calloc(b->arena, 1, sizeof(*item));
+
+        if (item == NULL) {
+            b->failed = true;
+            return;
+        }
+        item->number = f->number;
+        item->name = f->name;
+        if (build_item(b, column, item)) {
+            f->type = SF_TYPE_LIST;
+            f->item = item;
+            f->required = false; /* one that is not given is empty */
+        }
+    }
+    if (f->type == SF_TYPE_JSON) {
+        note(b, column, "of no one shape");
+    }
+}
+
+static void set_type(struct builder *b, size_t column)
+{
+    const struct sf_infer_column *c = &b->infer->columns[column];
+
+    if (c->object_count + c->array_count > 0) {
+        set_nested(b, column);
+    } else {
+        set_scalar(b, column);
+    }
+}
+
+static void set_class(struct builder *b, size_t column)
+{
+    struct sf_field *f = &b->fields[column];
+    bool is_list = f->type == SF_TYPE_LIST && f->item->type == SF_TYPE_STRING;
+    const struct sf_infer_column *c =
+        is_list ? &b->infer->columns[column].items->columns[0] : &b->infer->columns[column];
     uint64_t percent = c->cell_count == 0 ? 0 : c->email_count * 100 / c->cell_count;
     char text[64];
 
-    if (f->type == SF_TYPE_STRING && percent >= EMAIL_PERCENT) {
+    if ((is_list || f->type == SF_TYPE_STRING) && percent >= EMAIL_PERCENT) {
         f->class = SF_CLASS_PII;
         /* As a rule only if it holds: what was loaded today must not be refused tomorrow. */
-        f->format = c->email_count == c->cell_count ? SF_FORMAT_EMAIL : SF_FORMAT_NONE;
+        f->format = !is_list && c->email_count == c->cell_count ? SF_FORMAT_EMAIL : SF_FORMAT_NONE;
         (void)snprintf(text, sizeof(text), "%llu%% look like e-mail", (unsigned long long)percent);
         note(b, column, text);
     } else if (sf_name_suggests_pii(sf_slice_text(f->name))) {
@@ -325,7 +436,7 @@ static const char *table_name(struct builder *b, const struct sf_infer_options *
     return name;
 }
 
-static void build_table(struct builder *b, struct sf_table *table)
+static void build_fields(struct builder *b)
 {
     name_columns(b);
     for (size_t i = 0; i < b->infer->count && !b->failed; i++) {
@@ -333,6 +444,11 @@ static void build_table(struct builder *b, struct sf_table *table)
         set_type(b, i);
         set_class(b, i);
     }
+}
+
+static void build_table(struct builder *b, struct sf_table *table)
+{
+    build_fields(b);
     if (b->failed) {
         return;
     }

@@ -4,6 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "common/wire/json_items.h"
+#include "common/wire/pbwire.h"
 #include "leaf/rowcodec/key.h"
 #include "leaf/rowcodec/row.h"
 
@@ -570,12 +571,54 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
     return code;
 }
 
+/* The next message: its length as a varint, its bytes. SF_ABSENT at the end. */
+static enum sf_code next_message(struct sf_pb_reader *at, uint64_t index, struct sf_slice *ret,
+                                 struct sf_error *err)
+{
+    if (sf_pb_at_end(at)) {
+        return SF_ABSENT;
+    }
+    return sf_pb_get_bytes(at, ret)
+               ? SF_OK
+               : SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_FRAMING,
+                            "message %llu: its length is none, or goes beyond the end of the body",
+                            (unsigned long long)index);
+}
+
+static enum sf_code read_messages(struct batch_reader *r, const struct batch_spec *spec,
+                                  struct sf_slice body, struct batch *b, struct sf_error *err)
+{
+    struct sf_pb_reader at = sf_pb_reader_of(body);
+    enum sf_code code = SF_OK;
+
+    for (uint64_t index = spec->first_line + 1; code == SF_OK; index++) {
+        struct record rec = {
+            .op = STORE_UPSERT,
+            .expect_seq = STORE_ANY,
+            .form = BATCH_FORM_PROTOBUF,
+            .line = spec->position != 0 ? spec->position : index,
+        };
+
+        code = next_message(&at, index, &rec.raw, err);
+        if (code != SF_OK) {
+            break;
+        }
+        code = sf_record_from_protobuf(r->records, rec.raw, r->values, &rec.verdict, err);
+        if (code == SF_OK) {
+            code = finish(r, spec, &rec, b, err);
+        }
+    }
+    return code == SF_ABSENT ? SF_OK : code;
+}
+
 enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,
                         struct batch *b, struct sf_error *err)
 {
     enum sf_code code;
 
-    if (spec->format != BATCH_CSV) {
+    if (spec->format == BATCH_PROTOBUF) {
+        code = read_messages(r, spec, body, b, err);
+    } else if (spec->format != BATCH_CSV) {
         code = read_json(r, spec, body, b, err);
     } else {
         sf_csv_done(&r->csv); /* It counts lines from the start of a text. */
@@ -629,8 +672,7 @@ static enum sf_code read_by_form(struct batch_reader *r, const struct batch_spec
     case BATCH_FORM_CSV:
         return read_csv_entry(r, rec, err);
     case BATCH_FORM_PROTOBUF:
-        sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_INVALID, -1, "a protobuf message");
-        return SF_OK;
+        return sf_record_from_protobuf(r->records, rec->raw, r->values, &rec->verdict, err);
     case BATCH_FORM_CUT:
         sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_TOO_LARGE, -1, "only its beginning was kept");
         return SF_OK;
@@ -730,25 +772,4 @@ enum sf_code batch_refuse(const struct batch_spec *spec, struct sf_slice body,
 
     sf_verdict_add(&rec.verdict, why->number, -1, "%s", why->text);
     return add_reject(spec, &rec, b, err);
-}
-
-void batch_write_errors(const struct batch *b, const struct batch_spec *spec,
-                        struct sf_json_writer *w)
-{
-    for (size_t i = 0; i < b->error_count; i++) {
-        const struct batch_error *e = &b->errors[i];
-
-        sf_json_object_begin(w);
-        if (spec->names_table) {
-            sf_json_member_text(w, "table", spec->table->name);
-        }
-        sf_json_member_uint(w, spec->format == BATCH_JSON ? "index" : "line", e->line);
-        sf_json_key(w, "code");
-        sf_json_printf(w, "SHEAF-E%04u", e->violation.number);
-        if (e->violation.field >= 0) {
-            sf_json_member_slice(w, "field", sf_violation_path(&e->violation, spec->table));
-        }
-        sf_json_member_text(w, "detail", e->violation.text);
-        sf_json_object_end(w);
-    }
 }

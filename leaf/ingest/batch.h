@@ -20,7 +20,9 @@ enum {
 enum batch_format {
     BATCH_NDJSON,
     BATCH_CSV,
-    BATCH_JSON, /* an array of objects, or one object; records are named by index, from 1 */
+    BATCH_JSON,     /* an array of objects, or one object; records are named by index, from 1 */
+    BATCH_PROTOBUF, /* messages of the exported .proto, each behind its length; named by index too
+                     */
 };
 
 /* How the raw bytes of a quarantined record are to be read. Stored: never renumber. */

@@ -14,6 +14,8 @@ static const struct {
     {"application/x-ndjson", BATCH_NDJSON},
     {"application/json", BATCH_JSON},
     {"text/csv", BATCH_CSV},
+    {"application/protobuf", BATCH_PROTOBUF},
+    {"application/x-protobuf", BATCH_PROTOBUF},
 };
 
 static enum sf_code read_type(const char *text, enum batch_format *ret, struct sf_error *err)
@@ -127,7 +129,8 @@ enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_requ
         code = read_choice("envelope", form->envelope, "change", "none", &ret->has_envelope, err);
     }
     ret->has_envelope = ret->has_envelope || ret->product != NULL;
-    if (code == SF_OK && ret->has_envelope && ret->format == BATCH_CSV) {
+    if (code == SF_OK && ret->has_envelope &&
+        (ret->format == BATCH_CSV || ret->format == BATCH_PROTOBUF)) {
         code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "%s need%s NDJSON or JSON",
                           ret->product != NULL ? "records that name their table" : "'envelope'",
                           ret->product != NULL ? "" : "s");

@@ -77,6 +77,7 @@ static void read_text(struct fixture *f, struct batch_spec spec, const char *bod
 static const struct batch_spec ndjson = {.format = BATCH_NDJSON};
 static const struct batch_spec csv = {.format = BATCH_CSV};
 static const struct batch_spec json = {.format = BATCH_JSON};
+static const struct batch_spec protobuf = {.format = BATCH_PROTOBUF};
 static const struct batch_spec envelope = {.format = BATCH_NDJSON, .has_envelope = true};
 
 /* The changes as text, one per line: "+ key row" and "- key". */
@@ -644,6 +645,55 @@ static void out_of_memory_is_an_error_at_every_allocation(void **state)
     teardown(&f);
 }
 
+static void messages_become_upserts_and_bad_ones_rejects_by_index(void **state)
+{
+    /* id "a", qty 1; qty before id; no id; qty 101 */
+    static const char body[] = "\x05\x0a\x01"
+                               "a\x10\x02\x05\x10\x04\x0a\x01"
+                               "b\x02\x10\x02\x06\x0a\x01"
+                               "c\x10\xca\x01";
+    struct sf_buf errors = {0};
+    struct sf_json_writer w = {.out = &errors};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    read_slice(&f, protobuf, sf_slice_of(body, sizeof(body) - 1));
+    assert_int_equal(f.code, SF_OK);
+    assert_string_equal(changes(&f), "+ {\"id\":\"a\"}a,1,,,,,,,,,,,none\n"
+                                     "+ {\"id\":\"b\"}b,2,,,,,,,,,,,none\n");
+    assert_string_equal(rejects(&f), "3 206 id [\x10\x02]\n"
+                                     "4 205 qty [\x0a\x01"
+                                     "c\x10\xca\x01]\n");
+    assert_int_equal(f.batch.rejects[0].form, BATCH_FORM_PROTOBUF);
+    sf_json_array_begin(&w);
+    batch_write_errors(&f.batch, &f.spec, &w);
+    sf_json_array_end(&w);
+    assert_string_equal(sf_buf_cstr(&errors),
+                        "[{\"index\":3,\"code\":\"SHEAF-E0206\",\"field\":\"id\",\"detail\":"
+                        "\"'id' is missing\"},{\"index\":4,\"code\":\"SHEAF-E0205\",\"field\":"
+                        "\"qty\",\"detail\":\"'qty' is above its max\"}]");
+    sf_buf_done(&errors);
+    teardown(&f);
+}
+
+static void a_message_longer_than_the_body_refuses_it(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    read_slice(&f, protobuf,
+               SF_LITERAL("\x05\x0a\x01"
+                          "a\x10\x02\x06\x0a\x01"
+                          "a\x10\x02"));
+    assert_int_equal(f.code, SF_INVALID);
+    assert_int_equal(f.err.number, SHEAF_E_BAD_FRAMING);
+    assert_string_equal(f.err.text,
+                        "message 2: its length is none, or goes beyond the end of the body");
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -654,6 +704,8 @@ int main(void)
         cmocka_unit_test(rows_of_csv_become_upserts_whatever_the_order_of_columns),
         cmocka_unit_test(envelopes_upsert_and_delete),
         cmocka_unit_test(envelopes_may_say_where_the_row_must_be),
+        cmocka_unit_test(messages_become_upserts_and_bad_ones_rejects_by_index),
+        cmocka_unit_test(a_message_longer_than_the_body_refuses_it),
         cmocka_unit_test(events_have_rows_without_keys_and_may_be_empty),
         cmocka_unit_test(nothing_is_nothing),
         cmocka_unit_test(every_kind_of_bad_record_has_its_number_field_and_words),

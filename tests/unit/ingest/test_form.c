@@ -35,6 +35,14 @@ static void headers_and_parameters_make_a_request(void **state)
         SF_OK);
     assert_int_equal(r.format, BATCH_CSV);
     assert_false(r.has_envelope);
+    assert_int_equal(
+        ingest_form_read(&(struct ingest_form){.content_type = "application/protobuf"}, &r, NULL),
+        SF_OK);
+    assert_int_equal(r.format, BATCH_PROTOBUF);
+    assert_int_equal(ingest_form_read(&(struct ingest_form){.content_type = "application/protobuf",
+                                                            .envelope = "change"},
+                                      &r, NULL),
+                     SF_INVALID);
 }
 
 static void expectations_and_keys_are_read(void **state)
