@@ -20,15 +20,6 @@
 #include "leaf/store/store_internal.h"
 #include "proto/errors.h"
 
-struct lane_slot {
-    struct sf_slice key;
-    uint64_t seq;                    /* of the newest change of this key; 0: none */
-    bool live;                       /* and it is a row, not a tombstone */
-    bool stored;                     /* may be in the state: to be read */
-    const struct store_change *last; /* of this group; NULL: none */
-    struct sf_slice kept;            /* its stored value, to be kept when it is overwritten */
-};
-
 #define MIB              UINT64_C(1048576)
 #define DISK_RESERVE_MIN (512 * MIB)
 
@@ -235,7 +226,7 @@ static enum sf_code look_up(struct commit_group *g, struct store_lane *lane)
     }
     count = 0;
     for (size_t i = 0; i < work->slot_count; i++) {
-        struct lane_slot *slot = &work->slots[i];
+        struct lane_slot *slot = &work->slots[work->order[i]];
 
         if (slot->stored) {
             keyspace_write_be32(bytes, lane->id);
@@ -264,9 +255,8 @@ static enum sf_code prepare_lane(struct commit_group *g, struct store_lane *lane
     }
     if (lane->name.kind == STORE_STATE && !work->rising) {
         code = gather_slots(g, lane);
-        if (code == SF_OK) {
-            code = look_up(g, lane);
-        }
+        code = code == SF_OK ? commit_order_slots(g, work) : code;
+        code = code == SF_OK ? look_up(g, lane) : code;
     }
     return code;
 }
@@ -521,7 +511,7 @@ static void emit_rows(struct commit_group *g, struct store_lane *lane)
         emit_row(g, &prefix, c->key, &state, c->row);
     }
     for (size_t i = 0; work->slots != NULL && i < work->slot_count; i++) {
-        const struct lane_slot *slot = &work->slots[i];
+        const struct lane_slot *slot = &work->slots[work->order[i]];
 
         if (slot->last != NULL) {
             struct keyspace_state state = {slot->seq, slot->last->contract_id, slot->last->op};

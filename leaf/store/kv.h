@@ -98,7 +98,8 @@ struct kv_ops {
     enum sf_code (*get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
                         struct sf_slice key, struct sf_buf *value, bool *found,
                         struct sf_error *err);
-    /* Calls @on_value once per key, in any order. Reads the latest. */
+    /* Calls @on_value once per key, in any order; keys that ascend are found faster. Reads the
+     * latest. */
     enum sf_code (*multi_get)(struct kv *kv, enum kv_family f, const struct sf_slice *keys,
                               size_t count, kv_value_cb on_value, void *data, struct sf_error *err);
     /* SF_NOMEM. Frozen at the last finished write. */

@@ -13,7 +13,14 @@
 
 enum { STORE_LANES_MAX = 65536 };
 
-struct lane_slot;
+struct lane_slot {
+    struct sf_slice key;
+    uint64_t seq;                    /* of the newest change of this key; 0: none */
+    bool live;                       /* and it is a row, not a tombstone */
+    bool stored;                     /* may be in the state: to be read */
+    const struct store_change *last; /* of this group; NULL: none */
+    struct sf_slice kept;            /* its stored value, to be kept when it is overwritten */
+};
 
 /* What a group does to one lane; see commit_group.c. */
 struct lane_work {
@@ -25,6 +32,7 @@ struct lane_work {
     struct sf_slice max_key;      /* highest key after the group; not below the truth */
     struct lane_slot *slots;      /* one per key, in order of first use; NULL when rising */
     size_t slot_count;            /* of those */
+    uint32_t *order;              /* the slots in the order of their keys */
     uint32_t *item_slots;         /* slot of each item */
     struct frame_change *changes; /* to be logged */
     size_t change_count;
@@ -144,6 +152,9 @@ void commit_held(struct commit_group *g, const struct store_lane *lane);
 
 /* commit_group.c: the part of a commit that runs on the commit thread. */
 void commit_group_run(struct commit_group *g);
+
+/* commit_order.c: makes work->order. SF_NOMEM in the group's error. */
+enum sf_code commit_order_slots(struct commit_group *g, struct lane_work *work) SF_MUST_CHECK;
 
 /* commit_queue.c */
 void commit_queue_init(struct store *s);
