@@ -7,13 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/time.h"
 #include "leaf/store/as_of.h"
 #include "leaf/store/check.h"
+#include "leaf/store/retain.h"
 #include "leaf/store/store_internal.h"
 #include "proto/errors.h"
 #include "tests/lib/store_world.h"
 
-enum { KEYS = 6, POSITIONS = 160 };
+enum { KEYS = 6, POSITIONS = 400 };
 
 /* Rows of all keys at every position; 0: absent. */
 struct model {
@@ -274,10 +276,260 @@ static void test_every_held_position_shows_what_the_model_had(void **state)
     }
 }
 
+/* --- retention -------------------------------------------------------------------------------- */
+
+#define KEEP_US (16 * SF_US_PER_S)
+
+struct kept {
+    struct store_world w;
+    struct store_lane *lane;
+    struct retainer *retainer;
+    struct sf_metrics metrics;
+    struct model model;
+    uint64_t taken;
+};
+
+static struct retain_rule rule_of(void *data, const struct store_lane *lane)
+{
+    (void)data;
+    (void)lane;
+    return (struct retain_rule){.keep_us = KEEP_US, .quarantine_us = KEEP_US};
+}
+
+static uint64_t taken_of(void *data, const struct store_lane *lane)
+{
+    (void)lane;
+    return ((struct kept *)data)->taken;
+}
+
+static void start_retainer(struct kept *k)
+{
+    const struct retainer_options options = {
+        .rt = &k->w.sim.rt,
+        .store = k->w.store,
+        .metrics = &k->metrics,
+        .rule = rule_of,
+        .taken = taken_of,
+        .data = k,
+        .grace_us = 2 * KEEP_US,
+        .idem_us = KEEP_US,
+    };
+
+    k->lane = store_world_lane(&k->w, "orders", STORE_STATE);
+    assert_int_equal(retainer_new(&options, &k->retainer, NULL), SF_OK);
+}
+
+static void on_retainer_closed(void *data)
+{
+    ((struct kept *)data)->retainer = NULL;
+}
+
+static void stop_retainer(struct kept *k)
+{
+    retainer_close(k->retainer, on_retainer_closed, k);
+    assert_non_null(k->retainer); /* Never inside the call. */
+    rt_sim_run_for(&k->w.sim, SF_NS_PER_S);
+    assert_null(k->retainer);
+}
+
+static void kept_init(struct kept *k, uint64_t seed)
+{
+    *k = (struct kept){.taken = UINT64_MAX};
+    store_world_init(&k->w, seed);
+    sf_metrics_init(&k->metrics);
+    start_retainer(k);
+}
+
+static void kept_done(struct kept *k)
+{
+    stop_retainer(k);
+    store_world_done(&k->w);
+}
+
+/* One change, answered. */
+static void kept_change(struct kept *k, unsigned key_no, bool remove)
+{
+    struct model *m = &k->model;
+    struct world_write ww;
+    char key[2] = {(char)('a' + key_no), '\0'};
+    char row[16];
+
+    (void)snprintf(row, sizeof(row), "%u", (unsigned)m->head + 1);
+    world_write_init(&ww, k->lane);
+    (void)world_write_add(&ww, key, remove ? NULL : row);
+    assert_int_equal(world_write_submit(&ww, k->w.store, NULL), SF_OK);
+    while (!ww.done) {
+        rt_sim_run_for(&k->w.sim, SF_NS_PER_MS);
+    }
+    assert_int_equal(ww.error.code, SF_OK);
+    if (store_lane_head(k->lane)->seq == m->head) {
+        return;
+    }
+    m->head++;
+    memcpy(m->rows[m->head], m->rows[m->head - 1], sizeof(m->rows[0]));
+    m->rows[m->head][key_no] = remove ? 0 : (unsigned)m->head;
+    m->times[m->head] = store_lane_head(k->lane)->commit_us;
+}
+
+static void kept_pass(struct kept *k, unsigned seconds)
+{
+    rt_sim_run_for(&k->w.sim, seconds * SF_NS_PER_S);
+}
+
+static size_t keys_in(const struct fake_disk *d, enum kv_family f)
+{
+    struct sf_slice key;
+    size_t n = 0;
+
+    while (fake_disk_key(d, f, n, &key)) {
+        n++;
+    }
+    return n;
+}
+
+static void test_what_is_older_than_promised_goes_and_nothing_younger(void **state)
+{
+    static struct kept k;
+
+    (void)state;
+    kept_init(&k, 1);
+    for (unsigned i = 0; i < 80; i++) {
+        kept_change(&k, i % KEYS, i % 7 == 3);
+        kept_pass(&k, 1);
+        if (k.lane->anchor.seq > 0) {
+            int64_t held_us = sf_rt_wall_us(&k.w.sim.rt) - k.lane->anchor.commit_us;
+
+            assert_true(held_us >= KEEP_US);
+            assert_true(held_us <= KEEP_US + KEEP_US / 8 + 5 * SF_US_PER_S);
+        }
+    }
+    assert_true(k.lane->anchor.seq > 50);
+    assert_int_equal(k.lane->anchor.cleared, k.lane->anchor.seq);
+    check_all(&k.w, k.lane, &k.model);
+    assert_int_equal(keys_in(&k.w.disk, KV_LOG), k.model.head - k.lane->anchor.seq);
+    kept_pass(&k, 60);
+    assert_int_equal(k.lane->anchor.seq, k.model.head); /* A table that rests is trimmed too. */
+    assert_int_equal(keys_in(&k.w.disk, KV_LOG), 0);
+    assert_int_equal(keys_in(&k.w.disk, KV_OLD), 0);
+    check_all(&k.w, k.lane, &k.model);
+    assert_int_equal(retainer_stats(k.retainer).changes, k.model.head);
+    assert_int_equal(retainer_stats(k.retainer).failures, 0);
+    kept_done(&k);
+}
+
+static void test_tombstones_go_with_their_changes(void **state)
+{
+    static struct kept k;
+    size_t before;
+
+    (void)state;
+    kept_init(&k, 2);
+    for (unsigned i = 0; i < KEYS; i++) {
+        kept_change(&k, i, false);
+    }
+    before = keys_in(&k.w.disk, KV_STATE);
+    kept_change(&k, 1, true);
+    kept_change(&k, 4, true);
+    assert_int_equal(keys_in(&k.w.disk, KV_STATE), before);
+    kept_pass(&k, 60);
+    assert_int_equal(keys_in(&k.w.disk, KV_STATE), before - 2);
+    assert_int_equal(retainer_stats(k.retainer).tombstones, 2);
+    kept_change(&k, 4, false); /* As if it had never been. */
+    assert_int_equal(k.model.rows[k.model.head][4], k.model.head);
+    check_all(&k.w, k.lane, &k.model);
+    kept_done(&k);
+}
+
+static void test_a_feed_that_is_behind_holds_the_log_for_its_grace(void **state)
+{
+    static struct kept k;
+
+    (void)state;
+    kept_init(&k, 3);
+    k.taken = 2;
+    for (unsigned i = 0; i < 6; i++) {
+        kept_change(&k, i, false);
+        kept_pass(&k, 3);
+    }
+    kept_pass(&k, 20);
+    assert_in_range(k.lane->anchor.seq, 1, 2);
+    kept_pass(&k, 40);
+    assert_int_equal(k.lane->anchor.seq, 6);
+    kept_done(&k);
+}
+
+static void test_a_clock_that_jumps_forward_drops_nothing_for_an_hour(void **state)
+{
+    static struct kept k;
+
+    (void)state;
+    kept_init(&k, 4);
+    kept_change(&k, 0, false);
+    kept_pass(&k, 5);
+    rt_sim_set_wall_us(&k.w.sim, sf_rt_wall_us(&k.w.sim.rt) + 365 * SF_US_PER_DAY);
+    kept_pass(&k, 3000);
+    assert_int_equal(k.lane->anchor.seq, 0);
+    kept_pass(&k, 1000);
+    assert_int_equal(k.lane->anchor.seq, 1);
+    kept_done(&k);
+}
+
+/* In some seconds of retention alone the disk fails at one of its writes; then power does. */
+static void lose_power(struct kept *k)
+{
+    struct fake_disk *d = &k->w.disk;
+    struct rt_sim *s = &k->w.sim;
+    uint64_t kept;
+    uint64_t flushed;
+
+    d->killed = true;
+    d->fail_write_in = 1 + (unsigned)rt_sim_random(s, 8);
+    d->fail_on = true;
+    d->fail_code = SF_IO;
+    d->fail_applies = rt_sim_random(s, 2) == 0;
+    rt_sim_run_for(s, rt_sim_random(s, 6) * SF_NS_PER_S);
+    stop_retainer(k);
+    store_world_close(&k->w);
+    kept = d->durable + rt_sim_random(s, d->writes - d->durable + 1);
+    flushed = d->flushed > kept ? d->flushed : d->flushed + rt_sim_random(s, kept - d->flushed + 1);
+    fake_disk_crash(d, kept, flushed);
+    d->fail_write_in = 0;
+    d->fail_on = false;
+    store_world_open(&k->w);
+    start_retainer(k);
+}
+
+static void test_power_may_fail_at_any_moment_of_it(void **state)
+{
+    static struct kept k;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        kept_init(&k, seed);
+        for (unsigned i = 0; i < 60; i++) {
+            kept_change(&k, (unsigned)rt_sim_random(&k.w.sim, KEYS),
+                        rt_sim_random(&k.w.sim, 3) == 0);
+            rt_sim_run_for(&k.w.sim, rt_sim_random(&k.w.sim, 2 * SF_NS_PER_S));
+            if (rt_sim_random(&k.w.sim, 10) == 0) {
+                lose_power(&k);
+                check_all(&k.w, k.lane, &k.model);
+            }
+        }
+        check_all(&k.w, k.lane, &k.model);
+        assert_int_equal(retainer_stats(k.retainer).failures, 0);
+        kept_done(&k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_held_position_shows_what_the_model_had),
+        cmocka_unit_test(test_what_is_older_than_promised_goes_and_nothing_younger),
+        cmocka_unit_test(test_tombstones_go_with_their_changes),
+        cmocka_unit_test(test_a_feed_that_is_behind_holds_the_log_for_its_grace),
+        cmocka_unit_test(test_a_clock_that_jumps_forward_drops_nothing_for_an_hour),
+        cmocka_unit_test(test_power_may_fail_at_any_moment_of_it),
     };
 
     return cmocka_run_group_tests_name("as_of", tests, NULL, NULL);
