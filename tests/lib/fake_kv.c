@@ -215,7 +215,9 @@ static void drop_after(struct fake_disk *d, uint64_t kept, uint64_t flushed)
             while (*at != NULL) {
                 struct fake_version *v = *at;
 
-                if (v->number > (v->is_volatile ? flushed : kept)) {
+                uint64_t stays = d->moved[f] > flushed ? d->moved[f] : flushed;
+
+                if (v->number > (v->is_volatile ? stays : kept)) {
                     *at = v->older;
                     sf_free(v);
                 } else {
@@ -595,17 +597,15 @@ static uint64_t fake_approximate_size(struct kv *kv, enum kv_family f, struct sf
     return size;
 }
 
-/* There is one memory for all families. */
 static enum sf_code fake_flush(struct kv *kv, enum kv_family f, struct sf_error *err)
 {
     struct fake_disk *d = disk_of(kv);
 
-    (void)f;
     if (fails(d, &d->fail_flush_in)) {
         return injected(d, err);
     }
     d->flushes++;
-    d->flushed = d->writes;
+    d->moved[f] = d->writes;
     return SF_OK;
 }
 
@@ -688,6 +688,7 @@ void fake_disk_init(struct fake_disk *d)
 void fake_disk_done(struct fake_disk *d)
 {
     sf_assert(!d->open);
+    memset(d->moved, 0, sizeof(d->moved));
     drop_after(d, 0, 0);
     for (int f = 0; f < KV_FAMILY_COUNT; f++) {
         for (size_t i = 0; i < d->families[f].count; i++) {
@@ -736,6 +737,7 @@ void fake_disk_crash(struct fake_disk *d, uint64_t kept, uint64_t flushed)
     sf_assert(!d->open);
     sf_assert(kept >= d->durable && flushed >= d->flushed);
     drop_after(d, kept, flushed);
+    memset(d->moved, 0, sizeof(d->moved));
     d->durable = d->writes; /* What is left is on the disk. */
     d->flushed = d->writes;
     d->killed = false;

@@ -37,6 +37,7 @@ struct fake_disk {
     bool open;
     uint64_t durable; /* writes up to here survive a power cut, volatile ones apart */
     uint64_t flushed; /* volatile ones up to here survive a kill */
+    uint64_t moved[KV_FAMILY_COUNT]; /* of this family up to here, by kv_ops.flush */
     struct {
         struct fake_entry **entries; /* in key order */
         size_t count;
