@@ -225,6 +225,9 @@ static enum sf_code start(struct leaf *leaf, struct sf_error *err)
         leaf_metrics_register(leaf);
         leaf_limits_register(leaf);
         leaf_limits_start(leaf);
+        code = leaf_retain_start(leaf, err);
+    }
+    if (code == SF_OK) {
         code = rt_uv_catch_signals(leaf->uv, on_signal, leaf, err);
     }
     return code == SF_OK ? announce(leaf, err) : code;
@@ -302,6 +305,11 @@ static void begin_sources(struct leaf *leaf)
         leaf->closing++;
         publisher_close(leaf->publisher, on_closed, leaf);
         leaf->publisher = NULL;
+    }
+    if (leaf->retainer != NULL) {
+        leaf->closing++;
+        retainer_close(leaf->retainer, on_closed, leaf);
+        leaf->retainer = NULL;
     }
 }
 

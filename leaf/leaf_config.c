@@ -5,6 +5,7 @@
 
 #include "common/base/str.h"
 #include "common/contract/contract.h"
+#include "common/sys/rt.h"
 
 enum { FEEDS_MOST = 65536, QUERIES_MOST = 4096 };
 
@@ -116,6 +117,18 @@ static const struct sf_setting settings[] = {
      .max = INT64_C(1) << 50,
      .doc = "What may lie in quarantine per product and major version; beyond it requests with "
             "invalid records are answered 507."},
+    {.key = "quarantine-keep",
+     .type = SF_SETTING_DURATION,
+     .default_text = "720h",
+     .max = INT64_C(100) * 365 * 24 * 3600 * 1000,
+     .doc = "How long a record stays in quarantine, or as long as its product's retention when "
+            "that is shorter; 0: for ever."},
+    {.key = "retain-every",
+     .type = SF_SETTING_DURATION,
+     .default_text = "1m",
+     .min = 1000,
+     .max = INT64_C(3600) * 1000,
+     .doc = "Longest time between two looks for what is older than promised."},
     {.key = "pending-max",
      .type = SF_SETTING_SIZE,
      .default_text = "256MiB",
@@ -318,6 +331,8 @@ static void read_limits(struct leaf_config *c)
     c->queries_max = (size_t)sf_config_number(values, "queries-max");
     c->feeds_max = (size_t)sf_config_number(values, "feeds-max");
     c->disk_reserve_bytes = (uint64_t)sf_config_number(values, "disk-reserve");
+    c->quarantine_keep_us = sf_config_number(values, "quarantine-keep") * 1000;
+    c->retain_every_ns = (uint64_t)sf_config_number(values, "retain-every") * SF_NS_PER_MS;
 }
 
 static enum sf_code read_from(const struct sf_config_source *source, struct leaf_config *ret,

@@ -38,6 +38,8 @@ struct leaf_config {
     size_t queries_max;
     size_t feeds_max;
     uint64_t disk_reserve_bytes; /* 0: by the size of the disk */
+    int64_t quarantine_keep_us;  /* 0: for ever */
+    uint64_t retain_every_ns;
 };
 
 /*

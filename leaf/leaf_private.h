@@ -17,6 +17,7 @@
 #include "leaf/query/query_http.h"
 #include "leaf/query/query_nats.h"
 #include "leaf/store/head_keeper.h"
+#include "leaf/store/retain.h"
 #include "leaf/uplink/uplink.h"
 
 enum { HEADS_MAX = 1024, LEAF_LIMITS = 16, LEAF_PATH_BYTES = 4096 };
@@ -43,8 +44,11 @@ enum stop_stage {
     STOP_DONE,
 };
 
-struct apply; /* leaf_apply.c */
-struct life;  /* leaf_life.c */
+struct apply; /* leaf_retain.c */
+enum sf_code leaf_retain_start(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+
+/* leaf_apply.c */
+struct life; /* leaf_life.c */
 
 struct leaf {
     const struct leaf_config *config; /* as the leaf was started */
@@ -64,6 +68,7 @@ struct leaf {
     struct head_keeper *heads_kept;
     struct job_runner check;
     struct job_runner backup;
+    struct retainer *retainer; /* leaf_retain.c */
     struct serving serving;
     struct ingest *ingest;
     struct mender *mender; /* of quarantines */

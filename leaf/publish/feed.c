@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "common/sys/log.h"
+#include "leaf/store/as_of.h"
 
 /*
  *          changes               work done: sent              taken
@@ -113,6 +114,20 @@ static void save_cursor(struct feed *f)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
+/*
+ * What lies behind the cursor may have been trimmed while the feed was held up for longer than its
+ * grace: it goes on at the first change that is left, as Sheaf-Prev tells. Query thread.
+ */
+static enum sf_code find_start(struct feed *f, const struct store_snapshot *snapshot,
+                               struct sf_error *err)
+{
+    struct store_anchor anchor;
+    enum sf_code code = store_anchor_of(snapshot, f->table->lane, &anchor, err);
+
+    f->start = code == SF_OK && anchor.seq > f->cursor ? anchor.seq : f->cursor;
+    return code;
+}
+
 /* Query thread. */
 static void read_work(struct sf_work *work)
 {
@@ -121,9 +136,20 @@ static void read_work(struct sf_work *work)
 
     f->code = store_snapshot_new(f->options->store, &snapshot, &f->error);
     if (f->code == SF_OK) {
-        f->code = message_fill(&f->message, &f->spec, snapshot, f->table->lane, f->cursor,
-                               f->cursor, &f->error);
+        f->code = find_start(f, snapshot, &f->error);
     }
+    if (f->code == SF_OK) {
+        f->code = message_fill(&f->message, &f->spec, snapshot, f->table->lane, f->start, f->start,
+                               &f->error);
+    }
+}
+
+static void note_gap(struct feed *f)
+{
+    sf_log(SF_LOG_WARN, "publish.gap", SF_F_TEXT("subject", f->subject),
+           SF_F_UINT("after", f->cursor), SF_F_UINT("to", f->start));
+    sf_counter_add(&f->counters->gaps, 1);
+    f->cursor = f->start;
 }
 
 static void stall(struct feed *f)
@@ -247,6 +273,9 @@ static void read_done(struct sf_task *done)
                SF_F_ERROR(&f->error));
         stall(f);
         return;
+    }
+    if (f->start > f->cursor) {
+        note_gap(f);
     }
     if (f->message.first == 0 || is_over(f)) {
         f->state = FEED_IDLE;

@@ -28,6 +28,7 @@ struct feed_counters {
     struct sf_counter messages;
     struct sf_counter changes;
     struct sf_counter bytes;
+    struct sf_counter gaps;
     struct sf_counter stalls;
 };
 
@@ -50,6 +51,7 @@ struct feed {
     int64_t until_us; /* end of the last of the audience's grants: it sends nothing from then on */
     uint64_t cursor;  /* last seq the server has taken */
     uint64_t cursor_saved; /* as it is stored */
+    uint64_t start;        /* behind which the message under way begins */
     uint64_t sent_first;   /* for tests and status: of the message under way */
 
     struct message message;

@@ -33,6 +33,7 @@ static void register_counters(struct publisher *p)
         {"publish_messages_total", "Messages the local server has taken.", &p->counters.messages},
         {"publish_changes_total", "Changes in these messages.", &p->counters.changes},
         {"publish_bytes_total", "Bytes of these messages.", &p->counters.bytes},
+        {"publish_gaps_total", "Times a feed found its next changes trimmed.", &p->counters.gaps},
         {"publish_stalls_total", "Times a feed had to wait for its server.", &p->counters.stalls},
     };
 
@@ -96,6 +97,7 @@ static void finish_close(struct sf_task *turn)
     sf_metric_remove(&p->counters.messages.metric);
     sf_metric_remove(&p->counters.changes.metric);
     sf_metric_remove(&p->counters.bytes.metric);
+    sf_metric_remove(&p->counters.gaps.metric);
     sf_metric_remove(&p->counters.stalls.metric);
     sf_free(p);
     closed(data);
@@ -240,6 +242,22 @@ enum sf_code publisher_update(struct publisher *p, struct sf_error *err)
 struct publisher_stats publisher_stats(const struct publisher *p)
 {
     return (struct publisher_stats){.feeds = p->feed_count, .refused = p->refused};
+}
+
+uint64_t publisher_taken(const struct publisher *p, const struct store_lane *lane)
+{
+    uint64_t lowest = UINT64_MAX;
+
+    for (struct sf_list *at = p->feeds.next; at != &p->feeds; at = at->next) {
+        const struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
+
+        /* Who is parked skips what nobody listens to, and needs none of it. */
+        if (f->table->lane == lane && f->cursor < lowest && f->state != FEED_PARKED &&
+            f->cursor < store_lane_head(lane)->seq) {
+            lowest = f->cursor;
+        }
+    }
+    return lowest;
 }
 
 void publisher_wake(struct publisher *p)

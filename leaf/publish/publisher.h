@@ -46,6 +46,10 @@ struct publisher_stats {
     uint64_t refused; /* feeds that found no room */
 };
 struct publisher_stats publisher_stats(const struct publisher *p);
+/* The last seq of @lane that all its feeds have sent; UINT64_MAX: none is behind its head.
+ * Retention waits for it, with a limit: a feed that comes to a trimmed place goes on behind it, and
+ * the gap shows in Sheaf-Prev. */
+uint64_t publisher_taken(const struct publisher *p, const struct store_lane *lane);
 /* A bus is connected again: go on at once. */
 void publisher_wake(struct publisher *p);
 /* Cancels: what is being read is dropped. @closed runs once, from the loop; then @p is gone. */
