@@ -175,6 +175,7 @@ static enum sf_code new_reader(const struct sf_table *table, struct sf_record_re
     }
     add_names(r);
     code = add_nested(r, err);
+    r->can_scan = sf_record_can_scan(r);
     if (code == SF_OK) {
         *ret = SF_TAKE(r);
     }
@@ -305,23 +306,39 @@ static bool kind_fits(enum sf_type type, enum sf_json_kind kind)
     return false;
 }
 
+static inline enum sf_parse value_of(struct sf_record_reader *r, const struct sf_field *f,
+                                     size_t field, const struct sf_record_json *json,
+                                     struct sf_value *ret)
+{
+    *ret = (struct sf_value){.present = true};
+    if (!kind_fits(f->type, json->kind)) {
+        return SF_PARSE_SYNTAX;
+    }
+    if (json->kind == SF_JSON_BOOL) {
+        ret->i = json->truth;
+        return SF_PARSE_OK;
+    }
+    return sf_record_convert(r, f, r->uuids[field], json->text, ret);
+}
+
+enum sf_parse sf_record_value_of(struct sf_record_reader *r, const struct sf_field *f, size_t field,
+                                 const struct sf_record_json *json, struct sf_value *ret)
+{
+    return value_of(r, f, field, json, ret);
+}
+
 static inline void take_scalar(struct sf_record_reader *r, const struct sf_field *f, size_t field,
                                const struct sf_json *json, struct sf_value *ret,
                                struct sf_verdict *v)
 {
-    enum sf_json_kind kind = sf_json_kind_inline(json);
-    enum sf_parse parsed = SF_PARSE_OK;
-    bool truth = false;
+    struct sf_record_json plain = {.kind = sf_json_kind_inline(json)};
+    enum sf_parse parsed;
 
-    *ret = (struct sf_value){.present = true};
-    if (!kind_fits(f->type, kind)) {
-        parsed = SF_PARSE_SYNTAX;
-    } else if (kind == SF_JSON_BOOL) {
-        (void)sf_json_as_bool(json, &truth);
-        ret->i = truth;
-    } else {
-        parsed = sf_record_convert(r, f, r->uuids[field], sf_json_chars(json), ret);
+    (void)sf_json_as_bool(json, &plain.truth);
+    if (plain.kind == SF_JSON_STRING || plain.kind == SF_JSON_NUMBER) {
+        plain.text = sf_json_chars(json);
     }
+    parsed = value_of(r, f, field, &plain, ret);
     if (parsed != SF_PARSE_OK) {
         sf_record_add_refused(r, field, f, parsed, v);
     } else if (r->plans[field].has_rules) {
@@ -486,6 +503,16 @@ enum sf_code sf_record_from_json(struct sf_record_reader *r, struct sf_slice lin
         sf_verdict_add(verdict, SHEAF_E_RECORD_TOO_LARGE, -1, "longer than %d bytes",
                        SF_RECORD_TEXT_MAX);
         return SF_OK;
+    }
+    if (r->can_scan) {
+        sf_record_begin(r, verdict);
+        if (sf_record_scan(r, line, values)) {
+            sf_record_fill_absent(r, values, verdict);
+            return SF_OK;
+        }
+        if (r->no_memory) {
+            return sf_record_end(r, err);
+        }
     }
     row = sf_json_read_quick(&r->json, line, &code);
     if (row == NULL) {

@@ -1,9 +1,9 @@
 /*
  * What the files of the record reader share; everything else uses record.h.
  *
- * record.c: the reader, names, JSON. record_csv.c: rows of CSV. record_protobuf.c: messages.
- * record_nested.c: what is inside lists, structs and json. record_value.c: text to values.
- * record_text.c: the words of violations.
+ * record.c: the reader, names, JSON. record_scan.c: plain JSON without a document. record_csv.c:
+ * rows of CSV. record_protobuf.c: messages. record_nested.c: what is inside lists, structs and
+ * json. record_value.c: text to values. record_text.c: the words of violations.
  *
  * A struct is read by a reader of its own, whose table is the struct's shape. Readers inside each
  * other share the arena and the path of the outermost, the root.
@@ -61,6 +61,7 @@ struct sf_record_reader {
     size_t column_count;
     struct sf_record_nested *nested; /* per field; NULL when no field needs one */
     struct sf_json_reader json;
+    bool can_scan; /* sf_record_can_scan() */
     /* What follows is of the root only. */
     struct sf_json_reader cell; /* JSON inside a cell or message */
     struct sf_arena arena;      /* decoded bytes of this record */
@@ -95,6 +96,25 @@ void sf_record_read_members(struct sf_record_reader *r, const struct sf_json *ro
 /* One value that is no list, struct or json, checked: of the field @field, @f or its elements. */
 void sf_record_take_scalar(struct sf_record_reader *r, const struct sf_field *f, size_t field,
                            const struct sf_json *json, struct sf_value *ret, struct sf_verdict *v);
+
+/* A value of JSON that is no container, nor null. */
+struct sf_record_json {
+    enum sf_json_kind kind;
+    bool truth;           /* SF_JSON_BOOL */
+    struct sf_slice text; /* of a string or number */
+};
+
+/* The value of a scalar field: the one place that says which JSON is which value. */
+enum sf_parse sf_record_value_of(struct sf_record_reader *r, const struct sf_field *f, size_t field,
+                                 const struct sf_record_json *json,
+                                 struct sf_value *ret) SF_MUST_CHECK;
+
+/* Whether records of this reader may be scanned. */
+bool sf_record_can_scan(const struct sf_record_reader *r);
+/* Reads the members of a plain record that is all right. False: no word about it, values undefined;
+ * sf_record_begin() and read it with a document. Absent fields are left. */
+bool sf_record_scan(struct sf_record_reader *r, struct sf_slice line,
+                    struct sf_value *values) SF_MUST_CHECK;
 
 /* A list, struct or json; what is refused is a violation with its path. */
 void sf_record_take_nested(struct sf_record_reader *r, size_t field, const struct sf_json *json,

@@ -416,9 +416,9 @@ static void test_valid_records_take_nothing_from_the_heap(void **state)
     sf_alloc_fail_after(-1, 0);
 }
 
-static void test_every_failed_allocation_is_said_and_no_verdict(void **state)
+/* How many allocations a new reader makes to read @line; every one of them fails once. */
+static long fail_every_allocation(const char *line)
 {
-    static const char line[] = "{\"order_id\":\"O-1\",\"amount\":1.5,\"blob\":\"AAAA\"}";
     struct sf_record_reader *reader = NULL;
     struct sf_value values[FIELDS];
     struct sf_verdict verdict;
@@ -426,7 +426,6 @@ static void test_every_failed_allocation_is_said_and_no_verdict(void **state)
     enum sf_code code;
     long n = 0;
 
-    (void)state;
     do {
         sf_alloc_fail_after(n++, 0);
         code = sf_record_reader_new(&table, &reader, &err);
@@ -440,7 +439,54 @@ static void test_every_failed_allocation_is_said_and_no_verdict(void **state)
     } while (code != SF_OK);
     assert_int_equal(sf_alloc_faults(), 0);
     sf_alloc_fail_after(-1, 0);
-    assert_int_equal(n, 10); /* seven pieces of the reader, JSON, bytes, then none fails */
+    return n - 1;
+}
+
+static void test_every_failed_allocation_is_said_and_no_verdict(void **state)
+{
+    (void)state;
+    /* Seven pieces of the reader, and bytes. */
+    assert_int_equal(
+        fail_every_allocation("{\"order_id\":\"O-1\",\"amount\":1.5,\"blob\":\"AAAA\"}"), 8);
+    /* With an escape, a document as well. */
+    assert_int_equal(
+        fail_every_allocation("{\"order_id\":\"O-\\u0031\",\"amount\":1.5,\"blob\":\"AAAA\"}"), 9);
+}
+
+/* A scan that gives up late leaves nothing behind; one that does not takes what a document takes.
+ */
+static void test_plain_records_are_read_as_documents_are(void **state)
+{
+    static const char *const lines[] = {
+        "{\"order_id\":\"O-1\",\"amount\":1.5}",
+        " {\t\"amount\" : 1.5 ,\"order_id\" :\"O-1\" } \r",
+        "{\"order_id\":\"O-1\",\"amount\":\"1.5\"}",
+        "{\"order_id\":\"\\u004f-1\",\"amount\":1.5}",
+        "{\"order_id\":\"O-1\",\"am\\u006funt\":1.5}",
+        "{\"order_id\":\"O-1\",\"amount\":15e-1}",
+    };
+    static const char *const wrong[] = {
+        "{\"order_id\":\"O-1\",\"amount\":1.5}}",   "{\"order_id\":\"O-1\",\"amount\":1.5,}",
+        "{\"order_id\":\"O-1\",\"amount\":01.5}",   "{\"order_id\":\"O-1\",\"amount\":1.}",
+        "{\"order_id\":\"O-1\" \"amount\":1.5}",    "{\"order_id\":\"O-1\",\"amount\":1.5",
+        "{\"order_id\":\"O-1\",\"amount\":tru}",    "{\"order_id\":\"O-\x01\",\"amount\":1.5}",
+        "{\"order_id\":\"O-\xff\",\"amount\":1.5}",
+    };
+    const struct fixture *f = *state;
+    struct sf_value values[FIELDS];
+    struct sf_verdict verdict;
+
+    for (size_t i = 0; i < SF_COUNT(lines); i++) {
+        assert_int_equal(
+            sf_record_from_json(f->reader, sf_slice_text(lines[i]), values, &verdict, NULL), SF_OK);
+        assert_int_equal(verdict.found, 0);
+        assert_true(sf_slice_equal(values[0].s, SF_LITERAL("O-1")));
+    }
+    for (size_t i = 0; i < SF_COUNT(wrong); i++) {
+        assert_int_equal(
+            sf_record_from_json(f->reader, sf_slice_text(wrong[i]), values, &verdict, NULL), SF_OK);
+        assert_int_equal(verdict.found, 1);
+    }
 }
 
 int main(void)
@@ -468,6 +514,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_valid_records_take_nothing_from_the_heap, setup,
                                         teardown),
         cmocka_unit_test(test_every_failed_allocation_is_said_and_no_verdict),
+        cmocka_unit_test_setup_teardown(test_plain_records_are_read_as_documents_are, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);
