@@ -32,6 +32,14 @@ static void print_one(struct print *p, const struct sf_json *row)
     }
 }
 
+static enum sf_code write_bytes(const struct rows *rows, const void *bytes, size_t size,
+                                struct sf_error *err)
+{
+    return fwrite(bytes, 1, size, rows->print->out) == size
+               ? SF_OK
+               : SF_RAISE(err, SF_IO, "standard output cannot be written");
+}
+
 /* Prints the lines of one page, up to the limit. */
 static enum sf_code print_page(struct rows *rows, struct sf_slice body, struct sf_error *err)
 {
@@ -61,6 +69,35 @@ static enum sf_code print_page(struct rows *rows, struct sf_slice body, struct s
     rows->more = rows->more || (code == SF_OK && body.size > 0);
     sf_json_reader_done(&reader);
     return code;
+}
+
+/*
+ * The same for CSV, which the leaf writes: it knows what is text and what JSON. Every page begins
+ * with the header line.
+ */
+static enum sf_code print_csv_page(struct rows *rows, struct sf_slice body, struct sf_error *err)
+{
+    const uint8_t *page = body.data;
+    struct sf_csv csv = {0};
+    enum sf_code code = sf_csv_next(&csv, &body, /* last= */ true, err);
+    const uint8_t *start = body.data;
+
+    if (code == SF_OK && !rows->has_header) {
+        rows->has_header = true;
+        code = write_bytes(rows, page, (size_t)(body.data - page), err);
+    }
+    while (code == SF_OK && (rows->limit == 0 || rows->count < rows->limit)) {
+        if (sf_csv_next(&csv, &body, /* last= */ true, err) != SF_OK) {
+            break;
+        }
+        rows->count++;
+    }
+    if (code == SF_OK) {
+        code = write_bytes(rows, start, (size_t)(body.data - start), err);
+    }
+    rows->more = rows->more || (code == SF_OK && body.size > 0);
+    sf_csv_done(&csv);
+    return code == SF_ABSENT ? SF_OK : code;
 }
 
 static void page_path(struct sf_buf *b, const char *path, const struct rows *rows,
@@ -155,16 +192,21 @@ static enum sf_code read_pages(struct api *a, const char *path, struct rows *row
         page_path(&full, path, rows, cursor.size > 0 ? sf_buf_cstr(&cursor) : "", is_count);
         code = sf_buf_cstr(&full) == NULL ? sf_buf_check(&full, "path", err) : SF_OK;
         if (code == SF_OK) {
-            code = api_leaf(a,
-                            &(struct api_call){.method = "GET",
-                                               .path = sf_buf_cstr(&full),
-                                               .accept = "application/x-ndjson"},
-                            err);
+            code =
+                api_leaf(a,
+                         &(struct api_call){.method = "GET",
+                                            .path = sf_buf_cstr(&full),
+                                            .accept = rows->print->format == PRINT_CSV && !is_count
+                                                          ? "text/csv"
+                                                          : "application/x-ndjson"},
+                         err);
         }
         if (code == SF_OK) {
             keep_headers(rows, a);
             code = is_count ? take_count(rows, sf_buf_view(&a->answer.body), err)
-                            : print_page(rows, sf_buf_view(&a->answer.body), err);
+                   : rows->print->format == PRINT_CSV
+                       ? print_csv_page(rows, sf_buf_view(&a->answer.body), err)
+                       : print_page(rows, sf_buf_view(&a->answer.body), err);
         }
         if (code == SF_OK) {
             code = next_page(rows, a, &cursor, &more, err);

@@ -9,6 +9,7 @@ struct rows {
     uint64_t count;    /* rows printed */
     char position[64]; /* Sheaf-Position of the last page, or "" */
     bool more;         /* rows were left behind the limit */
+    bool has_header;   /* private: the header line of CSV is printed */
     uint64_t counted;  /* by rows_count() */
     uint64_t nulls;    /* rows left out as --where was null for them... */
     uint64_t errors;   /* ...or failed */
@@ -17,7 +18,7 @@ struct rows {
 /*
  * Asks the leaf for @path (which ends with "?" or a parameter) page by page, following
  * Sheaf-Cursor, and prints rows until there are no more or the limit is reached. The printer has
- * begun its list. NDJSON goes to stdout as it came.
+ * begun its list. NDJSON and CSV go to stdout as they came.
  */
 enum sf_code rows_print(struct api *a, const char *path, struct rows *rows,
                         struct sf_error *err) SF_MUST_CHECK;

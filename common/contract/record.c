@@ -254,6 +254,9 @@ static void fill_default(struct sf_record_reader *r, size_t field, struct sf_val
     *ret = f->default_value;
     if (r->plans[field].must && !ret->present) {
         sf_record_refuse(r, field, f, SHEAF_E_FIELD_MISSING, "is missing", v);
+    } else if (f->min_items > 0) { /* a list that is not given is empty */
+        sf_record_list_begin(r, field);
+        sf_record_list_end(r, field, ret, v);
     }
 }
 

@@ -303,7 +303,11 @@ static bool read_field(struct sf_record_reader *r, size_t field, unsigned wire,
 static void end_lists(struct sf_record_reader *r, struct sf_value *values, struct sf_verdict *v)
 {
     for (size_t i = 0; r->nested != NULL && i < r->table->field_count; i++) {
-        if (r->table->fields[i].type == SF_TYPE_LIST && r->seen[i] == r->record) {
+        if (r->table->fields[i].type == SF_TYPE_LIST) {
+            if (r->seen[i] != r->record) { /* in a message, one without elements is given too */
+                r->seen[i] = r->record;
+                sf_record_list_begin(r, i);
+            }
             sf_record_list_end(r, i, &values[i], v);
         }
     }

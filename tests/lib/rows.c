@@ -50,6 +50,57 @@ const struct sf_table *rows_all_types(void)
     return &table;
 }
 
+const struct sf_table *rows_nested(void)
+{
+    static const struct sf_field at_fields[] = {
+        {.number = 1, .name = "lat", .type = SF_TYPE_DOUBLE},
+        {.number = 2, .name = "seen", .type = SF_TYPE_TIMESTAMP},
+    };
+    static const struct sf_table at = {.name = "at",
+                                       .kind = SF_TABLE_EVENT,
+                                       .fields = at_fields,
+                                       .field_count = SF_COUNT(at_fields),
+                                       .event_time = -1};
+    static const struct sf_field day = {.number = 3, .name = "days", .type = SF_TYPE_DATE};
+    static const struct sf_field line_fields[] = {
+        {.number = 1, .name = "sku", .type = SF_TYPE_STRING},
+        {.number = 2, .name = "qty", .type = SF_TYPE_INT32},
+        {.number = 3, .name = "days", .type = SF_TYPE_LIST, .item = &day},
+        {.number = 40, .name = "at", .type = SF_TYPE_STRUCT, .shape = &at},
+    };
+    static const struct sf_table line = {.name = "lines",
+                                         .kind = SF_TABLE_EVENT,
+                                         .fields = line_fields,
+                                         .field_count = SF_COUNT(line_fields),
+                                         .event_time = -1};
+    static const struct sf_field items[] = {
+        {.number = 3, .name = "tags", .type = SF_TYPE_STRING},
+        {.number = 4, .name = "nums", .type = SF_TYPE_INT64},
+        {.number = 5, .name = "ratios", .type = SF_TYPE_FLOAT},
+        {.number = 20, .name = "ids", .type = SF_TYPE_UUID},
+        {.number = 300, .name = "lines", .type = SF_TYPE_STRUCT, .shape = &line},
+    };
+    static const struct sf_field fields[] = {
+        {.number = 1, .name = "wide", .type = SF_TYPE_DECIMAL_WIDE, .precision = 38, .scale = 6},
+        {.number = 2, .name = "doc", .type = SF_TYPE_JSON},
+        {.number = 3, .name = "tags", .type = SF_TYPE_LIST, .item = &items[0]},
+        {.number = 4, .name = "nums", .type = SF_TYPE_LIST, .item = &items[1]},
+        {.number = 5, .name = "ratios", .type = SF_TYPE_LIST, .item = &items[2]},
+        {.number = 6, .name = "at", .type = SF_TYPE_STRUCT, .shape = &at},
+        {.number = 20, .name = "ids", .type = SF_TYPE_LIST, .item = &items[3]},
+        {.number = 300, .name = "lines", .type = SF_TYPE_LIST, .item = &items[4]},
+    };
+    static const struct sf_table table = {
+        .name = "nested",
+        .kind = SF_TABLE_EVENT,
+        .fields = fields,
+        .field_count = SF_COUNT(fields),
+        .event_time = -1,
+    };
+
+    return &table;
+}
+
 const struct sf_table *rows_all_keys(void)
 {
     static const struct sf_field fields[] = {

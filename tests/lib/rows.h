@@ -20,6 +20,8 @@ size_t rows_below(struct rows_random *r, size_t below);
 
 /* One field of every type, none required, without rules, numbers 1 to 2000; no key. Static. */
 const struct sf_table *rows_all_types(void);
+/* The types that hold others, and wide decimals and json, two structs deep. Static. */
+const struct sf_table *rows_nested(void);
 /* A state table whose key has every type a key may have, in the order of its fields. Static. */
 const struct sf_table *rows_all_keys(void);
 

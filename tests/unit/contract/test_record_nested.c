@@ -11,7 +11,7 @@ static const char *const file =
     "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\ntables:\n t:\n  fields:\n"
     "   id: {number: 1, type: int32, required: true}\n"
     "   big: {number: 2, type: \"decimal(20,2)\", min: 0}\n"
-    "   tags: {number: 3, type: list<string>, min_items: 1, max_items: 3, pattern: \"[a-z]*\"}\n"
+    "   tags: {number: 3, type: list<string>, max_items: 3, pattern: \"[a-z]*\"}\n"
     "   nums: {number: 4, type: list<int32>, min: -5}\n"
     "   doc: {number: 5, type: json}\n"
     "   to: {number: 6, type: struct, fields: {\n"
@@ -23,9 +23,11 @@ static const char *const file =
     "     qty: {number: 2, type: int32, required: true, min: 1},\n"
     "     day: {number: 3, type: date, parse: \"%d.%m.%Y\"},\n"
     "     note: {number: 4, type: json}}}\n"
-    "   ids: {number: 8, type: list<uuid>}\n";
+    "   ids: {number: 8, type: list<uuid>}\n"
+    "   box: {number: 9, type: struct, fields: {few: {number: 1, type: list<int32>, min_items: "
+    "1}}}\n";
 
-enum { ID, BIG, TAGS, NUMS, DOC, TO, LINES, IDS, FIELDS };
+enum { ID, BIG, TAGS, NUMS, DOC, TO, LINES, IDS, BOX, FIELDS };
 
 struct fixture {
     struct sf_product *product;
@@ -104,7 +106,8 @@ static void what_is_not_given_is_empty_or_null(void **state)
 
     (void)state;
     setup(&f);
-    read_json(&f, "{\"id\":1,\"nums\":[],\"lines\":null,\"to\":null,\"doc\":null}");
+    read_json(&f,
+              "{\"id\":1,\"tags\":[\"a\"],\"nums\":[],\"lines\":null,\"to\":null,\"doc\":null}");
     assert_bytes(&f, NUMS, "");
     assert_false(f.values[LINES].present);
     assert_false(f.values[TO].present);
@@ -137,7 +140,8 @@ static void violations_name_the_path(void **state)
          "'to.at.lat' must be a number"},
         {"\"to\":{}", "to.city", "'to.city' is missing"},
         {"\"tags\":[\"a\",\"B\"]", "tags[1]", "'tags[1]' does not match its pattern"},
-        {"\"tags\":[]", "tags", "'tags' has fewer elements than its min_items"},
+        {"\"box\":{}", "box.few", "'box.few' has fewer elements than its min_items"},
+        {"\"box\":{\"few\":[]}", "box.few", "'box.few' has fewer elements than its min_items"},
         {"\"tags\":[\"a\",\"a\",\"a\",\"a\"]", "tags",
          "'tags' has more elements than its max_items"},
         {"\"nums\":[1,2147483648]", "nums[1]", "'nums[1]' does not fit int32"},
@@ -177,7 +181,7 @@ static void cells_of_csv_hold_json(void **state)
         "id,to,tags,doc,big\n"
         "1,\"{\"\"City Name\"\":\"\"Oslo\"\"}\",\"[\"\"a\"\"]\",\"\"\"x\"\"\",12345678901234567.5\n"
         "2,,\"[\"\"a\"\"]\",,\n"
-        "3,{,[],null,1\n";
+        "3,{,{},null,1\n";
     struct sf_slice rest = sf_slice_text(text);
     struct sf_csv csv = {0};
     struct fixture f;
@@ -201,7 +205,7 @@ static void cells_of_csv_hold_json(void **state)
     assert_int_equal(sf_record_from_csv(f.reader, &csv, f.values, &f.verdict, &err), SF_OK);
     assert_int_equal(f.verdict.found, 2);
     assert_string_equal(f.verdict.list[0].text, "'to' must be JSON text");
-    assert_string_equal(f.verdict.list[1].text, "'tags' has fewer elements than its min_items");
+    assert_string_equal(f.verdict.list[1].text, "'tags' must be a list");
     sf_csv_done(&csv);
     teardown(&f);
 }
@@ -248,8 +252,9 @@ static void messages_are_refused_with_the_path(void **state)
     } cases[] = {
 #define BYTES(b) (b), sizeof(b) - 1
         {BYTES("\x08\x02\x08\x02"), "'id' is given twice"},
-        {BYTES("\x48\x02"), "the record has no field of number 9"},
+        {BYTES("\x50\x02"), "the record has no field of number 10"},
         {BYTES("\x08\x02\x32\x02\x48\x02"), "'to' has no field of number 9"},
+        {BYTES("\x08\x02\x4a\x00"), "'box.few' has fewer elements than its min_items"},
         {BYTES("\x08\x02\x3a\x05\x0a\x01X\x10\x00"), "'lines[0].qty' is below its min"},
         {BYTES("\x08\x02\x3a\x03\x0a\x01X"), "'lines[0].qty' is missing"},
         {BYTES("\x09\x02"), "'id' is of another type in the message"},

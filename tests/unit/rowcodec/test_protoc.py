@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Google's protobuf reads our rows, and writes them as the same bytes.
 
-    test_protoc.py PROTOC GOLDEN_DIR
+    test_protoc.py PROTOC GOLDEN_DIR RANDOM_MESSAGES
 
 For every row of rows.txt: protoc --decode shows the values of the record, and protoc --encode of what
-it showed gives the row's bytes again.
+it showed gives the row's bytes again. The same bytes also for nested.txt, and for rows of random
+tables with the .proto that Sheaf exports for them.
 """
 import base64
 import datetime
@@ -13,18 +14,18 @@ import pathlib
 import struct
 import subprocess
 import sys
+import tempfile
 import uuid
 from decimal import Decimal
 
-PROTOC, GOLDEN = sys.argv[1], pathlib.Path(sys.argv[2])
+PROTOC, GOLDEN, RANDOM = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+TABLES = 60
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
-def protoc(option, data):
-    command = [PROTOC, f"--proto_path={GOLDEN}", f"--{option}=sheaf.golden.AllTypes"]
-    done = subprocess.run(
-        command + ["all_types.proto"], input=data, stdout=subprocess.PIPE, check=True
-    )
+def protoc(option, data, file="all_types.proto", message="sheaf.golden.AllTypes", path=GOLDEN):
+    command = [PROTOC, f"--proto_path={path}", f"--{option}={message}"]
+    done = subprocess.run(command + [file], input=data, stdout=subprocess.PIPE, check=True)
     return done.stdout
 
 
@@ -70,12 +71,46 @@ def shown(text):
     return fields
 
 
-def main():
-    lines = (GOLDEN / "rows.txt").read_text(encoding="utf-8").split("\n")
+def golden(name):
+    """(record, row) of a golden file."""
+    lines = (GOLDEN / name).read_text(encoding="utf-8").split("\n")
     lines = [line for line in lines if line and not line.startswith("#")]
+    return [(record, b"" if row == "-" else bytes.fromhex(row))
+            for record, row in zip(lines[::2], lines[1::2])]
+
+
+def changed_by_protoc(row, *of):
+    """What protoc makes of the row, when it is other bytes."""
+    again = protoc("encode", protoc("decode", row, *of), *of)
+    return again if again != row else None
+
+
+def check_nested():
+    rows = [row for _, row in golden("nested.txt")]
+    failed = [row for row in rows if changed_by_protoc(row, "nested.proto", "sheaf.golden.Nested")]
+    for row in failed:
+        print(f"protoc writes other bytes for {row.hex()}")
+    return len(rows), len(failed)
+
+
+def check_random():
     failed = 0
-    for record, row in zip(lines[::2], lines[1::2]):
-        row = b"" if row == "-" else bytes.fromhex(row)
+    with tempfile.TemporaryDirectory(prefix="sheaf-protoc-") as directory:
+        subprocess.run([RANDOM, directory, str(TABLES)], check=True)
+        for seed in range(TABLES):
+            rows = pathlib.Path(directory, f"{seed}.bin").read_bytes()
+            again = changed_by_protoc(rows, f"{seed}.proto", "sheaf.d.p.v1.All", directory)
+            if again is not None:
+                print(f"protoc writes other bytes for the rows of table {seed}:")
+                print(rows.hex(), again.hex(), sep="\n")
+                failed += 1
+    return failed
+
+
+def main():
+    failed = 0
+    rows = golden("rows.txt")
+    for record, row in rows:
         text = protoc("decode", row)
         if shown(text.decode()) != expected(json.loads(record)):
             print(f"protoc shows\n{text.decode()}for {record}")
@@ -83,8 +118,10 @@ def main():
         if protoc("encode", text) != row:
             print(f"protoc writes other bytes for {record}")
             failed += 1
-    print(f"{len(lines) // 2} rows, {failed} failures")
-    return 1 if failed or len(lines) < 2 else 0
+    nested, nested_failed = check_nested()
+    failed += nested_failed + check_random()
+    print(f"{len(rows)} rows, {nested} with lists and structs, {TABLES} random tables, {failed} failures")
+    return 1 if failed or not rows or not nested else 0
 
 
 sys.exit(main())

@@ -191,6 +191,53 @@ static void test_csv_of_rows_reads_back_as_the_rows(void **state)
     }
 }
 
+/* A message that is read gives one row, whatever its writer chose; a row is such a message. */
+static void test_messages_become_rows_of_one_encoding(void **state)
+{
+    struct sf_verdict verdict;
+    struct sf_error err;
+    struct fixture f;
+    size_t read = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < TABLES; seed++) {
+        struct sf_buf bent = {0};
+        struct sf_value *values;
+
+        begin(&f, seed);
+        values = rows_random_row(&f.random, f.table, &f.arena);
+        encode(&f, values);
+        sf_buf_slice(&bent, sf_buf_view(&f.row));
+        assert_int_equal(
+            sf_record_from_protobuf(f.reader, sf_buf_view(&bent), f.values, &verdict, &err), SF_OK);
+        if (verdict.found != 0) {
+            fail_msg("%s", verdict.list[0].text);
+        }
+        assert_values(&f, values, f.values);
+        for (size_t i = 0; i < 200 && bent.size > 0; i++) {
+            bent.data[rows_below(&f.random, bent.size)] ^=
+                (uint8_t)(1U << rows_below(&f.random, 8));
+            assert_int_equal(
+                sf_record_from_protobuf(f.reader, sf_buf_view(&bent), f.values, &verdict, &err),
+                SF_OK);
+            if (verdict.found == 0) {
+                struct sf_value *back =
+                    sf_arena_calloc(&f.arena, f.table->field_count, sizeof(*back));
+
+                encode(&f, f.values);
+                assert_int_equal(row_decode(f.table, sf_buf_view(&f.row), back, &err), SF_OK);
+                assert_values(&f, f.values, back);
+                read++;
+            }
+            sf_buf_clear(&bent);
+            sf_buf_slice(&bent, sf_buf_view(&f.row));
+        }
+        sf_buf_done(&bent);
+        end(&f);
+    }
+    assert_true(read > 1000);
+}
+
 static struct row_view *random_view(struct fixture *f)
 {
     struct sf_slice names[FIELDS_MAX];
@@ -307,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_a_row_has_one_encoding),
         cmocka_unit_test(test_json_of_a_row_reads_back_as_the_row),
         cmocka_unit_test(test_csv_of_rows_reads_back_as_the_rows),
+        cmocka_unit_test(test_messages_become_rows_of_one_encoding),
         cmocka_unit_test(test_a_projected_row_is_the_row_with_fewer_fields),
         cmocka_unit_test(test_keys_sort_as_their_values_and_decode),
     };
