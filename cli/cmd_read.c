@@ -148,6 +148,7 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
         sf_buf_done(&path);
         return explain(a, &r, code, err);
     }
+    rows.is_one = args_has(&cli->args, "key");
     print_begin(&cli->print, PRINT_LIST, "RowList");
     code = sf_buf_cstr(&path) == NULL ? sf_buf_check(&path, "path", err)
                                       : rows_print(a, sf_buf_cstr(&path), &rows, err);

@@ -106,7 +106,7 @@ static void page_path(struct sf_buf *b, const char *path, const struct rows *row
     uint64_t left = rows->limit == 0 ? PAGE_ROWS_MAX : rows->limit - rows->count;
 
     sf_buf_clear(b);
-    if (is_count) {
+    if (is_count || rows->is_one) {
         sf_buf_text(b, path);
     } else {
         sf_buf_printf(b, "%s&limit=%" PRIu64, path, left < PAGE_ROWS_MAX ? left : PAGE_ROWS_MAX);

@@ -6,6 +6,7 @@
 struct rows {
     struct print *print;
     uint64_t limit;    /* 0: none */
+    bool is_one;       /* the path names one row: nothing is added to it */
     uint64_t count;    /* rows printed */
     char position[64]; /* Sheaf-Position of the last page, or "" */
     bool more;         /* rows were left behind the limit */

@@ -1,24 +1,6 @@
 /*
- * The HTTP interface of the leaf: who calls, and where a request goes.
- *
- *   GET  /livez, /readyz, /metrics       for anyone on this machine
- *   GET  /v1/status                      LeafStatus
- *   GET  /v1/settings                    SettingList
- *   POST, GET, DELETE /v1/leaf/check     Check: verify all that is stored
- *   POST, GET, DELETE /v1/leaf/backup    Backup
- *   GET  /v1/products                    ProductList
- *   PUT  /v1/products/D/P                apply a product file (?dry_run=1)
- *   GET  /v1/products/D/P[@MAJOR]        Product
- *   DELETE /v1/products/D/P@MAJOR        Removed (?keep=30d&reason=...)
- *   POST /v1/products/D/P@MAJOR/restore  Restored
- *   POST /v1/products/D/P[@MAJOR]/records
- *   POST /v1/products/D/P[@MAJOR]/T/records
- *   GET  /v1/products/D/P[@MAJOR]/T/records[/KEY], /changes, /quarantine
- *   GET  /v1/products/D/P[@MAJOR]/T/quarantine/N
- *   POST /v1/products/D/P[@MAJOR]/T/quarantine/N
- *   POST /v1/products/D/P[@MAJOR]/T/quarantine/replay
- *   DELETE /v1/products/D/P[@MAJOR]/T/quarantine
- *   DELETE /v1/products/D/P[@MAJOR]/T/quarantine/N
+ * The HTTP interface of the leaf: who calls, and where a request goes. The routes are in
+ * leaf_routes.c.
  *
  * All of /v1 wants a token of this leaf's domain. Products of other domains are read by asking
  * their leaf in this domain's name.
@@ -31,6 +13,7 @@
 #include "leaf/ingest/mend_http.h"
 #include "leaf/ingest/stream_http.h"
 #include "leaf/leaf_private.h"
+#include "leaf/leaf_routes.h"
 #include "leaf/query/describe.h"
 #include "leaf/query/query_http.h"
 #include "leaf/serving/http_answer.h"
@@ -65,6 +48,8 @@ static enum sf_code authenticate(struct leaf *leaf, struct sf_http_request *r, s
     return verdict == SF_TOKEN_GOOD ? SF_OK : sf_token_raise(verdict, err);
 }
 
+enum { PARTS_MAX = 8 };
+
 /* --- where it goes ---------------------------------------------------------------------------- */
 
 struct route {
@@ -85,13 +70,15 @@ static void not_found(struct sf_http_request *r)
     http_problem(r, &err);
 }
 
-static void wrong_method(struct sf_http_request *r)
+/* @allow: the methods that the path has. */
+static void wrong_method(struct sf_http_request *r, const char *allow)
 {
+    const struct sf_http_header header = {"Allow", allow};
     struct sf_error err;
 
     (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_METHOD_NOT_ALLOWED, "%s %s", sf_http_method(r),
                      sf_http_path(r));
-    http_problem(r, &err);
+    http_problem_with(r, &err, &header, 1);
 }
 
 /* P or P@MAJOR. */
@@ -141,7 +128,7 @@ static void describe(struct route *route)
         http_problem(route->request, &err);
         return;
     }
-    http_json(route->request, 200, &out);
+    http_json_tagged(route->request, &out);
 }
 
 static bool owns_or_refused(const struct route *route)
@@ -167,22 +154,6 @@ static void change_life(const struct route *route, bool restore)
                            .restore = restore,
                            .user = route->user,
                        });
-    }
-}
-
-/* /v1/products/D/P */
-static void product_route(struct route *route)
-{
-    const char *method = sf_http_method(route->request);
-
-    if (route->is_get) {
-        describe(route);
-    } else if (strcmp(method, "DELETE") == 0) {
-        change_life(route, /* restore= */ false);
-    } else if (strcmp(method, "PUT") != 0) {
-        wrong_method(route->request);
-    } else if (owns_or_refused(route)) {
-        leaf_apply_http(route->leaf, route->request, route->user);
     }
 }
 
@@ -273,100 +244,155 @@ static void quarantine(struct route *route)
     mend_http(&mend, route->request);
 }
 
-/* /v1/products/D/P/WHAT: what is done with a product as a whole. */
-static void whole_route(struct route *route)
+static void openapi(struct sf_http_request *r)
 {
-    const char *what = sf_http_part(route->request, 4);
-    const bool records = strcmp(what, "records") == 0;
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
 
-    if (!records && strcmp(what, "restore") != 0) {
-        not_found(route->request);
-    } else if (strcmp(sf_http_method(route->request), "POST") != 0) {
-        wrong_method(route->request);
-    } else if (records) {
-        ingest(route);
-    } else {
-        change_life(route, /* restore= */ true);
-    }
+    sf_routes_openapi(leaf_routes(), &out);
+    http_json(r, 200, &out);
 }
 
-/* /v1/products/D/P/T/WHAT[/KEY] */
-static void table_route(struct route *route)
+/* Takes the path apart for the routes below /v1/products/D/P; false: it was answered. */
+static bool read_path(struct route *route)
 {
-    const size_t parts = sf_http_part_count(route->request);
-    const char *what = sf_http_part(route->request, 5);
-
-    route->read.table = sf_http_part(route->request, 4);
-    if (!sf_name_is_table(sf_slice_text(route->read.table))) {
-        not_found(route->request);
-        return;
-    }
-    if (strcmp(what, "records") == 0 && parts == 6 &&
-        strcmp(sf_http_method(route->request), "POST") == 0) {
-        ingest(route);
-    } else if (strcmp(what, "quarantine") == 0) {
-        quarantine(route);
-    } else if (!route->is_get) {
-        wrong_method(route->request);
-    } else if (strcmp(what, "records") == 0) {
-        route->read.key = sf_http_part(route->request, 6);
-        read_rows(route, parts == 7 ? QUERY_GET : QUERY_SCAN);
-    } else if (strcmp(what, "changes") == 0 && parts == 6) {
-        read_rows(route, QUERY_CHANGES);
-    } else {
-        not_found(route->request);
-    }
-}
-
-static void products_route(struct route *route)
-{
-    const size_t parts = sf_http_part_count(route->request);
+    const char *table = sf_http_part(route->request, 4);
     struct sf_error err;
 
-    if (parts == 2 && route->is_get) {
-        leaf_products_http(route->leaf, route->request);
-        return;
-    }
-    if (parts < 4 || parts > 7) {
-        not_found(route->request);
-        return;
-    }
     route->domain = sf_http_part(route->request, 2);
     if (read_product(route, sf_http_part(route->request, 3), &err) != SF_OK) {
         http_problem(route->request, &err);
-    } else if (parts == 4) {
-        product_route(route);
-    } else if (parts == 5) {
-        whole_route(route);
-    } else {
-        table_route(route);
+        return false;
+    }
+    if (sf_http_part_count(route->request) > 5) {
+        if (!sf_name_is_table(sf_slice_text(table))) {
+            not_found(route->request);
+            return false;
+        }
+        route->read.table = table;
+        route->read.key = sf_http_part(route->request, 6);
+    }
+    return true;
+}
+
+static void apply(struct route *route)
+{
+    if (owns_or_refused(route)) {
+        leaf_apply_http(route->leaf, route->request, route->user);
     }
 }
 
-static void v1_route(struct leaf *leaf, struct sf_http_request *r)
+static void serve(struct route *route, enum leaf_route id)
 {
-    const char *what = sf_http_part(r, 1);
-    struct route route = {
-        .leaf = leaf, .request = r, .is_get = strcmp(sf_http_method(r), "GET") == 0};
-    struct sf_token token;
-    struct sf_error err;
+    struct leaf *leaf = route->leaf;
+    struct sf_http_request *r = route->request;
 
-    if (authenticate(leaf, r, &token, &err) != SF_OK) {
-        http_problem(r, &err);
+    switch (id) {
+    case ROUTE_LIVEZ:
+        leaf_livez_http(r);
+        return;
+    case ROUTE_READYZ:
+        leaf_readyz_http(leaf, r);
+        return;
+    case ROUTE_METRICS:
+        leaf_metrics_http(leaf, r);
+        return;
+    case ROUTE_OPENAPI:
+        openapi(r);
+        return;
+    case ROUTE_STATUS:
+        leaf_status_http(leaf, r);
+        return;
+    case ROUTE_SETTINGS:
+        leaf_settings_http(leaf, r);
+        return;
+    case ROUTE_CHECK_START:
+    case ROUTE_CHECK:
+    case ROUTE_CHECK_STOP:
+    case ROUTE_BACKUP_START:
+    case ROUTE_BACKUP:
+    case ROUTE_BACKUP_STOP:
+        (void)leaf_admin_http(leaf, r); /* only such routes lead here */
+        return;
+    case ROUTE_PRODUCTS:
+        leaf_products_http(leaf, r);
+        return;
+    case ROUTE_PRODUCT:
+        describe(route);
+        return;
+    case ROUTE_PRODUCT_APPLY:
+        apply(route);
+        return;
+    case ROUTE_PRODUCT_REMOVE:
+        change_life(route, /* restore= */ false);
+        return;
+    case ROUTE_PRODUCT_RESTORE:
+        change_life(route, /* restore= */ true);
+        return;
+    case ROUTE_RECORDS_POST_ALL:
+    case ROUTE_RECORDS_POST:
+        ingest(route);
+        return;
+    case ROUTE_RECORDS:
+        read_rows(route, QUERY_SCAN);
+        return;
+    case ROUTE_RECORD:
+        read_rows(route, QUERY_GET);
+        return;
+    case ROUTE_CHANGES:
+        read_rows(route, QUERY_CHANGES);
+        return;
+    case ROUTE_QUARANTINE:
+    case ROUTE_QUARANTINE_DROP:
+    case ROUTE_ENTRY:
+    case ROUTE_ENTRY_POST:
+    case ROUTE_ENTRY_DROP:
+        quarantine(route);
         return;
     }
-    (void)snprintf(route.user, sizeof(route.user), "%s", token.subject); /* the hub knows whose */
-    if (what != NULL && strcmp(what, "products") == 0) {
-        products_route(&route);
-    } else if (what != NULL && strcmp(what, "status") == 0 && sf_http_part_count(r) == 2 &&
-               route.is_get) {
-        leaf_status_http(leaf, r);
-    } else if (what != NULL && strcmp(what, "settings") == 0 && sf_http_part_count(r) == 2 &&
-               route.is_get) {
-        leaf_settings_http(leaf, r);
-    } else if (what == NULL || strcmp(what, "leaf") != 0 || !leaf_admin_http(leaf, r)) {
+}
+
+/* NULL: it was answered. */
+static const struct sf_route *find_route(struct sf_http_request *r)
+{
+    const char *parts[PARTS_MAX];
+    const size_t count = sf_http_part_count(r);
+    const struct sf_route *found = NULL;
+    char allow[64];
+
+    if (count > SF_COUNT(parts)) {
         not_found(r);
+        return NULL;
     }
+    for (size_t i = 0; i < count; i++) {
+        parts[i] = sf_http_part(r, i);
+    }
+    switch (sf_route_find(leaf_routes(), sf_http_method(r), parts, count, &found, allow)) {
+    case SF_ROUTE_FOUND:
+        break;
+    case SF_ROUTE_NO_PATH:
+        not_found(r);
+        break;
+    case SF_ROUTE_NO_METHOD:
+        wrong_method(r, allow);
+        break;
+    }
+    return found;
+}
+
+static enum sf_code check_parameters(const struct sf_route *route, const struct sf_http_request *r,
+                                     struct sf_error *err)
+{
+    const char *name;
+    const char *value;
+    enum sf_code code = SF_OK;
+
+    for (size_t i = 0; code == SF_OK && sf_http_query_at(r, i, &name, &value); i++) {
+        code = sf_route_check_parameter(route, name, err);
+        if (code == SF_OK && sf_http_query(r, name) != value) {
+            code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' is given twice", name);
+        }
+    }
+    return code;
 }
 
 bool leaf_api_takes_pieces(const struct sf_http_request *r, void *data)
@@ -378,18 +404,25 @@ bool leaf_api_takes_pieces(const struct sf_http_request *r, void *data)
 void leaf_api_handle(struct sf_http_request *r, void *data)
 {
     struct leaf *leaf = data;
-    const char *path = sf_http_path(r);
     const char *first = sf_http_part(r, 0);
+    struct route route = {
+        .leaf = leaf, .request = r, .is_get = strcmp(sf_http_method(r), "GET") == 0};
+    const struct sf_route *found;
+    struct sf_token token = {0};
+    struct sf_error err;
 
-    if (first != NULL && strcmp(first, "v1") == 0) {
-        v1_route(leaf, r);
-    } else if (strcmp(path, "/livez") == 0) {
-        leaf_livez_http(r);
-    } else if (strcmp(path, "/readyz") == 0) {
-        leaf_readyz_http(leaf, r);
-    } else if (strcmp(path, "/metrics") == 0) {
-        leaf_metrics_http(leaf, r);
-    } else {
-        not_found(r);
+    if (first != NULL && strcmp(first, "v1") == 0 && authenticate(leaf, r, &token, &err) != SF_OK) {
+        http_problem(r, &err);
+        return;
+    }
+    (void)snprintf(route.user, sizeof(route.user), "%s", token.subject); /* the hub knows whose */
+    found = find_route(r);
+    if (found == NULL) {
+        return;
+    }
+    if (check_parameters(found, r, &err) != SF_OK) {
+        http_problem(r, &err);
+    } else if (found->id < ROUTE_PRODUCT || read_path(&route)) {
+        serve(&route, (enum leaf_route)found->id);
     }
 }

@@ -4,6 +4,7 @@
 
 #include "common/sys/encoding.h"
 #include "leaf/serving/change.h"
+#include "leaf/serving/serving.h"
 
 void message_init(struct message *m)
 {
@@ -147,19 +148,5 @@ struct sf_bus_msg message_of_bus(const struct message *m, const struct message_s
 enum sf_code message_view_name(const struct row_view *view, char ret[MESSAGE_VIEW_NAME],
                                struct sf_error *err)
 {
-    SF_CLEANUP(sf_buf_done) struct sf_buf canonical = {0};
-    uint8_t hash[SF_HASH128_SIZE];
-    struct sf_slice parts[2];
-    enum sf_code code;
-
-    row_view_canonical(view, &canonical);
-    code = sf_buf_check(&canonical, "view", err);
-    if (code != SF_OK) {
-        return code;
-    }
-    parts[0] = sf_slice_text(view->table->name);
-    parts[1] = sf_buf_view(&canonical);
-    sf_hash128(parts, 2, hash);
-    sf_encode(SF_BASE32_LOWER, sf_slice_of(hash, sizeof(hash)), ret);
-    return SF_OK;
+    return serving_view_name(view, ret, err);
 }

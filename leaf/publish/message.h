@@ -63,6 +63,6 @@ enum sf_code message_heartbeat(struct message *m, const struct message_spec *spe
 struct sf_bus_msg message_of_bus(const struct message *m, const struct message_spec *spec);
 
 /* The name of a view: 26 characters of its hash over table and field numbers. */
-enum { MESSAGE_VIEW_NAME = 27 };
+enum { MESSAGE_VIEW_NAME = 27 }; /* SERVING_VIEW_NAME */
 enum sf_code message_view_name(const struct row_view *view, char ret[MESSAGE_VIEW_NAME],
                                struct sf_error *err) SF_MUST_CHECK;

@@ -1,5 +1,6 @@
 #include "leaf/query/http_page.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/wire/problem.h"
@@ -117,10 +118,27 @@ void http_page_problem(struct sf_http_request *r, const struct sf_error *err,
     http_problem_document(r, err, &document);
 }
 
+/* Changes are not: an answer that says where it stopped has no state of its own. */
+static bool is_tagged(const struct http_page *page)
+{
+    return page->kind == NULL || strcmp(page->kind, "ChangeList") != 0;
+}
+
+void http_page_etag(enum http_form form, const char *position, const char *view,
+                    const char *contract, char ret[HTTP_PAGE_ETAG])
+{
+    static const char forms[] = {
+        [HTTP_FORM_JSON] = 'j', [HTTP_FORM_NDJSON] = 'n', [HTTP_FORM_CSV] = 'c'};
+
+    (void)snprintf(ret, HTTP_PAGE_ETAG, "\"%.60s.%.30s.%.30s.%c\"", position, view, contract,
+                   forms[form]);
+}
+
 void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf document = {0};
-    struct sf_http_header headers[3 + SF_COUNT(work_headers)];
+    struct sf_http_header headers[6 + SF_COUNT(work_headers)];
+    char etag[HTTP_PAGE_ETAG];
     struct sf_slice body = page->lines;
     size_t n = 0;
 
@@ -130,6 +148,18 @@ void http_page_answer(struct sf_http_request *r, enum http_form form, const stru
     }
     if (page->head != NULL) {
         headers[n++] = (struct sf_http_header){HEADER_HEAD, page->head};
+    }
+    if (page->view != NULL) {
+        headers[n++] = (struct sf_http_header){HEADER_VIEW, page->view};
+        headers[n++] = (struct sf_http_header){HEADER_CONTRACT, page->contract};
+    }
+    if (page->view != NULL && is_tagged(page)) {
+        http_page_etag(form, page->position, page->view, page->contract, etag);
+        headers[n++] = (struct sf_http_header){"ETag", etag};
+        if (http_is_held(r, etag)) {
+            http_not_modified(r, headers, n);
+            return;
+        }
     }
     for (size_t i = 0; i < SF_COUNT(work_headers); i++) {
         if (page->work[i] != NULL) {

@@ -26,9 +26,15 @@ struct http_page {
     const char *position; /* Sheaf-Position */
     const char *cursor;   /* Sheaf-Cursor; "" or NULL: none */
     const char *head;     /* Sheaf-Head; NULL: none */
-    const char *work[3];  /* of a page with where: rows examined, nulls, errors; NULL: none */
+    const char *view;     /* Sheaf-View and Sheaf-Contract; NULL: none, and no ETag */
+    const char *contract;
+    const char *work[3]; /* of a page with where: rows examined, nulls, errors; NULL: none */
 };
 
+enum { HTTP_PAGE_ETAG = 160 };
+/* The ETag of rows: where the table stands, what of it is seen, and the form. */
+void http_page_etag(enum http_form form, const char *position, const char *view,
+                    const char *contract, char ret[HTTP_PAGE_ETAG]);
 /* A problem with the findings about a filter, when there are some. */
 void http_page_problem(struct sf_http_request *r, const struct sf_error *err,
                        struct sf_slice findings);

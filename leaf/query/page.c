@@ -300,6 +300,8 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
     p->count = r->rows_total;
     p->epoch = r->head.epoch;
     p->head_seq = r->head.seq;
+    p->view = r->request.view_name;
+    p->contract = r->request.contract;
     p->has_where = r->request.where != NULL;
     p->examined = r->examined;
     p->nulls = r->nulls;

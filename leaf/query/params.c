@@ -500,6 +500,7 @@ enum sf_code query_request_build(const struct query_params *p, enum query_op op,
 {
     struct query_request r = {
         .op = op, .limit = p->limit, .pages = p->pages, .before_seq = UINT64_MAX};
+    const struct sf_version *version = &right->product->contract->version;
     struct sf_arena arena;
     enum sf_code code;
 
@@ -514,8 +515,13 @@ enum sf_code query_request_build(const struct query_params *p, enum query_op op,
         (void)snprintf(r.grant_id, sizeof(r.grant_id), "%s", right->grant->id);
         (void)snprintf(r.consumer, sizeof(r.consumer), "%s", right->grant->consumer);
     }
+    (void)snprintf(r.contract, sizeof(r.contract), "%u.%u.%u", version->major, version->minor,
+                   version->patch);
     sf_arena_init(&arena, 0);
     code = build(p, right, seal_key, &arena, &r, err);
+    if (code == SF_OK) {
+        code = serving_view_name(r.view, r.view_name, err);
+    }
     sf_arena_done(&arena);
     if (code != SF_OK) {
         query_request_done(&r);

@@ -55,6 +55,8 @@ struct query_request {
     bool count;            /* scan: how many rows, as {"count":N}, instead of the rows */
     bool marked;           /* scan: rows as {"seq","op":"snapshot","key","row"} */
     struct sf_expr *where; /* scan: owned; NULL: all rows */
+    char view_name[SERVING_VIEW_NAME];
+    char contract[32];               /* version of the product */
     uint8_t shape[QUERY_SHAPE_SIZE]; /* of reverse and where: a cursor is good for its own */
 };
 
@@ -68,9 +70,11 @@ struct query_page {
     uint64_t count;     /* of the last: rows in all pages */
     const char *cursor; /* of the last: where to go on; "" at the end (changes: never "") */
     uint32_t epoch;
-    uint64_t first_seq; /* changes: of this page; 0: none in it */
-    uint64_t last_seq;  /* changes: of this page; get, scan: of the snapshot */
-    uint64_t head_seq;  /* of the snapshot */
+    uint64_t first_seq;   /* changes: of this page; 0: none in it */
+    uint64_t last_seq;    /* changes: of this page; get, scan: of the snapshot */
+    uint64_t head_seq;    /* of the snapshot */
+    const char *view;     /* its name: Sheaf-View */
+    const char *contract; /* version of the product: Sheaf-Contract */
     bool has_where;
     uint64_t examined; /* rows looked at so far, in all pages */
     uint64_t nulls;    /* of these, left out as where was null */

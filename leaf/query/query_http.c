@@ -1,12 +1,14 @@
 #include "leaf/query/query_http.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/alloc.h"
 #include "leaf/query/follow_stream.h"
 #include "leaf/query/http_page.h"
 #include "leaf/query/params.h"
 #include "leaf/serving/http_answer.h"
+#include "proto/subjects.h"
 
 struct http_query {
     struct sf_http_request *request;
@@ -37,6 +39,8 @@ static void answer(struct http_query *h, const struct query_page *page)
     char work[3][24];
     struct http_page p = {
         .kind = h->kind,
+        .view = page->view,
+        .contract = page->contract,
         .lines = page->data,
         .position = position,
         .cursor = page->cursor,
@@ -101,6 +105,25 @@ static enum sf_code read_params(const struct http_read *what, struct sf_http_req
     return code;
 }
 
+/* Without reading anything, when the table stands where the client's answer did. */
+static bool answer_held(const struct query_request *q, struct sf_http_request *r)
+{
+    const struct store_head *head = store_lane_head(q->table->lane);
+    const char *held = sf_http_header_of(r, "If-None-Match"); /* "*": if there is a row at all */
+    char position[48];
+    char etag[HTTP_PAGE_ETAG];
+    const struct sf_http_header headers[] = {{"ETag", etag}, {HEADER_POSITION, position}};
+
+    (void)snprintf(position, sizeof(position), "%u:%llu", head->epoch,
+                   (unsigned long long)head->seq);
+    http_page_etag(http_form_of(r), position, q->view_name, q->contract, etag);
+    if (held == NULL || strcmp(held, "*") == 0 || !http_is_held(r, etag)) {
+        return false;
+    }
+    http_not_modified(r, headers, SF_COUNT(headers));
+    return true;
+}
+
 static enum sf_code start(struct queries *qs, const struct http_read *what,
                           struct sf_http_request *r, struct sf_buf *findings, struct sf_error *err)
 {
@@ -121,6 +144,10 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     }
     if (code != SF_OK) {
         return code;
+    }
+    if (what->op != QUERY_CHANGES && answer_held(&request, r)) {
+        query_request_done(&request);
+        return SF_OK;
     }
     h = sf_calloc(1, sizeof(*h));
     if (h == NULL) {

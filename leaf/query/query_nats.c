@@ -106,6 +106,7 @@ static enum sf_code send_page(struct answer *a, const struct query_page *page, s
     char head[48];
     char work[3][24];
     const struct sf_bus_header extra[] = {
+        {HEADER_VIEW, page->view},      {HEADER_CONTRACT, page->contract},
         {HEADER_POSITION, position},    {HEADER_HEAD, head},
         {HEADER_EXAMINED, work[0]},     {HEADER_WHERE_NULLS, work[1]},
         {HEADER_WHERE_ERRORS, work[2]},
@@ -114,7 +115,7 @@ static enum sf_code send_page(struct answer *a, const struct query_page *page, s
         .content_type = page->content_type,
         .data = page->data,
         .headers = extra,
-        .header_count = page->has_where ? SF_COUNT(extra) : 2,
+        .header_count = page->has_where ? SF_COUNT(extra) : 4,
         .is_last = page->is_last,
         .count = page->count,
         .cursor = page->cursor,

@@ -52,6 +52,17 @@ static void keep_header(const struct sf_bus_msg *m, const char *name, char *ret,
     }
 }
 
+/* Goes into an ETag as it is. */
+static void keep_token(const struct sf_bus_msg *m, const char *name, char ret[32])
+{
+    const char *value = sf_bus_msg_header(m, name);
+
+    if (value != NULL && strlen(value) < 32 &&
+        strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789.") == strlen(value)) {
+        (void)snprintf(ret, 32, "%s", value);
+    }
+}
+
 /* Goes into a JSON document as it is. */
 static void keep_number(const struct sf_bus_msg *m, const char *name, char ret[24])
 {
@@ -93,6 +104,8 @@ static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     sf_buf_slice(&relay->lines, m->data);
     keep_header(m, HEADER_POSITION, relay->position, sizeof(relay->position));
     keep_header(m, HEADER_HEAD, relay->head, sizeof(relay->head));
+    keep_token(m, HEADER_VIEW, relay->view);
+    keep_token(m, HEADER_CONTRACT, relay->contract);
     keep_number(m, HEADER_EXAMINED, relay->work[0]);
     keep_number(m, HEADER_WHERE_NULLS, relay->work[1]);
     keep_number(m, HEADER_WHERE_ERRORS, relay->work[2]);
@@ -195,10 +208,12 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
     if (code != SF_OK) {
         relay_fail(relay, err, ask->problem);
     } else if (relay->is_describe) {
-        http_json(relay->request, 200, &relay->lines);
+        http_json_tagged(relay->request, &relay->lines);
     } else {
         struct http_page page = {
             .kind = relay->kind,
+            .view = *relay->view == '\0' ? NULL : relay->view,
+            .contract = relay->contract,
             .lines = sf_buf_view(&relay->lines),
             .position = relay->position,
             .cursor = relay->cursor.size == 0 ? "" : sf_buf_cstr(&relay->cursor),

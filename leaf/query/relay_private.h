@@ -30,6 +30,8 @@ struct relay {
     struct sf_buf lines;
     char position[64];
     char head[64];
+    char view[32];
+    char contract[32];
     char work[3][24]; /* as in struct http_page; "": none */
     struct sf_buf cursor;
 

@@ -4,8 +4,8 @@
     reference.py SHEAF_LEAF SHEAF_HUB           TAP on stdout
     reference.py --write SHEAF_LEAF SHEAF_HUB   writes the tables of settings.md
 
-settings.md with what --help says; http-hub.md with the routes of hub/api; http-leaf.md with what
-leaf/leaf_api.c lists; nats.md with the headers of proto; product-file.md with the keys the parser
+settings.md with what --help says; http-hub.md with the routes of hub/api; http-leaf.md with the
+table of leaf/leaf_routes.c; nats.md with the headers of proto; product-file.md with the keys the parser
 knows. metrics.md needs running processes: tests/integration/docs.py.
 """
 import pathlib
@@ -113,20 +113,21 @@ class Reference(unittest.TestCase):
         self.assertGreater(len(routes), 10)
         self.assertEqual(shown, routes)
 
-    def test_paths_of_the_leaf_are_those_its_code_lists(self):
-        listed = source("leaf/leaf_api.c").split("*/")[0]
+    def test_paths_of_the_leaf_are_its_routes(self):
+        code = source("leaf/leaf_routes.c")
+        product = re.search(r'#define PRODUCT "(.*)"', code)[1]
+        prefix = {"": "", "PRODUCT": product, "TABLE": product + "/{table}"}
         routes = set()
-        for methods, rest in re.findall(r"^ \*   ([A-Z]+) +(/.*)$", listed, re.M):
-            first = rest.split()[0].rstrip(",")
-            for path in [p for p in rest.replace(",", " ").split() if p.startswith("/")]:
-                base = first.rsplit("/", 1)[0] if path != first and "/T/" in first else ""
-                base = re.sub(r"/records.*$", "", base)
-                for variant in {path, path.replace("[/KEY]", ""), path.replace("[/KEY]", "/KEY")}:
-                    if "[/KEY]" not in variant:
-                        routes.add((methods, base + variant))
-        shown = set(re.findall(r"^### ([A-Z]+) `(\S+)`$", page("http-leaf.md"), re.M))
-        self.assertGreater(len(routes), 8)
-        self.assertEqual(shown, routes)
+        for method, base, rest in re.findall(
+                r'\{ROUTE_\w+,\s+"([A-Z]+)",\s+(PRODUCT|TABLE|)\s*(?:"([^"]*)")?,', code):
+            path = prefix[base] + rest
+            for name, shown in (("domain", "D"), ("product", "P"), ("table", "T"), ("key", "KEY"), ("entry", "N")):
+                path = path.replace("{" + name + "}", shown)
+            routes.add((method, path))
+        shown = {(m, p.replace("[@MAJOR]", "").replace("@MAJOR", ""))
+                 for m, p in re.findall(r"^### ([A-Z]+) `(\S+)`$", page("http-leaf.md"), re.M)}
+        self.assertGreater(len(routes), 18)
+        self.assertEqual(shown - {("POST", "/v1/products/D/P/T/quarantine/replay")}, routes)
 
     def test_headers_are_those_of_the_code(self):
         code = source("proto/subjects.h") + source("proto/message.h")
