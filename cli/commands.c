@@ -151,6 +151,26 @@ static const struct flag audit_ls_flags[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct flag leaf_check_flags[] = {
+    {"dir", 0, "DIR", "the directory of a leaf that is stopped, instead of one that runs"},
+    {"rebuild", 0, NULL, "with --dir: make the newest rows again from the log first"},
+    {"accept-loss", 0, NULL, "with --dir: go on with what is there, in a new epoch"},
+    {"head-record", 0, "FILE", "with --dir: the head record, when it is not DIR/heads"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag leaf_backup_flags[] = {
+    {"without-keys", 0, NULL, "leave out keys, identity and credentials"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag leaf_restore_flags[] = {
+    {"dir", 0, "DIR", "the directory to make; empty when it is there"},
+    {"no-hub", 0, NULL, "do not ask the hub what it has seen of this leaf"},
+    {"head-record", 0, "FILE", "where to keep the head record, when not in DIR/heads"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct flag token_flags[] = {
     {"key", 0, "FILE", "sign with this key file, for a mesh that does not run here"},
     {"mesh", 0, "ID", "with --key: the id of that mesh"},
@@ -256,6 +276,16 @@ static const struct command table[] = {
      "sheaf audit ls\nsheaf audit ls --after 100 -o ndjson", audit_ls_flags, cmd_audit_ls},
     {"audit verify", GROUP_OTHER, "Check numbers, chain and signatures of the audit log", "", 0, 0,
      "sheaf audit verify", NULL, cmd_audit_verify},
+    {"leaf check", GROUP_OTHER, "Verify all that a leaf has stored", "", 0, 0,
+     "sheaf leaf check --as sales\n"
+     "sheaf leaf check --dir /var/lib/sheaf/sales\n"
+     "sheaf leaf check --dir /var/lib/sheaf/sales --accept-loss",
+     leaf_check_flags, cmd_leaf_check},
+    {"leaf backup", GROUP_OTHER, "Back up a leaf while it works; the copy is checked", "DIR", 1, 1,
+     "sheaf leaf backup /var/backups/sales --as sales", leaf_backup_flags, cmd_leaf_backup},
+    {"leaf restore", GROUP_OTHER, "Make the directory of a leaf from a backup", "BACKUP", 1, 1,
+     "sheaf leaf restore /var/backups/sales --dir /var/lib/sheaf/sales", leaf_restore_flags,
+     cmd_leaf_restore},
     {"token create", GROUP_OTHER, "Print a token for other HTTP tools; good for ten minutes", "", 0,
      0,
      "sheaf token create --as sales\n"

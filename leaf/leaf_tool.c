@@ -31,6 +31,9 @@ static const struct sf_setting settings[] = {
     {.key = "known",
      .type = SF_SETTING_TEXT,
      .doc = "restore: file with the hub's answer to GET /v1/status."},
+    {.key = "remove-known",
+     .type = SF_SETTING_SWITCH,
+     .doc = "restore: remove that file once it is read."},
     {.key = "json", .type = SF_SETTING_SWITCH, .doc = "The result as JSON."},
 };
 
@@ -324,6 +327,9 @@ static int restore(struct tool *t, struct sf_error *err)
     }
     if (code == SF_OK && path != NULL) {
         code = sf_file_read(path, KNOWN_BYTES_MAX, &file, err);
+        if (code == SF_OK && sf_config_switch(t->values, "remove-known")) {
+            code = sf_file_remove(path, err);
+        }
         code = code == SF_OK ? sf_json_parse(sf_buf_view(&file), &known, err) : code;
         o.known = code == SF_OK ? sf_json_root(known) : NULL;
     }
