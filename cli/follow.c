@@ -68,6 +68,9 @@ enum follow_verdict follow_look(struct follow *f, const struct follow_span *span
     if (span->epoch > f->epoch || span->prev > f->at) {
         return FOLLOW_GAP;
     }
+    if (span->first == 0 && span->head < f->at) {
+        return FOLLOW_GAP; /* A heartbeat of a table that has gone back, or an old one: ask. */
+    }
     return span->last > f->at ? FOLLOW_NEW : FOLLOW_SEEN;
 }
 

@@ -363,6 +363,45 @@ static void pause_replay(struct sub *s, const struct sf_error *why)
     sf_rt_timer_start(s->rt, &s->retry, RETRY_NS);
 }
 
+/*
+ * What we have is no longer what the table was: it has been restored. Tells it, in the form and
+ * place of a change, and goes back to the last change that is common; what follows is given again
+ * under a new epoch. False: the error says of nothing common.
+ */
+static bool go_back(struct sub *s, const struct sf_error *err)
+{
+    static const char mark[] = "common is all up to ";
+    const char *at = strstr(err->text, mark);
+    struct follow common = {.known = true};
+    char line[160];
+    int n;
+
+    if (err->number != SHEAF_E_POSITION_GONE || at == NULL ||
+        !follow_parse_position(at + sizeof(mark) - 1, &common.epoch, &common.at) ||
+        common.at >= s->follow.at) {
+        return false;
+    }
+    n = snprintf(line, sizeof(line),
+                 "{\"event\":\"epoch\",\"was\":\"%u:%" PRIu64 "\",\"back_to\":\"%u:%" PRIu64 "\"}",
+                 s->follow.epoch, s->follow.at, common.epoch, common.at);
+    cli_warn(s->cli,
+             "the table was restored: changes behind %u:%" PRIu64 " no longer stand, those that "
+             "follow replace them",
+             common.epoch, common.at);
+    if ((s->cli->print.format == PRINT_TABLE || s->cli->print.format == PRINT_NDJSON) &&
+        (fwrite(line, 1, (size_t)n, s->cli->print.out) != (size_t)n ||
+         fputc('\n', s->cli->print.out) == EOF)) {
+        struct sf_error why;
+
+        (void)SF_RAISE(&why, SF_IO, "standard output cannot be written");
+        end(s, &why);
+        return true;
+    }
+    s->follow = common;
+    drop_held(s); /* Asked for again. */
+    return true;
+}
+
 /* A leaf that has just started may not know its grants yet: denial is believed when it stays. */
 static bool is_final(struct sub *s, enum sf_code code, const struct sf_error *err)
 {
@@ -381,6 +420,12 @@ static void on_answered(struct sf_service_ask *ask, enum sf_code code, const str
     struct sub *s = ask->data;
 
     if (s->state == SUB_ENDING) {
+        return;
+    }
+    if (code != SF_OK && go_back(s, err)) {
+        if (s->state != SUB_ENDING) {
+            replay(s);
+        }
         return;
     }
     if (code != SF_OK && is_final(s, code, err)) {

@@ -5,6 +5,9 @@
  *   Flow      Live messages come from the leaf's nats-server; their signature is checked, and
  *             headers show gaps. What is missing is asked for page by page (`changes`), while live
  *             messages wait. After a reconnect, and after 12 s of silence, it asks as well.
+ *   Restore   When the owner's leaf was restored, a line {"event":"epoch","was":"1:500",
+ *             "back_to":"1:300"} says that changes behind 1:300 no longer stand; what was given
+ *             since follows. It is no change: --count does not count it.
  *   Threads   Loop thread. Printing blocks it: NATS then drops, and the gap is replayed.
  *   Limits    SUB_HELD_BYTES_MAX bytes of live messages wait; more are dropped and replayed.
  */

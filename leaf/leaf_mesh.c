@@ -17,8 +17,14 @@
 
 enum { NATS_PORT_FIRST = 14222 };
 
-/* meta: version of the newest bundle ever accepted (8 bytes), then the bundle. */
+/*
+ * meta: version of the newest bundle ever accepted (8 bytes), epoch of the store it came in (4
+ * bytes), then the bundle. One of another epoch is from before a restore: of it only the version
+ * counts, as what was granted then may have been taken back since.
+ */
 static const struct sf_slice bundle_key = {(const uint8_t *)"bundle", 6};
+
+enum { BUNDLE_HEADER = 12 };
 
 /* Renewing credentials on a query thread. */
 struct renewal {
@@ -47,7 +53,7 @@ static struct grant_trust trust_of(const struct leaf *leaf)
 
 static uint64_t version_kept(const struct leaf *leaf)
 {
-    return leaf->bundle_bytes.size < 8 ? 0 : sf_read_be64(leaf->bundle_bytes.data);
+    return leaf->bundle_bytes.size < BUNDLE_HEADER ? 0 : sf_read_be64(leaf->bundle_bytes.data);
 }
 
 enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
@@ -62,11 +68,18 @@ enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
         code = store_small_get(snapshot, STORE_META, bundle_key, &leaf->bundle_bytes, NULL, &found,
                                err);
     }
-    if (code != SF_OK || leaf->bundle_bytes.size < 8) {
+    if (code != SF_OK || leaf->bundle_bytes.size < BUNDLE_HEADER) {
         return code;
     }
     leaf->bundle_stored = version_kept(leaf);
-    code = grant_set_open(sf_slice_of(leaf->bundle_bytes.data + 8, leaf->bundle_bytes.size - 8),
+    if (sf_read_be32(leaf->bundle_bytes.data + 8) != store_epoch(leaf->store)) {
+        sf_log(SF_LOG_WARN, "leaf.bundle_of_before",
+               SF_F_TEXT("why", "the store has been restored: others are served again once the "
+                                "hub has answered"));
+        return SF_OK;
+    }
+    code = grant_set_open(sf_slice_of(leaf->bundle_bytes.data + BUNDLE_HEADER,
+                                      leaf->bundle_bytes.size - BUNDLE_HEADER),
                           &trust, &leaf->serving.grants, &refused);
     if (code != SF_OK) {
         sf_log(SF_LOG_WARN, "leaf.bundle_not_in_force", SF_F_ERROR(&refused));
@@ -97,6 +110,7 @@ static void store_bundle(struct leaf *leaf, uint64_t version, struct sf_slice bu
     sf_assert(!leaf->bundle_saving);
     sf_buf_clear(&leaf->bundle_bytes);
     sf_buf_be64(&leaf->bundle_bytes, version);
+    sf_buf_be32(&leaf->bundle_bytes, store_epoch(leaf->store));
     sf_buf_slice(&leaf->bundle_bytes, bundle);
     leaf->bundle_put = (struct store_put){
         .space = STORE_META, .key = bundle_key, .value = sf_buf_view(&leaf->bundle_bytes)};

@@ -105,22 +105,26 @@ static enum sf_code add_row(struct page_reader *r, const struct store_row *row,
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+/* A position is held when what was read up to it is the beginning of what is there now: after a
+ * restore, seqs behind the last one that was kept are given again, in another epoch. */
 static enum sf_code check_position(const struct page_reader *r, struct sf_error *err)
 {
     const struct query_request *q = &r->request;
+    const uint32_t epoch = q->has_after ? q->after_epoch : r->head.epoch;
+    uint64_t end = 0;
+    enum sf_code code;
 
-    if (q->has_after && q->after_epoch != r->head.epoch && q->after_seq != 0) {
-        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
-                          "epoch %u, the table is at %u:%llu", q->after_epoch, r->head.epoch,
-                          (unsigned long long)r->head.seq);
+    if (q->after_seq == 0 || (!q->has_after && q->op != QUERY_CHANGES)) {
+        return SF_OK;
     }
-    if (q->op == QUERY_CHANGES && q->after_seq > r->head.seq) {
-        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
-                          "position %u:%llu is ahead of the table, which is at %llu",
-                          q->after_epoch, (unsigned long long)q->after_seq,
-                          (unsigned long long)r->head.seq);
+    code = store_epoch_end(r->snapshot, q->table->lane, epoch, &end, err);
+    if (code != SF_OK || q->after_seq <= end) {
+        return code;
     }
-    return SF_OK;
+    return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
+                      "position %u:%llu, the table is at %u:%llu; common is all up to %u:%llu",
+                      epoch, (unsigned long long)q->after_seq, r->head.epoch,
+                      (unsigned long long)r->head.seq, epoch, (unsigned long long)end);
 }
 
 /* Between the bounds, from their upper end. */

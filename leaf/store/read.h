@@ -27,6 +27,15 @@ enum sf_code store_snapshot_head(const struct store_snapshot *snapshot,
                                  const struct store_lane *lane, struct store_head *ret,
                                  struct sf_error *err) SF_MUST_CHECK;
 
+/*
+ * The last seq of @lane that was given in @epoch or before; 0 when the log that is held has nothing
+ * of @epoch. Whoever has read up to a position of @epoch shares the history of the lane up to there
+ * when the seq is at most that: a restore goes back to a beginning of what was, and a lane may have
+ * been restored from another time than the one that was read. Epochs rise with seqs.
+ */
+enum sf_code store_epoch_end(const struct store_snapshot *snapshot, const struct store_lane *lane,
+                             uint32_t epoch, uint64_t *ret, struct sf_error *err) SF_MUST_CHECK;
+
 /* One row as of a snapshot. */
 struct store_row {
     struct sf_slice key; /* event lanes: the seq as 8 bytes big-endian */

@@ -82,6 +82,17 @@ static void test_heartbeats_show_a_loss(void **state)
     assert_int_equal(look(&f, s), FOLLOW_GAP);
 }
 
+static void test_heartbeats_show_a_table_that_went_back(void **state)
+{
+    struct follow f = {.known = true, .epoch = 1, .at = 5};
+    struct follow_span s = {.epoch = 1, .prev = 3, .head = 5};
+
+    (void)state;
+    assert_int_equal(look(&f, s), FOLLOW_SEEN);
+    s.head = 4;
+    assert_int_equal(look(&f, s), FOLLOW_GAP);
+}
+
 static void test_first_message_decides_where_to_start(void **state)
 {
     struct follow f = {.known = false};
@@ -120,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_headers_that_are_none_are_refused),
         cmocka_unit_test(test_what_is_new_seen_or_missing),
         cmocka_unit_test(test_heartbeats_show_a_loss),
+        cmocka_unit_test(test_heartbeats_show_a_table_that_went_back),
         cmocka_unit_test(test_first_message_decides_where_to_start),
         cmocka_unit_test(test_another_epoch_is_a_gap_and_an_old_one_is_seen),
         cmocka_unit_test(test_lines_start_with_their_seq),
