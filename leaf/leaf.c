@@ -7,6 +7,7 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/file.h"
+#include "common/sys/memory.h"
 #include "common/wire/json.h"
 #include "leaf/leaf_private.h"
 #include "leaf/uplink/join.h"
@@ -173,6 +174,7 @@ static enum sf_code announce(struct leaf *leaf, struct sf_error *err)
     if (code == SF_OK) {
         (void)printf("ready http=127.0.0.1:%u nats=127.0.0.1:%u\n", http_port, leaf->nats_port);
         (void)fflush(stdout);
+        sf_memory_forget_code();
         sf_log(SF_LOG_INFO, "leaf.ready", SF_F_TEXT("domain", leaf->config->domain),
                SF_F_UINT("http_port", http_port), SF_F_UINT("nats_port", leaf->nats_port));
     }

@@ -1,9 +1,12 @@
 #include "common/sys/memory.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -35,6 +38,27 @@ uint64_t sf_memory_resident(void)
     text[size] = '\0';
     second = strchr(text, ' ');
     return second == NULL ? 0 : strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void sf_memory_forget_code(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512];
+
+    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+        char rights[5] = "";
+        uintptr_t from = 0;
+        uintptr_t to = 0;
+
+        /* Private, from a file and never written: not even by the linker, as tables may be. */
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, rights) == 3 &&
+            strcmp(rights, "r-xp") == 0 && strchr(line, '/') != NULL) {
+            (void)madvise((void *)from, to - from, MADV_DONTNEED);
+        }
+    }
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
 }
 
 void sf_memory_trim(void)

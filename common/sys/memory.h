@@ -14,5 +14,11 @@
 void sf_memory_setup(void);
 /* Bytes resident; 0 when the system does not say. */
 uint64_t sf_memory_resident(void);
+/*
+ * Drops the pages of code that were read so far from what counts as resident: half of what a
+ * process shows behind its start is code that only the start runs. What is needed again comes from
+ * the page cache.
+ */
+void sf_memory_forget_code(void);
 /* Gives free memory back to the system. Takes milliseconds: not on the loop thread. */
 void sf_memory_trim(void);
