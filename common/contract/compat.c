@@ -1,5 +1,7 @@
 #include "common/contract/compat.h"
 
+#include "common/contract/clean.h"
+
 #include <stdio.h>
 
 #include "common/base/str.h"
@@ -282,6 +284,115 @@ static unsigned breaks_of_type(const struct sf_field *before, const struct sf_fi
 static void compare_shape(const struct subject *s, const struct sf_field *before,
                           const struct sf_field *after);
 
+/* --- how input is cleaned --------------------------------------------------------------------- */
+
+static const struct sf_clean *clean_of(const struct sf_field *f)
+{
+    static const struct sf_clean none;
+
+    return f->clean == NULL ? &none : f->clean;
+}
+
+/* The formats of a date or timestamp in one text. */
+static const char *formats_text(struct sf_compat *c, const struct sf_field *f)
+{
+    const struct sf_clean *clean = clean_of(f);
+    struct sf_buf text = {0};
+    const char *kept;
+
+    if (f->parse != NULL || clean->number_style != SF_NUMBER_PLAIN) {
+        return f->parse != NULL ? f->parse : sf_number_style_text(clean->number_style);
+    }
+    for (size_t i = 0; i < clean->format_count; i++) {
+        sf_buf_printf(&text, "%s%s", i == 0 ? "" : ", ", clean->formats[i]);
+    }
+    kept = clean->format_count == 0     ? SF_PARSE_ISO
+           : sf_buf_cstr(&text) == NULL ? ""
+                                        : keep(c, (const char *)text.data);
+    c->failed |= text.failed != SF_OK;
+    sf_buf_done(&text);
+    return kept;
+}
+
+/* Formats that are added behind those that were there take nothing away. */
+static void compare_formats(const struct subject *s, const struct sf_field *before,
+                            const struct sf_field *after)
+{
+    const char *from = formats_text(s->c, before);
+    const char *to = formats_text(s->c, after);
+    const size_t n = strlen(from);
+    const bool is_number = clean_of(before)->number_style != SF_NUMBER_PLAIN ||
+                           clean_of(after)->number_style != SF_NUMBER_PLAIN;
+
+    if (strcmp(from, to) == 0) {
+        return;
+    }
+    if (!is_number && strncmp(from, to, n) == 0 && to[n] == ',') {
+        harmless(s, "parse", from, to);
+    } else {
+        breaking(s, BACKWARD, "parse", strcmp(from, SF_PARSE_ISO) == 0 ? "none" : from,
+                 strcmp(to, SF_PARSE_ISO) == 0 ? "none" : to);
+    }
+}
+
+static const char *case_text(enum sf_case letters)
+{
+    return letters == SF_CASE_LOWER ? "lower" : letters == SF_CASE_UPPER ? "upper" : "none";
+}
+
+static const char *missing_text(enum sf_missing missing)
+{
+    return missing == SF_MISSING_NULL     ? "null"
+           : missing == SF_MISSING_REFUSE ? "refuse"
+                                          : "default";
+}
+
+/* Texts that stood for no value and are values now, and the other way round. */
+static void compare_missing(const struct subject *s, const struct sf_field *before,
+                            const struct sf_field *after)
+{
+    const struct sf_clean *a = clean_of(before);
+    const struct sf_clean *b = clean_of(after);
+
+    for (size_t i = 0; i < a->missing_count; i++) {
+        if (!sf_clean_is_missing(b, sf_slice_text(a->missing_texts[i]))) {
+            breaking(s, BACKWARD, "missing text removed", a->missing_texts[i], "");
+        }
+    }
+    for (size_t i = 0; i < b->missing_count; i++) {
+        if (sf_clean_is_missing(a, sf_slice_text(b->missing_texts[i]))) {
+            continue;
+        }
+        if (before->type == SF_TYPE_STRING) {
+            breaking(s, BACKWARD, "missing text added", "", b->missing_texts[i]);
+        } else {
+            harmless(s, "missing text added", "", b->missing_texts[i]); /* it was refused */
+        }
+    }
+    if (a->missing_count > 0 && b->missing_count > 0 && a->missing != b->missing) {
+        breaking(s, BACKWARD, "missing", missing_text(a->missing), missing_text(b->missing));
+    }
+}
+
+static void compare_clean(const struct subject *s, const struct sf_field *before,
+                          const struct sf_field *after)
+{
+    const struct sf_clean *a = clean_of(before);
+    const struct sf_clean *b = clean_of(after);
+
+    compare_formats(s, before, after);
+    compare_missing(s, before, after);
+    if (a->trim != b->trim && s->is_key) {
+        breaking(s, BACKWARD, "trim", a->trim ? "true" : "false", b->trim ? "true" : "false");
+    } else if (a->trim != b->trim) {
+        harmless(s, "trim", a->trim ? "true" : "false", b->trim ? "true" : "false");
+    }
+    if (a->letters != b->letters) {
+        /* Producers may send what they like, but rows of before hold the other letters. */
+        breaking(s, BOTH, "case", case_text(a->letters), case_text(b->letters));
+    }
+}
+
 static void compare_field(const struct subject *s, const struct sf_field *before,
                           const struct sf_field *after)
 {
@@ -305,9 +416,7 @@ static void compare_field(const struct subject *s, const struct sf_field *before
     if (!same(before->unit, after->unit) && before->unit != NULL) {
         breaking(s, BOTH, "unit", before->unit, or_none(after->unit));
     }
-    if (!same(old_item->parse, new_item->parse)) {
-        breaking(s, BACKWARD, "parse", or_none(old_item->parse), or_none(new_item->parse));
-    }
+    compare_clean(s, old_item, new_item);
     if (strcmp(from, to) != 0) {
         breaking(s, s->is_key ? STORAGE : breaks_of_type(before, after), "type", from, to);
         return; /* rules of two types cannot be compared */

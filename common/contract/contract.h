@@ -85,6 +85,7 @@ struct sf_value {
 };
 
 struct sf_pattern; /* compiled regular expression: pattern.h */
+struct sf_clean;   /* what is done to input before it is read: clean.h */
 
 struct sf_field {
     uint32_t number; /* protobuf field number: 1..536870911 without 19000..19999 */
@@ -117,8 +118,9 @@ struct sf_field {
     /* struct: its fields and reserved numbers, as an event table of that name. Else NULL. */
     const struct sf_table *shape;
 
-    const char *parse;  /* strptime-like format of text input, or NULL */
-    const char *source; /* name in the input when it is another than name, or NULL */
+    const char *parse; /* strptime-like format of text input, or NULL; several: in clean */
+    const struct sf_clean *clean; /* NULL: nothing is declared */
+    const char *source;           /* name in the input when it is another than name, or NULL */
 
     const char *description; /* these four may be NULL */
     const char *unit;

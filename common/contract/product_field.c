@@ -12,10 +12,10 @@ enum {
 };
 
 static const char *const field_keys[] = {
-    "number", "type",   "required",    "class",      "format",     "enum",
-    "min",    "max",    "default",     "min_length", "max_length", "pattern",
-    "parse",  "source", "description", "unit",       "example",    "ref",
-    "tags",   "fields", "min_items",   "max_items",  "reserved",
+    "number",      "type",     "required",   "class",      "format",  "enum",   "min",
+    "max",         "default",  "min_length", "max_length", "pattern", "parse",  "source",
+    "description", "unit",     "example",    "ref",        "tags",    "fields", "min_items",
+    "max_items",   "reserved", "trim",       "case",       "missing",
 };
 
 static const char *const class_names[] = {"public",       "internal", "confidential",

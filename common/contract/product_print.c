@@ -5,6 +5,7 @@
 #include "common/base/str.h"
 #include "common/base/time.h"
 #include "common/base/utf8.h"
+#include "common/contract/clean.h"
 #include "common/contract/value.h"
 
 enum { NAME_COLUMN_MAX = 24 };
@@ -132,6 +133,41 @@ static void put_field_value(const char *key, const struct sf_field *f, const str
     }
 }
 
+static void put_missing(const struct sf_clean *c, struct sf_buf *out)
+{
+    static const char *const as[] = {
+        [SF_MISSING_NULL] = ", as: \"null\"}", [SF_MISSING_REFUSE] = ", as: refuse}"};
+    const bool is_map = c->missing != SF_MISSING_DEFAULT;
+
+    sf_buf_text(out, is_map ? ", missing: {texts: [" : ", missing: [");
+    for (size_t i = 0; i < c->missing_count; i++) {
+        sf_buf_text(out, i == 0 ? "" : ", ");
+        put_quoted(sf_slice_text(c->missing_texts[i]), out);
+    }
+    sf_buf_byte(out, ']');
+    sf_buf_text(out, is_map ? as[c->missing] : "");
+}
+
+static void put_clean(const struct sf_clean *c, struct sf_buf *out)
+{
+    sf_buf_text(out, c->trim ? ", trim: true" : "");
+    sf_buf_text(out, c->letters == SF_CASE_LOWER   ? ", case: lower"
+                     : c->letters == SF_CASE_UPPER ? ", case: upper"
+                                                   : "");
+    if (c->missing_count > 0) {
+        put_missing(c, out);
+    }
+    if (c->number_style != SF_NUMBER_PLAIN) {
+        put_field_text("parse", sf_number_style_text(c->number_style), out);
+    }
+    if (c->format_count == 1) {
+        put_field_text("parse", c->formats[0], out);
+    } else if (c->format_count > 1) {
+        sf_buf_text(out, ", parse: ");
+        put_texts(c->formats, c->format_count, out);
+    }
+}
+
 /* Of a list: those of its elements, as the file has them in one place. */
 static void put_rules(const struct sf_field *field, struct sf_buf *out)
 {
@@ -165,6 +201,9 @@ static void put_rules(const struct sf_field *field, struct sf_buf *out)
     }
     put_field_value("default", field, &field->default_value, out);
     put_field_text("parse", f->parse, out);
+    if (f->clean != NULL) {
+        put_clean(f->clean, out);
+    }
 }
 
 static void put_field(const struct sf_field *f, struct sf_buf *out);

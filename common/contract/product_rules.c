@@ -1,5 +1,5 @@
 /* The part of the product file reader that reads what values of a field keep to. */
-#include "common/contract/product_field.h"
+#include "common/contract/product_clean.h"
 
 #include <strings.h>
 
@@ -177,36 +177,6 @@ static void read_format(struct sf_product_reader *r, const struct sf_yaml_node *
     f->format = (enum sf_format)(choice + 1);
 }
 
-static void read_parse(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                       struct sf_field *f)
-{
-    struct sf_time_parts parts = {0};
-    const char *format = NULL;
-
-    if (node == NULL) {
-        return;
-    }
-    if (f->type != SF_TYPE_DATE && f->type != SF_TYPE_TIMESTAMP) {
-        sf_issues_error(r->issues, node->key_place, SHEAF_E_BAD_VALUE,
-                        "parse is for dates and timestamps, not for %s", sf_type_name(f->type));
-        return;
-    }
-    sf_product_read_text(r, node, "parse", &format);
-    if (format == NULL) {
-        return;
-    }
-    if (!sf_time_format_is_valid(format, &parts)) {
-        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
-                        "parse names a whole date, each part once, with %%Y %%y %%m %%d %%e %%b "
-                        "%%j %%H %%I %%p %%M %%S %%f %%z");
-    } else if (f->type == SF_TYPE_DATE && parts.time) {
-        sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
-                        "parse of a date must not read a time of day");
-    } else {
-        f->parse = format;
-    }
-}
-
 /* Rules but the enum itself hold for each of its values, or the value could never be sent. */
 static void check_enum_value(struct sf_product_reader *r, const struct sf_yaml_node *node,
                              const struct sf_field *f, const struct sf_value *values, size_t at)
@@ -340,9 +310,9 @@ void sf_product_read_rules(struct sf_product_reader *r, const struct sf_yaml_nod
     read_items_range(r, node, f);
     read_pattern(r, sf_yaml_get(node, "pattern"), item);
     read_format(r, sf_yaml_get(node, "format"), item);
-    read_parse(r, sf_yaml_get(node, "parse"), item);
     read_enum(r, sf_yaml_get(node, "enum"), item);
     if (may_have_default(r, value, f)) {
         read_default(r, value, f);
     }
+    sf_product_read_clean(r, node, f, item);
 }

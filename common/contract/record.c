@@ -77,6 +77,7 @@ static struct sf_record_plan plan_of(const struct sf_table *t, size_t field)
         p.is_key = p.is_key || t->key[i] == field;
     }
     p.must = t->fields[field].required || p.is_key;
+    p.is_cleaned = sf_record_is_cleaned(&t->fields[field]);
     return p;
 }
 
@@ -145,6 +146,20 @@ static enum sf_code add_nested(struct sf_record_reader *r, struct sf_error *err)
     return SF_OK;
 }
 
+/* Whether a field declares what is counted. As deep as structs go. */
+static bool has_counts(const struct sf_table *t)
+{
+    for (size_t i = 0; i < t->field_count; i++) {
+        const struct sf_table *shape = sf_field_shape(&t->fields[i]);
+
+        if (sf_record_is_cleaned(&t->fields[i]) || t->fields[i].default_value.present ||
+            (shape != NULL && has_counts(shape))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* @root is NULL for the root itself. */
 static enum sf_code new_reader(const struct sf_table *table, struct sf_record_reader *root,
                                struct sf_record_reader **ret, struct sf_error *err)
@@ -176,6 +191,13 @@ static enum sf_code new_reader(const struct sf_table *table, struct sf_record_re
     add_names(r);
     code = add_nested(r, err);
     r->can_scan = sf_record_can_scan(r);
+    if (code == SF_OK && root == NULL && has_counts(table)) {
+        r->counts = sf_calloc(count, sizeof(*r->counts));
+        r->marks = sf_calloc(count, sizeof(*r->marks));
+        code = r->counts == NULL || r->marks == NULL
+                   ? SF_RAISE(err, SF_NOMEM, "reader of table '%s'", table->name)
+                   : SF_OK;
+    }
     if (code == SF_OK) {
         *ret = SF_TAKE(r);
     }
@@ -200,6 +222,8 @@ void sf_record_reader_free(struct sf_record_reader *r)
     sf_free(r->seen);
     sf_free(r->uuids);
     sf_free(r->columns);
+    sf_free(r->counts);
+    sf_free(r->marks);
     for (size_t i = 0; r->nested != NULL && i < r->table->field_count; i++) {
         sf_record_reader_free(r->nested[i].reader);
         sf_free(r->nested[i].values);
@@ -218,6 +242,7 @@ void sf_record_begin(struct sf_record_reader *r, struct sf_verdict *v)
     v->count = 0;
     v->found = 0;
     r->no_memory = false;
+    r->mark_count = 0;
     r->step_count = 0;
     if (r->arena.blocks != NULL) {
         sf_arena_reset(&r->arena);
@@ -250,8 +275,12 @@ static void fill_default(struct sf_record_reader *r, size_t field, struct sf_val
                          struct sf_verdict *v)
 {
     const struct sf_field *f = &r->table->fields[field];
+    const bool is_null = r->seen[field] == r->record && ret->i == SF_RECORD_NULL;
 
-    *ret = f->default_value;
+    *ret = is_null ? (struct sf_value){0} : f->default_value;
+    if (ret->present && sf_record_counters(r, field) != NULL) {
+        sf_record_counters(r, field)->defaulted++;
+    }
     if (r->plans[field].must && !ret->present) {
         sf_record_refuse(r, field, f, SHEAF_E_FIELD_MISSING, "is missing", v);
     } else if (f->min_items > 0) { /* a list that is not given is empty */
@@ -271,8 +300,11 @@ void sf_record_fill_absent(struct sf_record_reader *r, struct sf_value *values,
     }
 }
 
-enum sf_code sf_record_end(const struct sf_record_reader *r, struct sf_error *err)
+enum sf_code sf_record_end(struct sf_record_reader *r, struct sf_error *err)
 {
+    if (r->mark_count > 0) {
+        sf_record_count_marks(r);
+    }
     if (r->no_memory) {
         return SF_RAISE(err, SF_NOMEM, "record: out of memory");
     }
@@ -330,6 +362,13 @@ enum sf_parse sf_record_value_of(struct sf_record_reader *r, const struct sf_fie
     return value_of(r, f, field, json, ret);
 }
 
+/* Whether the value is a text to be cleaned, or a number that stands for a time. */
+bool sf_record_takes_text(const struct sf_field *f, enum sf_json_kind kind)
+{
+    return kind == SF_JSON_STRING || (kind == SF_JSON_NUMBER && f->type == SF_TYPE_TIMESTAMP &&
+                                      f->clean != NULL && sf_clean_takes_numbers(f->clean));
+}
+
 static inline void take_scalar(struct sf_record_reader *r, const struct sf_field *f, size_t field,
                                const struct sf_json *json, struct sf_value *ret,
                                struct sf_verdict *v)
@@ -340,6 +379,10 @@ static inline void take_scalar(struct sf_record_reader *r, const struct sf_field
     (void)sf_json_as_bool(json, &plain.truth);
     if (plain.kind == SF_JSON_STRING || plain.kind == SF_JSON_NUMBER) {
         plain.text = sf_json_chars(json);
+    }
+    if (r->plans[field].is_cleaned && sf_record_takes_text(f, plain.kind)) {
+        sf_record_take_cleaned(r, f, field, plain.text, plain.kind == SF_JSON_STRING, ret, v);
+        return;
     }
     parsed = value_of(r, f, field, &plain, ret);
     if (parsed != SF_PARSE_OK) {
@@ -511,7 +554,7 @@ enum sf_code sf_record_from_json(struct sf_record_reader *r, struct sf_slice lin
         sf_record_begin(r, verdict);
         if (sf_record_scan(r, line, values)) {
             sf_record_fill_absent(r, values, verdict);
-            return SF_OK;
+            return sf_record_end(r, err);
         }
         if (r->no_memory) {
             return sf_record_end(r, err);

@@ -1,7 +1,8 @@
 /*
  * Records as producers send them - a line of NDJSON, a row of CSV - into checked values of a table.
  *
- * Per field: conversion from text (parse format, type), default when absent, required, then the
+ * Per field: what the contract declares of cleaning (clean.h), conversion from text (type), default
+ * when absent, required, then the
  * rules (validate.h). Absent, JSON null and an empty unquoted cell are the same. Strict: unknown
  * fields, fields given twice, values of another type are violations; nothing is converted silently.
  *
@@ -23,7 +24,7 @@
 #pragma once
 
 #include "common/base/str.h"
-#include "common/contract/contract.h"
+#include "common/contract/clean.h"
 #include "common/wire/csv.h"
 #include "common/wire/json.h"
 #include "proto/errors.h"
@@ -60,6 +61,10 @@ enum sf_code sf_record_reader_new(const struct sf_table *table, struct sf_record
                                   struct sf_error *err) SF_MUST_CHECK;
 void sf_record_reader_free(struct sf_record_reader *r);
 SF_DEFINE_CLEANUP(struct sf_record_reader, sf_record_reader_free)
+
+/* What cleaning did since the last reset, per field of the table; NULL: no field declares any. */
+const struct sf_clean_counts *sf_record_counts(const struct sf_record_reader *r);
+void sf_record_counts_reset(struct sf_record_reader *r);
 
 /*
  * Fills all field_count of @values, in the order of the table's fields, and @verdict. The values

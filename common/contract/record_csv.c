@@ -77,17 +77,16 @@ static void take_cell(struct sf_record_reader *r, size_t field, const struct sf_
         return;
     }
     *ret = (struct sf_value){.present = true};
-    if (f->type == SF_TYPE_BOOL) {
-        bool no =
-            sf_slice_equal(text, SF_LITERAL("false")) || sf_slice_equal(text, SF_LITERAL("0"));
-
-        ret->i = sf_slice_equal(text, SF_LITERAL("true")) || sf_slice_equal(text, SF_LITERAL("1"));
-        parsed = no || ret->i == 1 ? SF_PARSE_OK : SF_PARSE_SYNTAX;
+    if (f->type == SF_TYPE_BOOL && !r->plans[field].is_cleaned) {
+        parsed = sf_record_convert_bool(text, ret);
     } else if (f->type == SF_TYPE_JSON || !sf_type_is_scalar(f->type)) {
         sf_record_take_nested_text(r, field, text, ret, v);
         return;
     } else if (f->type == SF_TYPE_STRING && !sf_utf8_is_valid(text)) {
         sf_verdict_add(v, SHEAF_E_BAD_UTF8, (int32_t)field, "'%s' is not valid UTF-8", f->name);
+        return;
+    } else if (r->plans[field].is_cleaned) {
+        sf_record_take_cleaned(r, f, field, text, /* is_json= */ false, ret, v);
         return;
     } else {
         parsed = sf_record_convert(r, f, r->uuids[field], text, ret);

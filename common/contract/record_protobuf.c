@@ -135,6 +135,10 @@ static void take_bytes(struct sf_record_reader *r, size_t field, const struct sf
         sf_record_refuse(r, field, f, SHEAF_E_BAD_UTF8, "is not valid UTF-8", v);
         return;
     }
+    if (f->type == SF_TYPE_STRING && r->plans[field].is_cleaned) {
+        sf_record_take_cleaned(r, f, field, bytes, /* is_json= */ true, ret, v);
+        return;
+    }
     if (f->type == SF_TYPE_UUID && bytes.size != 16) {
         parsed = SF_PARSE_SYNTAX;
     } else if (f->type == SF_TYPE_DECIMAL_WIDE && bytes.size != SF_DECIMAL_WIDE_SIZE) {

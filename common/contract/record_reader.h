@@ -26,8 +26,9 @@ struct sf_record_name {
 
 struct sf_record_plan {
     bool is_key;
-    bool must;      /* required, or of the key */
-    bool has_rules; /* beyond required; of a list: its elements have */
+    bool must;       /* required, or of the key */
+    bool has_rules;  /* beyond required; of a list: its elements have */
+    bool is_cleaned; /* its texts are: record_clean.c */
 };
 
 /* Of a field that is a list, a struct or json. */
@@ -43,6 +44,15 @@ struct sf_record_nested {
 struct sf_record_step {
     const char *name;
     int64_t index; /* -1: no element */
+};
+
+/* What was done to one value. */
+struct sf_clean_mark {
+    uint16_t field;
+    bool trimmed;
+    bool cased;
+    bool parsed;
+    bool missing;
 };
 
 struct sf_record_reader {
@@ -63,9 +73,12 @@ struct sf_record_reader {
     struct sf_json_reader json;
     bool can_scan; /* sf_record_can_scan() */
     /* What follows is of the root only. */
-    struct sf_json_reader cell; /* JSON inside a cell or message */
-    struct sf_arena arena;      /* decoded bytes of this record */
-    bool no_memory;             /* met while reading this record */
+    struct sf_json_reader cell;     /* JSON inside a cell or message */
+    struct sf_arena arena;          /* decoded bytes of this record */
+    bool no_memory;                 /* met while reading this record */
+    struct sf_clean_counts *counts; /* per field; NULL: nothing is declared that counts */
+    struct sf_clean_mark *marks;    /* of this record, until its end: it may be read anew */
+    size_t mark_count;
     struct sf_record_step steps[SF_STRUCT_DEPTH_MAX + 2];
     size_t step_count;
     size_t field; /* of the table, when step_count is not 0 */
@@ -78,7 +91,7 @@ uint16_t sf_record_find_name(const struct sf_record_reader *r, struct sf_slice t
 void sf_record_begin(struct sf_record_reader *r, struct sf_verdict *v);
 void sf_record_fill_absent(struct sf_record_reader *r, struct sf_value *values,
                            struct sf_verdict *v);
-enum sf_code sf_record_end(const struct sf_record_reader *r, struct sf_error *err) SF_MUST_CHECK;
+enum sf_code sf_record_end(struct sf_record_reader *r, struct sf_error *err) SF_MUST_CHECK;
 /* Around every struct: sf_record_begin() without what is of the root. */
 void sf_record_begin_fields(struct sf_record_reader *r);
 /* Whether the field is given for the first time in this record; a second time is a violation. */
@@ -115,6 +128,20 @@ bool sf_record_can_scan(const struct sf_record_reader *r);
  * sf_record_begin() and read it with a document. Absent fields are left. */
 bool sf_record_scan(struct sf_record_reader *r, struct sf_slice line,
                     struct sf_value *values) SF_MUST_CHECK;
+/* record_clean.c: text of a field that is cleaned, as take_scalar(). @is_json: it was a string
+ * there, so that it must be one of the type too, but where the contract says how texts are read. */
+void sf_record_take_cleaned(struct sf_record_reader *r, const struct sf_field *f, size_t field,
+                            struct sf_slice text, bool is_json, struct sf_value *ret,
+                            struct sf_verdict *v);
+bool sf_record_is_cleaned(const struct sf_field *f);
+bool sf_record_takes_text(const struct sf_field *f, enum sf_json_kind kind);
+void sf_record_count_marks(struct sf_record_reader *r);
+/* Counters of the field, or NULL; of a field in a struct those of the struct. */
+struct sf_clean_counts *sf_record_counters(struct sf_record_reader *r, size_t field);
+/* "true", "false", and in CSV "1", "0". */
+enum sf_parse sf_record_convert_bool(struct sf_slice text, struct sf_value *ret) SF_MUST_CHECK;
+/* In an absent value: null by the contract, so that no default is filled in. */
+enum { SF_RECORD_NULL = 1 };
 
 /* A list, struct or json; what is refused is a violation with its path. */
 void sf_record_take_nested(struct sf_record_reader *r, size_t field, const struct sf_json *json,

@@ -170,6 +170,18 @@ static bool take_name(struct sf_record_reader *r, struct scan *s, size_t at, uin
     return *ret != SF_RECORD_NO_NAME && take_char(s, ':');
 }
 
+static bool take_cleaned(struct sf_record_reader *r, size_t field,
+                         const struct sf_record_json *json, struct sf_value *ret)
+{
+    struct sf_verdict v;
+
+    v.count = 0;
+    v.found = 0;
+    sf_record_take_cleaned(r, &r->table->fields[field], field, json->text,
+                           json->kind == SF_JSON_STRING, ret, &v);
+    return v.found == 0;
+}
+
 static bool take_member(struct sf_record_reader *r, struct scan *s, size_t at,
                         struct sf_value *values)
 {
@@ -190,6 +202,9 @@ static bool take_member(struct sf_record_reader *r, struct scan *s, size_t at,
     if (json.kind == SF_JSON_NULL) {
         values[field] = (struct sf_value){0};
         return true;
+    }
+    if (r->plans[field].is_cleaned && sf_record_takes_text(f, json.kind)) {
+        return take_cleaned(r, field, &json, &values[field]);
     }
     return sf_record_value_of(r, f, field, &json, &values[field]) == SF_PARSE_OK &&
            (!r->plans[field].has_rules || sf_field_check(f, &values[field]) == SF_RULE_NONE);

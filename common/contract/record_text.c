@@ -74,6 +74,16 @@ const char *sf_field_hint(const struct sf_field *f, enum sf_parse why, char scra
             (void)snprintf(scratch, 64, "must be text like '%s'", f->parse);
             return scratch;
         }
+        if (f->clean != NULL && f->clean->number_style != SF_NUMBER_PLAIN) {
+            (void)snprintf(scratch, 64, "must be a number like %s",
+                           sf_number_style_text(f->clean->number_style));
+            return scratch;
+        }
+        if (f->clean != NULL && f->clean->format_count > 0) {
+            (void)snprintf(scratch, 64, "must be text like '%s'%s", f->clean->formats[0],
+                           f->clean->format_count > 1 ? ", or as its other formats" : "");
+            return scratch;
+        }
         return hint_syntax(f);
     case SF_PARSE_RANGE:
         if (f->type == SF_TYPE_DATE || f->type == SF_TYPE_TIMESTAMP) {

@@ -423,7 +423,7 @@ static void test_mistakes_inside_structs_are_told_with_their_place(void **state)
         "                                                                          ^~~~~\n"
         "  allowed: number type required class format enum min max default min_length max_length "
         "pattern parse source description unit example ref tags fields min_items max_items "
-        "reserved      did you mean 'number'?\n"
+        "reserved trim case missing      did you mean 'number'?\n"
         "p.yaml:8:25: error[SHEAF-E0103]: unknown type 'object'\n"
         "   b: {number: 2, type: list<object>, fields: {}}\n"
         "                        ^~~~~~~~~~~~\n"
@@ -550,7 +550,8 @@ static void test_rules_fit_the_type(void **state)
          "7:42: pattern is not a regular expression at byte 2: missing closing parenthesis"},
         {"type: int32, format: email", "7:32: format is for strings, not for int32"},
         {"type: string, format: mail", "7:41: unknown format 'mail'"},
-        {"type: string, parse: \"%Y\"", "7:33: parse is for dates and timestamps, not for string"},
+        {"type: string, parse: \"%Y\"",
+         "7:33: parse is for dates, timestamps and numbers, not for string"},
         {"type: date, parse: \"%Y-%m\"",
          "7:38: parse names a whole date, each part once, with %Y %y %m %d %e %b %j %H %I %p %M %S "
          "%f %z"},
