@@ -224,6 +224,9 @@ static enum sf_code start(struct leaf *leaf, struct sf_error *err)
         code = leaf_mesh_start(leaf, err);
     }
     if (code == SF_OK) {
+        code = leaf_sources_start(leaf, err);
+    }
+    if (code == SF_OK) {
         leaf_metrics_register(leaf);
         leaf_limits_register(leaf);
         leaf_limits_start(leaf);
@@ -345,6 +348,7 @@ static void begin_buses(struct leaf *leaf)
             sf_bus_nats_close(buses[i], on_closed, leaf);
         }
     }
+    leaf->closing += leaf_sources_close_buses(leaf, on_closed);
 }
 
 static void begin_natsd(struct leaf *leaf)
@@ -404,6 +408,7 @@ static void leaf_free(struct leaf *leaf)
 {
     leaf_reload_done(leaf);
     leaf_mesh_done(leaf);
+    leaf_sources_done(leaf);
     product_set_done(&leaf->serving.products);
     grant_set_unref(leaf->serving.grants);
     sf_buf_done(&leaf->bundle_bytes);

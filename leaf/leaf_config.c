@@ -136,6 +136,9 @@ static const struct sf_setting settings[] = {
      .max = INT64_C(64) << 30,
      .reloadable = true,
      .doc = "Bodies of all requests under way, and their records; beyond it the answer is 429."},
+    {.key = "sources",
+     .type = SF_SETTING_TEXT,
+     .doc = "File (YAML) that names JetStream streams to take records from."},
     {.key = "streams-max",
      .type = SF_SETTING_NUMBER,
      .default_text = "64",
@@ -321,6 +324,7 @@ static void read_limits(struct leaf_config *c)
     c->inflated_bytes_max = (size_t)sf_config_number(values, "inflated-max");
     c->quarantine_bytes_max = (uint64_t)sf_config_number(values, "quarantine-max");
     c->pending_bytes_max = (size_t)sf_config_number(values, "pending-max");
+    c->sources = sf_config_text(values, "sources");
     c->streams_max = (size_t)sf_config_number(values, "streams-max");
     c->stream_batch_records = (uint64_t)sf_config_number(values, "stream-batch-records");
     c->stream_batch_bytes = (size_t)sf_config_number(values, "stream-batch-bytes");

@@ -28,6 +28,7 @@ struct leaf_config {
     size_t inflated_bytes_max;
     uint64_t quarantine_bytes_max;
     size_t pending_bytes_max;
+    const char *sources; /* path; NULL: none */
     size_t streams_max;
     uint64_t stream_batch_records;
     size_t stream_batch_bytes;

@@ -340,6 +340,9 @@ static void on_bus_state(struct sf_bus *bus, bool is_connected)
 {
     struct leaf *leaf = bus->data;
 
+    if (bus == leaf->own) {
+        leaf_sources_bus_changed(leaf);
+    }
     if (is_connected && leaf->publisher != NULL) {
         publisher_wake(leaf->publisher);
     }
@@ -495,6 +498,7 @@ void leaf_mesh_stop_services(struct leaf *leaf)
     query_nats_free(leaf->requests_serve);
     query_nats_free(leaf->requests_own);
     ingest_nats_free(leaf->records_own);
+    leaf_sources_close(leaf);
     leaf->records_own = NULL;
     leaf->requests_serve = NULL;
     leaf->requests_own = NULL;

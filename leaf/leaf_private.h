@@ -84,6 +84,7 @@ struct leaf {
     struct query_nats *requests_serve;
     struct query_nats *requests_own;
     struct ingest_nats *records_own;
+    struct leaf_sources *sources; /* NULL: none */
     struct uplink *uplink;
     struct sf_timer tick;      /* every second: what has expired */
     int64_t expiry_checked_us; /* up to this time */
@@ -150,6 +151,19 @@ void leaf_life_http(struct leaf *leaf, struct sf_http_request *r,
                     const struct leaf_life_order *order);
 /* Forgets a change that still waits for the hub. */
 void leaf_life_cancel(struct leaf *leaf);
+
+/* leaf_sources.c: JetStream streams as sources of records. */
+struct leaf_sources;
+enum sf_code leaf_sources_start(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+/* The leaf's own connection came or went. */
+void leaf_sources_bus_changed(struct leaf *leaf);
+/* Takes nothing more. */
+void leaf_sources_close(struct leaf *leaf);
+/* Returns how many connections there are; @closed runs once for each. */
+size_t leaf_sources_close_buses(struct leaf *leaf, void (*closed)(void *data));
+void leaf_sources_done(struct leaf *leaf);
+/* An array: how each of them stands. */
+void leaf_sources_write(const struct leaf *leaf, struct sf_json_writer *w);
 
 /* leaf_api.c */
 void leaf_api_handle(struct sf_http_request *r, void *data);

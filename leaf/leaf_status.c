@@ -169,6 +169,8 @@ void leaf_status_http(struct leaf *leaf, struct sf_http_request *r)
     sf_json_member_uint(&w, "commits", stats.commits);
     sf_json_member_uint(&w, "queued_bytes", stats.queued_bytes);
     sf_json_object_end(&w);
+    sf_json_key(&w, "sources");
+    leaf_sources_write(leaf, &w);
     sf_json_key(&w, "products");
     code = write_products(leaf, &w, &err);
     sf_json_object_end(&w);

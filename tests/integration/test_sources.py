@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""JetStream streams as sources of records, with a nats-server of their own: each message is stored
+once, in order, also across kill -9 of the leaf and of that server."""
+import json
+import signal
+import sys
+
+import fixture
+from nats import Client, nkey_seed, nkey_user
+
+PRODUCT = """sheaf: product/v1
+product: sales/orders
+version: 1.0.0
+owner: orders@example.org
+description: Orders.
+tables:
+  orders:
+    kind: state
+    key: [order_id]
+    fields:
+      order_id: {number: 1, type: string, required: true}
+      note:     {number: 2, type: string}
+  clicks:
+    kind: event
+    fields:
+      page: {number: 1, type: string, required: true}
+"""
+SOURCES = """sheaf: sources/v1
+sources:
+  clicks:
+    into: orders.clicks
+    stream: SHOP
+    filter: shop.clicks.>
+    url: nats://127.0.0.1:%d
+    max_ack_pending: 300
+  both:
+    into: orders
+    stream: SHOP
+    filter: shop.all
+    format: json
+    url: nats://127.0.0.1:%d
+"""
+SEED = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
+
+
+class Shop:
+    """A nats-server with JetStream and the stream SHOP, which no leaf is part of."""
+
+    def __init__(self, m):
+        self.mesh, self.port = m, m.ports.take()
+        self.directory = m.directory / "shop"
+        self.directory.mkdir()
+        self.seed = self.directory / "app.nk"
+        self.seed.write_text(SEED)
+        (self.directory / "server.conf").write_text(
+            f'listen: "127.0.0.1:{self.port}"\n'
+            f'jetstream {{ store_dir: "{self.directory}/js" }}\n'
+            'authorization { users: [ { user: leaf, password: x }, '
+            f'{{ nkey: {nkey_user(nkey_seed(SEED))} }} ] }}\nno_auth_user: leaf\n')
+        self.start()
+        self.api("STREAM.CREATE.SHOP", {"name": "SHOP", "subjects": ["shop.>"],
+                                        "storage": "file", "retention": "limits"})
+
+    def start(self):
+        self.process = self.mesh.spawn([self.mesh.programs["nats_server"], "-c",
+                                        self.directory / "server.conf"],
+                                       self.mesh.directory / "shop.log")
+        fixture.until(self.connect, "the shop's server is up")
+
+    def connect(self):
+        self.app = Client(self.port, self.seed)
+        answer = json.loads(self.app.request("$JS.API.INFO", b"").data)
+        return "error" not in answer
+
+    def end(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(20)
+        fixture.until(lambda: fixture.is_free(self.port), "the shop's port is free")
+
+    def api(self, what, body=None):
+        answer = self.app.request(f"$JS.API.{what}", json.dumps(body) if body else b"")
+        answer = json.loads(answer.data)
+        assert "error" not in answer, answer
+        return answer
+
+    def publish(self, subject, *messages, headers=None):
+        for data in messages:
+            self.app.publish(subject, data, "", headers)
+        self.app.flush()
+
+    def consumer(self, name):
+        return self.api(f"CONSUMER.INFO.SHOP.sheaf-sales-{name}")
+
+
+SHOP = {}
+
+
+def pages(m):
+    found, cursor = [], ""
+    while True:
+        answer = m.leaves["sales"].call(
+            "GET", f"/v1/products/sales/orders/clicks/records?cursor={cursor}", None,
+            m.token("sales"), {"Accept": "application/x-ndjson"})
+        found += [json.loads(line)["page"] for line in answer.body.splitlines()]
+        cursor = answer.headers.get("Sheaf-Cursor")
+        if not cursor:
+            return found
+
+
+def source(m, name="clicks"):
+    status = m.leaves["sales"].call("GET", "/v1/status", token=m.token("sales")).json()
+    return next(s for s in status["sources"] if s["name"] == name)
+
+
+def clicks(first, count):
+    return [json.dumps({"page": f"/{i}"}) for i in range(first, first + count)]
+
+
+def settled(m, count, name="clicks"):
+    """All is stored and acknowledged."""
+    fixture.until(lambda: len(pages(m)) == count, f"{count} pages are there")
+    fixture.until(lambda: SHOP["shop"].consumer(name)["num_ack_pending"] == 0, "all is acked")
+    assert SHOP["shop"].consumer(name)["num_pending"] == 0
+
+
+def test_not_there_yet(m):
+    """Without product, stream or server the source waits and says for what"""
+    leaf = m.leaves["sales"]
+    leaf.end(signal.SIGTERM)
+    port = m.ports.take()
+    (m.directory / "sources.yaml").write_text(SOURCES % (port, port))
+    leaf.extra = ["--sources", m.directory / "sources.yaml"]
+    leaf.start()
+    fixture.until(lambda: source(m)["error"] == "not connected", "it says so")
+    leaf.end(signal.SIGTERM)
+    SHOP["shop"] = Shop(m)
+    (m.directory / "sources.yaml").write_text(SOURCES % (SHOP["shop"].port, SHOP["shop"].port))
+    SHOP["shop"].publish("shop.clicks.a", *clicks(0, 3))
+    leaf.start()
+    fixture.until(lambda: "product" in source(m)["error"], "it waits for the product")
+    m.apply("sales", PRODUCT)
+    settled(m, 3)
+    fixture.until(lambda: source(m)["state"] == "running", "it runs")
+    assert pages(m) == ["/0", "/1", "/2"]
+
+
+def test_forms_and_poison(m):
+    """Messages have their own form; one that cannot be taken goes to quarantine and is acked"""
+    shop = SHOP["shop"]
+    shop.publish("shop.clicks.a", "page\n/c1\n/c2\n", headers={"Content-Type": "text/csv"})
+    shop.publish("shop.clicks.a", '{"page":"/x1"}\n{"page":7}\n')
+    shop.publish("shop.clicks.a", "whatever", headers={"Content-Type": "image/png"})
+    shop.publish("shop.clicks.a", "page\n\"", headers={"Content-Type": "text/csv"})
+    shop.publish("shop.clicks.a", '{"page":"/x2"}')
+    settled(m, 7)
+    assert pages(m)[3:] == ["/c1", "/c2", "/x1", "/x2"]
+    answer = m.leaves["sales"].call("GET", "/v1/products/sales/orders/clicks/quarantine", None,
+                                    m.token("sales")).json()
+    assert [(i["line"], i["codes"][0]) for i in answer["items"]] == [
+        (5, "SHEAF-E0204"), (6, "SHEAF-E0210"), (7, "SHEAF-E0201")], answer
+    assert source(m)["poison"] == 2, source(m)
+
+
+def test_several_tables(m):
+    """A source of a product takes records that name their table, in one commit per message at least"""
+    SHOP["shop"].publish("shop.all", json.dumps(
+        [{"table": "orders", "row": {"order_id": "S"}}, {"table": "clicks", "row": {"page": "/s"}}]))
+    settled(m, 8)
+    fixture.until(lambda: SHOP["shop"].consumer("both")["num_ack_pending"] == 0, "it is acked")
+
+
+def test_killed(m):
+    """kill -9 of the leaf while messages are being taken: none is lost, none comes twice, in order"""
+    before = len(pages(m))
+    leaf, shop = m.leaves["sales"], SHOP["shop"]
+    for round_ in range(2):
+        shop.publish("shop.clicks.k", *clicks(10000 * (round_ + 1), 3000))
+        fixture.until(lambda: len(pages(m)) > before + 3000 * round_ + 200, "some are stored",
+                      every_s=0.001)
+        leaf.end()
+        leaf.start()
+    settled(m, before + 6000)
+    want = [f"/{i}" for r in range(2) for i in range(10000 * (r + 1), 10000 * (r + 1) + 3000)]
+    assert pages(m)[before:] == want
+    assert source(m)["last_seq"] == SHOP["shop"].api("STREAM.INFO.SHOP")["state"]["last_seq"]
+
+
+def test_server_killed(m):
+    """kill -9 of the stream's server: the source comes back and goes on"""
+    before = len(pages(m))
+    shop = SHOP["shop"]
+    shop.publish("shop.clicks.s", *clicks(50000, 2000))
+    settled(m, before + 2000)
+    shop.end()
+    fixture.until(lambda: source(m)["state"] == "off", "it is off")
+    shop.start()
+    shop.publish("shop.clicks.s", *clicks(60000, 10))
+    settled(m, before + 2010)
+    fixture.until(lambda: source(m)["state"] == "running", "it runs again")
+    assert pages(m)[before:] == [f"/{i}" for i in range(50000, 52000)] + [
+        f"/{i}" for i in range(60000, 60010)]
+
+
+def test_consumer_deleted(m):
+    """A consumer that was deleted is made again where the store stands"""
+    before = len(pages(m))
+    SHOP["shop"].api("CONSUMER.DELETE.SHOP.sheaf-sales-clicks")
+    SHOP["shop"].publish("shop.clicks.d", *clicks(70000, 5))
+    fixture.until(lambda: len(pages(m)) == before + 5, "the five are there", within_s=60)
+    assert pages(m)[before:] == [f"/{i}" for i in range(70000, 70005)]
+
+
+def test_busy(m):
+    """While the leaf refuses to store, what is not acknowledged stays within max_ack_pending"""
+    leaf, shop, before = m.leaves["sales"], SHOP["shop"], len(pages(m))
+    leaf.end()
+    leaf.extra = leaf.extra + ["--disk-reserve", str(1 << 49)]
+    leaf.start()
+    shop.publish("shop.clicks.b", *clicks(80000, 1000))
+    fixture.until(lambda: "reserve" in source(m)["error"], "it says why")
+    assert 0 < shop.consumer("clicks")["num_ack_pending"] <= 300
+    leaf.end()
+    leaf.extra = leaf.extra[:-2]
+    leaf.start()
+    settled(m, before + 1000)
+    assert pages(m)[before:] == [f"/{i}" for i in range(80000, 81000)]
+
+
+def test_bad_file(m):
+    """A file of sources with mistakes is refused with their places"""
+    leaf = m.leaves["sales"]
+    leaf.end(signal.SIGTERM)
+    (m.directory / "sources.yaml").write_text(
+        "sheaf: sources/v1\nsources:\n  a:\n    into: Orders!\n    stream: S.T\n    fromat: csv\n")
+    process = m.spawn(leaf.argv(), m.directory / "bad.log")
+    assert process.wait(20) != 0
+    said = (m.directory / "bad.log").read_text()
+    assert "sources.yaml:6:5" in said and "did you mean 'format'" in said, said
+    assert "sources.yaml:4:11" in said and "sources.yaml:5:13" in said, said
+
+
+TESTS = [test_not_there_yet, test_forms_and_poison, test_several_tables, test_killed,
+         test_server_killed, test_consumer_deleted, test_busy, test_bad_file]
+
+if __name__ == "__main__":
+    sys.exit(fixture.run(TESTS, ["sales"]))
