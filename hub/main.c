@@ -4,6 +4,7 @@
 
 #include "common/sys/crypto.h"
 #include "common/sys/memory.h"
+#include "common/sys/notify.h"
 #include "common/sys/process.h"
 #include "common/sys/rt_uv.h"
 #include "hub/hub.h"
@@ -15,6 +16,8 @@ struct program {
     const struct options *options;
     struct hub *hub;
     struct sf_task stop;
+    struct sf_watchdog watchdog;
+    bool is_ready;
     bool stopping;
     int exit_code;
 };
@@ -38,15 +41,30 @@ static void stop(struct program *p)
 {
     if (!p->stopping) {
         p->stopping = true;
+        sf_watchdog_stop(&p->watchdog);
+        sf_notify_stopping();
         sf_rt_post(rt_uv_rt(p->uv), &p->stop);
     }
 }
 
+static void notify_ready(struct program *p)
+{
+    const struct hub_ports ports = hub_ports_of(p->hub);
+    char status[120];
+
+    (void)snprintf(status, sizeof(status), "HTTP on port %u, NATS on port %u, leaf nodes on %u",
+                   ports.http, ports.nats, ports.leafnode);
+    sf_notify_ready(status);
+}
+
 static void on_ready(void *data, struct hub *h)
 {
-    struct hub_ports ports = hub_ports_of(h);
+    const struct hub_ports ports = hub_ports_of(h);
+    struct program *p = data;
 
-    (void)data;
+    p->is_ready = true;
+    sf_watchdog_start(&p->watchdog, rt_uv_rt(p->uv));
+    notify_ready(p);
     (void)printf("ready http=127.0.0.1:%u nats=127.0.0.1:%u leafnode=127.0.0.1:%u\n", ports.http,
                  ports.nats, ports.leafnode);
     (void)fflush(stdout);
@@ -102,7 +120,13 @@ static void reload(struct program *p)
 static void on_signal(int number, void *data)
 {
     if (number == SIGHUP) {
-        reload(data);
+        struct program *p = data;
+
+        sf_notify_reloading();
+        reload(p);
+        if (p->is_ready) {
+            notify_ready(p);
+        }
     } else {
         stop(data);
     }

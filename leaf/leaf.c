@@ -147,6 +147,15 @@ static enum sf_code open_http(struct leaf *leaf, struct sf_error *err)
     return code;
 }
 
+void leaf_notify_ready(struct leaf *leaf)
+{
+    char status[160];
+
+    (void)snprintf(status, sizeof(status), "domain %s: HTTP on port %u, NATS on port %u",
+                   leaf->config->domain, sf_http_server_port(leaf->http), leaf->nats_port);
+    sf_notify_ready(status);
+}
+
 /* What others on this machine may know: written once everything answers. */
 static enum sf_code announce(struct leaf *leaf, struct sf_error *err)
 {
@@ -175,6 +184,8 @@ static enum sf_code announce(struct leaf *leaf, struct sf_error *err)
         (void)printf("ready http=127.0.0.1:%u nats=127.0.0.1:%u\n", http_port, leaf->nats_port);
         (void)fflush(stdout);
         sf_memory_forget_code();
+        leaf_notify_ready(leaf);
+        sf_watchdog_start(&leaf->watchdog, leaf->rt);
         sf_log(SF_LOG_INFO, "leaf.ready", SF_F_TEXT("domain", leaf->config->domain),
                SF_F_UINT("http_port", http_port), SF_F_UINT("nats_port", leaf->nats_port));
     }
@@ -397,6 +408,8 @@ void leaf_begin_stop(struct leaf *leaf, int exit_status)
     leaf->exit_status = exit_status;
     sf_rt_timer_stop(leaf->rt, &leaf->tick);
     leaf_limits_stop(leaf);
+    sf_watchdog_stop(&leaf->watchdog);
+    sf_notify_stopping();
     leaf->stop = STOP_PUBLISHER;
     leaf_admin_cancel(leaf);
     begin_sources(leaf);

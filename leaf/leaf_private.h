@@ -7,6 +7,7 @@
 #include "common/identity/token_cache.h"
 #include "common/sys/file.h"
 #include "common/sys/http_server.h"
+#include "common/sys/notify.h"
 #include "common/sys/seal.h"
 #include "leaf/admin/job.h"
 #include "leaf/ingest/ingest_nats.h"
@@ -114,6 +115,7 @@ struct leaf {
     struct sf_work trim;
     bool trimming;
     bool is_tight;
+    struct sf_watchdog watchdog;
     uint64_t memory_tight; /* times it became so */
 
     enum stop_stage stop;
@@ -208,3 +210,5 @@ void leaf_settings_http(struct leaf *leaf, struct sf_http_request *r);
 
 /* leaf.c */
 void leaf_begin_stop(struct leaf *leaf, int exit_status);
+/* Tells the service manager that the leaf serves. */
+void leaf_notify_ready(struct leaf *leaf);

@@ -56,7 +56,7 @@ static void take_over(struct leaf *leaf, struct leaf_config *fresh)
            SF_F_UINT("changes", changes));
 }
 
-void leaf_reload(struct leaf *leaf)
+static void reload(struct leaf *leaf)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf report = {0};
     struct leaf_config *fresh = sf_calloc(1, sizeof(*fresh));
@@ -72,6 +72,13 @@ void leaf_reload(struct leaf *leaf)
         return;
     }
     take_over(leaf, fresh);
+}
+
+void leaf_reload(struct leaf *leaf)
+{
+    sf_notify_reloading();
+    reload(leaf);
+    leaf_notify_ready(leaf);
 }
 
 void leaf_reload_done(struct leaf *leaf)
