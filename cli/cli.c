@@ -14,10 +14,9 @@ enum { TIMEOUT_MS_DEFAULT = 30000, LINE_FEW = 1024 };
 
 static enum sf_code read_format(struct cli *cli, struct sf_error *err)
 {
-    static const char *const names[] = {[PRINT_TABLE] = "table",
-                                        [PRINT_JSON] = "json",
-                                        [PRINT_NDJSON] = "ndjson",
-                                        [PRINT_CSV] = "csv"};
+    static const char *const names[] = {
+        [PRINT_TABLE] = "table", [PRINT_JSON] = "json", [PRINT_NDJSON] = "ndjson",
+        [PRINT_CSV] = "csv",     [PRINT_YAML] = "yaml", [PRINT_NAME] = "name"};
     const char *text = args_value(&cli->args, "output");
 
     text = text != NULL ? text : getenv("SHEAF_OUTPUT");
@@ -31,7 +30,7 @@ static enum sf_code read_format(struct cli *cli, struct sf_error *err)
         }
     }
     return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
-                      "-o wants table, json, ndjson or csv, not '%s'", text);
+                      "-o wants table, json, ndjson, csv, yaml or name, not '%s'", text);
 }
 
 static bool is_set(const char *variable)

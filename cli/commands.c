@@ -1,7 +1,7 @@
 #include "cli/commands.h"
 
 static const struct flag globals[] = {
-    {"output", 'o', "FORMAT", "table, json, ndjson or csv (SHEAF_OUTPUT)"},
+    {"output", 'o', "FORMAT", "table, json, ndjson, csv, yaml or name (SHEAF_OUTPUT)"},
     {"as", 0, "DOMAIN[/USER]", "who acts; may be left out when there is no doubt"},
     {"data", 0, "DIR", "state of the mesh that runs here (SHEAF_DEV_DIR)"},
     {"timeout", 0, "TIME", "longest wait for an answer; 30s by default"},

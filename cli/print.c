@@ -82,6 +82,17 @@ void print_begin(struct print *p, enum print_shape shape, const char *kind)
     p->kind = kind;
 }
 
+static void put_yaml_head(struct print *p)
+{
+    if (p->header_done) {
+        return;
+    }
+    p->header_done = true;
+    put_text(p, "apiVersion: sheaf/v1\nkind: ");
+    put_text(p, p->kind);
+    put_text(p, p->shape == PRINT_LIST ? "\nitems:" : "\n");
+}
+
 /* Not before the first row: a command that fails at once leaves stdout empty. */
 static void put_json_head(struct print *p)
 {
@@ -286,6 +297,12 @@ static void end_row(struct print *p)
     case PRINT_NDJSON:
         sf_buf_text(&p->text, "}\n");
         break;
+    case PRINT_YAML:
+        put_yaml_head(p);
+        break;
+    case PRINT_NAME:
+        sf_buf_byte(&p->text, '\n');
+        break;
     case PRINT_CSV:
         if (!p->header_done) {
             for (size_t i = 0; i < p->column_count; i++) {
@@ -364,6 +381,67 @@ static void append_csv(struct sf_buf *b, enum print_cell_kind kind, struct sf_sl
     sf_buf_byte(b, '"');
 }
 
+/* Whether YAML takes @text for nothing but a text when it stands without quotes. */
+static bool is_plain_yaml(struct sf_slice text)
+{
+    static const char *const words[] = {"true", "false", "null", "yes", "no",
+                                        "on",   "off",   "y",    "n"};
+
+    for (size_t i = 0; i < SF_COUNT(words); i++) {
+        if (sf_slice_equal(text, sf_slice_text(words[i]))) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        const uint8_t c = text.data[i];
+        const bool letter = (c >= 'a' && c <= 'z') || (i > 0 && c >= 'A' && c <= 'Z');
+        const bool other = (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '/' || c == '.';
+
+        if (!letter && (i == 0 || !other)) {
+            return false;
+        }
+    }
+    return text.size > 0;
+}
+
+/* JSON is YAML: what is not plain stands as it does there. */
+static void append_yaml(struct sf_buf *b, enum print_cell_kind kind, struct sf_slice text)
+{
+    if (kind == PRINT_TEXT && is_plain_yaml(text)) {
+        sf_buf_slice(b, text);
+    } else {
+        append_json(b, kind, text);
+    }
+}
+
+static void add_yaml_cell(struct print *p, const char *name, enum print_cell_kind kind,
+                          struct sf_slice text)
+{
+    if (p->shape == PRINT_LIST) {
+        sf_buf_text(&p->text, p->at > 0 ? "    " : p->row_count == 0 ? "\n  - " : "  - ");
+    }
+    append_yaml(&p->text, PRINT_TEXT, sf_slice_text(name));
+    sf_buf_text(&p->text, ": ");
+    append_yaml(&p->text, kind, text);
+    sf_buf_byte(&p->text, '\n');
+}
+
+/* Keeps the cell when it names its row better than the one kept. */
+static void add_name_cell(struct print *p, const char *name, struct sf_slice text)
+{
+    static const char *const naming[] = {"id", "name", "product", "domain", "code"};
+    unsigned rank = 0;
+
+    while (rank < SF_COUNT(naming) && strcmp(name, naming[rank]) != 0) {
+        rank++;
+    }
+    if (p->at == 0 || rank < p->name_rank) {
+        p->name_rank = rank;
+        sf_buf_clear(&p->text);
+        print_append_shown(&p->text, text);
+    }
+}
+
 static void start_json_row(struct print *p)
 {
     if (p->shape == PRINT_LIST) {
@@ -403,6 +481,12 @@ static void add_cell(struct print *p, const char *name, enum print_cell_kind kin
             sf_buf_byte(&p->text, ',');
         }
         append_csv(&p->text, kind, kind == PRINT_NULL ? (struct sf_slice){0} : text);
+        break;
+    case PRINT_YAML:
+        add_yaml_cell(p, name, kind, text);
+        break;
+    case PRINT_NAME:
+        add_name_cell(p, name, kind == PRINT_NULL ? (struct sf_slice){0} : text);
         break;
     }
     p->at++;
@@ -548,15 +632,30 @@ void print_answer_members(struct print *p, const struct sf_json *answer)
     }
 }
 
+static void add_member(struct print *p, const char *name, enum print_cell_kind kind,
+                       struct sf_slice text)
+{
+    if (p->format == PRINT_YAML) {
+        sf_buf_printf(&p->members, "%s: ", name);
+        append_yaml(&p->members, kind, text);
+        sf_buf_byte(&p->members, '\n');
+    } else {
+        sf_buf_printf(&p->members, ",\"%s\":", name);
+        append_json(&p->members, kind, text);
+    }
+}
+
 void print_member_text(struct print *p, const char *name, const char *text)
 {
-    sf_buf_printf(&p->members, ",\"%s\":", name);
-    append_json(&p->members, text == NULL ? PRINT_NULL : PRINT_TEXT, sf_slice_text(text));
+    add_member(p, name, text == NULL ? PRINT_NULL : PRINT_TEXT, sf_slice_text(text));
 }
 
 void print_member_uint(struct print *p, const char *name, uint64_t value)
 {
-    sf_buf_printf(&p->members, ",\"%s\":%" PRIu64, name, value);
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%" PRIu64, value);
+    add_member(p, name, PRINT_NUMBER, sf_slice_text(text));
 }
 
 enum sf_code print_end(struct print *p, struct sf_error *err)
@@ -576,6 +675,11 @@ enum sf_code print_end(struct print *p, struct sf_error *err)
         fail(p, p->members.failed);
         put(p, sf_buf_view(&p->members));
         put_text(p, "}\n");
+    } else if (p->format == PRINT_YAML) {
+        put_yaml_head(p);
+        put_text(p, p->shape == PRINT_LIST && p->row_count == 0 ? " []\n" : "");
+        fail(p, p->members.failed);
+        put(p, sf_buf_view(&p->members));
     }
     if (fflush(p->out) != 0) {
         fail(p, SF_IO);

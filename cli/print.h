@@ -2,7 +2,8 @@
  * The one printer: what a command found, in the form that -o asks for.
  *
  * A command describes its result once - an object, or a list of rows with named cells - and every
- * form follows: an aligned table, JSON with apiVersion and kind, one JSON object per line, CSV.
+ * form follows: an aligned table, JSON with apiVersion and kind, one JSON object per line, CSV,
+ * YAML, or names only, for scripts.
  *
  *   Order     print_begin(), rows of cells in the same order each, print_end(). An object is one
  *             row. Members (print_member_text) stand beside the items of a list and come last.
@@ -20,7 +21,15 @@
 #include "common/base/error.h"
 #include "common/wire/json.h"
 
-enum print_format { PRINT_TABLE, PRINT_JSON, PRINT_NDJSON, PRINT_CSV };
+enum print_format {
+    PRINT_TABLE,
+    PRINT_JSON,
+    PRINT_NDJSON,
+    PRINT_CSV,
+    PRINT_YAML,
+    PRINT_NAME, /* of each row the cell that names it: id, name, product, domain, code; or the first
+                 */
+};
 
 enum { PRINT_ROWS_MAX = 1000, PRINT_COLUMNS_MAX = 1024 };
 
@@ -43,8 +52,9 @@ struct print {
     unsigned widths[PRINT_COLUMNS_MAX];
     bool is_text[PRINT_COLUMNS_MAX]; /* some cell is neither number nor null: align left */
     size_t column_count;
-    size_t at;        /* cell of the row under way */
-    size_t row_count; /* rows ended */
+    size_t at;          /* cell of the row under way */
+    size_t row_count;   /* rows ended */
+    unsigned name_rank; /* PRINT_NAME: of the cell taken so far */
     bool header_done;
     struct print_cell *cells; /* owned */
     size_t cell_count;

@@ -115,6 +115,7 @@ struct leaf {
     struct sf_work trim;
     bool trimming;
     bool is_tight;
+    bool draining; /* leaf_drain.c */
     struct sf_watchdog watchdog;
     uint64_t memory_tight; /* times it became so */
 
@@ -202,6 +203,12 @@ void leaf_limits_scrape(struct leaf *leaf);
 void leaf_limits_apply(struct leaf *leaf);
 void leaf_limits_start(struct leaf *leaf);
 void leaf_limits_stop(struct leaf *leaf);
+
+/* leaf_drain.c */
+/* Answers @r when the leaf takes nothing new. */
+bool leaf_drain_refuses(const struct leaf *leaf, struct sf_http_request *r);
+/* False: not a method of /v1/drain. */
+bool leaf_drain_http(struct leaf *leaf, struct sf_http_request *r);
 
 /* leaf_reload.c */
 void leaf_reload(struct leaf *leaf);

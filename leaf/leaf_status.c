@@ -72,7 +72,9 @@ void leaf_readyz_http(struct leaf *leaf, struct sf_http_request *r)
 {
     struct sf_error err;
 
-    if (store_failed(leaf->store)) {
+    if (leaf->draining) {
+        (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_DRAINING, "domain %s", leaf->config->domain);
+    } else if (store_failed(leaf->store)) {
         (void)SF_RAISE_E(&err, SF_IO, SHEAF_E_STORE_FAILED, "the store is read-only");
     } else if (!leaf->natsd_up || !sf_bus_connected(leaf->own)) {
         (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE,
@@ -154,6 +156,7 @@ void leaf_status_http(struct leaf *leaf, struct sf_http_request *r)
     sf_json_member_text(&w, "domain", leaf->config->domain);
     sf_json_member_text(&w, "mesh", leaf->identity.mesh.mesh);
     sf_json_member_text(&w, "version", SHEAF_VERSION);
+    sf_json_member_bool(&w, "draining", leaf->draining);
     sf_json_member_int(&w, "uptime_us", sf_rt_wall_us(leaf->rt) - leaf->started_us);
     write_hub(leaf, &w);
     sf_json_key(&w, "nats");

@@ -119,6 +119,8 @@
     X(INTERNAL, 708, 500, 1, "internal error", "see the log")                                      \
     X(LOG_AWAY, 709, 503, 7, "the event log of the hub does not answer",                           \
       "look whether the change was made, then try again")                                          \
+    X(DRAINING, 710, 503, 7, "the leaf is being drained: it takes nothing new",                    \
+      "try again when it is back; to end it: sheaf leaf drain --undo")                             \
     X(USAGE, 801, 400, 2, "wrong usage", "see --help")                                             \
     X(NO_CONTEXT, 802, 400, 2, "no identity to act as", "start 'sheaf dev', or give --as")         \
     X(NEEDS_YES, 803, 400, 2, "this needs a confirmation", "give --yes")                           \

@@ -116,6 +116,11 @@ void ingest_set_bytes_max(struct ingest *in, size_t bytes_max)
     in->bytes_max = bytes_max;
 }
 
+void ingest_set_draining(struct ingest *in, bool draining)
+{
+    in->draining = draining;
+}
+
 struct ingest_stats ingest_stats(const struct ingest *in)
 {
     return (struct ingest_stats){
@@ -365,6 +370,9 @@ static size_t size_of(const struct ingest_request *r)
 
 static enum sf_code check(struct ingest *in, const struct ingest_request *r, struct sf_error *err)
 {
+    if (in->draining) {
+        return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_DRAINING, "nothing of it was stored");
+    }
     const struct sf_product *contract = product_of(r)->contract;
 
     if (contract->status == SF_STATUS_RETIRED) {

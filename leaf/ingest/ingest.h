@@ -133,6 +133,8 @@ size_t ingest_pending(const struct ingest *in);
 
 /* Another bytes_max, for requests that come from now on; 0: one at a time. */
 void ingest_set_bytes_max(struct ingest *in, size_t bytes_max);
+/* While draining every new request is SF_UNAVAILABLE, E0710. */
+void ingest_set_draining(struct ingest *in, bool draining);
 struct ingest_stats {
     size_t bytes; /* of requests under way */
     size_t bytes_max;

@@ -80,6 +80,7 @@ struct ingest {
     struct store *store;
     size_t bytes_max;
     uint64_t refused_busy;
+    bool draining;
     size_t inline_bytes;
     size_t inflated_max;
     uint64_t quarantine_max;

@@ -373,6 +373,11 @@ void feed_wake(struct feed *f)
     feed_step(f);
 }
 
+bool feed_is_behind(const struct feed *f)
+{
+    return f->state != FEED_PARKED && head_seq(f) > f->cursor && !is_over(f);
+}
+
 void feed_heartbeat(struct feed *f)
 {
     struct sf_error err;

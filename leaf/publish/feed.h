@@ -93,4 +93,6 @@ void feed_discard(struct feed *f);
 void feed_wake(struct feed *f);
 /* Sends Sheaf-Head when nothing is under way. */
 void feed_heartbeat(struct feed *f);
+/* Whether there are changes behind the cursor that somebody may be waiting for. */
+bool feed_is_behind(const struct feed *f);
 void feed_close(struct feed *f, void (*on_gone)(void *data), void *data);

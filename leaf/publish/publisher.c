@@ -241,7 +241,12 @@ enum sf_code publisher_update(struct publisher *p, struct sf_error *err)
 
 struct publisher_stats publisher_stats(const struct publisher *p)
 {
-    return (struct publisher_stats){.feeds = p->feed_count, .refused = p->refused};
+    struct publisher_stats stats = {.feeds = p->feed_count, .refused = p->refused};
+
+    for (struct sf_list *at = p->feeds.next; at != &p->feeds; at = at->next) {
+        stats.behind += feed_is_behind(SF_CONTAINER_OF(at, struct feed, link));
+    }
+    return stats;
 }
 
 uint64_t publisher_taken(const struct publisher *p, const struct store_lane *lane)

@@ -43,6 +43,7 @@ enum sf_code publisher_new(const struct publisher_options *options, struct publi
 enum sf_code publisher_update(struct publisher *p, struct sf_error *err) SF_MUST_CHECK;
 struct publisher_stats {
     size_t feeds;
+    size_t behind;    /* of these: with changes that somebody listens for and has not got */
     uint64_t refused; /* feeds that found no room */
 };
 struct publisher_stats publisher_stats(const struct publisher *p);
