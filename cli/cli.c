@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,6 +324,11 @@ enum sf_code cli_confirm(struct cli *cli, const char *question, struct sf_error 
         }
     }
     return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NEEDS_YES, "%s", question);
+}
+
+void cli_wait(unsigned ms)
+{
+    (void)poll(NULL, 0, (int)ms);
 }
 
 int cli_end(struct cli *cli)

@@ -72,5 +72,8 @@ void cli_warn(struct cli *cli, const char *fmt, ...) SF_PRINTF(2, 3);
 /* SF_OK: agreed (--yes, or typed). SF_INVALID, E0803: nobody there to ask, or not agreed. */
 enum sf_code cli_confirm(struct cli *cli, const char *question, struct sf_error *err) SF_MUST_CHECK;
 
+/* Lets @ms milliseconds pass. */
+void cli_wait(unsigned ms);
+
 /* print_end(), and its failure as an exit code: what most commands return. */
 int cli_end(struct cli *cli);

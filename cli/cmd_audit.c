@@ -68,7 +68,7 @@ static void print_event(struct print *p, const struct sf_json *e)
     for (size_t i = 0; i < SF_COUNT(columns); i++) {
         print_json(p, columns[i], sf_json_get(e, columns[i]));
     }
-    if (p->format == PRINT_JSON || p->format == PRINT_NDJSON) {
+    if (p->format == PRINT_JSON || p->format == PRINT_NDJSON || p->format == PRINT_YAML) {
         print_json(p, "hash", sf_json_get(e, "hash"));
     }
 }

@@ -159,7 +159,7 @@ static enum sf_code show_for_people(struct cli *cli, const struct sf_json *produ
 static enum sf_code show_for_programs(struct cli *cli, const struct sf_json *product,
                                       struct sf_error *err)
 {
-    if (cli->print.format == PRINT_JSON) {
+    if (cli->print.format == PRINT_JSON || cli->print.format == PRINT_YAML) {
         print_begin(&cli->print, PRINT_OBJECT, "Product");
         print_answer_members(&cli->print, product);
         return print_end(&cli->print, err);

@@ -1,6 +1,7 @@
 /* status: hub, leaves and tables on one screen, what is down first said by the exit code. */
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/api.h"
 #include "cli/commands.h"
@@ -8,6 +9,13 @@
 #include "common/base/str.h"
 #include "common/base/time.h"
 #include "common/identity/token.h"
+#include "proto/errors.h"
+
+enum {
+    INTERVAL_MS = 2000,
+    INTERVAL_US_LEAST = 100 * 1000,
+};
+#define INTERVAL_US_MOST (3600 * SF_US_PER_SEC)
 
 /* "3 s ago" */
 static void print_age(struct print *p, const char *name, const struct sf_json *age_us)
@@ -135,7 +143,8 @@ static enum sf_code status(struct cli *cli, struct api *a, bool *ret_healthy, st
     return print_end(&cli->print, err);
 }
 
-int cmd_status(struct cli *cli)
+/* One look: exit code. */
+static int look(struct cli *cli)
 {
     struct api api = {0};
     bool healthy = true;
@@ -144,7 +153,83 @@ int cmd_status(struct cli *cli)
 
     api_done(&api);
     if (code != SF_OK) {
+        print_done(&cli->print);
         return cli_fail(cli, &err);
     }
     return healthy ? CLI_OK : CLI_UNHEALTHY;
+}
+
+static ssize_t keep(void *buf, const char *bytes, size_t size)
+{
+    sf_buf_append(buf, bytes, size);
+    return (ssize_t)size;
+}
+
+/*
+ * A terminal is drawn anew, in one write so that it does not flicker. Elsewhere the looks follow
+ * each other: tables with an empty line between, documents and lines as they are.
+ */
+static int look_again(struct cli *cli, unsigned number)
+{
+    const bool redraws = isatty(fileno(cli->out)) == 1 && cli->print.format == PRINT_TABLE;
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+    FILE *kept = fopencookie(&text, "w", (cookie_io_functions_t){.write = keep});
+    int exit_code;
+
+    if (kept == NULL) {
+        return look(cli);
+    }
+    cli->print.out = kept;
+    exit_code = look(cli);
+    cli->print.out = cli->out;
+    (void)fclose(kept);
+    if (redraws) {
+        (void)fputs("\033[H\033[J", cli->out);
+    } else if (number > 0 && cli->print.format == PRINT_TABLE) {
+        (void)fputc('\n', cli->out);
+    }
+    (void)fwrite(sf_buf_cstr(&text) == NULL ? "" : sf_buf_cstr(&text), 1, text.size, cli->out);
+    (void)fflush(cli->out);
+    return exit_code;
+}
+
+static enum sf_code read_interval(const struct cli *cli, unsigned *ret_ms, struct sf_error *err)
+{
+    const char *text = args_value(&cli->args, "interval");
+    int64_t us = 0;
+
+    *ret_ms = INTERVAL_MS;
+    if (text == NULL) {
+        return SF_OK;
+    }
+    if (sf_parse_duration(sf_slice_text(text), &us) != SF_PARSE_OK || us < INTERVAL_US_LEAST ||
+        us > INTERVAL_US_MOST) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
+                          "--interval wants a time from 100ms to 1h, not '%s'", text);
+    }
+    *ret_ms = (unsigned)(us / 1000);
+    return SF_OK;
+}
+
+int cmd_status(struct cli *cli)
+{
+    const bool until_healthy = args_has(&cli->args, "exit-when-healthy");
+    struct sf_error err;
+    unsigned interval_ms;
+    int exit_code;
+
+    if (read_interval(cli, &interval_ms, &err) != SF_OK) {
+        return cli_fail(cli, &err);
+    }
+    if (!until_healthy && !args_has(&cli->args, "watch")) {
+        return look(cli);
+    }
+    for (unsigned number = 0;; number++) {
+        exit_code = look_again(cli, number);
+        if (ferror(cli->out) != 0 || (exit_code != CLI_OK && exit_code != CLI_UNHEALTHY) ||
+            (until_healthy && exit_code == CLI_OK)) {
+            return exit_code;
+        }
+        cli_wait(interval_ms);
+    }
 }

@@ -171,6 +171,23 @@ static const struct flag leaf_restore_flags[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct flag status_flags[] = {
+    {"watch", 'w', NULL, "again and again, until interrupted"},
+    {"interval", 0, "TIME", "how often with --watch; 2s by default"},
+    {"exit-when-healthy", 0, NULL, "watch, and end once everything is up"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag leaf_show_flags[] = {
+    {"settings", 0, NULL, "its settings: values in force and where they come from"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag leaf_drain_flags[] = {
+    {"undo", 0, NULL, "serve again"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct flag token_flags[] = {
     {"key", 0, "FILE", "sign with this key file, for a mesh that does not run here"},
     {"mesh", 0, "ID", "with --key: the id of that mesh"},
@@ -187,7 +204,9 @@ static const struct command table[] = {
     {"publish", GROUP_START, "Make a product of a file: contract, apply, load", "FILE", 1, 1,
      "sheaf publish orders.csv --as sales/orders", load_flags, cmd_publish},
     {"status", GROUP_START, "Hub, leaves and products on one screen", "", 0, 0,
-     "sheaf status\nsheaf status -o json", NULL, cmd_status},
+     "sheaf status\nsheaf status --watch\nsheaf status -o json", status_flags, cmd_status},
+    {"doctor", GROUP_START, "Check what a mesh on this machine needs, and how to mend it", "", 0, 0,
+     "sheaf doctor", NULL, cmd_doctor},
 
     {"read", GROUP_USE, "Read rows of a product", "D/P[@MAJOR][.TABLE]", 1, 1,
      "sheaf read sales/orders --as marketing --limit 10\n"
@@ -272,18 +291,35 @@ static const struct command table[] = {
      "sheaf access revoke G-1 --as sales --reason \"purpose ended\"", revoke_flags,
      cmd_access_revoke},
 
+    {"leaf ls", GROUP_OPERATE, "List the leaves of the mesh", "", 0, 0, "sheaf leaf ls", NULL,
+     cmd_leaf_ls},
+    {"leaf show", GROUP_OPERATE, "Show how a leaf is, or its settings", "[DOMAIN]", 0, 1,
+     "sheaf leaf show sales\nsheaf leaf show sales --settings", leaf_show_flags, cmd_leaf_show},
+    {"leaf drain", GROUP_OPERATE, "Take nothing new, send what there is, say when to stop",
+     "[DOMAIN]", 0, 1, "sheaf leaf drain sales\nsheaf leaf drain sales --undo", leaf_drain_flags,
+     cmd_leaf_drain},
+    {"errors ls", GROUP_OTHER, "List all errors by number", "", 0, 0, "sheaf errors ls", NULL,
+     cmd_errors_ls},
+    {"errors show", GROUP_OTHER, "What an error means and what to do", "CODE", 1, 1,
+     "sheaf errors show E0401", NULL, cmd_errors_show},
+    {"completion", GROUP_OTHER, "Print the completion for a shell: bash, zsh or fish", "SHELL", 1,
+     1,
+     "source <(sheaf completion bash)\n"
+     "sheaf completion zsh > ~/.zfunc/_sheaf\n"
+     "sheaf completion fish > ~/.config/fish/completions/sheaf.fish",
+     NULL, cmd_completion},
     {"audit ls", GROUP_OTHER, "List what happened in the mesh", "", 0, 0,
      "sheaf audit ls\nsheaf audit ls --after 100 -o ndjson", audit_ls_flags, cmd_audit_ls},
     {"audit verify", GROUP_OTHER, "Check numbers, chain and signatures of the audit log", "", 0, 0,
      "sheaf audit verify", NULL, cmd_audit_verify},
-    {"leaf check", GROUP_OTHER, "Verify all that a leaf has stored", "", 0, 0,
+    {"leaf check", GROUP_OPERATE, "Verify all that a leaf has stored", "", 0, 0,
      "sheaf leaf check --as sales\n"
      "sheaf leaf check --dir /var/lib/sheaf/sales\n"
      "sheaf leaf check --dir /var/lib/sheaf/sales --accept-loss",
      leaf_check_flags, cmd_leaf_check},
-    {"leaf backup", GROUP_OTHER, "Back up a leaf while it works; the copy is checked", "DIR", 1, 1,
+    {"leaf backup", GROUP_OPERATE, "Back up a leaf while it works; the copy is checked", "DIR", 1, 1,
      "sheaf leaf backup /var/backups/sales --as sales", leaf_backup_flags, cmd_leaf_backup},
-    {"leaf restore", GROUP_OTHER, "Make the directory of a leaf from a backup", "BACKUP", 1, 1,
+    {"leaf restore", GROUP_OPERATE, "Make the directory of a leaf from a backup", "BACKUP", 1, 1,
      "sheaf leaf restore /var/backups/sales --dir /var/lib/sheaf/sales", leaf_restore_flags,
      cmd_leaf_restore},
     {"token create", GROUP_OTHER, "Print a token for other HTTP tools; good for ten minutes", "", 0,
@@ -292,9 +328,9 @@ static const struct command table[] = {
      "sheaf token create --as platform --key hub/keys/platform.seed --mesh mabc",
      token_flags, cmd_token_create},
     {"version", GROUP_OTHER, "Print the version", "", 0, 0, "sheaf version", NULL, cmd_version},
-    {"help", GROUP_OTHER, "Help on a command, on exit-codes, or the whole reference",
-     "[COMMAND | exit-codes | reference]", 0, 3, "sheaf help access request\nsheaf help exit-codes",
-     NULL, cmd_help},
+    {"help", GROUP_OTHER, "Help on a command, on exit-codes, the whole reference, or a manual page",
+     "[COMMAND | exit-codes | reference | man]", 0, 3,
+     "sheaf help access request\nsheaf help exit-codes", NULL, cmd_help},
     {NULL, GROUP_OTHER, NULL, NULL, 0, 0, NULL, NULL, NULL},
 };
 

@@ -4,13 +4,14 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/man.h"
 #include "proto/errors.h"
 
 enum { NAME_WIDTH = 24, LABEL_MAX = 48 };
 
 static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_START] = "START",   [GROUP_USE] = "FIND AND USE", [GROUP_PRODUCT] = "PRODUCT",
-    [GROUP_ACCESS] = "ACCESS", [GROUP_OTHER] = "OTHER",
+    [GROUP_ACCESS] = "ACCESS", [GROUP_OPERATE] = "OPERATE",  [GROUP_OTHER] = "OTHER",
 };
 
 static const struct {
@@ -28,6 +29,17 @@ static const struct {
     {CLI_UNHEALTHY, "a check found something unhealthy"},
     {CLI_INTERRUPTED, "interrupted"},
 };
+
+const char *help_exit_code(size_t i, int *code)
+{
+    if (i >= SF_COUNT(exit_codes)) {
+        return NULL;
+    }
+    if (code != NULL) {
+        *code = exit_codes[i].code;
+    }
+    return exit_codes[i].text;
+}
 
 void help_overview(FILE *out, const struct command *commands)
 {
@@ -189,6 +201,10 @@ int cmd_help(struct cli *cli)
     }
     if (a->positional_count == 1 && strcmp(a->positional[0], "reference") == 0) {
         help_reference(cli->out, commands_table(), commands_globals());
+        return CLI_OK;
+    }
+    if (a->positional_count == 1 && strcmp(a->positional[0], "man") == 0) {
+        man_page(cli->out, commands_table(), commands_globals());
         return CLI_OK;
     }
     if (args_is_noun(commands_table(), a->positional, a->positional_count, noun) && c == NULL) {

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/help.h"
 #include "common/sys/process.h"
 
@@ -50,6 +51,9 @@ int main(int argc, char **argv)
 
     hold_standard_streams();
     sf_process_shim(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "__complete") == 0) {
+        return complete_run(stdout, argc - 2, argv + 2);
+    }
     if (cli_init(&cli, stdout, stderr, argc - 1, argv + 1, &err) != SF_OK) {
         status = cli_fail(&cli, &err);
     } else {

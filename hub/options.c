@@ -108,6 +108,27 @@ static enum sf_code print_help(struct options *o)
     return SF_OK;
 }
 
+static enum sf_code print_man(struct options *o)
+{
+    struct sf_buf text = {0};
+
+    sf_settings_man(
+        &(struct sf_settings_page){
+            .title = "SHEAF-HUB",
+            .program = "sheaf-hub",
+            .summary = "records products, grants and decisions of a mesh",
+            .description = "The hub keeps the log of what was decided, makes NATS accounts of it, "
+                           "and tells each leaf whom to serve. It runs a nats-server of its own.",
+            .table = SETTINGS,
+            .count = SF_COUNT(SETTINGS),
+        },
+        &text);
+    (void)fwrite(text.data, 1, text.size, stdout);
+    sf_buf_done(&text);
+    o->help = true;
+    return SF_OK;
+}
+
 static enum sf_code fill(struct options *o, struct sf_error *err)
 {
     const struct sf_config *values = o->settings.config;
@@ -158,6 +179,15 @@ enum sf_code options_parse(int argc, const char *const *argv, const char *const 
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         *ret = (struct options){0};
         return print_help(ret);
+    }
+    if (argc == 2 && strcmp(argv[1], "--man") == 0) {
+        *ret = (struct options){0};
+        return print_man(ret);
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        *ret = (struct options){.help = true};
+        (void)printf("sheaf-hub %s\n", SHEAF_VERSION);
+        return SF_OK;
     }
     return read_from(&source, ret, report, err);
 }

@@ -396,3 +396,19 @@ void leaf_config_help(struct sf_buf *out)
 {
     sf_config_help(settings, SF_COUNT(settings), out);
 }
+
+void leaf_config_man(struct sf_buf *out)
+{
+    sf_settings_man(
+        &(struct sf_settings_page){
+            .title = "SHEAF-LEAF",
+            .program = "sheaf-leaf",
+            .summary = "keeps the data products of one domain and serves them",
+            .description =
+                "A leaf checks records against their contract, keeps the rows, publishes "
+                "changes and answers requests. It runs a nats-server of its own.",
+            .table = settings,
+            .count = SF_COUNT(settings),
+        },
+        out);
+}

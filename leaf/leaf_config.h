@@ -55,3 +55,5 @@ enum sf_code leaf_config_reread(const struct leaf_config *c, struct leaf_config 
                                 struct sf_buf *report, struct sf_error *err) SF_MUST_CHECK;
 void leaf_config_done(struct leaf_config *c);
 void leaf_config_help(struct sf_buf *out);
+/* The manual page sheaf-leaf(8). */
+void leaf_config_man(struct sf_buf *out);

@@ -18,7 +18,7 @@
 static void set(struct leaf *leaf, bool draining)
 {
     if (leaf->draining != draining) {
-        sf_log(SF_LOG_INFO, draining ? "leaf.draining" : "leaf.serving_again");
+        sf_log(SF_LOG_INFO, "leaf.draining", SF_F_BOOL("draining", draining));
     }
     leaf->draining = draining;
     ingest_set_draining(leaf->ingest, draining);

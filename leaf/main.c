@@ -8,6 +8,16 @@
 #include "leaf/leaf_tool.h"
 #include "proto/errors.h"
 
+static int print_man(void)
+{
+    struct sf_buf text = {0};
+
+    leaf_config_man(&text);
+    (void)fwrite(text.data, 1, text.size, stdout);
+    sf_buf_done(&text);
+    return 0;
+}
+
 static int print_help(void)
 {
     struct sf_buf text = {0};
@@ -86,6 +96,9 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return print_help();
+        }
+        if (strcmp(argv[i], "--man") == 0) {
+            return print_man();
         }
         if (strcmp(argv[i], "--version") == 0) {
             (void)printf("sheaf-leaf %s\n", SHEAF_VERSION);

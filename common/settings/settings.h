@@ -55,6 +55,17 @@ void sf_settings_print(const struct sf_settings *s, struct sf_buf *out);
 void sf_settings_write(const struct sf_settings *started, const struct sf_settings *latest,
                        struct sf_json_writer *w);
 
+/* The manual page, in mdoc, from a program's table. */
+struct sf_settings_page {
+    const char *title;       /* "SHEAF-LEAF" */
+    const char *program;     /* "sheaf-leaf" */
+    const char *summary;     /* of the line NAME */
+    const char *description; /* a paragraph */
+    const struct sf_setting *table;
+    size_t count;
+};
+void sf_settings_man(const struct sf_settings_page *page, struct sf_buf *out);
+
 /* Calls @changed for each setting that has another value in @b than in @a; NULL: not set. */
 typedef void (*sf_settings_cb)(void *data, const struct sf_setting *s, const char *from,
                                const char *to);

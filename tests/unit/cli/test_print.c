@@ -70,6 +70,60 @@ static void test_json_is_one_document(void **state)
                "],\"position\":\"1:7\"}\n");
 }
 
+static void test_yaml_is_one_document(void **state)
+{
+    struct written w;
+    struct sf_error err;
+
+    (void)state;
+    begin(&w, PRINT_YAML);
+    print_two_rows(&w.print);
+    expect(&w, "apiVersion: sheaf/v1\nkind: RowList\nitems:\n"
+               "  - name: \"Ærø, \\\"x\\\"\"\n    \"n\": -5\n    ok: true\n    note: null\n"
+               "  - name: \"\"\n    \"n\": 1200\n    ok: false\n    note: \"a\\nb\\u001b[31m\"\n"
+               "position: \"1:7\"\n");
+    begin(&w, PRINT_YAML);
+    print_begin(&w.print, PRINT_LIST, "RowList");
+    assert_int_equal(print_end(&w.print, &err), SF_OK);
+    expect(&w, "apiVersion: sheaf/v1\nkind: RowList\nitems: []\n");
+    begin(&w, PRINT_YAML);
+    print_begin(&w.print, PRINT_OBJECT, "Row");
+    print_row(&w.print);
+    print_text(&w.print, "a", "sales/orders");
+    print_text(&w.print, "b", "no");
+    print_text(&w.print, "c", "1e3");
+    print_text(&w.print, "d", "- x");
+    print_text(&w.print, "n", "plain");
+    assert_int_equal(print_end(&w.print, &err), SF_OK);
+    expect(&w, "apiVersion: sheaf/v1\nkind: Row\na: sales/orders\nb: \"no\"\nc: \"1e3\"\n"
+               "d: \"- x\"\n\"n\": plain\n");
+}
+
+static void test_names_are_one_per_line(void **state)
+{
+    struct written w;
+    struct sf_error err;
+
+    (void)state;
+    begin(&w, PRINT_NAME);
+    print_begin(&w.print, PRINT_LIST, "List");
+    for (int i = 0; i < 2; i++) {
+        print_row(&w.print);
+        print_int(&w.print, "rows", i);
+        print_text(&w.print, "product", i == 0 ? "sales/orders" : "sales/a\nb");
+        print_text(&w.print, "domain", "sales");
+    }
+    assert_int_equal(print_end(&w.print, &err), SF_OK);
+    expect(&w, "sales/orders\nsales/a\\nb\n");
+    begin(&w, PRINT_NAME);
+    print_begin(&w.print, PRINT_LIST, "List");
+    print_row(&w.print);
+    print_text(&w.print, "key", "K-1");
+    print_text(&w.print, "note", "x");
+    assert_int_equal(print_end(&w.print, &err), SF_OK);
+    expect(&w, "K-1\n");
+}
+
 static void test_ndjson_is_one_object_per_line(void **state)
 {
     struct written w;
@@ -225,6 +279,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_aligned_and_cannot_drive_the_terminal),
         cmocka_unit_test(test_json_is_one_document),
+        cmocka_unit_test(test_yaml_is_one_document),
+        cmocka_unit_test(test_names_are_one_per_line),
         cmocka_unit_test(test_ndjson_is_one_object_per_line),
         cmocka_unit_test(test_csv_tells_null_from_empty),
         cmocka_unit_test(test_object_in_every_form),
