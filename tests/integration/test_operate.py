@@ -235,8 +235,8 @@ def test_a_drained_leaf_takes_nothing_and_says_when_it_is_done(m):
     assert leaf.call("GET", RECORDS, token=token).status == 200
     ran = m.sheaf("product", "apply", "product.yaml", "--as", "sales", status=7)
     assert "SHEAF-E0710" in ran.err, ran
-    assert leaf.call("GET", "/v1/drain", token=token).json()["state"] == "drained"
-    assert leaf.call("PUT", "/v1/drain", token=token).status == 405
+    assert leaf.call("GET", "/v1/leaf/drain", token=token).json()["state"] == "drained"
+    assert leaf.call("PUT", "/v1/leaf/drain", token=token).status == 405
     assert m.sheaf("leaf", "show", "sales", "-o", "json").json()["draining"] is True
     ran = m.sheaf("leaf", "drain", "sales", "--undo", "-o", "json").json()
     assert (ran["kind"], ran["state"]) == ("Drain", "serving"), ran
