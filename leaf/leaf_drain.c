@@ -2,9 +2,9 @@
  * Draining: before a leaf is stopped for good or for long, it takes nothing new and sends what it
  * has, so that nobody waits for changes that lie on a stopped machine.
  *
- *   SERVING -- POST /v1/leaf/drain --> DRAINING -- nothing waits, every feed has sent all --> DRAINED
- *      ^                              |                                                     |
- *      +------ DELETE /v1/leaf/drain ------+-----------------------------------------------------+
+ *   SERVING -- POST /v1/leaf/drain --> DRAINING -- nothing waits, all is sent --> DRAINED
+ *      ^                                  |                                          |
+ *      +------ DELETE /v1/leaf/drain -----+------------------------------------------+
  *
  * DRAINED is not a state of its own but what is seen when one looks. Reads go on. A restart ends
  * it.
