@@ -189,7 +189,8 @@ static enum sf_code ask(struct api *a, const char *method, struct drain *ret, st
 {
     const struct sf_json *root = NULL;
     const char *state = "";
-    enum sf_code code = api_leaf(a, &(struct api_call){.method = method, .path = "/v1/leaf/drain"}, err);
+    enum sf_code code =
+        api_leaf(a, &(struct api_call){.method = method, .path = "/v1/leaf/drain"}, err);
 
     code = code == SF_OK ? api_json(a, &root, err) : code;
     if (code == SF_OK) {

@@ -317,8 +317,8 @@ static const struct command table[] = {
      "sheaf leaf check --dir /var/lib/sheaf/sales\n"
      "sheaf leaf check --dir /var/lib/sheaf/sales --accept-loss",
      leaf_check_flags, cmd_leaf_check},
-    {"leaf backup", GROUP_OPERATE, "Back up a leaf while it works; the copy is checked", "DIR", 1, 1,
-     "sheaf leaf backup /var/backups/sales --as sales", leaf_backup_flags, cmd_leaf_backup},
+    {"leaf backup", GROUP_OPERATE, "Back up a leaf while it works; the copy is checked", "DIR", 1,
+     1, "sheaf leaf backup /var/backups/sales --as sales", leaf_backup_flags, cmd_leaf_backup},
     {"leaf restore", GROUP_OPERATE, "Make the directory of a leaf from a backup", "BACKUP", 1, 1,
      "sheaf leaf restore /var/backups/sales --dir /var/lib/sheaf/sales", leaf_restore_flags,
      cmd_leaf_restore},

@@ -99,12 +99,6 @@ bool leaf_admin_http(struct leaf *leaf, struct sf_http_request *r)
     const char *kind = is_backup ? "Backup" : "Check";
     const char *method = sf_http_method(r);
 
-    if (strcmp(what, "drain") == 0) {
-        if (!leaf_drain_http(leaf, r)) {
-            wrong_method(r);
-        }
-        return true;
-    }
     if (!is_backup && strcmp(what, "check") != 0) {
         return false;
     }

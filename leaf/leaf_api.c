@@ -313,6 +313,11 @@ static void serve(struct route *route, enum leaf_route id)
     case ROUTE_BACKUP_STOP:
         (void)leaf_admin_http(leaf, r); /* only such routes lead here */
         return;
+    case ROUTE_DRAIN_START:
+    case ROUTE_DRAIN:
+    case ROUTE_DRAIN_STOP:
+        leaf_drain_http(leaf, r);
+        return;
     case ROUTE_PRODUCTS:
         leaf_products_http(leaf, r);
         return;
@@ -422,6 +427,8 @@ void leaf_api_handle(struct sf_http_request *r, void *data)
     }
     if (check_parameters(found, r, &err) != SF_OK) {
         http_problem(r, &err);
+    } else if (found->id >= ROUTE_PRODUCT && !route.is_get && leaf_drain_refuses(leaf, r)) {
+        return;
     } else if (found->id < ROUTE_PRODUCT || read_path(&route)) {
         serve(&route, (enum leaf_route)found->id);
     }

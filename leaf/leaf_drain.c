@@ -56,17 +56,10 @@ static void answer(struct leaf *leaf, struct sf_http_request *r)
     http_json(r, 200, &body);
 }
 
-bool leaf_drain_http(struct leaf *leaf, struct sf_http_request *r)
+void leaf_drain_http(struct leaf *leaf, struct sf_http_request *r)
 {
-    const char *method = sf_http_method(r);
-
-    if (strcmp(method, "POST") == 0) {
-        set(leaf, true);
-    } else if (strcmp(method, "DELETE") == 0) {
-        set(leaf, false);
-    } else if (strcmp(method, "GET") != 0) {
-        return false;
+    if (strcmp(sf_http_method(r), "GET") != 0) {
+        set(leaf, strcmp(sf_http_method(r), "POST") == 0);
     }
     answer(leaf, r);
-    return true;
 }

@@ -207,8 +207,8 @@ void leaf_limits_stop(struct leaf *leaf);
 /* leaf_drain.c */
 /* Answers @r when the leaf takes nothing new. */
 bool leaf_drain_refuses(const struct leaf *leaf, struct sf_http_request *r);
-/* False: not a method of /v1/leaf/drain. */
-bool leaf_drain_http(struct leaf *leaf, struct sf_http_request *r);
+/* GET, POST, DELETE of /v1/leaf/drain. */
+void leaf_drain_http(struct leaf *leaf, struct sf_http_request *r);
 
 /* leaf_reload.c */
 void leaf_reload(struct leaf *leaf);
