@@ -304,7 +304,7 @@ static const struct command table[] = {
      "sheaf errors show E0401", NULL, cmd_errors_show},
     {"completion", GROUP_OTHER, "Print the completion for a shell: bash, zsh or fish", "SHELL", 1,
      1,
-     "source <(sheaf completion bash)\n"
+     "sheaf completion bash > ~/.local/share/bash-completion/completions/sheaf\n"
      "sheaf completion zsh > ~/.zfunc/_sheaf\n"
      "sheaf completion fish > ~/.config/fish/completions/sheaf.fish",
      NULL, cmd_completion},
