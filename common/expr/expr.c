@@ -42,6 +42,6 @@ void sf_expr_free(struct sf_expr *e)
 
 const uint32_t *sf_expr_fields(const struct sf_expr *e, size_t *ret_count)
 {
-    *ret_count = e->slot_count;
+    *ret_count = e->number_count;
     return e->numbers;
 }

@@ -353,6 +353,10 @@ static void emit_call(struct compiler *c, struct sf_node *n)
         emit_coalesce(c, n);
         return;
     }
+    if (n->which == SF_FN_LEN) {
+        emit(c, child(c, n, 0));
+        return;
+    }
     i.c = (uint32_t)child(c, n, 0)->type.kind;
     for (uint16_t k = n->first; k != 0; k = c->b->nodes[k].next) {
         emit_as(c, &c->b->nodes[k], c->b->nodes[k].type);

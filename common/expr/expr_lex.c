@@ -105,8 +105,8 @@ static struct sf_token number(struct sf_issues *issues, size_t from)
 
 static struct sf_token sign(struct sf_issues *issues, size_t from)
 {
-    static const char *const signs[] = {"<>", "!=", "<=", ">=", "(", ")", ",", ".",
-                                        "+",  "-",  "*",  "/",  "%", "=", "<", ">"};
+    static const char *const signs[] = {"<>", "!=", "<=", ">=", "(", ")", ",", ".", "[",
+                                        "]",  "+",  "-",  "*",  "/", "%", "=", "<", ">"};
     struct sf_slice rest = sf_slice_of(issues->source.data + from, issues->source.size - from);
 
     if (sf_slice_starts_with(rest, SF_LITERAL("--")) ||

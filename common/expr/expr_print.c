@@ -128,6 +128,19 @@ static void print_field(const char *name, struct sf_buf *out)
     }
 }
 
+static void print_path(const struct sf_slot *s, struct sf_buf *out)
+{
+    print_field(s->name, out);
+    for (size_t i = 1; i < s->step_count; i++) {
+        if (s->steps[i].name == NULL) {
+            sf_buf_printf(out, "[%u]", s->steps[i].number);
+        } else {
+            sf_buf_byte(out, '.');
+            print_field(s->steps[i].name, out);
+        }
+    }
+}
+
 /* The children from @first on, with commas. */
 static void print_list(const struct sf_expr *e, uint16_t first, struct sf_buf *out)
 {
@@ -225,7 +238,7 @@ static void print_node(const struct sf_expr *e, const struct sf_node *n, struct 
         print_literal(n, out);
         break;
     case SF_NODE_FIELD:
-        print_field(e->slots[n->slot].name, out);
+        print_path(&e->slots[n->slot], out);
         break;
     case SF_NODE_CALLER:
         sf_buf_printf(out, "caller.%s", sf_expr_caller_names[n->which]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/expr/expr.h"
+#include "common/wire/pbwire.h"
 
 enum sf_kind {
     SF_KIND_WRONG, /* an error was reported: nothing more is said about what depends on it */
@@ -74,6 +75,7 @@ enum sf_function {
     SF_FN_MONTH,
     SF_FN_DAY,
     SF_FN_HOUR,
+    SF_FN_LEN, /* its argument is a slot with is_length, and the value */
 };
 
 struct sf_node {
@@ -90,9 +92,22 @@ struct sf_node {
     struct sf_slice text; /* string literal as written, without quotes; also when it is a date */
 };
 
-/* A field the filter reads. */
+/* A step to a value inside a field; the first is the field itself. */
+struct sf_path_step {
+    const char *name;  /* of a member; NULL: an element */
+    uint32_t number;   /* of the member; of the element, counted from 1 */
+    enum sf_type type; /* of what is there */
+    enum sf_type item; /* when that is a list: of its elements */
+};
+
+enum { SF_EXPR_STEPS_MAX = 2 * SF_STRUCT_DEPTH_MAX + 2 };
+
+/* A field the filter reads, or a value inside one; the type is of that value. */
 struct sf_slot {
-    uint32_t number;
+    const struct sf_path_step *steps;
+    uint8_t step_count; /* 0: the field itself, which is a scalar */
+    bool is_length;     /* how many elements the list at the end has */
+    uint32_t number;    /* of the field */
     enum sf_type type;
     uint8_t precision;
     uint8_t scale;
@@ -152,9 +167,10 @@ struct sf_expr {
     const struct sf_node *nodes;
     uint16_t node_count;
     uint16_t root;
-    const struct sf_slot *slots; /* ascending numbers */
-    const uint32_t *numbers;     /* of the slots */
+    const struct sf_slot *slots; /* ascending numbers; those of one field stand together */
     size_t slot_count;
+    const uint32_t *numbers; /* of the slots, each once */
+    size_t number_count;
     const struct sf_instruction *code;
     size_t code_count;
     size_t height; /* cells the program has on its stack at most */
@@ -165,7 +181,7 @@ struct sf_expr {
 /* --- expr_words.c ------------------------------------------------------------------------------
  */
 
-enum { SF_FUNCTIONS = SF_FN_HOUR + 1, SF_CALLER_NAMES = 3 };
+enum { SF_FUNCTIONS = SF_FN_LEN + 1, SF_CALLER_NAMES = 3 };
 
 struct sf_expr_function {
     const char *name;
@@ -228,10 +244,29 @@ void sf_cell_convert(struct sf_cell *cell, struct sf_expr_type from, struct sf_e
 __int128 sf_wide_power(unsigned digits);
 double sf_wide_to_double(__int128 value, unsigned scale);
 
+/* --- expr_path.c ------------------------------------------------------------------------------ */
+
+/* Reports that @name at @t is no field of @table, which is a "table" or a "struct". */
+void sf_expr_report_field(struct sf_expr_build *b, const struct sf_table *table, const char *what,
+                          struct sf_token t, struct sf_slice name);
+/* Takes over what the slot reads from the field, or the element of a list. */
+void sf_slot_set_type(struct sf_slot *s, const struct sf_field *f);
+/* Makes the expression's slots of those of the nodes, which borrow, and numbers the nodes. */
+bool sf_expr_settle_slots(struct sf_expr_build *b, const struct sf_slot *of_nodes);
+/* The value of a path that ends at @step: null, or no elements. */
+void sf_slot_absent(const struct sf_slot *s, size_t step, struct sf_cell *ret);
+/* Fills the cells of @count slots, all of the field behind @tag. False: it is no field of a row. */
+bool sf_expr_read_paths(const struct sf_slot *slots, size_t count, const uint8_t *tag,
+                        enum sf_pb_wire wire, struct sf_pb_reader r, struct sf_cell *ret);
+
 /* --- expr_row.c, expr_text.c ------------------------------------------------------------------ */
 
 /* Fills one cell per slot from the row; false when the bytes are no row of the table. */
 bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_cell *ret);
+
+/* A scalar of the slot's type. */
+bool sf_slot_read(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_reader *r,
+                  struct sf_cell *ret);
 
 int sf_cell_order_text(const struct sf_cell *a, const struct sf_cell *b);
 int64_t sf_text_length(struct sf_slice s);

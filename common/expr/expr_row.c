@@ -3,8 +3,8 @@
 
 #include "common/base/decimal.h"
 #include "common/base/time.h"
+#include "common/contract/wire_value.h"
 #include "common/expr/expr_private.h"
-#include "common/wire/pbwire.h"
 
 static bool read_varint(const struct sf_slot *s, struct sf_pb_reader *r, struct sf_cell *ret)
 {
@@ -80,8 +80,8 @@ static bool read_wide(const struct sf_slot *s, struct sf_pb_reader *r, struct sf
     return true;
 }
 
-static bool read_value(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_reader *r,
-                       struct sf_cell *ret)
+bool sf_slot_read(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_reader *r,
+                  struct sf_cell *ret)
 {
     ret->null = false;
     switch (s->type) {
@@ -151,12 +151,45 @@ static const uint8_t *get_long_tag(const uint8_t *p, const uint8_t *end, uint32_
     return r.p;
 }
 
-static const uint8_t *read_slot(const struct sf_slot *s, enum sf_pb_wire wire, const uint8_t *p,
-                                const uint8_t *end, struct sf_cell *ret)
+/* Passes over the elements of a list behind the first, whose tag is at @tag. */
+static const uint8_t *skip_elements(const uint8_t *tag, size_t tag_size, const uint8_t *p,
+                                    const uint8_t *end)
 {
     struct sf_pb_reader r = {.p = p, .end = end};
 
-    return read_value(s, wire, &r, ret) ? r.p : NULL;
+    return sf_wire_skip_more(tag, tag_size, &r) ? r.p : NULL;
+}
+
+/* Passes over a field that is not wanted, or that was read in another way. */
+static inline const uint8_t *skip_field(const uint8_t *tag, const uint8_t *p, const uint8_t *end,
+                                        enum sf_pb_wire wire)
+{
+    const uint8_t *behind = skip(p, end, wire);
+
+    return behind == NULL || behind == end || wire != SF_PB_BYTES || *behind != *tag
+               ? behind
+               : skip_elements(tag, (size_t)(p - tag), behind, end);
+}
+
+/* Reads the field behind @tag into the cells of its slots, *at being the first; moves *at on. */
+static const uint8_t *read_field(const struct sf_expr *e, size_t *at, const uint8_t *tag,
+                                 enum sf_pb_wire wire, const uint8_t *p, const uint8_t *end,
+                                 struct sf_cell *ret)
+{
+    const struct sf_slot *slots = e->slots + *at;
+    struct sf_pb_reader r = {.p = p, .end = end};
+    size_t count = 1;
+
+    while (*at + count < e->slot_count && slots[count].number == slots->number) {
+        count++;
+    }
+    ret += *at;
+    *at += count;
+    if (count == 1 && slots->step_count == 0) {
+        return sf_slot_read(slots, wire, &r, ret) ? r.p : NULL;
+    }
+    return sf_expr_read_paths(slots, count, tag, wire, r, ret) ? skip_field(tag, p, end, wire)
+                                                               : NULL;
 }
 
 bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_cell *ret)
@@ -169,6 +202,7 @@ bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_
     size_t i = 0;
 
     while (i < count && p != end) {
+        const uint8_t *start = p;
         uint32_t tag = *p;
         enum sf_pb_wire wire;
 
@@ -179,20 +213,20 @@ bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_
         before = tag >> 3;
         wire = (enum sf_pb_wire)(tag & 7); /* one that is none neither reads nor skips */
         while (i < count && slots[i].number < before) {
-            ret[i++].null = true;
+            sf_slot_absent(&slots[i], 0, &ret[i]);
+            i++;
         }
         if (i < count && slots[i].number == before) {
-            p = read_slot(&slots[i], wire, p, end, &ret[i]);
-            i++;
+            p = read_field(e, &i, start, wire, p, end, ret);
         } else if (i < count) {
-            p = skip(p, end, wire);
+            p = skip_field(start, p, end, wire);
         }
         if (p == NULL) {
             return false;
         }
     }
-    while (i < count) {
-        ret[i++].null = true;
+    for (; i < count; i++) {
+        sf_slot_absent(&slots[i], 0, &ret[i]);
     }
     return true;
 }

@@ -212,6 +212,7 @@ static bool call(const struct sf_instruction *i, struct sf_cell *x)
     case SF_FN_SUBSTR:
         return sf_text_substr(&x->s, x[1].i, i->b == 3 ? &x[2].i : NULL);
     case SF_FN_COALESCE: /* is SF_OP_SKIP_PRESENT */
+    case SF_FN_LEN:      /* is its argument */
         return false;
     case SF_FN_YEAR:
     case SF_FN_MONTH:

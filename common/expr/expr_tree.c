@@ -19,7 +19,7 @@ struct parser {
     struct sf_token token; /* the next one */
     size_t end;            /* of the token before */
     unsigned depth;
-    struct sf_slot slots[SF_EXPR_NODES_MAX];
+    struct sf_slot slots[SF_EXPR_NODES_MAX + 1]; /* of the nodes that are fields; they borrow */
 };
 
 static uint16_t parse(struct parser *p, unsigned power);
@@ -257,46 +257,98 @@ static uint16_t parse_word_literal(struct parser *p, enum sf_kind kind, bool val
     return index;
 }
 
-/* The index of the field's slot, which is made when it is new. */
-static uint16_t slot_of(struct parser *p, const struct sf_field *f)
+/* What is not right about the step that begins at @from. */
+static bool refuse_step(struct parser *p, size_t from, const struct sf_field *f, const char *what)
 {
-    struct sf_expr *e = p->b->expr;
-    size_t i = 0;
-
-    while (i < e->slot_count && p->slots[i].number != f->number) {
-        i++;
-    }
-    if (i == e->slot_count) {
-        p->slots[i] = (struct sf_slot){
-            .number = f->number,
-            .type = f->type,
-            .precision = f->precision,
-            .scale = f->scale,
-            .limit = f->type == SF_TYPE_DECIMAL ? (int64_t)sf_wide_power(f->precision) : 0,
-            .name = sf_arena_strdup(&e->arena, f->name)};
-        p->b->nomem |= p->slots[i].name == NULL;
-        e->slot_count++;
-    }
-    return (uint16_t)i;
+    sf_issues_error(p->b->issues, sf_expr_place(p->b->issues, from, p->end), SHEAF_E_EXPR_TYPE,
+                    "%s, and '%s' is a %s", what, f->name, sf_type_name(f->type));
+    return false;
 }
 
-static void report_unknown_field(struct parser *p, struct sf_token t, struct sf_slice name)
+/* Behind a '.': a member of the struct @f. */
+static bool parse_member(struct parser *p, const struct sf_field **f, struct sf_path_step *ret)
 {
-    const struct sf_table *table = p->b->table;
-    struct sf_issues *issues = p->b->issues;
-    const char **names = sf_arena_alloc(&p->b->expr->arena, table->field_count * sizeof(*names));
+    struct sf_token t = p->token;
+    struct sf_slice name;
+    int32_t field;
 
-    sf_issues_error(issues, sf_expr_place(issues, t.from, t.to), SHEAF_E_BAD_REFERENCE,
-                    "table '%s' has no field '%.*s'", table->name,
-                    (int)(name.size > 64 ? 64 : name.size), (const char *)name.data);
-    if (names == NULL) {
-        p->b->nomem = true;
-        return;
+    if (t.kind != SF_TOKEN_NAME && t.kind != SF_TOKEN_QUOTED) {
+        (void)expected(p, "the name of a field behind '.'");
+        return false;
     }
-    for (size_t i = 0; i < table->field_count; i++) {
-        names[i] = table->fields[i].name;
+    name = t.kind == SF_TOKEN_QUOTED ? unquote(p, t) : text_of(p, t);
+    advance(p);
+    if ((*f)->type != SF_TYPE_STRUCT) {
+        return refuse_step(p, t.from, *f, "only a struct has fields");
     }
-    sf_issues_allowed(issues, (struct sf_allowed){names, table->field_count, name});
+    field = sf_table_field_index((*f)->shape, name);
+    if (field < 0) {
+        sf_expr_report_field(p->b, (*f)->shape, "struct", t, name);
+        return false;
+    }
+    *f = &(*f)->shape->fields[field];
+    *ret = (struct sf_path_step){.name = (*f)->name, .number = (*f)->number};
+    return true;
+}
+
+/* Behind a '[': an element of the list @f. */
+static bool parse_element(struct parser *p, const struct sf_field **f, struct sf_path_step *ret)
+{
+    struct sf_token t = p->token;
+    int64_t index = 0;
+
+    if (t.kind != SF_TOKEN_NUMBER || sf_parse_i64(text_of(p, t), &index) != SF_PARSE_OK ||
+        index < 1 || index > SF_LIST_ITEMS_MAX) {
+        (void)expected(p, "the number of an element, 1 for the first");
+        return false;
+    }
+    advance(p);
+    if (!take_sign(p, "]")) {
+        (void)expected(p, "']'");
+        return false;
+    }
+    if ((*f)->type != SF_TYPE_LIST) {
+        return refuse_step(p, t.from - 1, *f, "only a list has elements");
+    }
+    *f = (*f)->item;
+    *ret = (struct sf_path_step){.number = (uint32_t)index};
+    return true;
+}
+
+/* The steps behind the name of the field @f; the slot is of what they lead to. */
+static bool parse_steps(struct parser *p, const struct sf_field *f, struct sf_slot *slot)
+{
+    struct sf_path_step steps[SF_EXPR_STEPS_MAX];
+    size_t count = 1;
+    bool member;
+
+    steps[0] = (struct sf_path_step){.name = f->name, .number = f->number};
+    for (;; count++) {
+        /* As deep as contracts go: one list and one member for each struct. */
+        steps[count - 1].type = f->type;
+        steps[count - 1].item = sf_field_item(f)->type;
+        member = take_sign(p, ".");
+        if (!member && !take_sign(p, "[")) {
+            break;
+        }
+        if (count == SF_EXPR_STEPS_MAX) {
+            (void)fail_at(p, p->token, "too many steps");
+            return false;
+        }
+        if (!(member ? parse_member(p, &f, &steps[count]) : parse_element(p, &f, &steps[count]))) {
+            return false;
+        }
+    }
+    sf_slot_set_type(slot, f);
+    if (count > 1 || f->type == SF_TYPE_LIST) {
+        struct sf_slice kept =
+            sf_arena_slice(&p->b->expr->arena, sf_slice_of(steps, count * sizeof(steps[0])));
+
+        p->b->nomem |= kept.data == NULL;
+        slot->steps = (const void *)kept.data;
+        slot->step_count = (uint8_t)count;
+    }
+    return !p->b->nomem;
 }
 
 static uint16_t parse_field(struct parser *p)
@@ -304,6 +356,7 @@ static uint16_t parse_field(struct parser *p)
     struct sf_token t = p->token;
     struct sf_slice name = t.kind == SF_TOKEN_QUOTED ? unquote(p, t) : text_of(p, t);
     int32_t field = sf_table_field_index(p->b->table, name);
+    const struct sf_field *f;
     uint16_t index;
 
     advance(p);
@@ -312,10 +365,15 @@ static uint16_t parse_field(struct parser *p)
         return 0;
     }
     if (field < 0) {
-        report_unknown_field(p, t, name);
+        sf_expr_report_field(p->b, p->b->table, "table", t, name);
         return index;
     }
-    node(p, index)->slot = slot_of(p, &p->b->table->fields[field]);
+    f = &p->b->table->fields[field];
+    p->slots[index] = (struct sf_slot){.number = f->number, .name = f->name};
+    if (!parse_steps(p, f, &p->slots[index])) {
+        return 0;
+    }
+    node(p, index)->to = (uint16_t)p->end;
     node(p, index)->which = 1; /* found */
     return index;
 }
@@ -414,6 +472,12 @@ static uint16_t parse_call(struct parser *p)
         return expected(p, "',' or ')'");
     }
     node(p, call)->to = (uint16_t)p->end;
+    if (which == SF_FN_LEN && count == 1) {
+        struct sf_slot *slot = &p->slots[node(p, call)->first];
+
+        slot->is_length =
+            node(p, node(p, call)->first)->op == SF_NODE_FIELD && slot->type == SF_TYPE_LIST;
+    }
     return check_arguments(p, call, count);
 }
 
@@ -703,35 +767,6 @@ static uint16_t parse(struct parser *p, unsigned power)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
-/* Slots in the order of their numbers, and the nodes that name them. */
-static bool settle_slots(struct parser *p)
-{
-    struct sf_expr *e = p->b->expr;
-    struct sf_slot *slots = sf_arena_calloc(&e->arena, e->slot_count + 1, sizeof(*slots));
-    uint32_t *numbers = sf_arena_calloc(&e->arena, e->slot_count + 1, sizeof(*numbers));
-    uint16_t place[SF_EXPR_NODES_MAX] = {0};
-
-    if (slots == NULL || numbers == NULL) {
-        p->b->nomem = true;
-        return false;
-    }
-    for (size_t i = 0; i < e->slot_count; i++) {
-        for (size_t k = 0; k < e->slot_count; k++) {
-            place[i] = (uint16_t)(place[i] + (p->slots[k].number < p->slots[i].number));
-        }
-        slots[place[i]] = p->slots[i];
-        numbers[place[i]] = p->slots[i].number;
-    }
-    for (uint16_t i = 1; i < p->b->node_count; i++) {
-        if (p->b->nodes[i].op == SF_NODE_FIELD && p->b->nodes[i].which == 1) {
-            p->b->nodes[i].slot = place[p->b->nodes[i].slot];
-        }
-    }
-    e->slots = slots;
-    e->numbers = numbers;
-    return true;
-}
-
 bool sf_expr_build_tree(struct sf_expr_build *b)
 {
     struct sf_slice text = b->issues->source;
@@ -755,5 +790,5 @@ bool sf_expr_build_tree(struct sf_expr_build *b)
     if (p.token.kind != SF_TOKEN_END) {
         return expected(&p, "an operator or the end") != 0;
     }
-    return settle_slots(&p);
+    return sf_expr_settle_slots(b, p.slots);
 }

@@ -364,6 +364,18 @@ static struct sf_expr_type check_substr(struct sf_expr_build *b, struct sf_node 
     }
 }
 
+static struct sf_expr_type check_len(struct sf_expr_build *b, struct sf_node *n)
+{
+    struct sf_node *c = &b->nodes[n->first];
+
+    if (c->type.kind != SF_KIND_WRONG &&
+        (c->op != SF_NODE_FIELD || !b->expr->slots[c->slot].is_length)) {
+        report_argument(b, c, "len", "a list");
+        return WRONG;
+    }
+    return c->type;
+}
+
 static struct sf_expr_type check_call(struct sf_expr_build *b, struct sf_node *n)
 {
     struct sf_node *c = &b->nodes[n->first];
@@ -382,6 +394,8 @@ static struct sf_expr_type check_call(struct sf_expr_build *b, struct sf_node *n
         return check_substr(b, n);
     case SF_FN_COALESCE:
         return unify(b, n);
+    case SF_FN_LEN:
+        return check_len(b, n);
     case SF_FN_YEAR:
     case SF_FN_MONTH:
     case SF_FN_DAY:
@@ -425,7 +439,8 @@ static void check_like(struct sf_expr_build *b, struct sf_node *n)
 static struct sf_expr_type type_of_field(struct sf_expr_build *b, const struct sf_node *n)
 {
     const struct sf_slot *s = &b->expr->slots[n->slot];
-    struct sf_expr_type type = type_of_slot(s);
+    struct sf_expr_type type =
+        s->is_length ? (struct sf_expr_type){.kind = SF_KIND_INT} : type_of_slot(s);
 
     if (type.kind == SF_KIND_WRONG) {
         sf_issues_error(b->issues, place_of(b, n), SHEAF_E_EXPR_TYPE, "filters do not read a %s",

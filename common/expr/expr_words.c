@@ -5,7 +5,7 @@ const struct sf_expr_function sf_expr_functions[] = {
     [SF_FN_LENGTH] = {"length", 1, 1},     [SF_FN_SUBSTR] = {"substr", 2, 3},
     [SF_FN_COALESCE] = {"coalesce", 1, 0}, [SF_FN_YEAR] = {"year", 1, 1},
     [SF_FN_MONTH] = {"month", 1, 1},       [SF_FN_DAY] = {"day", 1, 1},
-    [SF_FN_HOUR] = {"hour", 1, 1},
+    [SF_FN_HOUR] = {"hour", 1, 1},         [SF_FN_LEN] = {"len", 1, 1},
 };
 const char *const sf_expr_caller_names[SF_CALLER_NAMES] = {"domain", "role", "purpose"};
 

@@ -52,7 +52,7 @@ static void test_names_that_are_not_there_are_told_with_those_that_are(void **st
                     "f:1:1: error[SHEAF-E0107]: no function is called 'lowr'\n"
                     "lowr(country) = 'no'\n"
                     "^~~~\n"
-                    "  allowed: lower upper length substr coalesce year month day hour"
+                    "  allowed: lower upper length substr coalesce year month day hour len"
                     "      did you mean 'lower'?\n");
     assert_reported("caller.rol = 'x'",
                     "f:1:8: error[SHEAF-E0107]: a caller has no 'rol'\n"
