@@ -1,9 +1,11 @@
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/catalog.h"
 #include "cli/commands.h"
 #include "cli/rows.h"
+#include "common/base/time.h"
 
 enum { LIMIT_DEFAULT = 1000 };
 
@@ -59,6 +61,31 @@ static void add_key_part(struct sf_buf *path, const char *part)
     }
 }
 
+/* A time back, as 1h, becomes the time that it was; what else there is the leaf understands. */
+static void add_as_of(struct sf_buf *path, const struct args *args)
+{
+    const char *value = args_value(args, "as-of");
+    char text[SF_TIME_TEXT_SIZE];
+    struct timespec now;
+    int64_t back_us = 0;
+
+    if (value == NULL) {
+        return;
+    }
+    if (sf_parse_duration(sf_slice_text(value), &back_us) == SF_PARSE_OK) {
+        int64_t us;
+
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        us = (int64_t)now.tv_sec * SF_US_PER_SEC + now.tv_nsec / 1000 - back_us;
+        if (sf_time_in_range(us)) {
+            (void)sf_time_format(us, text);
+            value = text;
+        }
+    }
+    sf_buf_text(path, "&as_of=");
+    api_escape(path, value);
+}
+
 /* ".../records?..." or ".../records/KEY?". */
 static void read_path(const struct args *args, const struct product_ref *r, struct sf_buf *path)
 {
@@ -76,6 +103,7 @@ static void read_path(const struct args *args, const struct product_ref *r, stru
     add_parameter(path, args, "prefix");
     add_parameter(path, args, "select");
     add_parameter(path, args, "where");
+    add_as_of(path, args);
     if (args_has(args, "reverse")) {
         sf_buf_text(path, "&reverse=true");
     }

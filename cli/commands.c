@@ -39,6 +39,7 @@ static const struct flag read_flags[] = {
     {"prefix", 0, "KEY", "keys that begin so"},
     {"select", 0, "A,B", "these fields only"},
     {"where", 0, "EXPR", "rows for which it is true: \"country = 'NO' AND amount > 100\""},
+    {"as-of", 0, "WHEN", "rows as they were: EPOCH:SEQ, 2026-11-20T08:00:00Z, or 1h ago"},
     {"reverse", 0, NULL, "from the last row to the first"},
     {"only-count", 0, NULL, "how many rows, instead of the rows"},
     {NULL, 0, NULL, NULL},

@@ -450,12 +450,19 @@ static void replay(struct sub *s)
     const struct product_ref *r = &s->o->product;
     char subject[SUBJECT_MAX];
     char body[REQUEST_MAX];
+    char from[64];
     struct sf_error err;
 
+    /* By time only until there is a position. */
+    if (s->since[0] != '\0' && s->follow.at == 0) {
+        (void)snprintf(from, sizeof(from), "\"since\":\"%s\"", s->since);
+    } else {
+        (void)snprintf(from, sizeof(from), "\"after\":\"%u:%" PRIu64 "\"", s->follow.epoch,
+                       s->follow.at);
+    }
     (void)snprintf(body, sizeof(body),
-                   "{\"table\":\"%s\",\"major\":%u,\"after\":\"%u:%" PRIu64
-                   "\",\"pages\":1,\"format\":\"ndjson\"}",
-                   r->table, r->major, s->follow.epoch, s->follow.at);
+                   "{\"table\":\"%s\",\"major\":%u,%s,\"pages\":1,\"format\":\"ndjson\"}", r->table,
+                   r->major, from);
     subject_request(subject, r->domain, r->product, "changes");
     s->ask = (struct sf_service_ask){.on_page = on_page, .on_end = on_answered, .data = s};
     s->state = SUB_REPLAYING;

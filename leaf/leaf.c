@@ -205,7 +205,7 @@ static void on_signal(int number, void *data)
 
 static void derive_seal_key(struct leaf *leaf)
 {
-    const struct sf_slice purpose = SF_LITERAL("sheaf cursor v1");
+    const struct sf_slice purpose = SF_LITERAL("sheaf cursor v2");
 
     sf_hash256_keyed(sf_seed_bytes(&leaf->identity.keys.leaf).data, &purpose, 1, leaf->seal_key);
 }

@@ -6,7 +6,7 @@
 #include "common/sys/encoding.h"
 #include "proto/errors.h"
 
-enum { PLACE_HEADER = 4 + 4 + 8 + QUERY_SHAPE_SIZE };
+enum { PLACE_HEADER = 4 + 4 + 8 + QUERY_SHAPE_SIZE + 8 };
 
 enum sf_code query_cursor_make(const uint8_t seal_key[SF_SEAL_KEY_SIZE],
                                const struct query_place *place, char *ret, size_t size,
@@ -20,6 +20,7 @@ enum sf_code query_cursor_make(const uint8_t seal_key[SF_SEAL_KEY_SIZE],
     sf_buf_be32(&plain, place->epoch);
     sf_buf_be64(&plain, place->seq);
     sf_buf_slice(&plain, sf_slice_of(place->shape, sizeof(place->shape)));
+    sf_buf_be64(&plain, place->as_of);
     sf_buf_slice(&plain, place->key);
     code = sf_buf_check(&plain, "cursor", err);
     if (code != SF_OK) {
@@ -54,6 +55,7 @@ enum sf_code query_cursor_open(const uint8_t seal_key[SF_SEAL_KEY_SIZE], const c
         .lane = sf_read_be32(bytes->data),
         .epoch = sf_read_be32(bytes->data + 4),
         .seq = sf_read_be64(bytes->data + 8),
+        .as_of = sf_read_be64(bytes->data + 16 + QUERY_SHAPE_SIZE),
         .key = sf_slice_of(bytes->data + PLACE_HEADER, bytes->size - PLACE_HEADER),
     };
     memcpy(ret->shape, bytes->data + 16, sizeof(ret->shape));

@@ -12,12 +12,15 @@
 #include "common/sys/seal.h"
 #include "leaf/query/query.h"
 
+#define QUERY_NOT_PAST UINT64_MAX
+
 struct query_place {
     uint32_t lane;
     uint32_t epoch;
     uint64_t seq;                    /* of the last row, for event tables */
     struct sf_slice key;             /* of the last row, for state tables */
     uint8_t shape[QUERY_SHAPE_SIZE]; /* struct query_request.shape */
+    uint64_t as_of;                  /* seq that the pages show; QUERY_NOT_PAST: each its newest */
 };
 
 /* Writes the text, at most @size characters with its NUL. SF_NOMEM. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "leaf/query/as_of.h"
 #include "leaf/query/cursor.h"
 #include "leaf/rowcodec/row.h"
 #include "leaf/serving/change.h"
@@ -22,6 +23,7 @@ void page_reader_init(struct page_reader *r, const struct queries_options *optio
 void page_reader_done(struct page_reader *r)
 {
     store_scan_free(r->scan);
+    store_past_free(r->past);
     store_log_free(r->log);
     store_snapshot_free(r->snapshot);
     query_request_done(&r->request);
@@ -127,13 +129,72 @@ static enum sf_code check_position(const struct page_reader *r, struct sf_error 
                       (unsigned long long)r->head.seq, epoch, (unsigned long long)end);
 }
 
-/* Between the bounds, from their upper end. */
-static enum sf_code open_log_back(struct page_reader *r, uint64_t after, struct sf_error *err)
+/* Where the request is in the past, as seqs. */
+static enum sf_code find_points(struct page_reader *r, struct sf_error *err)
 {
-    uint64_t last = r->request.before_seq == 0 ? 0 : r->request.before_seq - 1;
+    struct query_request *q = &r->request;
+    const struct store_lane *lane = q->table->lane;
+    uint32_t epoch;
+    enum sf_code code;
 
+    r->shown_seq = r->head.seq;
+    r->shown_epoch = r->head.epoch;
+    code = store_anchor_of(r->snapshot, lane, &r->anchor, err);
+    if (code == SF_OK && q->as_of.kind != QUERY_AT_NOW) {
+        r->is_past = true;
+        code = query_point_find(&q->as_of, r->snapshot, lane, &r->head, &r->shown_epoch,
+                                &r->shown_seq, err);
+    }
+    if (code == SF_OK && q->since.kind == QUERY_AT_TIME) {
+        struct query_point before = q->since;
+
+        before.us--; /* What was committed at that time is wanted. */
+        code = query_point_find(&before, r->snapshot, lane, &r->head, &epoch, &q->after_seq, err);
+    }
+    if (r->is_past && r->shown_seq < q->before_seq) {
+        q->before_seq = r->shown_seq + 1;
+    }
+    return code;
+}
+
+/* Whether the log is read from the first change held on: events are asked for from the start. What
+ * a state table has lost of its log cannot be left out in silence. */
+static bool from_first_held(const struct page_reader *r)
+{
+    return is_event(r) && r->request.after_seq < r->anchor.seq &&
+           (r->request.op == QUERY_SCAN || r->request.after_seq == 0);
+}
+
+static enum sf_code open_log(struct page_reader *r, struct sf_error *err)
+{
+    const struct query_request *q = &r->request;
+    uint64_t after = q->after_seq > r->head.seq ? r->head.seq : q->after_seq;
+    uint64_t last = q->before_seq == 0 ? 0 : q->before_seq - 1;
+
+    if (from_first_held(r)) {
+        after = r->anchor.seq;
+    }
+    if (!q->reverse) {
+        return store_log_new(r->snapshot, q->table->lane, after, /* verify= */ false, &r->log, err);
+    }
     last = last > r->head.seq ? r->head.seq : last;
-    return store_log_new_back(r->snapshot, r->request.table->lane, after + 1, last, &r->log, err);
+    return store_log_new_back(r->snapshot, q->table->lane, after + 1, last, &r->log, err);
+}
+
+static enum sf_code open_rows(struct page_reader *r, struct sf_error *err)
+{
+    const struct query_request *q = &r->request;
+    const struct store_range range = {
+        .from = sf_buf_view(&q->from),
+        .to = sf_buf_view(&q->to),
+        .prefix = sf_buf_view(&q->prefix),
+        .reverse = q->reverse,
+        .keep_cache = true,
+    };
+
+    return r->is_past
+               ? store_past_new(r->snapshot, q->table->lane, &range, r->shown_seq, &r->past, err)
+               : store_scan_new(r->snapshot, q->table->lane, &range, &r->scan, err);
 }
 
 static enum sf_code open_snapshot(struct page_reader *r, struct sf_error *err)
@@ -148,25 +209,14 @@ static enum sf_code open_snapshot(struct page_reader *r, struct sf_error *err)
     if (code == SF_OK) {
         code = check_position(r, err);
     }
+    if (code == SF_OK) {
+        code = find_points(r, err);
+    }
     if (code != SF_OK || q->op == QUERY_GET) {
         return code;
     }
     r->last_seq = q->after_seq;
-    if (q->op == QUERY_CHANGES || is_event(r)) {
-        uint64_t after = q->after_seq > r->head.seq ? r->head.seq : q->after_seq;
-
-        return q->reverse
-                   ? open_log_back(r, after, err)
-                   : store_log_new(r->snapshot, lane, after, /* verify= */ false, &r->log, err);
-    }
-    const struct store_range range = {
-        .from = sf_buf_view(&q->from),
-        .to = sf_buf_view(&q->to),
-        .prefix = sf_buf_view(&q->prefix),
-        .reverse = q->reverse,
-        .keep_cache = true,
-    };
-    return store_scan_new(r->snapshot, lane, &range, &r->scan, err);
+    return q->op == QUERY_CHANGES || is_event(r) ? open_log(r, err) : open_rows(r, err);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -179,7 +229,7 @@ static enum sf_code get_event(struct page_reader *r, bool *found, struct sf_erro
     uint64_t seq = key->size == 8 ? sf_read_be64(key->data) : 0;
     enum sf_code code;
 
-    *found = seq > 0 && seq <= r->head.seq;
+    *found = seq > r->anchor.seq && seq <= r->shown_seq;
     if (!*found) {
         return SF_OK;
     }
@@ -191,9 +241,12 @@ static enum sf_code get_event(struct page_reader *r, bool *found, struct sf_erro
 static enum sf_code get_state(struct page_reader *r, bool *found, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    const struct store_lane *lane = r->request.table->lane;
+    const struct sf_slice key = sf_buf_view(&r->request.key);
     struct store_row row;
-    enum sf_code code = store_get(r->snapshot, r->request.table->lane, sf_buf_view(&r->request.key),
-                                  &bytes, &row, found, err);
+    enum sf_code code =
+        r->is_past ? store_get_as_of(r->snapshot, lane, key, r->shown_seq, &bytes, &row, found, err)
+                   : store_get(r->snapshot, lane, key, &bytes, &row, found, err);
 
     return code == SF_OK && *found ? render_row(r, row.row, err) : code;
 }
@@ -216,6 +269,13 @@ static enum sf_code read_get(struct page_reader *r, struct sf_error *err)
     return SF_OK;
 }
 
+static enum sf_code next_row(struct page_reader *r, struct store_row *row, bool *more,
+                             struct sf_error *err)
+{
+    return r->past != NULL ? store_past_next(r->past, row, more, err)
+                           : store_scan_next(r->scan, row, more, err);
+}
+
 static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
 {
     struct store_row row;
@@ -223,7 +283,7 @@ static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
     enum sf_code code;
 
     while (!page_is_full(r) && !slice_is_over(r)) {
-        code = store_scan_next(r->scan, &row, &more, err);
+        code = next_row(r, &row, &more, err);
         if (code != SF_OK) {
             return code;
         }
@@ -231,7 +291,11 @@ static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
             r->page.is_last = true;
             return SF_OK;
         }
-        code = add_row(r, &row, err);
+        if (row.seq == 0) { /* Keys that came later, and no row among them. */
+            r->slice_rows += STORE_PAST_STEP;
+        } else {
+            code = add_row(r, &row, err);
+        }
         if (code != SF_OK) {
             return code;
         }
@@ -310,7 +374,8 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
     p->examined = r->examined;
     p->nulls = r->nulls;
     p->errors = r->errors;
-    p->last_seq = r->request.op == QUERY_CHANGES ? r->last_seq : r->head.seq;
+    p->shown_epoch = r->shown_epoch;
+    p->last_seq = r->request.op == QUERY_CHANGES ? r->last_seq : r->shown_seq;
     p->cursor = "";
     if (code != SF_OK || !p->is_last || r->request.op == QUERY_GET) {
         return code;
@@ -325,6 +390,7 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
             .epoch = r->head.epoch,
             .seq = from_log ? r->last_seq : 0,
             .key = from_log ? sf_slice_text(NULL) : sf_buf_view(&r->last),
+            .as_of = r->is_past ? r->shown_seq : QUERY_NOT_PAST,
         };
 
         memcpy(place.shape, r->request.shape, sizeof(place.shape));
@@ -361,7 +427,7 @@ static bool knows_count(const struct page_reader *r)
 {
     const struct query_request *q = &r->request;
 
-    return q->count && q->where == NULL && q->from.size == 0 && q->to.size == 0 &&
+    return q->count && !r->is_past && q->where == NULL && q->from.size == 0 && q->to.size == 0 &&
            q->prefix.size == 0 && q->after_seq == 0 && q->before_seq == UINT64_MAX && q->limit == 0;
 }
 
@@ -371,7 +437,7 @@ static enum sf_code read_slice(struct page_reader *r, struct sf_error *err)
         return read_get(r, err);
     }
     if (knows_count(r)) {
-        r->rows_total = r->head.rows;
+        r->rows_total = is_event(r) ? r->head.seq - r->anchor.seq : r->head.rows;
         r->page.is_last = true;
         return SF_OK;
     }

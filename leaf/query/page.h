@@ -6,6 +6,7 @@
 #pragma once
 
 #include "leaf/query/query.h"
+#include "leaf/store/as_of.h"
 
 struct page_reader {
     struct query_request request;
@@ -13,7 +14,12 @@ struct page_reader {
     struct sf_expr_caller caller; /* who asks, for where */
     struct store_snapshot *snapshot;
     struct store_head head;
+    struct store_anchor anchor; /* what is held of it */
+    uint64_t shown_seq;         /* what rows show: as_of, or the head */
+    uint32_t shown_epoch;
+    bool is_past; /* as_of was given */
     struct store_scan *scan;
+    struct store_past *past; /* instead of scan */
     struct store_log *log;
     uint64_t rows_total;
     uint64_t pages_total;

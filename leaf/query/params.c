@@ -5,6 +5,7 @@
 
 #include "common/base/str.h"
 #include "common/sys/crypto.h"
+#include "leaf/query/as_of.h"
 #include "leaf/query/cursor.h"
 #include "leaf/query/where.h"
 #include "leaf/rowcodec/key.h"
@@ -55,10 +56,10 @@ static enum sf_code read_list(const struct sf_json *body, const char *name, stru
 enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
                                     struct query_params *ret, struct sf_error *err)
 {
-    static const char *const names[] = {"table",  "major",    "key",     "from",    "to",
-                                        "prefix", "limit",    "pages",   "cursor",  "select",
-                                        "after",  "format",   "where",   "reverse", "count",
-                                        "follow", "snapshot", "seconds", NULL};
+    static const char *const names[] = {
+        "table", "major",  "key",      "from",    "to",     "prefix", "limit",
+        "pages", "cursor", "select",   "after",   "format", "where",  "reverse",
+        "count", "follow", "snapshot", "seconds", "as_of",  "since",  NULL};
     struct query_params p = {0};
     int64_t major = 0;
     int64_t limit = 0;
@@ -69,7 +70,8 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
         const char **to;
     } texts[] = {{"table", &p.table},   {"from", &p.from},     {"to", &p.to},
                  {"prefix", &p.prefix}, {"cursor", &p.cursor}, {"after", &p.after},
-                 {"format", &p.format}, {"where", &p.where}};
+                 {"format", &p.format}, {"where", &p.where},   {"as_of", &p.as_of},
+                 {"since", &p.since}};
     enum sf_code code = sf_json_check_names(body, names, err);
 
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(texts); i++) {
@@ -317,6 +319,21 @@ static enum sf_code apply_place(const struct query_place *place, struct query_re
     return sf_buf_check(bound, "cursor", err);
 }
 
+/* A cursor goes on with the point that it began with; saying it again is fine. */
+static bool same_past(const struct query_place *place, const struct query_point *asked)
+{
+    switch (asked->kind) {
+    case QUERY_AT_NOW:
+    case QUERY_AT_SEQ:
+        return true;
+    case QUERY_AT_POSITION:
+        return place->as_of == asked->seq;
+    case QUERY_AT_TIME:
+        return place->as_of != QUERY_NOT_PAST;
+    }
+    return false;
+}
+
 static enum sf_code apply_cursor(const char *text, const uint8_t *seal_key, struct query_request *r,
                                  struct sf_error *err)
 {
@@ -338,6 +355,12 @@ static enum sf_code apply_cursor(const char *text, const uint8_t *seal_key, stru
     if (memcmp(place.shape, r->shape, sizeof(place.shape)) != 0) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR,
                           "cursor is of another 'where' or 'reverse'");
+    }
+    if (!same_past(&place, &r->as_of)) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR, "cursor is of another 'as_of'");
+    }
+    if (place.as_of != QUERY_NOT_PAST) {
+        r->as_of = (struct query_point){.kind = QUERY_AT_SEQ, .seq = place.as_of};
     }
     return apply_place(&place, r, err);
 }
@@ -454,6 +477,25 @@ static enum sf_code bound_events(const struct query_params *p, struct query_requ
     return SF_OK;
 }
 
+/* Which point in the past: as_of of rows, since of changes. */
+static enum sf_code build_point(const struct query_params *p, struct query_request *r,
+                                struct sf_error *err)
+{
+    enum sf_code code = query_point_parse("as_of", p->as_of, &r->as_of, err);
+
+    if (code == SF_OK) {
+        code = query_time_parse("since", p->since, &r->since, err);
+    }
+    if (code == SF_OK && p->as_of != NULL && r->op == QUERY_CHANGES) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'as_of' is for rows");
+    }
+    if (code == SF_OK && p->since != NULL && (r->op != QUERY_CHANGES || p->after != NULL)) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "'since' is for changes, instead of 'after'");
+    }
+    return code;
+}
+
 static enum sf_code build(const struct query_params *p, const struct serving_right *right,
                           const uint8_t *seal_key, struct sf_arena *arena, struct query_request *r,
                           struct sf_error *err)
@@ -477,6 +519,9 @@ static enum sf_code build(const struct query_params *p, const struct serving_rig
     }
     if (code == SF_OK) {
         code = build_filter(p, right, r, err);
+    }
+    if (code == SF_OK) {
+        code = build_point(p, r, err);
     }
     if (code == SF_OK && r->op == QUERY_GET && r->key.size == 0) {
         code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'key' is missing");

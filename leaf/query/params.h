@@ -4,7 +4,7 @@
  *
  * Members: table, major, key [parts], from, to, prefix (texts; composite: parts joined by ','),
  * limit, pages, cursor, select [names], after ("EPOCH:SEQ"), format ("ndjson" | "csv"), where,
- * reverse, count, follow, snapshot, seconds.
+ * reverse, count, as_of ("EPOCH:SEQ" or a time), since (a time), follow, snapshot, seconds.
  */
 #pragma once
 
@@ -27,6 +27,8 @@ struct query_params {
     const char *after;
     const char *format;
     const char *where;
+    const char *as_of;
+    const char *since;
     bool reverse;
     bool count;
     bool follow; /* changes, as the two below: struct follow_spec */

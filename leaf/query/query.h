@@ -33,6 +33,15 @@ enum { QUERY_SHAPE_SIZE = 16 };
 enum query_op { QUERY_GET, QUERY_SCAN, QUERY_CHANGES };
 enum query_format { QUERY_NDJSON, QUERY_CSV };
 
+/* A point in the past of a table. */
+enum query_point_kind { QUERY_AT_NOW, QUERY_AT_POSITION, QUERY_AT_TIME, QUERY_AT_SEQ };
+struct query_point {
+    enum query_point_kind kind;
+    uint32_t epoch; /* AT_POSITION */
+    uint64_t seq;   /* AT_POSITION, AT_SEQ: by a cursor */
+    int64_t us;     /* AT_TIME: what was committed by then */
+};
+
 /* What is asked. Filled by query_request_parse() or by hand; query_start() takes it over. */
 struct query_request {
     enum query_op op;
@@ -57,6 +66,8 @@ struct query_request {
     struct sf_expr *where; /* scan: owned; NULL: all rows */
     char view_name[SERVING_VIEW_NAME];
     char contract[32];               /* version of the product */
+    struct query_point as_of;        /* get, scan: rows as they were */
+    struct query_point since;        /* changes: from that time on, instead of after */
     uint8_t shape[QUERY_SHAPE_SIZE]; /* of reverse and where: a cursor is good for its own */
 };
 
@@ -75,6 +86,7 @@ struct query_page {
     uint64_t head_seq;    /* of the snapshot */
     const char *view;     /* its name: Sheaf-View */
     const char *contract; /* version of the product: Sheaf-Contract */
+    uint32_t shown_epoch; /* of last_seq */
     bool has_where;
     uint64_t examined; /* rows looked at so far, in all pages */
     uint64_t nulls;    /* of these, left out as where was null */
@@ -121,8 +133,8 @@ const struct queries_options *queries_get_options(const struct queries *qs);
 /*
  * Starts an answer; @request is taken, also when this fails. @cb runs later, once per page.
  * SF_BUSY (E0602), SF_NOMEM. Errors by callback: SF_ABSENT E0305 (get: no such row), SF_CONFLICT
- * E0308 (changes: another epoch, or a position ahead of the head), SF_DENIED E0401 (the grant ended
- * while pages went out), SF_CORRUPT, SF_IO, SF_NOMEM.
+ * E0308 (another epoch, a position ahead of the head or one that was trimmed), SF_DENIED E0401 (the
+ * grant ended while pages went out), SF_CORRUPT, SF_IO, SF_NOMEM.
  */
 enum sf_code query_start(struct queries *qs, struct query_request *request, query_cb cb, void *data,
                          struct query **ret, struct sf_error *err) SF_MUST_CHECK;

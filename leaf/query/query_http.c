@@ -54,10 +54,10 @@ static void answer(struct http_query *h, const struct query_page *page)
         }
     }
     if (page->first_seq != 0 && h->op == QUERY_CHANGES) {
-        (void)snprintf(position, sizeof(position), "%u:%llu-%llu", page->epoch,
+        (void)snprintf(position, sizeof(position), "%u:%llu-%llu", page->shown_epoch,
                        (unsigned long long)page->first_seq, (unsigned long long)page->last_seq);
     } else {
-        (void)snprintf(position, sizeof(position), "%u:%llu", page->epoch,
+        (void)snprintf(position, sizeof(position), "%u:%llu", page->shown_epoch,
                        (unsigned long long)page->last_seq);
     }
     (void)snprintf(head, sizeof(head), "%u:%llu", page->epoch, (unsigned long long)page->head_seq);
@@ -92,6 +92,8 @@ static enum sf_code read_params(const struct http_read *what, struct sf_http_req
         .select = sf_http_query(r, "select"),
         .after = sf_http_query(r, "after"),
         .where = sf_http_query(r, "where"),
+        .as_of = sf_http_query(r, "as_of"),
+        .since = sf_http_query(r, "since"),
         .pages = 1,
         .format = what->op == QUERY_CHANGES ? "ndjson" : http_form_format(http_form_of(r)),
     };

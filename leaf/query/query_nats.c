@@ -93,10 +93,10 @@ static void flushed(struct sf_bus_flush *flush, enum sf_code code)
 static void position_text(const struct query_page *page, char *ret, size_t size)
 {
     if (page->first_seq != 0) {
-        (void)snprintf(ret, size, "%u:%llu-%llu", page->epoch, (unsigned long long)page->first_seq,
-                       (unsigned long long)page->last_seq);
+        (void)snprintf(ret, size, "%u:%llu-%llu", page->shown_epoch,
+                       (unsigned long long)page->first_seq, (unsigned long long)page->last_seq);
     } else {
-        (void)snprintf(ret, size, "%u:%llu", page->epoch, (unsigned long long)page->last_seq);
+        (void)snprintf(ret, size, "%u:%llu", page->shown_epoch, (unsigned long long)page->last_seq);
     }
 }
 

@@ -264,7 +264,8 @@ static enum sf_code member_key(struct sf_json_writer *w, const char *text, struc
 static enum sf_code write_body(const struct http_read *what, const struct sf_http_request *r,
                                enum http_form form, struct sf_buf *out, struct sf_error *err)
 {
-    static const char *const copied[] = {"from", "to", "prefix", "cursor", "after", "where"};
+    static const char *const copied[] = {"from",  "to",    "prefix", "cursor",
+                                         "after", "where", "as_of",  "since"};
     struct sf_json_writer w = {.out = out};
     bool reverse = false;
     bool count = false;

@@ -56,15 +56,13 @@ static enum sf_code open_frames(const struct store_snapshot *snapshot,
     return kv->ops->iter_new(kv, snapshot->kv, family, &range, ret, err);
 }
 
-enum sf_code store_check_position(const struct store_snapshot *snapshot,
-                                  const struct store_lane *lane, uint32_t epoch, uint64_t seq,
-                                  struct sf_error *err)
+enum sf_code store_epoch_at(const struct store_snapshot *snapshot, const struct store_lane *lane,
+                            uint64_t seq, uint32_t *ret, struct sf_error *err)
 {
     SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
     struct store_anchor anchor;
     struct store_head head;
     struct frame f;
-    uint32_t there;
     enum sf_code code = store_anchor_of(snapshot, lane, &anchor, err);
 
     code = code == SF_OK ? store_snapshot_head(snapshot, lane, &head, err) : code;
@@ -76,16 +74,26 @@ enum sf_code store_check_position(const struct store_snapshot *snapshot,
     }
     if (seq > head.seq) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
-                          "position %u:%llu is ahead of the table, which is at %u:%llu",
-                          (unsigned)epoch, (unsigned long long)seq, (unsigned)head.epoch,
+                          "seq %llu is ahead of the table, which is at %u:%llu",
+                          (unsigned long long)seq, (unsigned)head.epoch,
                           (unsigned long long)head.seq);
     }
-    there = seq == head.seq ? head.epoch : anchor.epoch;
+    *ret = seq == head.seq ? head.epoch : anchor.epoch;
     if (seq > anchor.seq && seq < head.seq) {
         code = open_frames(snapshot, lane, KV_LOG, &it, err);
         code = code == SF_OK ? log_find(lane, it, seq, &f, err) : code;
-        there = code == SF_OK ? f.header.epoch : 0;
+        *ret = code == SF_OK ? f.header.epoch : 0;
     }
+    return code;
+}
+
+enum sf_code store_check_position(const struct store_snapshot *snapshot,
+                                  const struct store_lane *lane, uint32_t epoch, uint64_t seq,
+                                  struct sf_error *err)
+{
+    uint32_t there = 0;
+    enum sf_code code = store_epoch_at(snapshot, lane, seq, &there, err);
+
     if (code == SF_OK && seq != 0 && epoch != there) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
                           "epoch %u, but seq %llu of the table was written in epoch %u",

@@ -33,6 +33,10 @@ enum sf_code store_check_position(const struct store_snapshot *snapshot,
                                   const struct store_lane *lane, uint32_t epoch, uint64_t seq,
                                   struct sf_error *err) SF_MUST_CHECK;
 
+/* The epoch in which @seq was written. SF_CONFLICT as above. */
+enum sf_code store_epoch_at(const struct store_snapshot *snapshot, const struct store_lane *lane,
+                            uint64_t seq, uint32_t *ret, struct sf_error *err) SF_MUST_CHECK;
+
 /* The last seq committed at @us or before; 0: none was. A few reads of the log. */
 enum sf_code store_find_time(const struct store_snapshot *snapshot, const struct store_lane *lane,
                              int64_t us, uint64_t *ret_seq, struct sf_error *err) SF_MUST_CHECK;
