@@ -20,6 +20,7 @@
         NULL, NULL, NULL, NULL                                                                     \
     }
 #define SELECT P("select", "string", "names of fields, joined by ','")
+#define AS_OF  P("as_of", "string", "rows as they were: EPOCH:SEQ or a time")
 #define IF_NONE_MATCH_HEADER                                                                       \
     P("If-None-Match", "string", "ETag of an answer one has: 304 when it still stands")
 #define QUARANTINE_FILTER                                                                          \
@@ -59,12 +60,14 @@ static const struct sf_route_parameter records_query[] = {
     P("where", "string", "an expression over the fields one may see"),
     P("reverse", "boolean", "from the last row to the first"),
     P("count", "boolean", "the number of rows instead of the rows"),
+    AS_OF,
     NO_MORE};
 
-static const struct sf_route_parameter record_query[] = {SELECT, NO_MORE};
+static const struct sf_route_parameter record_query[] = {SELECT, AS_OF, NO_MORE};
 
 static const struct sf_route_parameter changes_query[] = {
     P("after", "string", "EPOCH:SEQ, exclusive"),
+    P("since", "string", "instead of after: a time, as 2026-11-20T08:00:00Z"),
     P("limit", "integer", "changes at most"),
     SELECT,
     P("follow", "boolean", "goes on with each change as it is committed"),
