@@ -275,6 +275,10 @@ static void tick_fire(struct sf_timer *timer)
     }
     leaf->expiry_checked_us = now_us;
     maybe_renew(leaf, now_us);
+    leaf_store_tick(leaf);
+    if (leaf->stop != STOP_NONE) {
+        return;
+    }
     sf_rt_timer_start(leaf->rt, &leaf->tick, TICK_NS);
 }
 

@@ -192,6 +192,8 @@ void leaf_admin_done(struct leaf *leaf);
 
 /* leaf_store.c */
 enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+/* Every second: begins the stop that leaf_run() ends with LEAF_AGAIN when there is space again. */
+void leaf_store_tick(struct leaf *leaf);
 /* Where the head record stands. */
 void leaf_heads_path(const struct leaf_config *config, char ret[LEAF_PATH_BYTES]);
 

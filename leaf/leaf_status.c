@@ -75,7 +75,10 @@ void leaf_readyz_http(struct leaf *leaf, struct sf_http_request *r)
     if (leaf->draining) {
         (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_DRAINING, "domain %s", leaf->config->domain);
     } else if (store_failed(leaf->store)) {
-        (void)SF_RAISE_E(&err, SF_IO, SHEAF_E_STORE_FAILED, "the store is read-only");
+        const uint16_t number = store_failure(leaf->store)->number;
+
+        (void)SF_RAISE_E(&err, SF_IO, number == 0 ? SHEAF_E_STORE_FAILED : number,
+                         "the store is read-only");
     } else if (!leaf->natsd_up || !sf_bus_connected(leaf->own)) {
         (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE,
                          "the leaf's nats-server is not up");

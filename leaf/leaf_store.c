@@ -1,4 +1,5 @@
 /* The store of the leaf: opening it, with its head record. */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,4 +84,55 @@ enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err)
     code = code == SF_OK ? kv_rocks_open(path, &kv_options, &leaf->kv, err) : code;
     code = code == SF_OK ? store_open(leaf->rt, leaf->kv, &options, &leaf->store, err) : code;
     return code == SF_OK ? check_heads(leaf, err) : code;
+}
+
+/* --- want of space --- */
+
+#define MIB        UINT64_C(1048576)
+#define START_ROOM (16 * MIB) /* a start writes a few files and tables */
+
+enum { LOOK_MS = 500, LOOKS_TOLD = 20 };
+
+/* Free bytes, and those that must be for writes to be accepted. False: it cannot be told. */
+static bool space_of(const struct leaf_config *c, const char *path, uint64_t *ret_free,
+                     uint64_t *ret_reserve)
+{
+    uint64_t total;
+
+    if (sf_disk_space(path, ret_free, &total, NULL) != SF_OK) {
+        return false;
+    }
+    *ret_reserve = store_disk_reserve(c->disk_reserve_bytes, total);
+    return true;
+}
+
+void leaf_store_tick(struct leaf *leaf)
+{
+    const struct sf_error *why = store_failure(leaf->store);
+    uint64_t free_bytes;
+    uint64_t reserve;
+
+    if (why == NULL || why->number != SHEAF_E_DISK_FULL ||
+        !space_of(leaf->limits, leaf->config->data_dir, &free_bytes, &reserve) ||
+        free_bytes < reserve) {
+        return;
+    }
+    sf_log(SF_LOG_WARN, "leaf.starts_again", SF_F_TEXT("why", "there is space again"),
+           SF_F_UINT("free_bytes", free_bytes));
+    leaf_begin_stop(leaf, LEAF_AGAIN);
+}
+
+void leaf_wait_for_space(const struct leaf_config *config)
+{
+    uint64_t free_bytes;
+    uint64_t reserve;
+
+    for (unsigned looks = 0; space_of(config, config->data_dir, &free_bytes, &reserve) &&
+                             free_bytes < (reserve < START_ROOM ? reserve : START_ROOM);
+         looks++) {
+        if (looks % LOOKS_TOLD == 0) {
+            sf_log(SF_LOG_WARN, "leaf.waits_for_space", SF_F_UINT("free_bytes", free_bytes));
+        }
+        (void)poll(NULL, 0, LOOK_MS);
+    }
 }

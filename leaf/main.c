@@ -1,5 +1,7 @@
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/sys/crypto.h"
 #include "common/sys/memory.h"
@@ -7,6 +9,8 @@
 #include "leaf/leaf.h"
 #include "leaf/leaf_tool.h"
 #include "proto/errors.h"
+
+enum { PAUSE_MS = 1000 }; /* between two starts on a full disk */
 
 static int print_man(void)
 {
@@ -72,11 +76,26 @@ static int run(const struct leaf_config *config)
     struct leaf *leaf;
     struct sf_error err;
 
-    if (sf_crypto_init(&err) != SF_OK || sf_log_open(&config->log, &err) != SF_OK ||
-        leaf_new(config, &leaf, &err) != SF_OK) {
+    if (sf_crypto_init(&err) != SF_OK || sf_log_open(&config->log, &err) != SF_OK) {
         return fail(&err);
     }
+    leaf_wait_for_space(config);
+    if (leaf_new(config, &leaf, &err) != SF_OK) {
+        if (err.number != SHEAF_E_DISK_FULL) {
+            return fail(&err);
+        }
+        sf_log(SF_LOG_WARN, "leaf.no_space_to_start", SF_F_ERROR(&err));
+        (void)poll(NULL, 0, PAUSE_MS);
+        return LEAF_AGAIN;
+    }
     return leaf_run(leaf);
+}
+
+/* In this process' place: the supervisor sees no end, and nothing of before is left. */
+static void start_again(char **argv)
+{
+    (void)execv("/proc/self/exe", argv);
+    perror("sheaf-leaf: cannot start again");
 }
 
 int main(int argc, char **argv)
@@ -111,5 +130,8 @@ int main(int argc, char **argv)
     }
     status = config.check_only ? print_config(&config) : run(&config);
     leaf_config_done(&config);
+    if (status == LEAF_AGAIN) {
+        start_again(argv);
+    }
     return status;
 }

@@ -297,12 +297,21 @@ enum sf_code sf_dir_each(const char *path,
 
 enum sf_code sf_disk_free(const char *path, uint64_t *ret, struct sf_error *err)
 {
+    uint64_t total;
+
+    return sf_disk_space(path, ret, &total, err);
+}
+
+enum sf_code sf_disk_space(const char *path, uint64_t *ret_free, uint64_t *ret_total,
+                           struct sf_error *err)
+{
     struct statvfs st;
 
     if (statvfs(path, &st) != 0) {
         return fail("ask the free space of", path, err);
     }
-    *ret = (uint64_t)st.f_bavail * st.f_frsize;
+    *ret_free = (uint64_t)st.f_bavail * st.f_frsize;
+    *ret_total = (uint64_t)st.f_blocks * st.f_frsize;
     return SF_OK;
 }
 

@@ -40,6 +40,10 @@ enum sf_code sf_dir_each(const char *path,
 /* Bytes that we may still write on the file system of @path. */
 enum sf_code sf_disk_free(const char *path, uint64_t *ret, struct sf_error *err) SF_MUST_CHECK;
 
+/* The same, and how many bytes it has in all. */
+enum sf_code sf_disk_space(const char *path, uint64_t *ret_free, uint64_t *ret_total,
+                           struct sf_error *err) SF_MUST_CHECK;
+
 /* A lock on a path, held by this process until done; the kernel drops it when the process ends. */
 struct sf_lock {
     int fd_plus_one; /* 0: not held, so that a zeroed struct is empty */

@@ -23,6 +23,8 @@
 #define MIB              UINT64_C(1048576)
 #define DISK_RESERVE_MIN (512 * MIB)
 
+enum { DISK_RESERVE_PART = 20 }; /* of the disk: 5 % */
+
 static enum sf_code no_memory(struct sf_error *err)
 {
     return SF_RAISE(err, SF_NOMEM, "commit group");
@@ -574,19 +576,27 @@ static void emit_commit(struct commit_group *g)
 
 /* --- the whole --- */
 
+uint64_t store_disk_reserve(uint64_t configured, uint64_t total)
+{
+    const uint64_t part = total / DISK_RESERVE_PART;
+
+    if (configured != 0) {
+        return configured;
+    }
+    return part > DISK_RESERVE_MIN ? part : DISK_RESERVE_MIN;
+}
+
 static enum sf_code check_disk(struct commit_group *g)
 {
     uint64_t free_bytes = 0;
     uint64_t total = 0;
-    uint64_t reserve = g->disk_reserve_bytes;
+    uint64_t reserve;
     enum sf_code code = g->kv->ops->disk(g->kv, &free_bytes, &total, &g->error);
 
     if (code != SF_OK) {
         return code;
     }
-    if (reserve == 0) {
-        reserve = total / 20 > DISK_RESERVE_MIN ? total / 20 : DISK_RESERVE_MIN;
-    }
+    reserve = store_disk_reserve(g->disk_reserve_bytes, total);
     /* Twice: once in the write-ahead log, once when the memtable goes to disk. */
     g->writable = free_bytes >= reserve && free_bytes - reserve >= 2 * (uint64_t)g->bytes;
     g->small_only = free_bytes >= reserve / 2;

@@ -608,6 +608,8 @@ static rocksdb_options_t *family_options(struct kv_rocks *k, size_t family,
     rocksdb_options_set_db_write_buffer_size(o, options->write_buffer_bytes);
     rocksdb_options_set_write_buffer_size(o, options->write_buffer_bytes / 3);
     rocksdb_options_set_max_write_buffer_number(o, 4);
+    /* Else a family that is seldom written keeps logs of many times the memtables on the disk. */
+    rocksdb_options_set_max_total_wal_size(o, 2 * options->write_buffer_bytes);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     set_compression(o, family);
     if (family == KV_STATE || family == KV_IDEM) {

@@ -269,6 +269,8 @@ enum sf_code store_raise_epoch(struct store *s, uint32_t at_least,
  * (SHEAF-E0601) is cured by opening it again once there is some. */
 bool store_failed(const struct store *s);
 const struct sf_error *store_failure(const struct store *s);
+/* What is kept free of @total bytes: @configured, or by default the larger of 5 % and 512 MiB. */
+uint64_t store_disk_reserve(uint64_t configured, uint64_t total);
 /* Makes it read-only from outside: what is in flight is answered, what waits is refused. Once. */
 void store_fail(struct store *s, const struct sf_error *why);
 struct store_stats store_stats(const struct store *s);

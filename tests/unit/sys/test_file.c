@@ -197,11 +197,14 @@ static void test_mapping_shows_the_file(void **state)
 static void test_disk_has_room(void **state)
 {
     uint64_t free_bytes = 0;
+    uint64_t total_bytes = 0;
     struct sf_error err;
 
     (void)state;
     assert_int_equal(sf_disk_free(dir.path, &free_bytes, &err), SF_OK);
     assert_true(free_bytes > 0);
+    assert_int_equal(sf_disk_space(dir.path, &free_bytes, &total_bytes, &err), SF_OK);
+    assert_true(total_bytes >= free_bytes);
     assert_int_equal(sf_disk_free("/nowhere", &free_bytes, &err), SF_ABSENT);
 }
 
