@@ -110,10 +110,72 @@ static void test_writes_all_digits_of_the_scale(void **state)
     assert_text(1, 18, "0.000000000000000001");
 }
 
+static void test_wide_ones_have_38_digits(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned precision, scale;
+        enum sf_parse parsed;
+        const char *back;
+    } cases[] = {
+        {"0", 38, 38, SF_PARSE_OK, "0.00000000000000000000000000000000000000"},
+        {"-0.5", 20, 1, SF_PARSE_OK, "-0.5"},
+        {"99999999999999999999999999999999999999", 38, 0, SF_PARSE_OK,
+         "99999999999999999999999999999999999999"},
+        {"-9.9999999999999999999999999999999999999", 38, 37, SF_PARSE_OK,
+         "-9.9999999999999999999999999999999999999"},
+        {"100000000000000000000000000000000000000", 38, 0, SF_PARSE_RANGE, ""},
+        {"1e37", 38, 0, SF_PARSE_OK, "10000000000000000000000000000000000000"},
+        {"1e38", 38, 0, SF_PARSE_RANGE, ""},
+        {"1e-39", 38, 38, SF_PARSE_INEXACT, ""},
+        {"0.123456789012345678901234567890123456789", 38, 38, SF_PARSE_INEXACT, ""},
+        {"1x", 38, 0, SF_PARSE_SYNTAX, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        uint8_t value[SF_DECIMAL_WIDE_SIZE];
+        char text[SF_DECIMAL_WIDE_TEXT_SIZE];
+
+        assert_int_equal(sf_decimal_wide_parse(sf_slice_text(cases[i].text), cases[i].precision,
+                                               cases[i].scale, value),
+                         cases[i].parsed);
+        if (cases[i].parsed == SF_PARSE_OK) {
+            assert_int_equal(sf_decimal_wide_format(value, cases[i].scale, text),
+                             strlen(cases[i].back));
+            assert_string_equal(text, cases[i].back);
+            assert_true(sf_decimal_wide_fits(value, cases[i].precision));
+        }
+    }
+}
+
+static void test_wide_ones_are_ordered_and_any_bytes_have_a_text(void **state)
+{
+    static const uint8_t lowest[16] = {0x80};
+    static const uint8_t minus_one[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                          0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t one[16] = {[15] = 1};
+    char text[SF_DECIMAL_WIDE_TEXT_SIZE];
+
+    (void)state;
+    assert_true(sf_decimal_wide_compare(lowest, minus_one) < 0);
+    assert_true(sf_decimal_wide_compare(minus_one, one) < 0);
+    assert_true(sf_decimal_wide_compare(one, lowest) > 0);
+    assert_int_equal(sf_decimal_wide_compare(one, one), 0);
+    (void)sf_decimal_wide_format(lowest, 0, text);
+    assert_string_equal(text, "-170141183460469231731687303715884105728");
+    (void)sf_decimal_wide_format(lowest, 38, text);
+    assert_string_equal(text, "-1.70141183460469231731687303715884105728");
+    assert_false(sf_decimal_wide_fits(lowest, 38));
+    assert_true(sf_decimal_wide_fits(minus_one, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_exactly_or_says_why_not),
+        cmocka_unit_test(test_wide_ones_have_38_digits),
+        cmocka_unit_test(test_wide_ones_are_ordered_and_any_bytes_have_a_text),
         cmocka_unit_test(test_a_text_without_end_is_read_in_bounds),
         cmocka_unit_test(test_writes_all_digits_of_the_scale),
     };

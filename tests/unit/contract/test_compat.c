@@ -68,6 +68,72 @@ static void test_optional_fields_and_tables_may_come(void **state)
                   "  + lines  table added table  ok\n");
 }
 
+/* Compares two versions with these fields beside the key. */
+static void assert_fields(const char *before, const char *after, const char *wanted)
+{
+    struct sf_buf a = {0};
+    struct sf_buf b = {0};
+    struct sf_product *old;
+    struct sf_product *new;
+    struct sf_compat compat;
+    struct sf_buf out = {0};
+    struct sf_error err;
+
+    sf_buf_printf(&a, HEAD "1.2.0" TABLE ID "%s", before);
+    sf_buf_printf(&b, HEAD "1.3.0" TABLE ID "%s", after);
+    old = read(sf_buf_cstr(&a));
+    new = read(sf_buf_cstr(&b));
+    (void)!sf_compat_check((const struct sf_product *const[]){old}, 1, new, &compat, &err);
+    sf_compat_render(&compat, &out);
+    assert_string_equal(out.size == 0 ? "" : sf_buf_cstr(&out), wanted);
+    sf_buf_done(&a);
+    sf_buf_done(&b);
+    sf_buf_done(&out);
+    sf_compat_done(&compat);
+    sf_product_free(old);
+    sf_product_free(new);
+}
+
+#define LINES(rest) "      lines: {number: 2, type: list<struct>" rest "}\n"
+
+static void test_changes_inside_structs_are_named_by_their_path(void **state)
+{
+    (void)state;
+    assert_fields(
+        LINES(", max_items: 5, reserved: [9], fields: {qty: {number: 1, type: int32, min: 0}, at: "
+              "{number: 2, type: struct, fields: {lat: {number: 1, type: double}}}, sku: {number: "
+              "3, type: string}}"),
+        LINES(", max_items: 4, fields: {qty: {number: 1, type: string}, at: {number: 2, type: "
+              "struct, fields: {lat: {number: 1, type: double, required: true}, lon: {number: 2, "
+              "type: double}}}, note: {number: 9, type: string}}"),
+        "  ~ orders.lines  max_items 5 -> 4  BREAKING\n"
+        "  ~ orders.lines.qty  type int32 -> string  BREAKING\n"
+        "  ~ orders.lines.at.lat  required false -> true  BREAKING\n"
+        "  + orders.lines.at.lon  field added double  ok\n"
+        "  - orders.lines.sku  field removed string  BREAKING\n"
+        "  + orders.lines.note  reserved number used string  BREAKING\n");
+}
+
+static void test_types_inside_lists_change_as_others(void **state)
+{
+    (void)state;
+    assert_fields("      n: {number: 2, type: list<int32>, min: 0}\n",
+                  "      n: {number: 2, type: list<int64>, min: 0}\n",
+                  "  ~ orders.n  type list<int32> -> list<int64>  BREAKING\n");
+    assert_fields("      n: {number: 2, type: list<int32>, min: 0}\n",
+                  "      n: {number: 2, type: list<int32>, min: 1}\n",
+                  "  ~ orders.n  min 0 -> 1  BREAKING\n");
+    assert_fields("      n: {number: 2, type: int32}\n",
+                  "      n: {number: 2, type: list<int32>}\n",
+                  "  ~ orders.n  type int32 -> list<int32>  BREAKING\n");
+    assert_fields("      n: {number: 2, type: \"decimal(18,2)\"}\n",
+                  "      n: {number: 2, type: \"decimal(19,2)\"}\n",
+                  "  ~ orders.n  type decimal(18,2) -> decimal(19,2)  BREAKING\n");
+    assert_fields("      n: {number: 2, type: list<date>, parse: \"%d.%m.%Y\"}\n",
+                  "      n: {number: 2, type: list<date>}\n",
+                  "  ~ orders.n  parse %d.%m.%Y -> none  BREAKING\n");
+}
+
 static void test_every_breaking_change_is_listed(void **state)
 {
     (void)state;
@@ -363,6 +429,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_optional_fields_and_tables_may_come),
+        cmocka_unit_test(test_changes_inside_structs_are_named_by_their_path),
+        cmocka_unit_test(test_types_inside_lists_change_as_others),
         cmocka_unit_test(test_every_breaking_change_is_listed),
         cmocka_unit_test(test_rules_may_widen_but_not_tighten),
         cmocka_unit_test(test_enum_values_neither_come_nor_go),

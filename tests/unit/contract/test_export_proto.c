@@ -101,11 +101,57 @@ static void test_tables_whose_message_names_meet_keep_their_own(void **state)
                     "}\n");
 }
 
+static void test_structs_are_messages_inside_their_message(void **state)
+{
+    (void)state;
+    assert_exported("sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\ntables:\n"
+                    "  t:\n    fields:\n"
+                    "      wide: {number: 1, type: \"decimal(38,2)\"}\n"
+                    "      doc: {number: 2, type: json}\n"
+                    "      a_b: {number: 3, type: struct, reserved: [2], fields: {c: {number: 1, "
+                    "type: struct, fields: {d: {number: 1, type: bool}}}}}\n"
+                    "      a__b: {number: 4, type: list<struct>, fields: {c: {number: 1, type: "
+                    "bool}}}\n"
+                    "      days: {number: 5, type: list<date>, required: true}\n",
+                    "// d/p 1.0.0, made by sheaf: do not edit.\n"
+                    "syntax = \"proto3\";\n"
+                    "\n"
+                    "package sheaf.d.p.v1;\n"
+                    "\n"
+                    "// Rows of table t, kind event.\n"
+                    "message T {\n"
+                    "  // decimal(38,2): value * 10^2, 16 bytes, big-endian, two's complement\n"
+                    "  optional bytes wide = 1 [json_name = \"wide\"];\n"
+                    "  // json: canonical JSON text\n"
+                    "  optional string doc = 2 [json_name = \"doc\"];\n"
+                    "  message AB_3 {\n"
+                    "    reserved 2;\n"
+                    "    message C {\n"
+                    "      // bool\n"
+                    "      optional bool d = 1 [json_name = \"d\"];\n"
+                    "    }\n"
+                    "    // struct\n"
+                    "    optional C c = 1 [json_name = \"c\"];\n"
+                    "  }\n"
+                    "  // struct\n"
+                    "  optional AB_3 a_b = 3 [json_name = \"a_b\"];\n"
+                    "  message AB_4 {\n"
+                    "    // bool\n"
+                    "    optional bool c = 1 [json_name = \"c\"];\n"
+                    "  }\n"
+                    "  // list<struct>\n"
+                    "  repeated AB_4 a__b = 4 [json_name = \"a__b\"];\n"
+                    "  // list<date>, required: days since 1970-01-01\n"
+                    "  repeated sint32 days = 5 [json_name = \"days\"];\n"
+                    "}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_have_the_types_of_stored_rows),
         cmocka_unit_test(test_tables_whose_message_names_meet_keep_their_own),
+        cmocka_unit_test(test_structs_are_messages_inside_their_message),
     };
 
     return cmocka_run_group_tests_name("export_proto", tests, NULL, NULL);

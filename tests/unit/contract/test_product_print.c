@@ -237,7 +237,7 @@ static struct sf_value grow_value(struct grower *g, const struct sf_field *f)
         break;
     case SF_TYPE_DECIMAL_WIDE:
         v.s = sf_slice_of(bytes, 16);
-        sf_decimal_wide_put((__int128)next(g, UINT64_MAX) * sign, bytes);
+        sf_decimal_wide_put((__int128)next(g, INT64_MAX) * sign, bytes);
         break;
     case SF_TYPE_JSON:
     case SF_TYPE_LIST:
@@ -253,9 +253,13 @@ static void grow_rules(struct grower *g, struct sf_field *f)
     bool ordered = f->type != SF_TYPE_BOOL && f->type != SF_TYPE_STRING &&
                    f->type != SF_TYPE_BYTES && f->type != SF_TYPE_UUID;
     bool listed = f->type != SF_TYPE_BOOL && f->type != SF_TYPE_FLOAT && f->type != SF_TYPE_DOUBLE;
+    bool any = f->type != SF_TYPE_JSON && f->type != SF_TYPE_STRUCT;
     struct sf_value *value = sf_arena_calloc(g->arena, 1, sizeof(*value));
     struct sf_error err;
 
+    if (!any) {
+        return;
+    }
     *value = grow_value(g, f);
     if (next(g, 3) == 0) {
         f->default_value = *value;
@@ -281,6 +285,33 @@ static void grow_rules(struct grower *g, struct sf_field *f)
     }
 }
 
+static void grow_field(struct grower *g, struct sf_field *f, uint32_t number);
+
+/* A type up to @last; structs are small, and rare below each other. */
+static void grow_type(struct grower *g, struct sf_field *f, enum sf_type last)
+{
+    f->type = (enum sf_type)(1 + next(g, last));
+    if (f->type == SF_TYPE_DECIMAL) {
+        f->precision = (uint8_t)(1 + next(g, 18));
+    } else if (f->type == SF_TYPE_DECIMAL_WIDE) {
+        f->precision = (uint8_t)(19 + next(g, 20));
+    } else if (f->type == SF_TYPE_STRUCT) {
+        struct sf_table *shape = sf_arena_calloc(g->arena, 1, sizeof(*shape));
+        struct sf_field *fields = sf_arena_calloc(g->arena, 2, sizeof(*fields));
+
+        shape->name = f->name;
+        shape->kind = SF_TABLE_EVENT;
+        shape->event_time = -1;
+        shape->fields = fields;
+        shape->field_count = 1 + next(g, 2);
+        for (uint32_t i = 0; i < shape->field_count; i++) {
+            grow_field(g, &fields[i], i + 1);
+        }
+        f->shape = shape;
+    }
+    f->scale = (uint8_t)next(g, f->precision + 1u);
+}
+
 static void grow_field(struct grower *g, struct sf_field *f, uint32_t number)
 {
     const char *const tags[] = {grow_text(g)};
@@ -288,11 +319,7 @@ static void grow_field(struct grower *g, struct sf_field *f, uint32_t number)
 
     f->number = number;
     f->name = sf_arena_printf(g->arena, "f%u_%u", number, (unsigned)next(g, 1000));
-    f->type = (enum sf_type)(1 + next(g, SF_TYPE_UUID));
-    if (f->type == SF_TYPE_DECIMAL) {
-        f->precision = (uint8_t)(1 + next(g, 18));
-        f->scale = (uint8_t)next(g, f->precision + 1u);
-    }
+    grow_type(g, f, SF_TYPE_STRUCT);
     f->required = next(g, 2) == 0;
     f->class = (enum sf_class)next(g, SF_CLASS_SECRET + 1);
     f->description = maybe_text(g);
@@ -302,7 +329,21 @@ static void grow_field(struct grower *g, struct sf_field *f, uint32_t number)
     kept[0] = tags[0];
     f->tags = kept;
     f->tag_count = next(g, 2);
-    grow_rules(g, f);
+    if (f->type == SF_TYPE_LIST) {
+        struct sf_field *item = sf_arena_calloc(g->arena, 1, sizeof(*item));
+
+        item->number = number;
+        item->name = f->name;
+        do {
+            grow_type(g, item, SF_TYPE_STRUCT);
+        } while (item->type == SF_TYPE_JSON || item->type == SF_TYPE_LIST);
+        grow_rules(g, item);
+        item->default_value.present = false;
+        f->item = item;
+        f->max_items = (uint32_t)next(g, 3);
+    } else {
+        grow_rules(g, f);
+    }
 }
 
 static void grow_table(struct grower *g, struct sf_table *t, unsigned at)
@@ -322,8 +363,7 @@ static void grow_table(struct grower *g, struct sf_table *t, unsigned at)
         if (fields[i].type == SF_TYPE_TIMESTAMP || fields[i].type == SF_TYPE_DATE) {
             t->event_time = (int32_t)i;
         }
-        if (fields[i].required && fields[i].type != SF_TYPE_FLOAT &&
-            fields[i].type != SF_TYPE_DOUBLE) {
+        if (fields[i].required && sf_type_may_be_key(fields[i].type)) {
             t->kind = SF_TABLE_STATE;
             key[0] = (uint16_t)i;
             t->key = key;
