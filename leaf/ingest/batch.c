@@ -90,6 +90,16 @@ void batch_reader_free(struct batch_reader *r)
     sf_free(r);
 }
 
+const struct sf_clean_counts *batch_reader_counts(const struct batch_reader *r)
+{
+    return sf_record_counts(r->records);
+}
+
+void batch_reader_counts_reset(struct batch_reader *r)
+{
+    sf_record_counts_reset(r->records);
+}
+
 const struct sf_table *batch_reader_table(const struct batch_reader *r)
 {
     return r->table;

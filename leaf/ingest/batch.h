@@ -101,6 +101,9 @@ enum sf_code batch_reader_new(const struct sf_table *table, struct batch_reader 
 void batch_reader_free(struct batch_reader *r);
 SF_DEFINE_CLEANUP(struct batch_reader, batch_reader_free)
 const struct sf_table *batch_reader_table(const struct batch_reader *r);
+/* What cleaning did since the last reset, per field; NULL: no field declares any. */
+const struct sf_clean_counts *batch_reader_counts(const struct batch_reader *r);
+void batch_reader_counts_reset(struct batch_reader *r);
 
 /*
  * Reads all of @body into @b, which is fresh.

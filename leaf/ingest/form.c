@@ -175,6 +175,10 @@ void ingest_form_members(const struct ingest_result *result, struct sf_json_writ
     if (result->names_tables) {
         write_tables(result, w);
     }
+    if (result->cleaned.size > 0) {
+        sf_json_key(w, "cleaned");
+        sf_json_raw(w, result->cleaned);
+    }
     sf_json_key(w, "errors");
     sf_json_raw(w, result->errors);
 }

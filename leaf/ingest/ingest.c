@@ -85,9 +85,16 @@ enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics
     in->streams_max = options->streams_max == 0 ? STREAMS_MAX : options->streams_max;
     in->batch_records = options->batch_records == 0 ? BATCH_RECORDS : options->batch_records;
     in->batch_bytes = options->batch_bytes == 0 ? BATCH_BYTES : options->batch_bytes;
+    cleaned_init(&in->cleaned, metrics);
     register_metrics(in, metrics);
     *ret = in;
     return SF_OK;
+}
+
+const struct sf_clean_counts *ingest_cleaned(const struct ingest *in,
+                                             const struct served_table *table, const char *field)
+{
+    return cleaned_of(&in->cleaned, table, field);
 }
 
 void ingest_free(struct ingest *in)
@@ -100,6 +107,7 @@ void ingest_free(struct ingest *in)
         batch_reader_free(in->readers[i]);
     }
     sf_map_done(&in->keys);
+    cleaned_done(&in->cleaned);
     sf_metric_remove(&in->accepted.metric);
     sf_metric_remove(&in->quarantined.metric);
     sf_metric_remove(&in->replayed.metric);
@@ -177,6 +185,7 @@ static void op_done(struct op *op)
     idem_answer_done(&op->earlier);
     sf_buf_done(&op->body);
     sf_buf_done(&op->errors);
+    sf_buf_done(&op->cleaned);
     sf_buf_done(&op->idem_key);
     sf_buf_done(&op->idem_value);
     sf_free(op->results);
@@ -316,6 +325,10 @@ static void answer(struct op *op)
         sf_counter_add(&op->in->accepted, result.accepted);
         sf_counter_add(&op->in->quarantined, result.quarantined);
         sf_counter_add(&op->in->body_bytes, op->bytes);
+        for (size_t i = 0; op->cleaned.size > 0 && i < op->table_count; i++) {
+            cleaned_add(&op->in->cleaned, op->tables[i].table,
+                        batch_reader_counts(op->parts[i].reader));
+        }
     }
     sf_histogram_observe(&op->in->seconds, sf_rt_now_ns(op->in->rt) - op->started_ns);
     op->cb(op->data, &result, op->code == SF_OK ? NULL : &op->error);

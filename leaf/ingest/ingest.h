@@ -81,7 +81,8 @@ struct ingest_result {
     uint64_t commit; /* 0: nothing was stored */
     uint64_t accepted;
     uint64_t quarantined;
-    struct sf_slice errors;           /* JSON array of the first ones, as answers have it */
+    struct sf_slice errors;  /* JSON array of the first ones, as answers have it */
+    struct sf_slice cleaned; /* JSON object of what cleaning did; empty: nothing, or replayed */
     const struct batch_error *listed; /* the same; none when replayed */
     size_t listed_count;
     bool replayed; /* the answer to an earlier request with the same key */
@@ -116,6 +117,9 @@ struct ingest_options {
 enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics *metrics,
                         const struct ingest_options *options, struct ingest **ret,
                         struct sf_error *err) SF_MUST_CHECK;
+/* How often values of a field were cleaned since the leaf started; NULL: never. */
+const struct sf_clean_counts *ingest_cleaned(const struct ingest *in,
+                                             const struct served_table *table, const char *field);
 /* Nothing may be under way: close the sources, then the store, first. */
 void ingest_free(struct ingest *in);
 

@@ -6,6 +6,7 @@
 
 #include "common/base/map.h"
 #include "leaf/ingest/batch_tables.h"
+#include "leaf/ingest/cleaned.h"
 #include "leaf/ingest/idem.h"
 #include "leaf/ingest/ingest.h"
 #include "leaf/store/read.h"
@@ -59,7 +60,8 @@ struct op {
     /* While READING on a query thread these belong to it. */
     struct store_snapshot *snapshot; /* while reading; made by the first patch */
     unsigned reads;
-    struct sf_buf errors; /* as answers have them */
+    struct sf_buf errors;  /* as answers have them */
+    struct sf_buf cleaned; /* the same of what cleaning did; empty: nothing */
     uint8_t hash[SF_HASH256_SIZE];
     struct sf_buf idem_value; /* found, or to be put */
     struct idem_answer earlier;
@@ -96,6 +98,7 @@ struct ingest {
     size_t reader_count;
     struct sf_map keys; /* idempotency keys of what is under way */
 
+    struct cleaned cleaned;
     struct sf_counter accepted;
     struct sf_counter quarantined;
     struct sf_counter replayed;

@@ -141,13 +141,54 @@ static enum sf_code write_errors(struct op *op)
     return sf_buf_check(&op->errors, "answer", &op->error);
 }
 
+/* Of one table an object by field; of several one by table. */
+static enum sf_code write_cleaned(struct op *op)
+{
+    struct sf_json_writer w = {.out = &op->cleaned};
+    bool any = false;
+
+    for (size_t i = 0; i < op->table_count; i++) {
+        any = any || cleaned_any(op->parts[i].spec.table, batch_reader_counts(op->parts[i].reader));
+    }
+    if (!any) {
+        return SF_OK;
+    }
+    if (!op->names_tables) {
+        cleaned_write(op->parts[0].spec.table, batch_reader_counts(op->parts[0].reader),
+                      &op->cleaned);
+        return sf_buf_check(&op->cleaned, "answer", &op->error);
+    }
+    sf_json_object_begin(&w);
+    for (size_t i = 0; i < op->table_count; i++) {
+        const struct sf_table *t = op->parts[i].spec.table;
+        const struct sf_clean_counts *counts = batch_reader_counts(op->parts[i].reader);
+        SF_CLEANUP(sf_buf_done) struct sf_buf part = {0};
+
+        if (cleaned_any(t, counts)) {
+            cleaned_write(t, counts, &part);
+            sf_json_key(&w, t->name);
+            sf_json_raw(&w, sf_buf_view(&part));
+            if (part.failed != SF_OK) {
+                return sf_buf_check(&part, "answer", &op->error);
+            }
+        }
+    }
+    sf_json_object_end(&w);
+    return sf_buf_check(&op->cleaned, "answer", &op->error);
+}
+
 void op_read_work(struct sf_work *work)
 {
     struct op *op = SF_CONTAINER_OF(work, struct op, work);
 
     op->code = op->idem_key.size > 0 ? look_up(op) : SF_OK;
     if (op->code == SF_OK && !op->replayed) {
+        for (size_t i = 0; i < op->table_count; i++) {
+            batch_reader_counts_reset(op->parts[i].reader);
+        }
+        sf_buf_clear(&op->cleaned);
         op->code = read_messages(op);
         op->code = op->code == SF_OK ? write_errors(op) : op->code;
+        op->code = op->code == SF_OK ? write_cleaned(op) : op->code;
     }
 }

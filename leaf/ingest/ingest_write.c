@@ -283,6 +283,7 @@ struct ingest_result op_result(struct op *op)
         .accepted = op->code == SF_OK ? op_change_count(op) : 0,
         .quarantined = op_reject_count(op),
         .errors = sf_buf_view(&op->errors),
+        .cleaned = sf_buf_view(&op->cleaned),
         .listed = b->errors,
         .listed_count = b->error_count,
         .names_tables = op->names_tables,
