@@ -422,6 +422,9 @@ static enum sf_code start_requests(struct leaf *leaf, struct sf_error *err)
         code = query_nats_new(leaf->own, leaf->queries, subject, &leaf->requests_own, err);
     }
     if (code == SF_OK) {
+        code = leaf_service_new(leaf, &leaf->service, err);
+    }
+    if (code == SF_OK) {
         code = ingest_nats_new(leaf->own, leaf->ingest, &leaf->serving, &leaf->records_own, err);
     }
     return code;
@@ -499,6 +502,8 @@ bool leaf_mesh_is_renewing(const struct leaf *leaf)
 
 void leaf_mesh_stop_services(struct leaf *leaf)
 {
+    leaf_service_free(leaf->service);
+    leaf->service = NULL;
     query_nats_free(leaf->requests_serve);
     query_nats_free(leaf->requests_own);
     ingest_nats_free(leaf->records_own);

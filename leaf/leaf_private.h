@@ -84,6 +84,7 @@ struct leaf {
     struct relay_host relay;
     struct query_nats *requests_serve;
     struct query_nats *requests_own;
+    struct leaf_service *service; /* leaf_service.c: what ADR-32 tools see */
     struct ingest_nats *records_own;
     struct leaf_sources *sources; /* NULL: none */
     struct uplink *uplink;
@@ -167,6 +168,11 @@ size_t leaf_sources_close_buses(struct leaf *leaf, void (*closed)(void *data));
 void leaf_sources_done(struct leaf *leaf);
 /* An array: how each of them stands. */
 void leaf_sources_write(const struct leaf *leaf, struct sf_json_writer *w);
+
+/* leaf_service.c */
+enum sf_code leaf_service_new(struct leaf *leaf, struct leaf_service **ret,
+                              struct sf_error *err) SF_MUST_CHECK;
+void leaf_service_free(struct leaf_service *s); /* NULL is fine */
 
 /* leaf_api.c */
 void leaf_api_handle(struct sf_http_request *r, void *data);

@@ -113,6 +113,17 @@ bool subject_is_reserved(const char *subject)
     return false;
 }
 
+void subject_service(char ret[SUBJECT_MAX], const char *name, const char *id)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "$SRV.*%s%s%s%s", name == NULL ? "" : ".",
+                   name == NULL ? "" : name, id == NULL ? "" : ".", id == NULL ? "" : id);
+}
+
+void subject_request_any(char ret[SUBJECT_MAX], const char *domain, const char *op)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "q.%s.*.%s", domain, op);
+}
+
 void subject_ingest_listen(char ret[SUBJECT_MAX])
 {
     (void)snprintf(ret, SUBJECT_MAX, "in.>");

@@ -30,7 +30,7 @@ enum { SUBJECT_MAX = 384 };
 #define HEADER_HEAD            "Sheaf-Head" /* EPOCH:SEQ, on heartbeats */
 #define HEADER_COUNT           "Sheaf-Count"
 #define HEADER_CURSOR          "Sheaf-Cursor"
-#define HEADER_EVENT           "Sheaf-Event" /* of answers that follow: enum follow_kind */
+#define HEADER_EVENT           "Sheaf-Event"        /* of answers that follow: enum follow_kind */
 #define HEADER_EXAMINED        "Sheaf-Examined"     /* of a scan with where: rows looked at */
 #define HEADER_WHERE_NULLS     "Sheaf-Where-Nulls"  /* of these, left out as where was null... */
 #define HEADER_WHERE_ERRORS    "Sheaf-Where-Errors" /* ...or failed */
@@ -107,6 +107,11 @@ struct subject_ingest_parts {
 };
 /* false: not a subject of that form. */
 bool subject_ingest_parse(const char *subject, struct subject_ingest_parts *ret);
+
+/* $SRV.*[.<name>[.<id>]]: where a service answers questions about itself (ADR-32) */
+void subject_service(char ret[SUBJECT_MAX], const char *name, const char *id);
+/* q.<d>.*.<op>: what the service says that it serves */
+void subject_request_any(char ret[SUBJECT_MAX], const char *domain, const char *op);
 
 /* mesh.ctl.<ACCOUNT>.<op> in MESH, seen as mesh.<op> in <d>.serve */
 void subject_control_listen(char ret[SUBJECT_MAX]); /* mesh.ctl.*.> */

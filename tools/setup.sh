@@ -12,13 +12,21 @@ readonly NATS_GO=1.55.0 # the NATS project's client for Go; its examples/ hold n
 readonly GO_MIN=1.25
 readonly DUCKDB=1.5.6-r.1 # the npm package holds libduckdb.so, which tests compare filters with
 readonly DUCKDB_SHA512=IXcrZJE6kEqM0Z4wwdVnGBHX/frOS33VPNAwDXQ/Q+Fs84b058Qe94chrCCIcNJlG8Y3UHIUU4eBeCQxW5mN1Q==
+readonly NATS_PY=2.16.0
+readonly NATS_PY_SHA256=aeb1ff123966c05833d26c7df7e1d54c1c6d32b612428b21677a2e921f1fecae
+readonly NATS_JS=2.29.3
+readonly NATS_JS_PACKAGES=( # with the SHA-512 of each
+    nats@2.29.3 tOQCRCwC74DgBTk4pWZ9V45sk4d7peoE2njVprMRCBXrhJ5q5cYM7i6W+Uvw2qUrcfOSnuisrX7bEx3b3Wx4QA==
+    nkeys.js@1.1.0 tB/a0shZL5UZWSwsoeyqfTszONTt4k2YS0tuQioMOD180+MbombYVgzDUYHlx+gejYK6rgf08n/2Df99WY0Sxg==
+    tweetnacl@1.0.3 6rt+RN7aOi1nGMyC4Xa5DdYiukl2UWCbcJft7YhxReBGQD7OAM8Pbxw6YMo4r2diNEA8FEmu32YOn9rhaiE5yw==
+)
 readonly PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config python3
     libuv1-dev libnats-dev librocksdb-dev libsodium-dev libmicrohttpd-dev libcurl4-openssl-dev
     libfyaml-dev zlib1g-dev libzstd-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler
     protobuf-compiler libcmocka-dev
 )
-readonly PACKAGES_TEST=(ca-certificates curl)
+readonly PACKAGES_TEST=(ca-certificates curl python3-pip)
 readonly PACKAGES_LINT=(clang-format clang-tidy)
 readonly PACKAGES_CLANG=(clang libclang-rt-dev)
 
@@ -245,6 +253,41 @@ take_clients() { # WORK
         clients_are_good "$1/out"
 }
 
+nats_py_is_good() { # PREFIX
+    [ -e "$1/python/nats/aio/client.py" ]
+}
+
+take_nats_py() { # WORK
+    printf 'nats-py==%s --hash=sha256:%s\n' "$NATS_PY" "$NATS_PY_SHA256" >"$1/wanted"
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --target "$1/out/python" -r "$1/wanted" && nats_py_is_good "$1/out"
+}
+
+nats_js_is_good() { # PREFIX
+    [ -e "$1/node_modules/nats/package.json" ] && [ -e "$1/node_modules/tweetnacl/package.json" ]
+}
+
+# has_sha512 FILE HASH: in base64, as npm writes them.
+has_sha512() {
+    python3 - "$1" "$2" <<'PY'
+import base64, hashlib, sys
+found = base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).decode()
+sys.exit(0 if found == sys.argv[2] else f"{sys.argv[1]} has another hash: {found}")
+PY
+}
+
+take_nats_js() { # WORK
+    local i name file
+    for ((i = 0; i < ${#NATS_JS_PACKAGES[@]}; i += 2)); do
+        name=${NATS_JS_PACKAGES[i]%@*}
+        file=$(cd "$1" && npm pack --silent --ignore-scripts --fetch-retries=0 "${NATS_JS_PACKAGES[i]}") &&
+            has_sha512 "$1/$file" "${NATS_JS_PACKAGES[i + 1]}" || return 1
+        mkdir -p "$1/out/node_modules/$name"
+        tar -xzf "$1/$file" -C "$1/out/node_modules/$name" --strip-components=1 || return 1
+    done
+    nats_js_is_good "$1/out"
+}
+
 duckdb_is_good() { # PREFIX
     [ -e "$1/lib/libduckdb.so" ]
 }
@@ -252,11 +295,7 @@ duckdb_is_good() { # PREFIX
 take_duckdb() { # WORK
     local package=@duckdb/node-bindings-linux-x64@$DUCKDB file
     file=$(cd "$1" && npm pack --silent --ignore-scripts --fetch-retries=0 "$package") || return 1
-    python3 - "$1/$file" "$DUCKDB_SHA512" <<'PY' || return 1
-import base64, hashlib, sys
-found = base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).decode()
-sys.exit(0 if found == sys.argv[2] else f"{sys.argv[1]} has another hash: {found}")
-PY
+    has_sha512 "$1/$file" "$DUCKDB_SHA512" || return 1
     mkdir -p "$1/out/lib"
     tar -xzf "$1/$file" -C "$1/out/lib" --strip-components=1 package/libduckdb.so
 }
@@ -321,6 +360,18 @@ need_clients() {
     fi
 }
 
+# Without them the tests of these clients are skipped, and say so.
+need_client_libraries() {
+    if ! nats_py_is_good "$DEPS"; then
+        need_component nats-py "$NATS_PY" "taking nats-py $NATS_PY from PyPI, for tests" take_nats_py ||
+            say "going on without nats-py: its tests are skipped"
+    fi
+    if ! nats_js_is_good "$DEPS" && command -v node >/dev/null && command -v npm >/dev/null; then
+        need_component nats-js "$NATS_JS" "taking the JavaScript client from npm, for tests" take_nats_js ||
+            say "going on without the JavaScript client: its tests are skipped"
+    fi
+}
+
 # Without it the comparison of filters with DuckDB is skipped, and says so.
 need_duckdb() {
     if duckdb_is_good "$DEPS" || [ "$(uname -m)" != x86_64 ] || ! command -v npm >/dev/null; then
@@ -353,6 +404,7 @@ setup() {
     need_deps
     if [[ " $* " == *" test "* ]]; then
         need_clients
+        need_client_libraries
         need_duckdb
     fi
 }

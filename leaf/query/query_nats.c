@@ -26,6 +26,8 @@ struct answer {
     char *reply; /* owned */
     struct sf_bus_flush flush;
     bool flushing;
+    size_t op; /* in query_nats_ops */
+    uint64_t began_ns;
     bool dropped; /* the service is gone; freed when the flush comes back */
     struct sf_list link;
 };
@@ -36,7 +38,15 @@ struct query_nats {
     struct sf_bus_sub sub;
     struct sf_list answers;
     struct sf_list follows; /* follow_nats.h */
+    struct op_stats {
+        uint64_t requests;
+        uint64_t errors;
+        uint64_t ns; /* up to the last page; of those that follow: to the first step */
+        char last_error[96];
+    } stats[QUERY_NATS_OPS];
 };
+
+const char *const query_nats_ops[QUERY_NATS_OPS] = {"describe", "get", "scan", "changes"};
 
 #define FLUSH_NS (5 * SF_NS_PER_S)
 
@@ -76,6 +86,50 @@ static void send_error(struct query_nats *n, const char *reply, const struct sf_
     if (code != SF_OK) {
         sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(&err));
     }
+}
+
+/* The place of a name among query_nats_ops; QUERY_NATS_OPS: it is none. */
+static size_t op_index(const char *name)
+{
+    size_t i = 0;
+
+    while (i < QUERY_NATS_OPS && strcmp(query_nats_ops[i], name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static uint64_t now_of(const struct query_nats *n)
+{
+    return sf_rt_now_ns(queries_get_options(n->qs)->rt);
+}
+
+/* @op may be none. */
+static void count_end(struct query_nats *n, size_t op, uint64_t began_ns,
+                      const struct sf_error *err)
+{
+    struct op_stats *s;
+
+    if (op >= QUERY_NATS_OPS) {
+        return;
+    }
+    s = &n->stats[op];
+    s->requests++;
+    s->ns += now_of(n) - began_ns;
+    if (err != NULL) {
+        s->errors++;
+        (void)snprintf(s->last_error, sizeof(s->last_error), "%.90s", err->text);
+    }
+}
+
+void query_nats_stats(const struct query_nats *n, size_t i, struct sf_micro_stats *ret)
+{
+    const struct op_stats *s = &n->stats[i];
+
+    *ret = (struct sf_micro_stats){.requests = s->requests,
+                                   .errors = s->errors,
+                                   .last_error = s->last_error,
+                                   .processing_ns_total = s->ns};
 }
 
 static void flushed(struct sf_bus_flush *flush, enum sf_code code)
@@ -132,6 +186,9 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     struct answer *a = data;
     struct sf_error why;
 
+    if (err != NULL || page->is_last) {
+        count_end(a->owner, a->op, a->began_ns, err);
+    }
     if (err != NULL) {
         send_error(a->owner, a->reply, err, NULL);
         answer_free(a);
@@ -153,8 +210,8 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     }
 }
 
-static enum sf_code start(struct query_nats *n, const char *reply, struct query_request *request,
-                          struct sf_error *err)
+static enum sf_code start(struct query_nats *n, const char *reply, size_t op,
+                          struct query_request *request, struct sf_error *err)
 {
     struct answer *a = sf_calloc(1, sizeof(*a));
     enum sf_code code;
@@ -168,6 +225,8 @@ static enum sf_code start(struct query_nats *n, const char *reply, struct query_
         return SF_RAISE(err, SF_NOMEM, "request");
     }
     a->owner = n;
+    a->op = op;
+    a->began_ns = now_of(n);
     code = query_start(n->qs, request, on_page, a, &a->query, err);
     if (code != SF_OK) {
         sf_free(a->reply);
@@ -246,20 +305,28 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
         return code;
     }
     if (strcmp(parts->op, "describe") == 0) {
-        return describe(n, m->reply, &right, err);
+        code = describe(n, m->reply, &right, err);
+        if (code == SF_OK) {
+            count_end(n, op_index(parts->op), now_of(n), NULL);
+        }
+        return code;
     }
     if (!op_of(parts->op, &op)) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
                           "operation is not one of describe, get, scan, changes");
     }
     if (p->follow || p->snapshot) {
-        return follow(n, m->reply, &caller, parts->product, op, p, err);
+        code = follow(n, m->reply, &caller, parts->product, op, p, err);
+        if (code == SF_OK) {
+            count_end(n, op_index(parts->op), now_of(n), NULL);
+        }
+        return code;
     }
     code = query_request_build(p, op, &right, o->seal_key, &request, err);
-    return code == SF_OK ? start(n, m->reply, &request, err) : code;
+    return code == SF_OK ? start(n, m->reply, op_index(parts->op), &request, err) : code;
 }
 
-static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m,
+static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m, size_t *ret_op,
                                struct sf_buf *findings, struct sf_error *err)
 {
     SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
@@ -271,6 +338,7 @@ static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m,
     if (!subject_request_parse(m->subject, &parts)) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH, "subject is not q.D.P.OP");
     }
+    *ret_op = op_index(parts.op);
     sf_arena_init(&arena, SF_SERVICE_PAGE_MAX);
     if (m->data.size > 0) {
         code = sf_json_parse(m->data, &doc, err);
@@ -290,12 +358,14 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 {
     struct query_nats *n = sub->data;
     SF_CLEANUP(sf_buf_done) struct sf_buf findings = {0};
+    size_t op = QUERY_NATS_OPS;
     struct sf_error err;
 
     if (m->reply == NULL || *m->reply == '\0' || subject_is_reserved(m->reply)) {
         return;
     }
-    if (answer_msg(n, m, &findings, &err) != SF_OK) {
+    if (answer_msg(n, m, &op, &findings, &err) != SF_OK) {
+        count_end(n, op, now_of(n), &err);
         send_error(n, m->reply, &err, &findings);
     }
 }
