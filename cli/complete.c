@@ -204,25 +204,34 @@ static void offer_arguments(struct completion *c, const struct command *command)
     }
 }
 
+/* What follows @words in the path of @c; NULL: it does not begin with them. */
+static const char *rest_of(const struct command *c, const char *const *words, unsigned count)
+{
+    const char *rest = c->path;
+
+    for (unsigned i = 0; rest != NULL && i < count; i++) {
+        const size_t size = strlen(words[i]);
+
+        rest = strncmp(rest, words[i], size) == 0 && rest[size] == ' ' ? rest + size + 1 : NULL;
+    }
+    return rest;
+}
+
 /* The next word of every command that begins with the words so far; each once. */
 static void offer_commands(struct completion *c, const char *const *words, unsigned count)
 {
-    char said[64] = "";
-
     for (const struct command *at = commands_table(); at->path != NULL; at++) {
-        const char *rest = at->path;
-        size_t n;
+        const char *rest = rest_of(at, words, count);
+        const size_t n = rest == NULL ? 0 : strcspn(rest, " ");
+        bool said = n == 0;
 
-        for (unsigned i = 0; rest != NULL && i < count; i++) {
-            const size_t size = strlen(words[i]);
+        for (const struct command *before = commands_table(); !said && before != at; before++) {
+            const char *other = rest_of(before, words, count);
 
-            rest = strncmp(rest, words[i], size) == 0 && rest[size] == ' ' ? rest + size + 1 : NULL;
+            said = other != NULL && strcspn(other, " ") == n && memcmp(other, rest, n) == 0;
         }
-        n = rest == NULL ? 0 : strcspn(rest, " ");
-        if (n > 0 && n < sizeof(said) && (strlen(said) != n || memcmp(said, rest, n) != 0)) {
+        if (!said) {
             offer_n(c, rest, n, rest[n] == '\0' ? at->summary : NULL);
-            memcpy(said, rest, n);
-            said[n] = '\0';
         }
     }
 }

@@ -141,7 +141,8 @@ scrape_configs:
                        "--web.listen-address", f"127.0.0.1:{port}"], directory / "prometheus.log")
 
     def ask(query):
-        found = m.call(port, "GET", "/api/v1/query?query=" + query).json()["data"]["result"]
+        answer = m.call(port, "GET", "/api/v1/query?query=" + query)
+        found = answer.json()["data"]["result"] if answer.status == 200 else []
         return {(r["metric"].get("instance"), r["metric"].get("limit")): float(r["value"][1]) for r in found}
     both = {(f"127.0.0.1:{n.http}", None) for n in (leaf, hub)}
     until(lambda: {k for k, v in ask("up").items() if v == 1} == both, "both targets are up")
