@@ -2,7 +2,38 @@
 
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "common/base/str.h"
+#include "common/base/time.h"
 #include "common/identity/token.h"
+
+/* For people: an empty list is all, and a day says enough. */
+static void print_columns(struct print *p, const struct sf_json *columns)
+{
+    if (p->format == PRINT_TABLE && sf_json_count(columns) == 0) {
+        print_text(p, "columns", "all but pii");
+    } else {
+        print_json(p, "columns", columns);
+    }
+}
+
+/* When it ends; of a request that waits, for how long it asks. */
+static void print_until(struct print *p, const struct sf_json *v)
+{
+    const char *until = NULL;
+    char text[SF_DURATION_TEXT_SIZE];
+    int64_t us = 0;
+
+    if (p->format != PRINT_TABLE) {
+        print_json(p, "until", sf_json_get(v, "until"));
+    } else if (sf_json_as_text(sf_json_get(v, "until"), &until)) {
+        print_format_text(p, "until", "%.10s", until);
+    } else if (sf_json_as_int(sf_json_get(v, "duration_us"), &us)) {
+        (void)sf_format_duration(us, text);
+        print_format_text(p, "until", "for %s", text);
+    } else {
+        print_text(p, "until", NULL);
+    }
+}
 
 static void print_entry(struct print *p, const struct sf_json *v)
 {
@@ -17,8 +48,8 @@ static void print_entry(struct print *p, const struct sf_json *v)
     print_format_text(p, "product", "%s@%u", product, (unsigned)major);
     print_json(p, "consumer", sf_json_get(v, "consumer"));
     print_json(p, "purpose", sf_json_get(v, "purpose"));
-    print_json(p, "columns", sf_json_get(v, "columns"));
-    print_json(p, "until", sf_json_get(v, "until"));
+    print_columns(p, sf_json_get(v, "columns"));
+    print_until(p, v);
 }
 
 static enum sf_code list(struct cli *cli, struct api *a, struct sf_error *err)

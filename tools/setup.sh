@@ -26,7 +26,7 @@ readonly PACKAGES_BUILD=(
     libfyaml-dev zlib1g-dev libzstd-dev libpcre2-dev libprotobuf-c-dev protobuf-c-compiler
     protobuf-compiler libcmocka-dev
 )
-readonly PACKAGES_TEST=(ca-certificates curl python3-pip)
+readonly PACKAGES_TEST=(ca-certificates curl mandoc python3-pip)
 readonly PACKAGES_LINT=(clang-format clang-tidy)
 readonly PACKAGES_CLANG=(clang libclang-rt-dev)
 
@@ -300,6 +300,17 @@ take_duckdb() { # WORK
     tar -xzf "$1/$file" -C "$1/out/lib" --strip-components=1 package/libduckdb.so
 }
 
+prometheus_is_good() { # PREFIX
+    [ -x "$1/bin/prometheus" ] && [ -x "$1/bin/promtool" ]
+}
+
+# Unpacked, not installed: the package would start a service of its own.
+take_prometheus() { # WORK
+    mkdir -p "$1/deb" "$1/out/bin"
+    (cd "$1/deb" && apt-get -q -o Acquire::Retries=3 download prometheus && dpkg-deb -x ./*.deb .) || return 1
+    cp "$1/deb/usr/bin/prometheus" "$1/deb/usr/bin/promtool" "$1/out/bin/" && prometheus_is_good "$1/out"
+}
+
 # need_component NAME KEY TITLE TAKE: puts what TAKE leaves in WORK/out into .deps, by way of the cache.
 need_component() {
     local name=$1 key=$2 title=$3 take=$4 kept work
@@ -381,6 +392,15 @@ need_duckdb() {
         say "going on without DuckDB: filters are not compared with it"
 }
 
+# Without it the scrape by a stock Prometheus is skipped, and says so.
+need_prometheus() {
+    if prometheus_is_good "$DEPS" || command -v promtool >/dev/null; then
+        return
+    fi
+    need_component prometheus debian "taking Prometheus from Debian, privately, for tests" take_prometheus ||
+        say "going on without Prometheus: nothing scrapes the metrics in a test"
+}
+
 # Debian 13 has yyjson itself; Debian 12 does not.
 yyjson_package() {
     local codename
@@ -406,5 +426,6 @@ setup() {
         need_clients
         need_client_libraries
         need_duckdb
+        need_prometheus
     fi
 }

@@ -118,12 +118,14 @@ def test_units_are_valid_and_hardened(m):
 
 def test_metrics_are_taken_by_prometheus(m):
     """A stock Prometheus scrapes leaf and hub; promtool finds nothing wrong; labels are bounded"""
-    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
+    path = f"{m.programs['nats_server'].parent}:{os.environ['PATH']}"  # ./dev setup puts it there
+    prometheus, promtool = shutil.which("prometheus", path=path), shutil.which("promtool", path=path)
+    if prometheus is None or promtool is None:
         return "there is no prometheus"
     leaf, hub = m.leaves["sales"], m.hub
     for node in (leaf, hub):
         text = node.call("GET", "/metrics").body
-        ran = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+        ran = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True,
                              timeout=60, check=False)
         assert ran.returncode == 0, ran
         labels = set(re.findall(rb'[{,](\w+)="', text))
@@ -136,7 +138,7 @@ scrape_configs:
   - job_name: sheaf
     static_configs: [{{targets: ["127.0.0.1:{leaf.http}", "127.0.0.1:{hub.http}"]}}]
 """)
-    process = m.spawn([shutil.which("prometheus"), "--config.file", directory / "prometheus.yml",
+    process = m.spawn([prometheus, "--config.file", directory / "prometheus.yml",
                        "--storage.tsdb.path", directory / "data",
                        "--web.listen-address", f"127.0.0.1:{port}"], directory / "prometheus.log")
 
