@@ -81,7 +81,7 @@ static enum sf_code call_url(struct api *a, const char *base, const struct api_c
                              struct sf_error *err)
 {
     char url[URL_MAX];
-    struct sf_http_header headers[3];
+    struct sf_http_header headers[4];
     struct sf_http_call http = {.method = call->method,
                                 .url = url,
                                 .headers = headers,
@@ -103,6 +103,10 @@ static enum sf_code call_url(struct api *a, const char *base, const struct api_c
     }
     if (call->content_type != NULL) {
         headers[http.header_count++] = (struct sf_http_header){"Content-Type", call->content_type};
+    }
+    if (call->idempotency_key != NULL) {
+        headers[http.header_count++] =
+            (struct sf_http_header){"Idempotency-Key", call->idempotency_key};
     }
     if (call->accept != NULL) {
         headers[http.header_count++] = (struct sf_http_header){"Accept", call->accept};

@@ -35,6 +35,7 @@ struct api_call {
     const char *path; /* with its query, "/v1/..." */
     const char *content_type;
     const char *accept;
+    const char *idempotency_key;
     struct sf_slice body;
 };
 

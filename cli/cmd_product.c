@@ -34,10 +34,7 @@ int cmd_product_load(struct cli *cli)
     if (code == SF_OK) {
         status = load_report(cli, &r, &result);
     } else {
-        status = cli_fail(cli, &err);
-        if (result.accepted > 0) {
-            load_report(cli, &r, &result); /* what was acked before stays */
-        }
+        status = load_failed(cli, &r, &result, &err);
     }
     api_done(&api);
     return status;

@@ -82,10 +82,7 @@ int cmd_publish(struct cli *cli)
         status = load_report(cli, &p.product, &p.loaded);
         cli_note(cli, "next:  sheaf read %s/%s --limit 5", p.product.domain, p.product.product);
     } else {
-        status = cli_fail(cli, &err);
-        if (p.loaded.accepted > 0) {
-            load_report(cli, &p.product, &p.loaded);
-        }
+        status = load_failed(cli, &p.product, &p.loaded, &err);
     }
     inferred_done(&p.inferred);
     api_done(&p.api);

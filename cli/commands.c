@@ -28,6 +28,7 @@ static const struct flag load_flags[] = {
     {"on-invalid", 0, "WHAT", "quarantine (default) or reject: store nothing of that batch"},
     {"batch", 0, "ROWS", "records per request; 4000 by default"},
     {"strict", 0, NULL, "exit 3 when records went to quarantine"},
+    {"again", 0, NULL, "from the start, also when an earlier load broke off"},
     {NULL, 0, NULL, NULL},
 };
 
