@@ -11,6 +11,7 @@
  */
 #include "common/sys/memory.h"
 #include "leaf/leaf_private.h"
+#include "leaf/query/follow.h"
 #include "leaf/store/kv_rocks.h"
 
 #define GUARD_NS (100 * SF_NS_PER_MS)
@@ -80,6 +81,13 @@ static struct reading read_queries(struct leaf *leaf)
 {
     return (struct reading){queries_pending(leaf->queries), leaf->limits->queries_max,
                             queries_refused(leaf->queries)};
+}
+
+static struct reading read_follows(struct leaf *leaf)
+{
+    const struct follows *fs = queries_follows(leaf->queries);
+
+    return (struct reading){follows_count(fs), FOLLOWS_MAX, follows_refused(fs)};
 }
 
 static struct reading read_feeds(struct leaf *leaf)
@@ -160,6 +168,7 @@ static const struct {
     {"commit_queue_bytes", read_commit_bytes},
     {"commit_queue_writes", read_commit_writes},
     {"queries", read_queries},
+    {"follows", read_follows},
     {"feeds", read_feeds},
     {"nats_in_bytes", read_nats_in},
     {"nats_out_bytes", read_nats_out},

@@ -38,6 +38,7 @@ struct follow {
     bool page_is_last;       /* of the query that waits for the reader */
     bool wants_snapshot;     /* one is to be given, or is being given */
     bool snapshot_announced; /* this one */
+    bool wants_since;        /* the first changes are those from spec.since on */
     bool in_callback;
     bool busy; /* no room for a query: the timer tries again */
     uint32_t epoch;
@@ -52,6 +53,7 @@ struct follows {
     struct queries *qs;
     struct store_listener listener;
     struct sf_list all;
+    uint64_t refused;
 };
 
 static void step(struct follow *f);
@@ -163,6 +165,10 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     if (!f->wants_snapshot || page->is_last) {
         f->at = page->last_seq;
     }
+    if (f->wants_since && page->rows == 0) { /* nothing since then */
+        f->at = page->head_seq;
+    }
+    f->wants_since = false;
     if (page->rows > 0 &&
         !tell(f, (struct follow_event){.kind = f->wants_snapshot ? FOLLOW_ROWS : FOLLOW_CHANGES,
                                        .lines = page->data,
@@ -189,7 +195,8 @@ static enum sf_code build(const struct follow *f, const struct serving_right *ri
     const struct query_params p = {
         .table = f->spec.table,
         .select = f->spec.select,
-        .after = f->wants_snapshot ? NULL : after,
+        .after = f->wants_snapshot || f->wants_since ? NULL : after,
+        .since = f->wants_since ? f->spec.since : NULL,
     };
     enum sf_code code;
 
@@ -281,7 +288,7 @@ static void step(struct follow *f)
             return;
         }
     }
-    if (f->wants_snapshot || head->seq > f->at) {
+    if (f->wants_snapshot || f->wants_since || head->seq > f->at) {
         read_on(f, &right);
     } else if (!f->spec.live) {
         end(f, NULL);
@@ -312,6 +319,7 @@ static void timer_fire(struct sf_timer *timer)
     if (f->state == FOLLOW_PAUSED) {
         (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_TOO_SLOW, "nothing was taken for %d s",
                          (int)(FOLLOW_STALL_NS / SF_NS_PER_S));
+        f->owner->refused++;
         end(f, &err);
         return;
     }
@@ -361,6 +369,11 @@ size_t follows_count(const struct follows *fs)
         n++;
     }
     return n;
+}
+
+uint64_t follows_refused(const struct follows *fs)
+{
+    return fs->refused;
 }
 
 void follows_check(struct follows *fs)
@@ -428,6 +441,7 @@ static enum sf_code copy_spec(struct follow *f, const struct follow_spec *spec,
     f->spec.product = copy(f, spec->product, &lost);
     f->spec.table = copy(f, spec->table, &lost);
     f->spec.select = copy(f, spec->select, &lost);
+    f->spec.since = copy(f, spec->since, &lost);
     f->spec.after = NULL;
     f->spec.major = right->product->contract->version.major;
     f->consumer = copy(f, right->grant == NULL ? "" : right->grant->consumer, &lost);
@@ -441,7 +455,8 @@ static enum sf_code place(struct follow *f, const struct query_request *request,
     const struct store_head *head = store_lane_head(f->lane);
     const bool is_here = !request->has_after || request->after_epoch == head->epoch;
 
-    f->wants_snapshot = f->spec.snapshot && !request->has_after;
+    f->wants_since = f->spec.since != NULL;
+    f->wants_snapshot = f->spec.snapshot && !request->has_after && !f->wants_since;
     f->epoch = request->has_after ? request->after_epoch : head->epoch;
     f->at = request->after_seq;
     if ((!is_here && f->at != 0 && !f->spec.snapshot) || (is_here && f->at > head->seq)) {
@@ -457,7 +472,11 @@ static enum sf_code prepare(struct follow *f, const struct follow_spec *spec, st
 {
     const struct queries_options *o = options_of(f);
     const struct query_params p = {
-        .table = spec->table, .select = spec->select, .after = spec->after};
+        .table = spec->table,
+        .select = spec->select,
+        .after = spec->after,
+        .since = spec->since,
+    };
     struct serving_right right;
     struct query_request request;
     enum sf_code code =
@@ -473,6 +492,7 @@ static enum sf_code prepare(struct follow *f, const struct follow_spec *spec, st
     code = copy_spec(f, spec, &right, err);
     if (code == SF_OK) {
         code = check_room(f->owner, f->consumer, err);
+        f->owner->refused += code != SF_OK;
     }
     if (code == SF_OK) {
         code = place(f, &request, err);

@@ -66,6 +66,7 @@ struct follow_spec {
     const char *table;  /* NULL: the only one */
     const char *select; /* as in struct query_params */
     const char *after;  /* EPOCH:SEQ; NULL: from the beginning */
+    const char *since;  /* instead of after: changes from this time on; NULL: not given */
     uint32_t major;     /* 0: the highest now; it stays */
     bool snapshot;      /* begin with one, unless @after is a position of this epoch */
     bool live;          /* go on when all is told */
@@ -93,5 +94,7 @@ enum sf_code follows_new(struct queries *qs, struct follows **ret,
                          struct sf_error *err) SF_MUST_CHECK;
 void follows_free(struct follows *fs); /* none is open; NULL is fine */
 size_t follows_count(const struct follows *fs);
+/* Refused because of the limits, or ended because they read too slowly. */
+uint64_t follows_refused(const struct follows *fs);
 /* Products or grants have changed: those that lost their right end. */
 void follows_check(struct follows *fs);

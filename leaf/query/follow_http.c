@@ -77,6 +77,7 @@ void query_http_follow(struct queries *qs, const struct http_read *what, struct 
         .table = what->table,
         .select = sf_http_query(r, "select"),
         .after = follow_stream_after(r),
+        .since = follow_stream_after(r) == NULL ? sf_http_query(r, "since") : NULL,
     };
     struct follower *f = sf_calloc(1, sizeof(*f));
     struct sf_error err;

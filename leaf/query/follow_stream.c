@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "leaf/query/params.h"
+#include "proto/errors.h"
 
 static bool accepts_sse(const struct sf_http_request *r)
 {
@@ -42,6 +43,10 @@ enum sf_code follow_stream_params(const struct sf_http_request *r, struct follow
         code = query_params_seconds(sf_http_query(r, "seconds"), &ret->seconds, err);
     }
     ret->live |= accepts_sse(r);
+    if (code == SF_OK && sf_http_query(r, "limit") != NULL) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "'limit' does not go with a stream: it ends by 'seconds'");
+    }
     return code;
 }
 

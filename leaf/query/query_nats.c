@@ -259,11 +259,17 @@ static enum sf_code follow(struct query_nats *n, const char *reply,
         .table = p->table,
         .select = p->select,
         .after = p->after,
+        .since = p->since,
         .snapshot = p->snapshot,
         .live = p->follow,
         .seconds = p->seconds,
     };
 
+    if (p->limit != 0 || p->pages != 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "'%s' does not go with a stream: it ends by 'seconds'",
+                          p->limit != 0 ? "limit" : "pages");
+    }
     if (op != QUERY_CHANGES) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' is for changes",
                           p->follow ? "follow" : "snapshot");

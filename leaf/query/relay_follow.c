@@ -44,6 +44,9 @@ enum sf_code relay_follow_prepare(struct relay *relay, const struct http_read *w
         (void)snprintf(s->after, sizeof(s->after), "%s", after == NULL ? "" : after);
         code = copy(what->table, &s->table, err);
     }
+    if (code == SF_OK) {
+        code = copy(sf_http_query(r, "since"), &s->since, err);
+    }
     return code == SF_OK ? copy(sf_http_query(r, "select"), &s->select, err) : code;
 }
 
@@ -52,6 +55,7 @@ void relay_follow_done(struct relay *relay)
     follow_stream_done(&relay->follow.out);
     sf_free(relay->follow.table);
     sf_free(relay->follow.select);
+    sf_free(relay->follow.since);
 }
 
 static void write_body(const struct relay *relay, struct sf_buf *out)
@@ -67,6 +71,8 @@ static void write_body(const struct relay *relay, struct sf_buf *out)
     sf_json_member_uint(&w, "seconds", s->seconds == 0 ? FOLLOW_SECONDS_NATS : s->seconds);
     if (*s->after != '\0') {
         sf_json_member_text(&w, "after", s->after);
+    } else if (s->since != NULL) {
+        sf_json_member_text(&w, "since", s->since);
     }
     if (s->select != NULL) {
         relay_member_list(&w, "select", s->select);

@@ -12,6 +12,7 @@ struct relay_stream {
     struct follow_stream out;
     char *table; /* owned, as the one below */
     char *select;
+    char *since;
     bool live;
     bool snapshot;
     uint64_t seconds; /* 0: no end */

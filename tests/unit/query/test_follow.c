@@ -138,6 +138,7 @@ static enum follow_reply on_event(void *data, const struct follow_event *e)
     }
     log_event(r, e);
     if (r->only_log) {
+        r->follow = e->kind == FOLLOW_END ? NULL : r->follow;
         return FOLLOW_GO;
     }
     switch (e->kind) {
@@ -350,6 +351,31 @@ static void a_position_decides_where_it_begins(void **state)
     assert_int_equal(START(f, .table = "nix"), SF_ABSENT);
     assert_int_equal(START(f, .major = 9), SF_ABSENT);
     assert_int_equal(queries_pending(f.queries), 0);
+    teardown(&f);
+}
+
+static void a_time_decides_where_it_begins_too(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f, 13);
+    put(&f, 'a', 1);
+    put(&f, 'b', 2);
+    f.r.only_log = true;
+    assert_int_equal(START(f, .live = true, .since = "2030-01-01T00:00:00Z"), SF_OK);
+    run_for(&f, SF_NS_PER_S);
+    assert_string_equal(f.r.log, "");
+    put(&f, 'c', 3);
+    run_for(&f, SF_NS_PER_S);
+    assert_memory_equal(f.r.log, "{\"seq\":3,", 9);
+    leave(&f.r);
+    f.r.log[0] = '\0';
+    assert_int_equal(START(f, .since = "2026-01-01T00:00:00Z"), SF_OK);
+    run_for(&f, SF_NS_PER_S);
+    assert_memory_equal(f.r.log, "{\"seq\":1,", 9);
+    assert_int_equal(START(f, .since = "yesterday"), SF_INVALID);
+    assert_int_equal(START(f, .since = "2026-01-01T00:00:00Z", .after = "1:1"), SF_INVALID);
     teardown(&f);
 }
 
@@ -647,6 +673,7 @@ int main(void)
         cmocka_unit_test(an_event_table_is_followed_by_its_seqs),
         cmocka_unit_test(without_live_it_ends_at_the_head_and_with_seconds_by_time),
         cmocka_unit_test(a_position_decides_where_it_begins),
+        cmocka_unit_test(a_time_decides_where_it_begins_too),
         cmocka_unit_test(another_epoch_is_told_and_the_table_given_anew),
         cmocka_unit_test(a_revocation_ends_it_at_once_whatever_it_does),
         cmocka_unit_test(a_grant_that_runs_out_ends_it_with_the_next_event),
