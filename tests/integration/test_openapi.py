@@ -206,6 +206,8 @@ def test_every_answer(m):
         s.call("GET", path)
         s.call(method, path, {"repository": str(m.directory / "backups")})
         s.call("DELETE", path)
+    for method in "POST", "GET", "DELETE":
+        s.call(method, "/v1/leaf/drain")
     for path in "/livez", "/readyz", "/metrics", "/openapi.json", "/v1/status", "/v1/settings", "/v1/products":
         s.call("GET", path)
     missing = []
