@@ -13,6 +13,7 @@ struct page_reader {
     const struct queries_options *options;
     struct sf_expr_caller caller; /* who asks, for where */
     struct store_snapshot *snapshot;
+    bool from_memory; /* while page_read_from_memory() runs */
     struct store_head head;
     struct store_anchor anchor; /* what is held of it */
     uint64_t shown_seq;         /* what rows show: as_of, or the head */
@@ -44,3 +45,7 @@ void page_reader_done(struct page_reader *r);
 /* One slice of work on r->page; sets r->page_done. Errors as query_start() lists them. Blocks on
  * the disk. */
 enum sf_code page_read(struct page_reader *r, struct sf_error *err) SF_MUST_CHECK;
+/* Whether page_read_from_memory() may be called for the first page. */
+bool page_may_be_in_memory(const struct page_reader *r);
+/* page_read() without the disk, on the loop thread. SF_BUSY: page_read() has to do it. */
+enum sf_code page_read_from_memory(struct page_reader *r, struct sf_error *err) SF_MUST_CHECK;

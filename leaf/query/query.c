@@ -249,13 +249,31 @@ enum sf_code query_start(struct queries *qs, struct query_request *request, quer
     return SF_OK;
 }
 
+/* A row that memory holds is read here: two changes of thread cost more than the read. */
+static bool read_from_memory(struct query *q)
+{
+    if (q->code != SF_OK || !page_may_be_in_memory(&q->reader)) {
+        return false;
+    }
+    q->code = page_read_from_memory(&q->reader, &q->error);
+    if (q->code == SF_BUSY) {
+        q->code = SF_OK;
+        return false;
+    }
+    return true;
+}
+
 void query_next(struct query *q)
 {
     sf_assert(q->state == WAITING && !q->ended);
     q->state = READING;
     q->page_began_ns = sf_rt_now_ns(q->qs->options.rt);
     q->reader.hurry = false;
-    sf_rt_work(q->qs->options.rt, &q->work);
+    if (read_from_memory(q)) {
+        sf_rt_post(q->qs->options.rt, &q->work.done);
+    } else {
+        sf_rt_work(q->qs->options.rt, &q->work);
+    }
 }
 
 void query_close(struct query *q)
@@ -266,4 +284,24 @@ void query_close(struct query *q)
     } else {
         query_free(q);
     }
+}
+
+bool query_answer_now(struct queries *qs, struct query_request *request, query_cb cb, void *data)
+{
+    struct page_reader reader;
+    struct sf_error err;
+    enum sf_code code = SF_BUSY;
+
+    page_reader_init(&reader, &qs->options, request);
+    if (page_may_be_in_memory(&reader)) {
+        code = page_read_from_memory(&reader, &err);
+    }
+    if (code == SF_BUSY) {
+        *request = reader.request;
+        reader.request = (struct query_request){0};
+    } else {
+        cb(data, code == SF_OK ? &reader.page : NULL, code == SF_OK ? NULL : &err);
+    }
+    page_reader_done(&reader);
+    return code != SF_BUSY;
 }

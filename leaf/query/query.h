@@ -138,6 +138,11 @@ const struct queries_options *queries_get_options(const struct queries *qs);
  */
 enum sf_code query_start(struct queries *qs, struct query_request *request, query_cb cb, void *data,
                          struct query **ret, struct sf_error *err) SF_MUST_CHECK;
+/*
+ * The whole answer within this call, for a row by its key that memory holds. True: @cb has run,
+ * with the page or with an error as above, and @request is taken. False: nothing has happened.
+ */
+bool query_answer_now(struct queries *qs, struct query_request *request, query_cb cb, void *data);
 /* The next page, after one that was not the last. */
 void query_next(struct query *q);
 /* Afterwards the callback does not run and @q must not be touched. */

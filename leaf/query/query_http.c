@@ -64,7 +64,8 @@ static void answer(struct http_query *h, const struct query_page *page)
     http_page_answer(h->request, h->form, &p);
 }
 
-static void on_page(void *data, const struct query_page *page, const struct sf_error *err)
+/* Within the handler: the request is answered before it would have to wait. */
+static void on_page_now(void *data, const struct query_page *page, const struct sf_error *err)
 {
     struct http_query *h = data;
 
@@ -73,7 +74,12 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     } else {
         answer(h, page);
     }
-    http_query_free(h);
+}
+
+static void on_page(void *data, const struct query_page *page, const struct sf_error *err)
+{
+    on_page_now(data, page, err);
+    http_query_free(data);
 }
 
 static enum sf_code read_params(const struct http_read *what, struct sf_http_request *r,
@@ -133,6 +139,10 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     struct serving_right right;
     struct query_params params;
     struct query_request request;
+    struct http_query now = {.request = r,
+                             .op = what->op,
+                             .kind = http_page_kind(what->op, false),
+                             .form = http_form_of(r)};
     struct http_query *h;
     enum sf_code code = read_params(what, r, &params, err);
 
@@ -149,6 +159,9 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     }
     if (what->op != QUERY_CHANGES && answer_held(&request, r)) {
         query_request_done(&request);
+        return SF_OK;
+    }
+    if (query_answer_now(qs, &request, on_page_now, &now)) {
         return SF_OK;
     }
     h = sf_calloc(1, sizeof(*h));

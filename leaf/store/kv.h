@@ -98,6 +98,10 @@ struct kv_ops {
     enum sf_code (*get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
                         struct sf_slice key, struct sf_buf *value, bool *found,
                         struct sf_error *err);
+    /* As get, but SF_BUSY when it would have to ask the disk: it never blocks for long. */
+    enum sf_code (*get_from_memory)(struct kv *kv, const struct kv_snapshot *snapshot,
+                                    enum kv_family f, struct sf_slice key, struct sf_buf *value,
+                                    bool *found, struct sf_error *err);
     /* Calls @on_value once per key, in any order; keys that ascend are found faster. Reads the
      * latest. */
     enum sf_code (*multi_get)(struct kv *kv, enum kv_family f, const struct sf_slice *keys,

@@ -16,6 +16,7 @@ enum {
     FAMILIES = KV_FAMILY_COUNT + 1,
     BLOOM_BITS = 10,
     OBSOLETE_MAX = 65536, /* see floor_raise() */
+    BLOCK_CACHE_TIER = 1, /* rocksdb::ReadTier: memtables and the block cache */
 };
 #define MIB         UINT64_C(1048576)
 #define NEARLY_FULL (64 * MIB) /* an error in the background is one of space then */
@@ -77,6 +78,7 @@ static enum sf_code raise_text(char *text, const char *what, struct sf_error *er
     } kinds[] = {
         {"Corruption", SF_CORRUPT, SHEAF_E_STORE_CORRUPT},
         {"Resource busy", SF_BUSY, SHEAF_E_BUSY},
+        {"Result incomplete", SF_BUSY, SHEAF_E_BUSY}, /* not in memory */
         {"Operation failed. Try again.", SF_BUSY, SHEAF_E_BUSY},
         {"", SF_IO, SHEAF_E_STORE_FAILED},
     };
@@ -234,12 +236,11 @@ static rocksdb_readoptions_t *read_options(const struct kv_snapshot *snapshot)
     return r;
 }
 
-static enum sf_code rocks_get(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
-                              struct sf_slice key, struct sf_buf *value, bool *found,
-                              struct sf_error *err)
+/* Takes @read. */
+static enum sf_code get_with(struct kv_rocks *k, rocksdb_readoptions_t *read, enum kv_family f,
+                             struct sf_slice key, struct sf_buf *value, bool *found,
+                             struct sf_error *err)
 {
-    struct kv_rocks *k = self(kv);
-    rocksdb_readoptions_t *read = read_options(snapshot);
     rocksdb_pinnableslice_t *pinned;
     char *text = NULL;
     enum sf_code code;
@@ -261,6 +262,23 @@ static enum sf_code rocks_get(struct kv *kv, const struct kv_snapshot *snapshot,
     }
     rocksdb_pinnableslice_destroy(pinned);
     return code;
+}
+
+static enum sf_code rocks_get(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
+                              struct sf_slice key, struct sf_buf *value, bool *found,
+                              struct sf_error *err)
+{
+    return get_with(self(kv), read_options(snapshot), f, key, value, found, err);
+}
+
+static enum sf_code rocks_get_from_memory(struct kv *kv, const struct kv_snapshot *snapshot,
+                                          enum kv_family f, struct sf_slice key,
+                                          struct sf_buf *value, bool *found, struct sf_error *err)
+{
+    rocksdb_readoptions_t *read = read_options(snapshot);
+
+    rocksdb_readoptions_set_read_tier(read, BLOCK_CACHE_TIER);
+    return get_with(self(kv), read, f, key, value, found, err);
 }
 
 static enum sf_code multi_get_some(struct kv_rocks *k, enum kv_family f,
@@ -670,6 +688,7 @@ enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *opti
         .batch_new = rocks_batch_new,
         .write = rocks_write,
         .get = rocks_get,
+        .get_from_memory = rocks_get_from_memory,
         .multi_get = rocks_multi_get,
         .snapshot_new = rocks_snapshot_new,
         .snapshot_free = rocks_snapshot_free,

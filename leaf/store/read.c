@@ -1,6 +1,7 @@
 #include "leaf/store/read.h"
 
 #include "common/base/alloc.h"
+#include "common/base/assert.h"
 #include "leaf/store/read_log.h"
 #include "leaf/store/store_internal.h"
 
@@ -121,6 +122,40 @@ enum sf_code store_get(const struct store_snapshot *snapshot, const struct store
         *found = state.op == STORE_UPSERT;
     }
     return code;
+}
+
+enum sf_code store_get_now(struct store *s, const struct store_lane *lane, struct sf_slice key,
+                           struct sf_buf *bytes, struct store_row *ret, bool *found,
+                           struct sf_error *err)
+{
+    uint8_t full[KEYSPACE_KEY_BYTES_MAX];
+    struct keyspace_state state;
+    struct sf_slice row;
+    bool there = false;
+    enum sf_code code;
+
+    sf_assert(lane->name.kind == STORE_STATE);
+    *found = false;
+    *ret = (struct store_row){.key = key};
+    if (key.size == 0 || key.size > STORE_KEY_BYTES_MAX) {
+        return SF_OK;
+    }
+    keyspace_write_be32(full, lane->id);
+    memcpy(full + 4, key.data, key.size);
+    code = s->kv->ops->get_from_memory(s->kv, NULL, KV_STATE, sf_slice_of(full, 4 + key.size),
+                                       bytes, &there, err);
+    if (code == SF_OK && there) {
+        code = keyspace_state_decode(sf_buf_view(bytes), &state, &row, err);
+    }
+    if (code != SF_OK || !there) {
+        return code;
+    }
+    if (state.seq > lane->head.seq) {
+        return SF_RAISE(err, SF_BUSY, "the row is of a commit that is not answered yet");
+    }
+    *ret = (struct store_row){key, row, state.seq, state.contract_id};
+    *found = state.op == STORE_UPSERT;
+    return SF_OK;
 }
 
 /* --- scans --- */

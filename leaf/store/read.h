@@ -51,6 +51,14 @@ struct store_row {
 enum sf_code store_get(const struct store_snapshot *snapshot, const struct store_lane *lane,
                        struct sf_slice key, struct sf_buf *bytes, struct store_row *ret,
                        bool *found, struct sf_error *err) SF_MUST_CHECK;
+/*
+ * The same as of store_lane_head(), without a snapshot, on the loop thread, in lanes of state.
+ * Never waits for the disk: SF_BUSY when it would have to, and when the row has just been changed
+ * by a commit that is still in flight.
+ */
+enum sf_code store_get_now(struct store *s, const struct store_lane *lane, struct sf_slice key,
+                           struct sf_buf *bytes, struct store_row *ret, bool *found,
+                           struct sf_error *err) SF_MUST_CHECK;
 
 /* Keys in [from, to) that begin with @prefix. Empty slices do not bound. */
 struct store_range {

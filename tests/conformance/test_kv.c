@@ -321,6 +321,35 @@ static void test_multi_get_calls_once_per_key(void **state)
     }
 }
 
+static void test_what_was_just_written_is_got_from_memory(void **state)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
+    struct subject *s = *state;
+    struct kv_snapshot *before = NULL;
+    enum sf_code code;
+    bool found = false;
+
+#define GET(snapshot, key)                                                                         \
+    s->kv->ops->get_from_memory(s->kv, snapshot, KV_STATE, SF_LITERAL(key), &value, &found, NULL)
+    WRITE(s->kv, {"put", KV_STATE, "a", "1"});
+    assert_int_equal(s->kv->ops->snapshot_new(s->kv, &before, NULL), SF_OK);
+    WRITE(s->kv, {"put", KV_STATE, "a", "2"});
+    assert_int_equal(GET(NULL, "a"), SF_OK);
+    assert_true(found && sf_slice_equal(sf_buf_view(&value), SF_LITERAL("2")));
+    assert_int_equal(GET(before, "a"), SF_OK);
+    assert_true(found && sf_slice_equal(sf_buf_view(&value), SF_LITERAL("1")));
+    assert_int_equal(GET(NULL, "b"), SF_OK);
+    assert_false(found);
+    s->kv->ops->snapshot_free(s->kv, before);
+    subject_reopen(s); /* On the disk now: memory holds it, or says that it does not. */
+    code = GET(NULL, "a");
+    assert_true(code == SF_BUSY || (code == SF_OK && found));
+    assert_string_equal(get(s->kv, NULL, KV_STATE, "a"), "2");
+    code = GET(NULL, "a");
+    assert_true(code == SF_OK && found); /* It was read a moment ago. */
+#undef GET
+}
+
 static void test_a_cleared_batch_writes_nothing_of_before(void **state)
 {
     struct subject *s = *state;
@@ -506,6 +535,8 @@ static void test_a_database_without_its_current_file_is_not_taken_for_a_new_one(
         cmocka_unit_test_setup_teardown(test_an_iterator_does_not_see_later_writes, setup_of,      \
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(test_a_range_is_removed_without_its_end, setup_of,         \
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_what_was_just_written_is_got_from_memory, setup_of,   \
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(test_multi_get_calls_once_per_key, setup_of, teardown),    \
         cmocka_unit_test_setup_teardown(test_a_cleared_batch_writes_nothing_of_before, setup_of,   \

@@ -386,6 +386,14 @@ static enum sf_code fake_get(struct kv *kv, const struct kv_snapshot *snapshot, 
     return code;
 }
 
+static enum sf_code fake_get_from_memory(struct kv *kv, const struct kv_snapshot *snapshot,
+                                         enum kv_family f, struct sf_slice key,
+                                         struct sf_buf *value, bool *found, struct sf_error *err)
+{
+    return disk_of(kv)->cold ? SF_RAISE(err, SF_BUSY, "not in memory")
+                             : fake_get(kv, snapshot, f, key, value, found, err);
+}
+
 static enum sf_code fake_multi_get(struct kv *kv, enum kv_family f, const struct sf_slice *keys,
                                    size_t count, kv_value_cb on_value, void *data,
                                    struct sf_error *err)
@@ -705,6 +713,7 @@ enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error 
         .batch_new = fake_batch_new,
         .write = fake_write,
         .get = fake_get,
+        .get_from_memory = fake_get_from_memory,
         .multi_get = fake_multi_get,
         .snapshot_new = fake_snapshot_new,
         .snapshot_free = fake_snapshot_free,

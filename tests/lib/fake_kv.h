@@ -21,6 +21,7 @@ struct fake_disk {
     enum sf_code fail_code; /* with this; SF_OK means SF_IO */
     bool fail_applies;      /* a write that fails has reached the disk nevertheless */
     bool killed;            /* closing flushes nothing, as when the process was killed */
+    bool cold;              /* nothing is in memory: get_from_memory is SF_BUSY */
     uint64_t free_bytes;
     uint64_t total_bytes;
     struct fake_disk *copy_to; /* an empty disk: where a checkpoint goes; its path means nothing */

@@ -169,6 +169,47 @@ static void a_get_gives_the_row_or_none(void **state)
     teardown(&f);
 }
 
+static void on_answer(void *data, const struct query_page *page, const struct sf_error *err)
+{
+    struct fixture *f = data;
+
+    assert_null(err);
+    assert_true(page->is_last && page->rows == 1);
+    f->got = true;
+}
+
+static void a_get_is_the_same_from_memory_and_from_the_disk(void **state)
+{
+    struct query_params p = {.table = "orders", .key = "b"};
+    struct serving_right right;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_orders(&f, 2, 1);
+    for (int cold = 0; cold < 2; cold++) {
+        const struct serving_caller owner = {0};
+        struct query_request request;
+
+        f.w.stores.disk.cold = cold == 1;
+        assert_int_equal(ASK(QUERY_GET, .key = "b"), SF_OK);
+        assert_string_equal(f.text, "{\"order_id\":\"b\",\"amount\":null,\"note\":\"1\","
+                                    "\"email\":\"x@y.no\",\"token\":null}\n");
+        assert_int_equal(f.page.head_seq, 2);
+        assert_int_equal(ASK(QUERY_GET, .key = "c"), SF_ABSENT);
+
+        assert_int_equal(serving_decide(&f.w.serving, &owner, "orders", 0, &right, &f.err), SF_OK);
+        assert_int_equal(query_request_build(&p, QUERY_GET, &right, seal_key, &request, &f.err),
+                         SF_OK);
+        f.got = false;
+        assert_true(query_answer_now(f.queries, &request, on_answer, &f) == (cold == 0));
+        assert_true(f.got == (cold == 0));
+        assert_true((request.view == NULL) == (cold == 0));
+        query_request_done(&request);
+    }
+    teardown(&f);
+}
+
 static void a_deleted_row_is_absent(void **state)
 {
     struct fixture f;
@@ -557,6 +598,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_get_gives_the_row_or_none),
+        cmocka_unit_test(a_get_is_the_same_from_memory_and_from_the_disk),
         cmocka_unit_test(a_deleted_row_is_absent),
         cmocka_unit_test(an_event_is_got_by_its_seq),
         cmocka_unit_test(a_scan_keeps_to_its_bounds),

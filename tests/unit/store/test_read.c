@@ -312,6 +312,45 @@ static void test_a_rebuilt_state_is_the_one_that_was(void **state)
     store_world_done(&w);
 }
 
+static void test_a_row_is_got_at_once_when_memory_holds_it(void **state)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    struct store_world w;
+    struct store_lane *lane;
+    struct store_row row;
+    struct sf_error err;
+    size_t size = 0;
+    bool found = true;
+
+    (void)state;
+    store_world_init(&w, 1);
+    lane = store_world_lane(&w, "orders", STORE_STATE);
+    assert_int_equal(store_world_put(&w, lane, "a", "first"), SF_OK);
+    assert_int_equal(store_world_put(&w, lane, "b", "second"), SF_OK);
+    assert_int_equal(store_world_put(&w, lane, "b", NULL), SF_OK);
+#define GET(key) store_get_now(w.store, lane, SF_LITERAL(key), &bytes, &row, &found, &err)
+    assert_int_equal(GET("a"), SF_OK);
+    assert_true(found && sf_slice_equal(row.row, SF_LITERAL("first")));
+    assert_int_equal(row.seq, 1);
+    assert_int_equal(GET("b"), SF_OK);
+    assert_false(found);
+    assert_int_equal(row.seq, 3);
+    assert_int_equal(GET("c"), SF_OK);
+    assert_false(found);
+    assert_int_equal(row.seq, 0);
+    assert_int_equal(GET(""), SF_OK);
+    assert_false(found);
+    w.disk.cold = true;
+    assert_int_equal(GET("a"), SF_BUSY);
+    w.disk.cold = false;
+    /* As it is while the commit that wrote it is still in flight. */
+    fake_disk_value(&w.disk, KV_STATE, SF_LITERAL("\0\0\0\1a"), &size)[7] = 4;
+    assert_int_equal(GET("a"), SF_BUSY);
+#undef GET
+    store_world_close(&w);
+    store_world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_events_are_scanned_by_seq_in_both_directions),
         cmocka_unit_test(test_an_event_is_got_by_its_seq),
         cmocka_unit_test(test_a_row_is_got_by_its_key),
+        cmocka_unit_test(test_a_row_is_got_at_once_when_memory_holds_it),
         cmocka_unit_test(test_versions_are_followed_through_prev_seq),
         cmocka_unit_test(test_the_log_is_taken_up_at_any_seq),
         cmocka_unit_test(test_a_rebuilt_state_is_the_one_that_was),
