@@ -276,6 +276,43 @@ static void test_every_held_position_shows_what_the_model_had(void **state)
     }
 }
 
+/* The bytes that docs/formats/store.md tells. */
+static void test_an_anchor_is_stored_as_written_down(void **state)
+{
+    static const uint8_t golden[] = {
+        0, 0, 0,    3,                                                 /* epoch */
+        0, 0, 0,    0,    0,    0,    1,    2,                         /* seq */
+        0, 0, 0,    0,    0,    0,    0,    9,                         /* commit */
+        0, 6, 0x0a, 0x24, 0x18, 0x1e, 0x40, 0,                         /* commit time */
+        0, 0, 0,    0,    0,    0,    1,    0,                         /* cleared */
+        7, 7, 7,    7,    7,    7,    7,    7, 7, 7, 7, 7, 7, 7, 7, 7, /* hash */
+        7, 7, 7,    7,    7,    7,    7,    7, 7, 7, 7, 7, 7, 7, 7, 7,
+    };
+    const struct keyspace_key anchor = keyspace_meta_anchor(5);
+    const struct keyspace_key mark = keyspace_meta_mark(5, 258);
+    struct store_anchor a = {
+        .epoch = 3, .seq = 258, .commit = 9, .commit_us = 1700000000000000, .cleared = 256};
+    struct store_anchor back;
+    uint8_t bytes[KEYSPACE_ANCHOR_BYTES];
+
+    (void)state;
+    memset(a.hash, 7, sizeof(a.hash));
+    keyspace_anchor_encode(&a, bytes);
+    assert_int_equal(sizeof(bytes), sizeof(golden));
+    assert_memory_equal(bytes, golden, sizeof(golden));
+    assert_int_equal(keyspace_anchor_decode(sf_slice_of(golden, sizeof(golden)), &back, NULL),
+                     SF_OK);
+    assert_memory_equal(&back, &a, sizeof(a));
+    assert_int_equal(keyspace_anchor_decode(sf_slice_of(golden, sizeof(golden) - 1), &back, NULL),
+                     SF_CORRUPT);
+    bytes[35] = 3; /* cleared 259 */
+    bytes[34] = 1;
+    assert_int_equal(keyspace_anchor_decode(sf_slice_of(bytes, sizeof(bytes)), &back, NULL),
+                     SF_CORRUPT);
+    assert_true(sf_slice_equal(keyspace_view(&anchor), sf_slice_of("a\0\0\0\5", 5)));
+    assert_true(sf_slice_equal(keyspace_view(&mark), sf_slice_of("m\0\0\0\5\0\0\0\0\0\0\1\2", 13)));
+}
+
 /* --- retention -------------------------------------------------------------------------------- */
 
 #define KEEP_US (16 * SF_US_PER_S)
@@ -525,6 +562,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_held_position_shows_what_the_model_had),
+        cmocka_unit_test(test_an_anchor_is_stored_as_written_down),
         cmocka_unit_test(test_what_is_older_than_promised_goes_and_nothing_younger),
         cmocka_unit_test(test_tombstones_go_with_their_changes),
         cmocka_unit_test(test_a_feed_that_is_behind_holds_the_log_for_its_grace),
