@@ -196,7 +196,7 @@ static enum sf_code read_pages(struct api *a, const char *path, struct rows *row
                 api_leaf(a,
                          &(struct api_call){.method = "GET",
                                             .path = sf_buf_cstr(&full),
-                                            .accept = rows->print->format == PRINT_CSV && !is_count
+                                            .accept = !is_count && rows->print->format == PRINT_CSV
                                                           ? "text/csv"
                                                           : "application/x-ndjson"},
                          err);
