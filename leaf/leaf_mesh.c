@@ -196,10 +196,18 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
     if (poll->have_version > leaf->bundle_stored) {
         poll->have_version = leaf->bundle_stored;
     }
+    poll->boot_id = (ProtobufCBinaryData){.len = sizeof(leaf->boot_id), .data = leaf->boot_id};
+    poll->boot = leaf->boot;
+    poll->epoch = store_epoch(leaf->store);
     poll->heads = leaf->head_list;
     poll->n_heads = n;
     poll->leaf_version = sf_control_text(SHEAF_VERSION);
     poll->nats_server_version = sf_control_text(sf_natsd_version(leaf->natsd));
+}
+
+static void on_fenced(void *data, const char *why)
+{
+    leaf_store_fenced(data, why);
 }
 
 /* --- credentials ------------------------------------------------------------------------------ */
@@ -457,6 +465,7 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
         .on_bundle = on_bundle,
         .is_storing = is_storing,
         .fill_poll = fill_poll,
+        .on_fenced = on_fenced,
         .data = leaf,
     };
     enum sf_code code = start_natsd(leaf, err);

@@ -67,6 +67,9 @@ struct leaf {
     struct store *store;
     struct kv *kv; /* the store's */
     struct head_keeper *heads_kept;
+    uint8_t boot_id[16]; /* of this process */
+    uint64_t boot;       /* starts of this data directory */
+    bool fenced;         /* another leaf of the domain goes on */
     struct job_runner check;
     struct job_runner backup;
     struct retainer *retainer; /* leaf_retain.c */
@@ -198,6 +201,8 @@ void leaf_admin_done(struct leaf *leaf);
 
 /* leaf_store.c */
 enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+/* Another leaf of this domain goes on: nothing is acknowledged any more, and this one stops. */
+void leaf_store_fenced(struct leaf *leaf, const char *why);
 /* Every second: begins the stop that leaf_run() ends with LEAF_AGAIN when there is space again. */
 void leaf_store_tick(struct leaf *leaf);
 /* Where the head record stands. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/str.h"
 #include "common/sys/file.h"
 #include "leaf/leaf_private.h"
 #include "leaf/store/head_file.h"
@@ -64,6 +65,53 @@ static enum sf_code check_marks(const struct leaf *leaf, struct sf_error *err)
     return SF_OK;
 }
 
+/* Counts this start; the number is on the disk before anything else happens. */
+static enum sf_code count_boot(struct leaf *leaf, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf file = {0};
+    char path[LEAF_PATH_BYTES];
+    char text[32];
+    enum sf_code code;
+
+    (void)snprintf(path, sizeof(path), "%s/boot", leaf->config->data_dir);
+    sf_random_bytes(leaf->boot_id, sizeof(leaf->boot_id));
+    code = sf_file_read(path, sizeof(text), &file, err);
+    if (code != SF_OK && code != SF_ABSENT && code != SF_BUSY) {
+        return code;
+    }
+    while (file.size > 0 && file.data[file.size - 1] <= ' ') {
+        file.size--;
+    }
+    if (file.size > 0 && sf_parse_u64(sf_buf_view(&file), &leaf->boot) != SF_PARSE_OK) {
+        leaf->boot = 0; /* A number that cannot be read: the hub sees a start before all others. */
+    }
+    leaf->boot++;
+    (void)snprintf(text, sizeof(text), "%llu\n", (unsigned long long)leaf->boot);
+    return sf_file_write(path, sf_slice_text(text), 0600, err);
+}
+
+void leaf_store_fenced(struct leaf *leaf, const char *why)
+{
+    const struct sheaf_error_info *info = sheaf_error_info(SHEAF_E_FENCED);
+    char path[LEAF_PATH_BYTES];
+    struct sf_error fenced;
+    struct sf_error err;
+
+    if (leaf->stop != STOP_NONE) {
+        return;
+    }
+    (void)SF_RAISE_E(&fenced, SF_CONFLICT, SHEAF_E_FENCED, "%s", why);
+    store_fail(leaf->store, &fenced);
+    sf_log(SF_LOG_ERROR, "leaf.fenced", SF_F_ERROR(&fenced));
+    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", info->number,
+                  info->title, why, info->next);
+    (void)snprintf(path, sizeof(path), "%s/" LEAF_FENCED, leaf->config->data_dir);
+    if (sf_file_write(path, sf_slice_text(why), 0600, &err) != SF_OK) {
+        sf_log(SF_LOG_ERROR, "leaf.mark_not_written", SF_F_ERROR(&err));
+    }
+    leaf->fenced = true; /* From the next tick on: we are inside a callback of the uplink. */
+}
+
 enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err)
 {
     const struct kv_rocks_options kv_options = {
@@ -77,6 +125,7 @@ enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err)
     char path[LEAF_PATH_BYTES];
     enum sf_code code = check_marks(leaf, err);
 
+    code = code == SF_OK ? count_boot(leaf, err) : code;
     /* What a backup that was cut off has left: links that would keep old tables alive. */
     (void)snprintf(path, sizeof(path), "%s/" LEAF_CHECKPOINT, leaf->config->data_dir);
     code = code == SF_OK ? sf_dir_remove(path, err) : code;
@@ -112,6 +161,10 @@ void leaf_store_tick(struct leaf *leaf)
     uint64_t free_bytes;
     uint64_t reserve;
 
+    if (leaf->fenced) {
+        leaf_begin_stop(leaf, sheaf_error_info(SHEAF_E_FENCED)->exit_code);
+        return;
+    }
     if (why == NULL || why->number != SHEAF_E_DISK_FULL ||
         !space_of(leaf->limits, leaf->config->data_dir, &free_bytes, &reserve) ||
         free_bytes < reserve) {

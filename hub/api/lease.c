@@ -200,6 +200,10 @@ static void copy_head(struct lease_head *to, const Sheaf__V1__LaneHead *from)
     to->commit_us = from->commit_us;
     to->rows = from->rows;
     to->quarantined = from->quarantined;
+    to->has_hash = from->hash.len == sizeof(to->hash);
+    if (to->has_hash) {
+        memcpy(to->hash, from->hash.data, sizeof(to->hash));
+    }
 }
 
 /* Out of memory keeps the heads of the last poll. */
@@ -237,8 +241,99 @@ static void hold(struct lease *l, const char *reply, uint64_t wait_ns)
     sf_rt_timer_start(l->all->rt, &l->hold, wait_ns);
 }
 
+/* --- who holds it ----------------------------------------------------------------------------- */
+
+static const Sheaf__V1__LaneHead *head_in(const Sheaf__V1__PollRequest *m,
+                                          const struct lease_head *h)
+{
+    for (size_t i = 0; i < m->n_heads; i++) {
+        const Sheaf__V1__LaneHead *head = m->heads[i];
+
+        if (head->major == h->major && head->partition == h->partition &&
+            strcmp(head->product, h->product) == 0 && strcmp(head->table, h->table) == 0) {
+            return head;
+        }
+    }
+    return NULL;
+}
+
+/* Whether @m lacks something that the holder has told of, or has something else in its place. */
+static bool is_behind(const struct lease *l, const Sheaf__V1__PollRequest *m)
+{
+    for (size_t i = 0; i < l->head_count; i++) {
+        const struct lease_head *h = &l->heads[i];
+        const Sheaf__V1__LaneHead *now = head_in(m, h);
+
+        if (now == NULL) {
+            continue; /* The table was removed, or there are too many. */
+        }
+        if (now->epoch < h->epoch || now->seq < h->seq ||
+            (now->seq == h->seq && h->has_hash && now->hash.len == sizeof(h->hash) &&
+             memcmp(now->hash.data, h->hash, sizeof(h->hash)) != 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* NULL: it may go on; else why it must stop. */
+static const char *why_fenced(const struct lease *l, const Sheaf__V1__PollRequest *m)
+{
+    const struct lease_holder *h = &l->holder;
+
+    if (!h->known || m->boot_id.len != sizeof(h->boot_id) ||
+        memcmp(m->boot_id.data, h->boot_id, sizeof(h->boot_id)) == 0 || m->epoch > h->epoch) {
+        return NULL;
+    }
+    if (m->epoch < h->epoch) {
+        return "another leaf goes on in a later epoch";
+    }
+    if (is_behind(l, m)) {
+        return "this copy lacks changes that the hub has heard of";
+    }
+    if (m->boot < h->boot || (m->boot == h->boot && lease_is_up(l))) {
+        return "another copy of this directory was started after it";
+    }
+    return NULL;
+}
+
+static void take_holder(struct lease *l, const Sheaf__V1__PollRequest *m)
+{
+    struct lease_holder *h = &l->holder;
+
+    if (m->boot_id.len != sizeof(h->boot_id)) {
+        return;
+    }
+    if (h->known && memcmp(m->boot_id.data, h->boot_id, sizeof(h->boot_id)) != 0) {
+        sf_log(SF_LOG_INFO, "leases.taken_over", SF_F_TEXT("domain", l->domain->name),
+               SF_F_UINT("epoch", m->epoch), SF_F_UINT("boot", m->boot));
+    }
+    h->known = true;
+    memcpy(h->boot_id, m->boot_id.data, sizeof(h->boot_id));
+    h->boot = m->boot;
+    h->epoch = m->epoch;
+}
+
+static void answer_fenced(struct lease *l, const char *reply, const char *why)
+{
+    Sheaf__V1__PollReply m;
+
+    sheaf__v1__poll_reply__init(&m);
+    m.fenced = sf_control_text(why);
+    sf_log(SF_LOG_WARN, "leases.fenced", SF_F_TEXT("domain", l->domain->name),
+           SF_F_TEXT("why", why));
+    send_bytes(l, reply, &m);
+}
+
 void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *reply)
 {
+    const char *fenced = why_fenced(l, m);
+
+    if (fenced != NULL) {
+        answer_fenced(l, reply, fenced);
+        return;
+    }
+    take_holder(l, m);
     if (!l->seen) {
         sf_log(SF_LOG_INFO, "leases.first_poll", SF_F_TEXT("domain", l->domain->name));
     }

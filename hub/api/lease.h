@@ -12,6 +12,11 @@
  * A leaf that asks again without the bundle it was just sent (it did not arrive, or was refused)
  * gets it again after LEASE_RESEND_NS, so that a refusal does not become a race.
  *
+ * One process of a domain holds its lease. Another one with the same identity (a directory that was
+ * cloned, a copy of before) takes it over when its epoch is higher, or when it is a later start of
+ * the same directory and has all that the holder had; else it is told that it is fenced, as is the
+ * holder that lost it. What is known of holders and heads lives as long as this process.
+ *
  *   Threads   Loop thread.
  *   Memory    Leases are owned here, one per domain, until leases_done().
  *   Limits    LEASE_HEADS_MAX heads per leaf; the rest is dropped.
@@ -40,6 +45,16 @@ struct lease_head {
     int64_t commit_us;
     uint64_t rows;
     uint64_t quarantined;
+    bool has_hash;
+    uint8_t hash[32]; /* of the newest frame */
+};
+
+/* The process that holds the lease. */
+struct lease_holder {
+    bool known; /* it has said which one it is */
+    uint8_t boot_id[16];
+    uint64_t boot; /* starts of its data directory */
+    uint32_t epoch;
 };
 
 struct lease {
@@ -49,6 +64,7 @@ struct lease {
     uint64_t seen_ns;
     char leaf_version[32];
     char nats_version[32];
+    struct lease_holder holder;
     struct lease_head *heads; /* owned */
     size_t head_count;
     struct sf_buf bundle; /* encoded Signed; empty: none made yet */

@@ -64,6 +64,12 @@ static enum sf_code take_reply(struct uplink *u, const Sheaf__V1__PollReply *rep
     enum sf_code code;
     uint8_t *at;
 
+    if (reply->fenced[0] != '\0') {
+        if (u->options.on_fenced != NULL) {
+            u->options.on_fenced(u->options.data, reply->fenced);
+        }
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_FENCED, "%s", reply->fenced);
+    }
     if (reply->bundle == NULL) {
         return SF_OK;
     }

@@ -31,6 +31,9 @@ struct uplink_options {
     bool (*on_bundle)(void *data, struct sf_slice signed_bundle, uint64_t *ret_version);
     /* Whether the bundle in force is being stored: polls wait for uplink_stored(). NULL: never. */
     bool (*is_storing)(void *data);
+    /* The hub lets another leaf of this domain go on: this one stops, @why says why. May free
+     * nothing here. NULL: it is ignored. */
+    void (*on_fenced)(void *data, const char *why);
     /* Fills heads, versions and so on; what it points to stays until the next call. The version in
      * force is filled in; one that could not be stored is replaced by the one that is. */
     void (*fill_poll)(void *data, Sheaf__V1__PollRequest *poll);

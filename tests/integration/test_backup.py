@@ -230,6 +230,52 @@ def test_a_lost_tail_is_noticed(m):
     put(m, 4000, 4001)
 
 
+def clone_of(m, name):
+    """A leaf on a copy of sales' directory, as it stands now."""
+    clone = fixture.Node(m, name, "sales")
+    shutil.copytree(m.leaves["sales"].data, clone.data)
+    return clone
+
+
+def fenced(node, within_s=5):
+    status = node.process.wait(within_s + 5)
+    log = node.log.read_text()
+    assert status == 6 and "error[SHEAF-E0610]" in log, (status, log[-2000:])
+    assert (node.data / "FENCED").exists()
+    fixture.until(lambda: fixture.is_free(node.http) and fixture.is_free(node.nats), "it is gone")
+
+
+def test_of_two_leaves_with_one_identity_one_goes_on(m):
+    """A copy that lacks what the hub has heard of is fenced; a later start of an equal one takes over"""
+    sales = m.leaves["sales"]
+    old = clone_of(m, "old-copy")
+    done = put(m, 5000, 5004)
+    known = f"{done['epoch']}:{done['last_seq']}"
+    fixture.until(lambda: any(p["position"] == known for p in m.hub.call(
+        "GET", "/v1/status", token=m.token("platform")).json()["products"]), "the hub knows it")
+    old.start(wait=False)
+    fenced(old)
+    assert put(m, 5005, 5005)["first_seq"] == done["last_seq"] + 1  # the right one has gone on
+    ended = subprocess.run([str(a) for a in old.argv()], env=m.environment, capture_output=True,
+                           timeout=60, check=False)
+    assert ended.returncode == 6 and b"SHEAF-E0610" in ended.stderr, ended
+    known = f"{done['epoch']}:{done['last_seq'] + 1}"
+    fixture.until(lambda: any(p["position"] == known for p in m.hub.call(
+        "GET", "/v1/status", token=m.token("platform")).json()["products"]), "the hub knows it")
+    equal = clone_of(m, "equal-copy")
+    equal.start()
+    fenced(sales)
+    answer = equal.call("POST", RECORDS, '{"k": "x", "n": 1}\n', m.token("sales"),
+                        {"Content-Type": "application/x-ndjson"})
+    assert answer.status == 200, answer
+    ran = m.sheaf("leaf", "check", "--dir", sales.data, status=8)
+    assert "another leaf of this domain has taken over" in ran.out, ran
+    equal.end(signal.SIGTERM)
+    m.sheaf("leaf", "check", "--dir", sales.data, "--accept-loss")
+    sales.start()
+    assert put(m, 5006, 5006)["epoch"] > done["epoch"]
+
+
 def heads_commit(node):
     return int.from_bytes((node.data / "heads").read_bytes()[8:16], "big")
 
@@ -239,4 +285,4 @@ if __name__ == "__main__":
         test_back_up_while_writing, test_check_of_a_leaf_that_runs,
         test_restore_says_what_is_missing_and_begins_an_epoch, test_nothing_revoked_comes_back,
         test_a_damaged_backup_is_refused, test_kill_during_backup_and_restore,
-        test_a_lost_tail_is_noticed], ["sales", "marketing"]))
+        test_a_lost_tail_is_noticed, test_of_two_leaves_with_one_identity_one_goes_on], ["sales", "marketing"]))

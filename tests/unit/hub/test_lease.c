@@ -27,6 +27,7 @@ struct world {
     size_t grants;
     int64_t expires_us;
     size_t acknowledged;
+    char fenced[128]; /* of the last answer; "": it was let on */
 };
 
 static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
@@ -40,6 +41,7 @@ static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     assert_non_null(reply);
     w->answers++;
     w->with_bundle = reply->bundle != NULL;
+    (void)snprintf(w->fenced, sizeof(w->fenced), "%s", reply->fenced);
     if (reply->bundle != NULL) {
         const Sheaf__V1__Bundle *b;
 
@@ -277,6 +279,103 @@ static void test_a_silent_leaf_is_down(void **state)
     finish(&w);
 }
 
+/* A process of sales: which, its start, its epoch, and where its only table stands. */
+struct process {
+    uint8_t id;
+    uint64_t boot;
+    uint32_t epoch;
+    uint64_t seq;
+    uint8_t hash;
+};
+
+/* What it is told: "" when it is let on. */
+static const char *ask_as(struct world *w, const struct process *p)
+{
+    Sheaf__V1__PollRequest m = SHEAF__V1__POLL_REQUEST__INIT;
+    Sheaf__V1__LaneHead head = SHEAF__V1__LANE_HEAD__INIT;
+    Sheaf__V1__LaneHead *heads[] = {&head};
+    uint8_t id[16];
+    uint8_t hash[32];
+
+    memset(id, p->id, sizeof(id));
+    memset(hash, p->hash, sizeof(hash));
+    head.product = sf_control_text("orders");
+    head.table = sf_control_text("orders");
+    head.major = 1;
+    head.epoch = 1;
+    head.seq = p->seq;
+    head.hash = (ProtobufCBinaryData){.len = sizeof(hash), .data = hash};
+    m.boot_id = (ProtobufCBinaryData){.len = sizeof(id), .data = id};
+    m.boot = p->boot;
+    m.epoch = p->epoch;
+    m.heads = heads;
+    m.n_heads = 1;
+    m.have_version = w->version; /* else a bundle is on its way */
+    m.lost_hub = true;           /* answered at once */
+    w->fenced[0] = '\0';
+    lease_poll(w->lease, &m, "inbox.1");
+    run_ms(w, 50);
+    return w->fenced;
+}
+
+static void test_a_later_start_of_the_same_directory_takes_over(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    assert_string_equal(ask_as(&w, &(struct process){1, 5, 1, 10, 7}), "");
+    assert_string_equal(ask_as(&w, &(struct process){2, 6, 1, 10, 7}), "");
+    assert_string_equal(ask_as(&w, &(struct process){1, 5, 1, 11, 8}),
+                        "another copy of this directory was started after it");
+    assert_string_equal(ask_as(&w, &(struct process){2, 6, 1, 11, 9}), "");
+    finish(&w);
+}
+
+static void test_of_two_equal_starts_the_first_goes_on_while_it_is_heard_of(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    assert_string_equal(ask_as(&w, &(struct process){1, 5, 1, 10, 7}), "");
+    assert_string_equal(ask_as(&w, &(struct process){2, 5, 1, 10, 7}),
+                        "another copy of this directory was started after it");
+    assert_string_equal(ask_as(&w, &(struct process){1, 5, 1, 10, 7}), "");
+    run_ms(&w, 6100);
+    assert_string_equal(ask_as(&w, &(struct process){2, 5, 1, 10, 7}), "");
+    finish(&w);
+}
+
+static void test_a_copy_that_lacks_something_or_has_something_else_is_fenced(void **state)
+{
+    static const char lacks[] = "this copy lacks changes that the hub has heard of";
+    struct world w;
+
+    (void)state;
+    init(&w);
+    assert_string_equal(ask_as(&w, &(struct process){1, 5, 1, 10, 7}), "");
+    assert_string_equal(ask_as(&w, &(struct process){2, 6, 1, 9, 6}), lacks);
+    assert_string_equal(ask_as(&w, &(struct process){2, 6, 1, 10, 6}), lacks);
+    run_ms(&w, 60000); /* also when the holder is silent */
+    assert_string_equal(ask_as(&w, &(struct process){2, 6, 1, 9, 6}), lacks);
+    assert_string_equal(ask_as(&w, &(struct process){2, 6, 1, 11, 6}), "");
+    finish(&w);
+}
+
+static void test_a_higher_epoch_takes_over_and_a_lower_one_never(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    assert_string_equal(ask_as(&w, &(struct process){1, 5, 1, 10, 7}), "");
+    assert_string_equal(ask_as(&w, &(struct process){2, 1, 2, 3, 6}), "");
+    assert_string_equal(ask_as(&w, &(struct process){1, 9, 1, 99, 7}),
+                        "another leaf goes on in a later epoch");
+    finish(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +388,10 @@ int main(void)
         cmocka_unit_test(test_versions_rise_over_a_restart_and_a_clock_that_went_back),
         cmocka_unit_test(test_a_bundle_is_renewed_at_half_its_life),
         cmocka_unit_test(test_a_silent_leaf_is_down),
+        cmocka_unit_test(test_a_later_start_of_the_same_directory_takes_over),
+        cmocka_unit_test(test_of_two_equal_starts_the_first_goes_on_while_it_is_heard_of),
+        cmocka_unit_test(test_a_copy_that_lacks_something_or_has_something_else_is_fenced),
+        cmocka_unit_test(test_a_higher_epoch_takes_over_and_a_lower_one_never),
     };
 
     return cmocka_run_group_tests_name("lease", tests, NULL, NULL);
