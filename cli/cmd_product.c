@@ -101,18 +101,30 @@ static enum sf_code get_product(struct cli *cli, struct api *a, const struct sf_
     return api_get_hub(a, path, ret, err);
 }
 
-static void print_fields(struct print *p, const char *table, const struct sf_json *fields)
+/* Fields of structs stand below the struct by their path: lines.qty. */
+static void print_fields(struct print *p, const char *table, const char *prefix,
+                         const struct sf_json *fields)
 {
-    static const char *const columns[] = {"name",   "type", "required",   "class",
-                                          "shared", "unit", "description"};
+    static const char *const columns[] = {"type",   "required", "class",
+                                          "shared", "unit",     "description"};
 
     for (struct sf_json_iter it = sf_json_iter(fields); sf_json_next(&it);) {
+        char path[SF_STRUCT_DEPTH_MAX * 64 + 64];
+        const char *name = "";
+
+        (void)sf_json_as_text(sf_json_get(it.value, "name"), &name);
+        (void)snprintf(path, sizeof(path), "%s%s", prefix, name);
         print_row(p);
         if (table != NULL) {
             print_text(p, "table", table);
         }
+        print_text(p, "name", path);
         for (size_t i = 0; i < SF_COUNT(columns); i++) {
             print_json(p, columns[i], sf_json_get(it.value, columns[i]));
+        }
+        (void)snprintf(path + strlen(path), sizeof(path) - strlen(path), ".");
+        if (strlen(path) + 64 < sizeof(path)) { /* deeper than any contract is */
+            print_fields(p, table, path, sf_json_get(it.value, "fields"));
         }
     }
 }
@@ -147,7 +159,7 @@ static enum sf_code show_for_people(struct cli *cli, const struct sf_json *produ
         }
         (void)fprintf(cli->out, ")\n");
         print_begin(&cli->print, PRINT_LIST, "FieldList");
-        print_fields(&cli->print, NULL, sf_json_get(t.value, "fields"));
+        print_fields(&cli->print, NULL, "", sf_json_get(t.value, "fields"));
         code = print_end(&cli->print, err);
     }
     return code;
@@ -166,7 +178,7 @@ static enum sf_code show_for_programs(struct cli *cli, const struct sf_json *pro
         const char *name = "";
 
         (void)sf_json_as_text(sf_json_get(t.value, "name"), &name);
-        print_fields(&cli->print, name, sf_json_get(t.value, "fields"));
+        print_fields(&cli->print, name, "", sf_json_get(t.value, "fields"));
     }
     return print_end(&cli->print, err);
 }

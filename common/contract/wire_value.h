@@ -112,7 +112,7 @@ uint8_t *sf_wire_put_list(uint8_t *p, const struct sf_field *f, const struct sf_
 /* A present value with its tag. */
 static inline uint8_t *sf_wire_put(uint8_t *p, const struct sf_field *f, const struct sf_value *v)
 {
-    if (f->type == SF_TYPE_LIST) {
+    if (__builtin_expect(f->type == SF_TYPE_LIST, 0)) {
         return sf_wire_put_list(p, f, v);
     }
     p = sf_pb_put_varint(p, sf_pb_tag(f->number, sf_wire_of(f->type)));

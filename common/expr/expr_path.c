@@ -115,6 +115,9 @@ bool sf_expr_settle_slots(struct sf_expr_build *b, const struct sf_slot *of_node
     }
     for (size_t i = 0; i < e->slot_count; i++) {
         b->nomem |= !keep_slot(&e->arena, &slots[i]);
+        slots[i].is_plain = slots[i].step_count == 0 &&
+                            (i == 0 || slots[i - 1].number != slots[i].number) &&
+                            (i + 1 == e->slot_count || slots[i + 1].number != slots[i].number);
         if (i == 0 || slots[i].number != slots[i - 1].number) {
             numbers[e->number_count++] = slots[i].number;
         }

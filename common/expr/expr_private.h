@@ -107,6 +107,7 @@ struct sf_slot {
     const struct sf_path_step *steps;
     uint8_t step_count; /* 0: the field itself, which is a scalar */
     bool is_length;     /* how many elements the list at the end has */
+    bool is_plain;      /* the field itself, and the only slot of it */
     uint32_t number;    /* of the field */
     enum sf_type type;
     uint8_t precision;

@@ -80,8 +80,8 @@ static bool read_wide(const struct sf_slot *s, struct sf_pb_reader *r, struct sf
     return true;
 }
 
-bool sf_slot_read(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_reader *r,
-                  struct sf_cell *ret)
+static bool read_value(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_reader *r,
+                       struct sf_cell *ret)
 {
     ret->null = false;
     switch (s->type) {
@@ -111,6 +111,12 @@ bool sf_slot_read(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_re
     ret->fold = SF_FOLD_NONE;
     return wire == SF_PB_BYTES && sf_pb_get_bytes(r, &ret->s) &&
            (s->type != SF_TYPE_UUID || ret->s.size == 16);
+}
+
+bool sf_slot_read(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_pb_reader *r,
+                  struct sf_cell *ret)
+{
+    return read_value(s, wire, r, ret);
 }
 
 /*
@@ -185,11 +191,25 @@ static const uint8_t *read_field(const struct sf_expr *e, size_t *at, const uint
     }
     ret += *at;
     *at += count;
-    if (count == 1 && slots->step_count == 0) {
-        return sf_slot_read(slots, wire, &r, ret) ? r.p : NULL;
-    }
     return sf_expr_read_paths(slots, count, tag, wire, r, ret) ? skip_field(tag, p, end, wire)
                                                                : NULL;
+}
+
+static inline const uint8_t *read_plain(const struct sf_slot *s, enum sf_pb_wire wire,
+                                        const uint8_t *p, const uint8_t *end, struct sf_cell *ret)
+{
+    struct sf_pb_reader r = {.p = p, .end = end};
+
+    return read_value(s, wire, &r, ret) ? r.p : NULL;
+}
+
+static inline void set_absent(const struct sf_slot *s, struct sf_cell *ret)
+{
+    if (s->is_plain) {
+        ret->null = true;
+    } else {
+        sf_slot_absent(s, 0, ret);
+    }
 }
 
 bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_cell *ret)
@@ -213,10 +233,13 @@ bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_
         before = tag >> 3;
         wire = (enum sf_pb_wire)(tag & 7); /* one that is none neither reads nor skips */
         while (i < count && slots[i].number < before) {
-            sf_slot_absent(&slots[i], 0, &ret[i]);
+            set_absent(&slots[i], &ret[i]);
             i++;
         }
-        if (i < count && slots[i].number == before) {
+        if (i < count && slots[i].number == before && slots[i].is_plain) {
+            p = read_plain(&slots[i], wire, p, end, &ret[i]);
+            i++;
+        } else if (i < count && slots[i].number == before) {
             p = read_field(e, &i, start, wire, p, end, ret);
         } else if (i < count) {
             p = skip_field(start, p, end, wire);
@@ -226,7 +249,7 @@ bool sf_expr_read_slots(const struct sf_expr *e, struct sf_slice row, struct sf_
         }
     }
     for (; i < count; i++) {
-        sf_slot_absent(&slots[i], 0, &ret[i]);
+        set_absent(&slots[i], &ret[i]);
     }
     return true;
 }

@@ -115,8 +115,10 @@ void product_list(struct call *c, const char *const *part)
     answer_send(&a, c, 200);
 }
 
+/* As deep as structs go. */
 static void write_field(struct answer *a, const struct sf_field *f)
 {
+    const struct sf_table *shape = sf_field_shape(f);
     char type[32];
 
     sf_field_type_text(f, type, sizeof(type));
@@ -130,6 +132,14 @@ static void write_field(struct answer *a, const struct sf_field *f)
     sf_json_member_bool(&a->json, "shared", sf_class_is_open(sf_field_class(f)));
     sf_json_member_text(&a->json, "description", f->description);
     sf_json_member_text(&a->json, "unit", f->unit);
+    if (shape != NULL) {
+        sf_json_key(&a->json, "fields");
+        sf_json_array_begin(&a->json);
+        for (size_t i = 0; i < shape->field_count; i++) {
+            write_field(a, &shape->fields[i]);
+        }
+        sf_json_array_end(&a->json);
+    }
     sf_json_object_end(&a->json);
 }
 

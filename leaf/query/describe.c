@@ -1,7 +1,9 @@
 #include "leaf/query/describe.h"
 
+/* As deep as structs go. */
 static void write_field(struct sf_json_writer *w, const struct sf_field *f)
 {
+    const struct sf_table *shape = sf_field_shape(f);
     char type[32];
 
     sf_field_type_text(f, type, sizeof(type));
@@ -16,6 +18,14 @@ static void write_field(struct sf_json_writer *w, const struct sf_field *f)
     }
     if (f->unit != NULL) {
         sf_json_member_text(w, "unit", f->unit);
+    }
+    if (shape != NULL) {
+        sf_json_key(w, "fields");
+        sf_json_array_begin(w);
+        for (size_t i = 0; i < shape->field_count; i++) {
+            write_field(w, &shape->fields[i]);
+        }
+        sf_json_array_end(w);
     }
     sf_json_object_end(w);
 }

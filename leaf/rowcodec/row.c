@@ -6,13 +6,13 @@
 enum sf_code row_encode(const struct sf_table *t, const struct sf_value *values, struct sf_buf *out,
                         struct sf_error *err)
 {
-    size_t bound = 0;
+    size_t bound = t->field_count * (SF_PB_TAG_MAX + SF_PB_VARINT_MAX);
     uint8_t *start;
     uint8_t *p;
 
     for (size_t i = 0; i < t->field_count; i++) {
-        if (values[i].present) {
-            bound += sf_wire_bound(&t->fields[i], &values[i]);
+        if (values[i].present && sf_wire_of(t->fields[i].type) == SF_PB_BYTES) {
+            bound += values[i].s.size;
         }
     }
     start = sf_buf_reserve(out, bound);
@@ -62,7 +62,7 @@ enum sf_code row_decode(const struct sf_table *t, struct sf_slice row, struct sf
         if (!sf_wire_get(&t->fields[i], &w.r, &values[i])) {
             return row_raise_corrupt(t, row, w.start, "a value that is not canonical", err);
         }
-        if (!sf_wire_check(&t->fields[i], &values[i])) {
+        if (w.wire == SF_PB_BYTES && !sf_wire_check(&t->fields[i], &values[i])) {
             return row_raise_corrupt(t, row, w.start,
                                      t->fields[i].type == SF_TYPE_STRING
                                          ? "text that is not UTF-8"

@@ -179,6 +179,29 @@ def test_publish(m):
     assert read == data, read
 
 
+def test_show(m):
+    """product show has the fields inside structs by their path, describe has them nested"""
+    listed = m.sheaf("product", "show", "sales/shop", "--as", "sales").out
+    assert "to.at.lat" in listed and "lines.qty" in listed, listed
+    fields = m.leaves["sales"].call("GET", "/v1/products/sales/shop", token=m.token("sales")).json()["tables"][0]["fields"]
+    lines = next(f for f in fields if f["name"] == "lines")
+    assert lines["type"] == "list<struct>" and [f["name"] for f in lines["fields"]][:2] == ["sku", "qty"], lines
+
+
+def test_example(m):
+    """The example with nested types takes its rows, and filters look inside them"""
+    examples = pathlib.Path(__file__).resolve().parents[2] / "examples"
+    m.apply("sales", (examples / "baskets.yaml").read_text().replace("shop/baskets", "sales/baskets"))
+    answer = m.load("sales", "baskets/baskets", [json.loads(line) for line in
+                                                 (examples / "baskets.ndjson").read_text().splitlines()])
+    assert answer.json()["accepted"] == 4, answer
+    for where, wanted in (("lines[1].price > 50", ["B-3"]), ("len(labels) = 2", ["B-2"]),
+                          ("ship_to.city = 'Oslo' OR ship_to.city IS NULL", ["B-1", "B-4"]),
+                          ("total >= '100.25' AND lines[2].qty IS NULL", ["B-3"])):
+        read = m.sheaf("read", "sales/baskets", "--as", "sales", "--where", where, "-o", "ndjson").lines()
+        assert [r["basket_id"] for r in read] == wanted, (where, read)
+
+
 sys.exit(fixture.run(
     [test_json, test_json_array, test_csv, test_protobuf, test_violations, test_patch, test_classes,
-     test_versions, test_publish], ["sales", "marketing"]))
+     test_versions, test_publish, test_show, test_example], ["sales", "marketing"]))
