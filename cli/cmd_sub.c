@@ -108,7 +108,7 @@ static enum sf_code find_table(const struct sf_json *product, struct product_ref
                             r->domain, r->product, r->table);
 }
 
-/* new, all, 1h, EPOCH:SEQ */
+/* new, all, snapshot, 1h, EPOCH:SEQ */
 static enum sf_code read_since(const struct args *args, const struct follow *head,
                                struct sub_options *o, struct sf_error *err)
 {
@@ -120,16 +120,18 @@ static enum sf_code read_since(const struct args *args, const struct follow *hea
     if (since == NULL || strcmp(since, "new") == 0) {
         return SF_OK;
     }
-    if (strcmp(since, "all") == 0) {
+    if (strcmp(since, "all") == 0 || strcmp(since, "snapshot") == 0) {
         o->start.at = 0;
+        o->snapshot = strcmp(since, "snapshot") == 0;
         return SF_OK;
     }
     if (follow_parse_position(since, &o->start.epoch, &o->start.at)) {
         return SF_OK;
     }
     if (sf_parse_duration(sf_slice_text(since), &back_us) != SF_PARSE_OK) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
-                          "--since wants new, all, a time like 1h, or EPOCH:SEQ, not '%s'", since);
+        return SF_RAISE_E(
+            err, SF_INVALID, SHEAF_E_USAGE,
+            "--since wants new, all, snapshot, a time like 1h, or EPOCH:SEQ, not '%s'", since);
     }
     (void)clock_gettime(CLOCK_REALTIME, &now);
     o->start.at = 0;

@@ -47,7 +47,7 @@ static const struct flag read_flags[] = {
 };
 
 static const struct flag sub_flags[] = {
-    {"since", 0, "WHERE", "new (default), all, a time back like 1h, or EPOCH:SEQ"},
+    {"since", 0, "WHERE", "new (default), all, snapshot, a time back like 1h, or EPOCH:SEQ"},
     {"count", 0, "N", "end after N changes"},
     {NULL, 0, NULL, NULL},
 };
@@ -218,7 +218,8 @@ static const struct command table[] = {
      read_flags, cmd_read},
     {"sub", GROUP_USE, "Follow the changes of a product as NDJSON", "D/P[@MAJOR][.TABLE]", 1, 1,
      "sheaf sub sales/orders --as marketing\n"
-     "sheaf sub sales/orders --since all --count 100",
+     "sheaf sub sales/orders --since all --count 100\n"
+     "sheaf sub sales/orders --since snapshot > copy.ndjson",
      sub_flags, cmd_sub},
 
     {"product init", GROUP_PRODUCT, "Write a product.yaml, inferred from data", "", 0, 0,

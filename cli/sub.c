@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/str.h"
 #include "common/base/time.h"
 #include "common/bus/bus_nats.h"
 #include "common/bus/service.h"
@@ -52,7 +53,9 @@ struct sub {
     struct sf_timer silence;
     enum sub_state state;
     struct follow follow;
-    uint64_t head; /* of the lane, as the page under way says */
+    uint64_t head;       /* of the lane, as the page under way says */
+    bool wants_snapshot; /* of the rows, before anything else */
+    uint64_t told;       /* lines of the snapshot that have come */
     struct sf_list held;
     size_t held_bytes;
     uint64_t printed;
@@ -300,9 +303,8 @@ static void on_live(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 
 /* --- replay ----------------------------------------------------------------------------------- */
 
-static void on_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
+static void on_replay_page(struct sub *s, const struct sf_bus_msg *m)
 {
-    struct sub *s = ask->data;
     const char *head = sf_bus_msg_header(m, HEADER_HEAD);
     uint32_t epoch = s->follow.epoch;
 
@@ -314,6 +316,80 @@ static void on_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
         take_lines(s, epoch, m->data);
     } else {
         follow_taken(&s->follow, epoch, s->head);
+    }
+}
+
+/* --- the snapshot ----------------------------------------------------------------------------- */
+
+static bool is_raw(const struct sub *s)
+{
+    return s->cli->print.format == PRINT_TABLE || s->cli->print.format == PRINT_NDJSON;
+}
+
+/* Rows and changes as they are. What says where the snapshot begins and ends is printed too, where
+ * lines are: one that was cut comes again from its beginning. */
+static void print_snapshot(struct sub *s, struct sf_slice body, bool is_event)
+{
+    struct sf_ndjson lines = {0};
+    struct sf_slice line;
+    struct sf_error err = {.code = SF_OK};
+
+    while (s->state != SUB_ENDING &&
+           sf_ndjson_next(&lines, &body, /* last= */ true, &line, &err) == SF_OK) {
+        s->told += !is_event;
+        if ((!is_event || is_raw(s)) && print_line(s, line, &err) != SF_OK) {
+            end(s, &err);
+            return;
+        }
+        s->printed += !is_event;
+        if (s->o->count != 0 && s->printed == s->o->count) {
+            end(s, &(struct sf_error){.code = SF_OK});
+        }
+    }
+    if (fflush(s->cli->out) != 0) {
+        (void)SF_RAISE(&err, SF_IO, "standard output cannot be written");
+        end(s, &err);
+    }
+}
+
+/* The end of the answer: NATS may have dropped some of it, and its count shows that. */
+static void end_snapshot(struct sub *s, const struct sf_bus_msg *m)
+{
+    const char *text = sf_bus_msg_header(m, HEADER_COUNT);
+    uint64_t count = 0;
+
+    if (text != NULL && sf_parse_u64(sf_slice_text(text), &count) == SF_PARSE_OK &&
+        count == s->told &&
+        follow_parse_position(sf_bus_msg_header(m, HEADER_POSITION), &s->follow.epoch,
+                              &s->follow.at)) {
+        s->follow.known = true;
+        s->wants_snapshot = false;
+        s->head = s->follow.at;
+    }
+}
+
+static void on_snapshot_page(struct sub *s, const struct sf_bus_msg *m)
+{
+    const char *event = sf_bus_msg_header(m, HEADER_EVENT);
+
+    if (event == NULL) {
+        return; /* a leaf that does not know it: the next answer is a replay */
+    }
+    if (strcmp(event, "end") == 0) {
+        end_snapshot(s, m);
+    } else if (strcmp(event, "heartbeat") != 0) {
+        print_snapshot(s, m->data, strcmp(event, "rows") != 0 && strcmp(event, "changes") != 0);
+    }
+}
+
+static void on_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
+{
+    struct sub *s = ask->data;
+
+    if (s->wants_snapshot) {
+        on_snapshot_page(s, m);
+    } else {
+        on_replay_page(s, m);
     }
 }
 
@@ -438,7 +514,7 @@ static void on_answered(struct sf_service_ask *ask, enum sf_code code, const str
     }
     s->denials = 0;
     s->failures = 0;
-    if (s->follow.at < s->head) {
+    if (s->wants_snapshot || s->follow.at < s->head) {
         replay(s);
     } else {
         take_held(s);
@@ -453,16 +529,18 @@ static void replay(struct sub *s)
     char from[64];
     struct sf_error err;
 
+    s->told = 0;
     /* By time only until there is a position. */
-    if (s->since[0] != '\0' && s->follow.at == 0) {
+    if (s->wants_snapshot) {
+        (void)snprintf(from, sizeof(from), "\"snapshot\":true");
+    } else if (s->since[0] != '\0' && s->follow.at == 0) {
         (void)snprintf(from, sizeof(from), "\"since\":\"%s\"", s->since);
     } else {
         (void)snprintf(from, sizeof(from), "\"after\":\"%u:%" PRIu64 "\"", s->follow.epoch,
                        s->follow.at);
     }
-    (void)snprintf(body, sizeof(body),
-                   "{\"table\":\"%s\",\"major\":%u,%s,\"pages\":1,\"format\":\"ndjson\"}", r->table,
-                   r->major, from);
+    (void)snprintf(body, sizeof(body), "{\"table\":\"%s\",\"major\":%u,%s%s}", r->table, r->major,
+                   from, s->wants_snapshot ? "" : ",\"pages\":1,\"format\":\"ndjson\"");
     subject_request(subject, r->domain, r->product, "changes");
     s->ask = (struct sf_service_ask){.on_page = on_page, .on_end = on_answered, .data = s};
     s->state = SUB_REPLAYING;
@@ -553,6 +631,7 @@ enum sf_code sub_run(struct cli *cli, const struct sub_options *o, struct sf_err
     s.retry.fire = on_retry;
     s.silence.fire = on_silence;
     sf_list_init(&s.held);
+    s.wants_snapshot = o->snapshot;
     if (o->since_us != 0) {
         (void)sf_time_format(o->since_us, s.since);
     }

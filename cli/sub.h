@@ -28,6 +28,7 @@ struct sub_options {
     const char *user_text;
     struct sf_public_key leaf_key; /* of the owner's leaf */
     struct follow start;
+    bool snapshot;    /* the rows first, then the changes behind them */
     int64_t since_us; /* changes committed before are skipped; 0: none */
     uint64_t count;   /* 0: no end */
     /*

@@ -39,6 +39,7 @@ struct follow {
     bool wants_snapshot;     /* one is to be given, or is being given */
     bool snapshot_announced; /* this one */
     bool wants_since;        /* the first changes are those from spec.since on */
+    bool epoch_told; /* @epoch is an older one, and the query decides whether @at still stands */
     bool in_callback;
     bool busy; /* no room for a query: the timer tries again */
     uint32_t epoch;
@@ -169,6 +170,7 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
         f->at = page->head_seq;
     }
     f->wants_since = false;
+    f->epoch_told = false;
     if (page->rows > 0 &&
         !tell(f, (struct follow_event){.kind = f->wants_snapshot ? FOLLOW_ROWS : FOLLOW_CHANGES,
                                        .lines = page->data,
@@ -235,25 +237,23 @@ static void read_on(struct follow *f, const struct serving_right *right)
     }
 }
 
-/* The table was restored or taken over: its seqs mean something else from here on. */
+/*
+ * The table was restored or taken over: behind what both epochs have in common its seqs mean
+ * something else. Who wants a snapshot gets a new one; for the others the query knows whether their
+ * position is still one (E0308 when not).
+ */
 static void change_epoch(struct follow *f, const struct store_head *head)
 {
-    const uint32_t old = f->epoch;
     const uint64_t at = f->at;
 
-    if (!f->spec.snapshot) {
-        struct sf_error err;
-
-        (void)SF_RAISE_E(&err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
-                         "epoch %u, the table is at %u:%llu", old, head->epoch,
-                         (unsigned long long)head->seq);
-        end(f, &err);
-        return;
+    if (f->spec.snapshot) {
+        f->epoch = head->epoch;
+        f->at = 0;
+        f->wants_snapshot = true;
+        f->snapshot_announced = false;
+    } else {
+        f->epoch_told = true;
     }
-    f->epoch = head->epoch;
-    f->at = 0;
-    f->wants_snapshot = true;
-    f->snapshot_announced = false;
     if (tell(f,
              (struct follow_event){
                  .kind = FOLLOW_EPOCH, .epoch = head->epoch, .seq = at, .head_seq = head->seq})) {
@@ -276,11 +276,13 @@ static void step(struct follow *f)
     table = served_product_table(right.product, f->spec.table);
     sf_assert(table != NULL); /* a major never loses a table */
     head = store_lane_head(table->lane);
-    if (f->at != 0 && f->epoch != head->epoch) {
+    if (f->at != 0 && f->epoch != head->epoch && !f->epoch_told) {
         change_epoch(f, head);
         return;
     }
-    f->epoch = head->epoch;
+    if (!f->epoch_told) {
+        f->epoch = head->epoch;
+    }
     if (f->wants_snapshot && !f->snapshot_announced) {
         f->snapshot_announced = true;
         if (!tell(f, (struct follow_event){
@@ -288,7 +290,7 @@ static void step(struct follow *f)
             return;
         }
     }
-    if (f->wants_snapshot || f->wants_since || head->seq > f->at) {
+    if (f->wants_snapshot || f->wants_since || f->epoch_told || head->seq > f->at) {
         read_on(f, &right);
     } else if (!f->spec.live) {
         end(f, NULL);
@@ -459,7 +461,7 @@ static enum sf_code place(struct follow *f, const struct query_request *request,
     f->wants_snapshot = f->spec.snapshot && !request->has_after && !f->wants_since;
     f->epoch = request->has_after ? request->after_epoch : head->epoch;
     f->at = request->after_seq;
-    if ((!is_here && f->at != 0 && !f->spec.snapshot) || (is_here && f->at > head->seq)) {
+    if (is_here && f->at > head->seq) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
                           "position %u:%llu, the table is at %u:%llu", f->epoch,
                           (unsigned long long)f->at, head->epoch, (unsigned long long)head->seq);

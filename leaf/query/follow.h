@@ -77,7 +77,7 @@ struct follow;
 
 /*
  * Starts; the callback runs later. As serving_decide() and query_request_build(); SF_CONFLICT
- * E0308: @after is of another epoch (without @snapshot) or ahead of the table. SF_BUSY E0602.
+ * E0308: @after is ahead of the table. SF_BUSY E0602.
  * Errors by FOLLOW_END: SF_DENIED E0401 (the grant ended), SF_BUSY E0316 (too slow), SF_CONFLICT
  * E0308, and as queries.
  */

@@ -142,7 +142,9 @@ static void keep_place(struct relay_stream *s, enum follow_kind kind, uint32_t e
 {
     switch (kind) {
     case FOLLOW_EPOCH:
-        *s->after = '\0';
+        if (s->snapshot) {
+            *s->after = '\0';
+        }
         return;
     case FOLLOW_SNAPSHOT:
     case FOLLOW_ROWS:

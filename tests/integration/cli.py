@@ -373,6 +373,25 @@ def a_subscription_starts_where_it_is_told(mesh):
     assert [c["row"]["id"] for c in changes_of(out)] == ["new"]
 
 
+def a_subscription_begins_with_the_rows(mesh):
+    product = apply(mesh, "copied")
+    mesh.grant(product, "marketing")
+    mesh.ok("product", "load", mesh.write("c.json", '[{"id":"a"},{"id":"b"},{"id":"a","count":7}]'), "--as", product)
+    out = mesh.home / "copy.ndjson"
+    with open(out, "wb") as file:
+        consumer = mesh.popen("sub", product, "--as", "marketing", "--since", "snapshot", "--count", "4",
+                              stdout=file, stderr=subprocess.DEVNULL)
+    wait_until(lambda: any(c.get("event") == "position" for c in changes_of(out)), "the snapshot is whole")
+    for name in "de":
+        mesh.ok("product", "load", mesh.write("d.json", json.dumps([{"id": name}])), "--as", product)
+    assert consumer.wait(30) == 0
+    lines = changes_of(out)
+    assert lines[0] == {"event": "snapshot", "head": "1:3"} and {"event": "position", "position": "1:3"} in lines
+    shown = [(c["seq"], c["op"], c["key"]["id"]) for c in lines if "seq" in c]
+    assert shown == [(3, "snapshot", "a"), (2, "snapshot", "b"), (4, "upsert", "d"), (5, "upsert", "e")], lines
+    assert all("email" not in c["row"] for c in lines if "row" in c)
+
+
 class OtherKey(http.server.BaseHTTPRequestHandler):
     """The hub, but for the key of the leaf of sales."""
     hub = ""
@@ -557,7 +576,7 @@ TESTS = [
     a_consumer_reads_what_was_granted_and_no_more,
     only_the_owner_decides,
     a_subscription_survives_the_death_of_its_leaf,
-    a_subscription_starts_where_it_is_told,
+    a_subscription_starts_where_it_is_told, a_subscription_begins_with_the_rows,
     messages_of_another_signer_are_not_believed,
     a_leaf_goes_on_without_the_hub,
     the_audit_log_holds_and_lists_what_was_done,

@@ -345,7 +345,12 @@ static void a_position_decides_where_it_begins(void **state)
     leave(&f.r);
     assert_int_equal(START(f, .after = "1:3"), SF_CONFLICT);
     assert_int_equal(f.r.err.number, SHEAF_E_POSITION_GONE);
-    assert_int_equal(START(f, .after = "7:1"), SF_CONFLICT);
+    assert_int_equal(START(f, .after = "7:1", .live = true), SF_OK);
+    run_for(&f, SF_NS_PER_S);
+    assert_true(f.r.ended);
+    assert_int_equal(f.r.epochs, 1);
+    assert_int_equal(f.r.err.number, SHEAF_E_POSITION_GONE);
+    assert_non_null(strstr(f.r.log, "{\"event\":\"epoch\",\"epoch\":1,\"head\":\"1:2\"}\n"));
     assert_int_equal(START(f, .after = "x"), SF_INVALID);
     assert_int_equal(START(f, .select = "nix"), SF_INVALID);
     assert_int_equal(START(f, .table = "nix"), SF_ABSENT);
