@@ -33,6 +33,11 @@ enum sf_code store_anchor_of(const struct store_snapshot *snapshot, const struct
     return code == SF_OK && found ? keyspace_anchor_decode(sf_buf_view(&value), ret, err) : code;
 }
 
+const struct store_anchor *store_lane_anchor(const struct store_lane *lane)
+{
+    return &lane->anchor;
+}
+
 enum sf_code as_of_gone(const struct store_anchor *anchor, struct sf_error *err)
 {
     char time[SF_TIME_TEXT_SIZE];

@@ -28,6 +28,9 @@ struct store_anchor {
 enum sf_code store_anchor_of(const struct store_snapshot *snapshot, const struct store_lane *lane,
                              struct store_anchor *ret, struct sf_error *err) SF_MUST_CHECK;
 
+/* The same as of the last commit whose callbacks ran. Loop thread. */
+const struct store_anchor *store_lane_anchor(const struct store_lane *lane);
+
 /* That the lane was at @epoch and @seq, and is held from there on. */
 enum sf_code store_check_position(const struct store_snapshot *snapshot,
                                   const struct store_lane *lane, uint32_t epoch, uint64_t seq,

@@ -69,6 +69,11 @@ struct retainer {
     struct sf_counter rejects;
     struct sf_counter answers;
     struct sf_counter failures;
+    struct sf_gauge bytes;
+    struct sf_gauge oldest;
+    bool measured; /* in this round */
+    uint64_t bytes_found;
+    int64_t oldest_us;
     bool closing;
     void (*closed)(void *data);
     void *closed_data;
@@ -416,6 +421,33 @@ static bool clock_is_trusted(struct retainer *r)
     return mono_ns >= r->trusted_ns;
 }
 
+/* What tables with a retention hold, for the gauges. On a query thread: it asks RocksDB of each. */
+static void measure(struct sf_work *w)
+{
+    struct retainer *r = of_work(w);
+    const struct store_lane *lane;
+
+    r->code = SF_OK;
+    for (size_t i = 0; (lane = store_lane_at(r->options.store, i)) != NULL; i++) {
+        const struct store_anchor *a = &lane->anchor;
+
+        if (a->seq > 0 || lane->mark_count > 0) {
+            r->bytes_found += store_lane_bytes(r->options.store, lane);
+        }
+        if (a->seq > 0 && a->commit_us < r->oldest_us) {
+            r->oldest_us = a->commit_us;
+        }
+    }
+}
+
+static void show_measures(struct retainer *r)
+{
+    const int64_t age_us = r->oldest_us == INT64_MAX ? 0 : r->now_us - r->oldest_us;
+
+    sf_gauge_set(&r->bytes, (int64_t)r->bytes_found);
+    sf_gauge_set(&r->oldest, age_us / SF_US_PER_S);
+}
+
 static void begin_lane(struct retainer *r)
 {
     r->lane = r->phase == PHASE_ANSWERS ? NULL : store_lane_at(r->options.store, r->lane_at);
@@ -475,6 +507,8 @@ static void finish_close(struct retainer *r)
     sf_metric_remove(&r->rejects.metric);
     sf_metric_remove(&r->answers.metric);
     sf_metric_remove(&r->failures.metric);
+    sf_metric_remove(&r->bytes.metric);
+    sf_metric_remove(&r->oldest.metric);
     retain_keys_done(&r->keys);
     sf_buf_done(&r->answers_at);
     sf_free(r);
@@ -497,10 +531,17 @@ static void retain_step(struct retainer *r)
             return;
         }
         if (r->phase == PHASE_ANSWERS) {
-            if (!step_answers(r) && !r->busy) {
-                r->stats.rounds++;
-                wait_for_round(r);
+            if (step_answers(r) || r->busy) {
+                continue;
             }
+            if (!r->measured) {
+                r->measured = true;
+                start_work(r, measure);
+                continue;
+            }
+            r->stats.rounds++;
+            show_measures(r);
+            wait_for_round(r);
             continue;
         }
         if (r->lane != NULL && step_lane(r)) {
@@ -524,6 +565,9 @@ static void on_timer(struct sf_timer *timer)
         return;
     }
     r->flushed = false;
+    r->measured = false;
+    r->bytes_found = 0;
+    r->oldest_us = INT64_MAX;
     sf_buf_clear(&r->answers_at);
     begin_phase(r, PHASE_LOG);
     retain_step(r);
@@ -547,6 +591,16 @@ static void register_counters(struct retainer *r)
                             &(struct sf_metric_spec){.name = all[i].name, .help = all[i].help},
                             all[i].counter);
     }
+    sf_gauge_register(
+        r->options.metrics,
+        &(struct sf_metric_spec){.name = "retain_held_bytes",
+                                 .help = "Disk taken by tables that have a retention."},
+        &r->bytes);
+    sf_gauge_register(
+        r->options.metrics,
+        &(struct sf_metric_spec){.name = "retain_oldest_seconds",
+                                 .help = "Age of the oldest position held after trimming."},
+        &r->oldest);
 }
 
 enum sf_code retainer_new(const struct retainer_options *options, struct retainer **ret,
