@@ -396,6 +396,46 @@ static void test_only_one_backup_at_a_time_and_per_repository(void **state)
     assert_int_equal(back_up(w), SF_OK);
 }
 
+/* Every third allocation of a backup fails in turn: it ends with an error and leaves nothing. */
+static void test_a_backup_that_gets_no_memory_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    const struct backup_options o = {
+        .rt = &w->sim.rt,
+        .kv = w->kv,
+        .data_dir = w->data,
+        .repository = w->repository,
+        .domain = "sales",
+        .mesh = "m1",
+        .wall_us = w->wall_us,
+    };
+    struct sf_error err;
+    long faults = 1;
+
+    put_rows(w, 3);
+    for (long n = 0; faults > 0; n += 3) {
+        struct job *job = NULL;
+        enum sf_code code;
+
+        sf_alloc_fail_after(n, 0);
+        code = backup_job_new(&o, &job, &err);
+        code = code == SF_OK ? job_start(&w->runner, job, &err) : code;
+        while (job_is_running(&w->runner)) {
+            assert_true(rt_sim_step(&w->sim));
+        }
+        code = code == SF_OK ? w->runner.code : code;
+        faults = sf_alloc_faults();
+        sf_alloc_fail_after(-1, 0);
+        assert_true(code == SF_OK || code == SF_NOMEM);
+        if (code != SF_OK && sf_file_exists(w->repository)) {
+            assert_int_equal(names_in(w->repository), 0);
+        } else if (code == SF_OK && faults > 0) {
+            assert_int_equal(sf_dir_remove(w->repository, &err), SF_OK); /* It did without. */
+        }
+    }
+    assert_int_equal(names_in(w->repository), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +446,7 @@ int main(void)
         T(test_a_damaged_backup_is_refused_and_its_file_named),
         T(test_a_backup_that_is_stopped_leaves_nothing),
         T(test_what_a_killed_backup_left_is_removed_by_the_next),
+        T(test_a_backup_that_gets_no_memory_leaves_nothing),
         T(test_only_one_backup_at_a_time_and_per_repository),
 #undef T
     };
