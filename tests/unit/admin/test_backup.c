@@ -396,7 +396,7 @@ static void test_only_one_backup_at_a_time_and_per_repository(void **state)
     assert_int_equal(back_up(w), SF_OK);
 }
 
-/* Every third allocation of a backup fails in turn: it ends with an error and leaves nothing. */
+/* Every eleventh allocation of a backup fails in turn: it ends with an error and leaves nothing. */
 static void test_a_backup_that_gets_no_memory_leaves_nothing(void **state)
 {
     struct world *w = *state;
@@ -413,7 +413,7 @@ static void test_a_backup_that_gets_no_memory_leaves_nothing(void **state)
     long faults = 1;
 
     put_rows(w, 3);
-    for (long n = 0; faults > 0; n += 3) {
+    for (long n = 0; faults > 0; n += 11) {
         struct job *job = NULL;
         enum sf_code code;
 
