@@ -2,13 +2,14 @@
  * The raw limit of durable ingest: a bare RocksDB batch writer, one sync per batch, the records of
  * the benchmark as values under their keys, no parsing, no checks, no log.
  *
- *     bench_raw DIR SECONDS BATCH rising|random|updates [FIRST]
+ *     bench_raw DIR SECONDS BATCH rising|random|updates [FIRST [lz4|plain]]
  *
- * The options are those of the leaf's rows as far as they matter for writing. Prints one line of
+ * Memtables as those of the leaf's rows; compressed with LZ4, or not at all. Prints one line of
  * JSON.
  */
 #include <inttypes.h>
 #include <rocksdb/c.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static void check(const char *text)
     }
 }
 
-static rocksdb_t *open_db(const char *dir)
+static rocksdb_t *open_db(const char *dir, bool is_plain)
 {
     rocksdb_options_t *o = rocksdb_options_create();
     char *text = NULL;
@@ -55,7 +56,7 @@ static rocksdb_t *open_db(const char *dir)
     rocksdb_options_set_create_if_missing(o, 1);
     rocksdb_options_set_write_buffer_size(o, 64 << 20);
     rocksdb_options_set_max_write_buffer_number(o, 4);
-    rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+    rocksdb_options_set_compression(o, is_plain ? rocksdb_no_compression : rocksdb_lz4_compression);
     rocksdb_options_increase_parallelism(o, 2);
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
     db = rocksdb_open(o, dir, &text);
@@ -88,7 +89,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < TEMPLATES; i++) {
         records_make(records + i * RECORDS_BYTES, i);
     }
-    db = open_db(argv[1]);
+    db = open_db(argv[1], argc > 6 && strcmp(argv[6], "plain") == 0);
     rocksdb_writeoptions_set_sync(options, 1);
     start_cpu_s = cpu_s();
     start_s = now_s();

@@ -1,12 +1,13 @@
 /*
  * Load on the ingest endpoint of a leaf, closed loop.
  *
- *     http_load URL TOKEN_FILE CONNECTIONS RECORDS SECONDS PATTERN [FIRST]
+ *     http_load URL TOKEN_FILE CONNECTIONS RECORDS SECONDS PATTERN [FIRST [PRODUCTS]]
  *
  * Sends bodies of RECORDS NDJSON records of exactly 250 bytes over CONNECTIONS keep-alive
  * connections and waits for each answer. PATTERN: rising (keys FIRST, FIRST+1, ...), random (each
  * key once, in random order), updates (random keys below FIRST). Bodies are made once; only the
- * key digits change. Prints one line of JSON.
+ * key digits change. With PRODUCTS, "{}" in the URL is a number below it, another for each body.
+ * Prints one line of JSON.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +28,8 @@
 #include "common/base/alloc.h"
 
 enum {
-    TEMPLATES = 64,
+    TEMPLATES_MIN = 64, /* different bodies; and at least one for each product */
+    TEMPLATES_MAX = 4096,
     ANSWER_BYTES = 8192,
     LATENCIES_MAX = 4 * 1024 * 1024,
 };
@@ -51,9 +53,12 @@ struct load {
     enum records_pattern pattern;
     uint64_t first;
     uint64_t next;
-    char *templates[TEMPLATES];
-    size_t head_size[TEMPLATES];
-    size_t total_size;
+    unsigned products;
+    unsigned template_count;
+    char *templates[TEMPLATES_MAX];
+    size_t head_size[TEMPLATES_MAX];
+    size_t total_size[TEMPLATES_MAX];
+    size_t size_max;
     unsigned next_template;
 
     uint64_t accepted;
@@ -79,27 +84,44 @@ static uint64_t now_ns(void)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+/* The path with the number of the product that template @t is for. */
+static void write_path(const struct load *l, unsigned t, char *ret, size_t size)
+{
+    const char *gap = strstr(l->path, "{}");
+
+    if (gap == NULL) {
+        (void)snprintf(ret, size, "%s", l->path);
+    } else {
+        (void)snprintf(ret, size, "%.*s%u%s", (int)(gap - l->path), l->path, t % l->products,
+                       gap + 2);
+    }
+}
+
 static void make_templates(struct load *l)
 {
     const size_t body = l->records * RECORDS_BYTES;
 
-    for (unsigned t = 0; t < TEMPLATES; t++) {
-        char *at = sf_alloc(body + 8192);
+    l->template_count = l->products > TEMPLATES_MIN ? l->products : TEMPLATES_MIN;
+    l->size_max = body + 8192;
+    for (unsigned t = 0; t < l->template_count; t++) {
+        char *at = sf_alloc(l->size_max);
+        char path[544];
         int head;
 
         if (at == NULL) {
             fail("memory");
         }
+        write_path(l, t, path, sizeof(path));
         head = snprintf(at, 8192,
                         "POST %s HTTP/1.1\r\nHost: %s:%u\r\nAuthorization: Bearer %s\r\n"
                         "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
-                        l->path, l->host, l->port, l->token, body);
+                        path, l->host, l->port, l->token, body);
         for (size_t i = 0; i < l->records; i++) {
             records_make(at + head + i * RECORDS_BYTES, (uint64_t)t << 32 | i);
         }
         l->templates[t] = at;
         l->head_size[t] = (size_t)head;
-        l->total_size = (size_t)head + body;
+        l->total_size[t] = (size_t)head + body;
     }
 }
 
@@ -129,7 +151,7 @@ static void open_connection(struct load *l, struct connection *c, int epoll)
     if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) != 0) {
         fail("connection");
     }
-    c->body = sf_alloc(l->total_size + 8192);
+    c->body = sf_alloc(l->size_max);
     if (c->body == NULL) {
         fail("memory");
     }
@@ -137,11 +159,11 @@ static void open_connection(struct load *l, struct connection *c, int epoll)
 
 static void begin_request(struct load *l, struct connection *c)
 {
-    const unsigned t = l->next_template++ % TEMPLATES;
+    const unsigned t = l->next_template++ % l->template_count;
 
-    memcpy(c->body, l->templates[t], l->total_size);
+    memcpy(c->body, l->templates[t], l->total_size[t]);
     patch_keys(l, c->body + l->head_size[t]);
-    c->size = l->total_size;
+    c->size = l->total_size[t];
     c->sent = 0;
     c->received = 0;
     c->started_ns = now_ns();
@@ -271,7 +293,7 @@ static void read_target(struct load *l, const char *url, const char *token_file)
 
 int main(int argc, char **argv)
 {
-    struct load l = {0};
+    static struct load l;
     struct connection *connections;
     struct rusage usage;
     uint64_t started_ns;
@@ -280,7 +302,7 @@ int main(int argc, char **argv)
 
     if (argc < 7) {
         (void)fprintf(stderr, "usage: http_load URL TOKEN_FILE CONNECTIONS RECORDS SECONDS "
-                              "rising|random|updates [FIRST]\n");
+                              "rising|random|updates [FIRST [PRODUCTS]]\n");
         return 2;
     }
     read_target(&l, argv[1], argv[2]);
@@ -288,9 +310,11 @@ int main(int argc, char **argv)
     l.records = strtoul(argv[4], NULL, 10);
     l.pattern = records_pattern_of(argv[6]);
     l.first = argc > 7 ? strtoull(argv[7], NULL, 10) : 1;
+    l.products = argc > 8 ? (unsigned)strtoul(argv[8], NULL, 10) : 1;
     l.latencies_ns = sf_calloc(LATENCIES_MAX, sizeof(uint64_t));
     connections = sf_calloc(count, sizeof(*connections));
-    if (connections == NULL || l.latencies_ns == NULL) {
+    if (connections == NULL || l.latencies_ns == NULL || l.products == 0 ||
+        l.products > TEMPLATES_MAX) {
         fail("memory");
     }
     make_templates(&l);
