@@ -283,6 +283,7 @@ static void tick_fire(struct sf_timer *timer)
     }
     leaf->expiry_checked_us = now_us;
     maybe_renew(leaf, now_us);
+    idem_trim_step(leaf->trim_keys);
     leaf_store_tick(leaf);
     if (leaf->stop != STOP_NONE) {
         return;

@@ -164,6 +164,9 @@ enum sf_code store_small_new(const struct store_snapshot *snapshot, enum store_s
                              struct sf_error *err) SF_MUST_CHECK;
 void store_small_free(struct store_small *it); /* NULL is fine */
 SF_DEFINE_CLEANUP(struct store_small, store_small_free)
+/* The next one is the first whose key is not below @from. SF_NOMEM. */
+enum sf_code store_small_seek(struct store_small *it, struct sf_slice from,
+                              struct sf_error *err) SF_MUST_CHECK;
 enum sf_code store_small_next(struct store_small *it, struct sf_slice *key, struct sf_slice *value,
                               int64_t *commit_us, bool *more, struct sf_error *err) SF_MUST_CHECK;
 

@@ -63,6 +63,7 @@ struct store_small {
     struct kv_iter *it;
     size_t tag_size;
     bool started;
+    bool sought; /* it stands on what comes next */
 };
 
 void store_small_free(struct store_small *it)
@@ -121,12 +122,33 @@ static bool step(struct kv_iter *it, bool *started, bool reverse)
     return ops->valid(it);
 }
 
+enum sf_code store_small_seek(struct store_small *it, struct sf_slice from, struct sf_error *err)
+{
+    struct keyspace_key small = keyspace_meta_small();
+    SF_CLEANUP(sf_buf_done) struct sf_buf key = {0};
+    enum sf_code code;
+
+    sf_buf_slice(&key, it->tag_size == 0 ? (struct sf_slice){0} : keyspace_view(&small));
+    sf_buf_slice(&key, from);
+    code = sf_buf_check(&key, "key", err);
+    if (code == SF_OK) {
+        it->it->ops->seek(it->it, sf_buf_view(&key));
+        it->started = true;
+        it->sought = true;
+    }
+    return code;
+}
+
 enum sf_code store_small_next(struct store_small *it, struct sf_slice *key, struct sf_slice *value,
                               int64_t *commit_us, bool *more, struct sf_error *err)
 {
     struct sf_slice stored;
 
-    if (!step(it->it, &it->started, /* reverse= */ false)) {
+    const bool is_there =
+        it->sought ? it->it->ops->valid(it->it) : step(it->it, &it->started, /* reverse= */ false);
+
+    it->sought = false;
+    if (!is_there) {
         *more = false;
         return it->it->ops->check(it->it, err);
     }
