@@ -82,6 +82,9 @@ struct leaf {
 
     struct sf_natsd *natsd;
     bool natsd_up;
+    bool trimming; /* leaf_limits.c */
+    bool is_tight;
+    bool draining; /* leaf_drain.c */
     uint16_t nats_port;
     struct sf_bus *serve; /* account <d>.serve */
     struct sf_bus *own;   /* account <d> */
@@ -119,9 +122,6 @@ struct leaf {
     struct leaf_limit limit_metrics[LEAF_LIMITS];
     struct sf_timer guard; /* leaf_limits.c: the cap on memory */
     struct sf_work trim;
-    bool trimming;
-    bool is_tight;
-    bool draining; /* leaf_drain.c */
     struct sf_watchdog watchdog;
     uint64_t memory_tight; /* times it became so */
 

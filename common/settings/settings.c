@@ -91,7 +91,7 @@ static enum sf_code parse_file(struct file *f, const char *path, struct sf_slice
     struct sf_yaml_node *root = NULL;
     enum sf_code code;
 
-    sf_arena_init(&arena, TEXTS_MAX * 4);
+    sf_arena_init(&arena, (size_t)TEXTS_MAX * 4);
     sf_issues_init(&f->issues, path, text);
     code = sf_yaml_read(&arena, &f->issues, &root, err);
     if (code == SF_OK) {

@@ -29,12 +29,12 @@ enum sf_setting_type {
 struct sf_setting {
     const char *key; /* lower-case words with '-' */
     enum sf_setting_type type;
-    const char *default_text; /* as the user would write it; NULL: not set */
-    int64_t min;              /* in the unit kept */
-    int64_t max;              /* 0 with min 0: no limits */
-    const char *doc;          /* one sentence */
-    bool reloadable; /* a new value in the file takes effect on SIGHUP, without a restart */
-    bool not_in_file;
+    bool reloadable;  /* a new value in the file takes effect on SIGHUP, without a restart */
+    bool not_in_file; /* only a flag or a variable */
+    const char *default_text;   /* as the user would write it; NULL: not set */
+    int64_t min;                /* in the unit kept */
+    int64_t max;                /* 0 with min 0: no limits */
+    const char *doc;            /* one sentence */
     const char *const *choices; /* of a text: all it may be, ends with NULL; NULL: anything */
     /* Of a text: NULL when it is fine, else what it should be ("ADDRESS:PORT"), static. */
     const char *(*check)(const char *text);

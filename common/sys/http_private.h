@@ -23,12 +23,14 @@ struct sf_http_request {
     struct sf_http_server *server;
     struct sf_list link; /* in server->requests */
     enum sf_http_state state;
+    bool suspended;
+    bool watched; /* in server->watch_fd */
+    bool is_cut;  /* off */
+    bool queued;  /* its answer is MHD's */
     struct MHD_Connection *connection;
     struct sf_http_uri uri;
     char *method; /* owned */
     struct sf_http_hooks hooks;
-    bool suspended;
-    bool watched; /* in server->watch_fd */
 
     uint8_t *body; /* owned */
     size_t body_size;
@@ -37,24 +39,22 @@ struct sf_http_request {
     size_t body_dropped;
     unsigned refusal; /* status */
 
-    bool pieces;     /* http_upload.c has it */
-    bool is_http10;  /* pieces: no chunks */
-    bool body_ended; /* pieces */
-    bool gone;       /* pieces: nothing can be sent any more */
+    bool pieces;       /* http_upload.c has it */
+    bool is_http10;    /* pieces: no chunks */
+    bool body_ended;   /* pieces */
+    bool gone;         /* pieces: nothing can be sent any more */
+    bool out_complete; /* how an ended stream ended */
+    bool drain_wanted; /* a write was answered SF_BUSY */
 
     unsigned status;
     struct MHD_Response *response; /* ours until it is queued */
-    bool queued;
-    struct sf_buf out; /* of a stream */
-    size_t out_max;    /* unsent bytes of @out; 0: the server's stream_bytes_max */
-    size_t out_sent;   /* bytes of @out already taken by MHD */
-    bool out_complete; /* how an ended stream ended */
-    bool drain_wanted; /* a write was answered SF_BUSY */
+    struct sf_buf out;             /* of a stream */
+    size_t out_max;                /* unsent bytes of @out; 0: the server's stream_bytes_max */
+    size_t out_sent;               /* bytes of @out already taken by MHD */
     struct sf_task drain;
     size_t answer_charged; /* of server->answers_total */
     uint64_t answered_ns;  /* when the answer began to wait */
     uint64_t began_ns;
-    bool is_cut; /* off */
 };
 
 struct sf_http_server {
