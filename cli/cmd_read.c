@@ -124,7 +124,7 @@ static void print_undecided(struct cli *cli, const struct rows *rows)
 static enum sf_code count_rows(struct api *a, struct sf_buf *path, struct sf_error *err)
 {
     struct cli *cli = a->cli;
-    struct rows rows = {0};
+    struct rows rows = {.print = &cli->print};
     enum sf_code code = sf_buf_cstr(path) == NULL ? sf_buf_check(path, "path", err)
                                                   : rows_count(a, sf_buf_cstr(path), &rows, err);
 

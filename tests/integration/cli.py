@@ -392,6 +392,17 @@ def a_subscription_begins_with_the_rows(mesh):
     assert all("email" not in c["row"] for c in lines if "row" in c)
 
 
+def rows_are_filtered_turned_round_and_counted(mesh):
+    for form, shown in {"json": '"count":1,', "csv": "count,position\n1,", "ndjson": '"count":1,'}.items():
+        out = mesh.ok("read", "sales/copied", "--where", "count = 7", "--only-count", "-o", form).out
+        assert shown in out, out
+    out = mesh.ok("read", "sales/copied", "--select", "id", "--reverse", "--limit", "2", "-o", "csv").out
+    assert out == "id\ne\nd\n", out
+    wrong = mesh.refused(3, "E0107", "read", "sales/copied", "--where", "cuont = 7").err
+    assert "did you mean 'count'?" in wrong and "\n^~~~~\n" in wrong, wrong
+    mesh.refused(5, "E0401", "read", "sales/copied", "--as", "marketing", "--where", "email = 'x'")
+
+
 class OtherKey(http.server.BaseHTTPRequestHandler):
     """The hub, but for the key of the leaf of sales."""
     hub = ""
@@ -577,6 +588,7 @@ TESTS = [
     only_the_owner_decides,
     a_subscription_survives_the_death_of_its_leaf,
     a_subscription_starts_where_it_is_told, a_subscription_begins_with_the_rows,
+    rows_are_filtered_turned_round_and_counted,
     messages_of_another_signer_are_not_believed,
     a_leaf_goes_on_without_the_hub,
     the_audit_log_holds_and_lists_what_was_done,
