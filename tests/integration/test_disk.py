@@ -187,7 +187,7 @@ def test_a_disk_that_is_filled_up_under_load(m):
     """A disk filled to the last byte under load loses nothing acked, and writing resumes by itself"""
     if m.small is None:
         return "no right to mount"
-    sales, acked, text = m.leaves["sales"], set(), "y" * 20000
+    sales, acked, text = m.leaves["sales"], set(), "y" * 5000
     pid = sales.process.pid
     for turn in range(3):
         for i in range(400):
