@@ -25,6 +25,7 @@
 
 #define RETRY_NS (250 * SF_NS_PER_MS)
 #define PROBE_NS (100 * SF_NS_PER_MS)
+enum { PROBES_AT_ONCE = 20 }; /* in PROBE_NS, of all feeds */
 #define SAVE_NS  (100 * SF_NS_PER_MS)
 #define FLUSH_NS (10 * SF_NS_PER_S)
 
@@ -181,6 +182,19 @@ static void message_taken(struct feed *f)
     f->state = f->nobody ? FEED_PARKED : FEED_IDLE;
 }
 
+uint64_t feed_ask_after_ns(size_t asking)
+{
+    const uint64_t ns = PROBE_NS * (1 + asking / PROBES_AT_ONCE);
+
+    return ns < PUBLISHER_HEARTBEAT_NS ? ns : PUBLISHER_HEARTBEAT_NS;
+}
+
+static void end_asking(struct feed *f)
+{
+    f->counters->asking -= f->asked ? 1 : 0;
+    f->asked = false;
+}
+
 /* PROBING: the server has the heartbeat. */
 static void probe_taken(struct feed *f)
 {
@@ -190,7 +204,9 @@ static void probe_taken(struct feed *f)
     }
     f->cursor = head_seq(f);
     f->state = FEED_PARKED;
-    sf_rt_timer_start(f->options->rt, &f->retry, PROBE_NS);
+    f->asked = true;
+    f->counters->asking++;
+    sf_rt_timer_start(f->options->rt, &f->retry, feed_ask_after_ns(f->counters->asking));
 }
 
 static void flushed(struct sf_bus_flush *flush, enum sf_code code)
@@ -299,6 +315,7 @@ static void retry_fire(struct sf_timer *timer)
 {
     struct feed *f = SF_CONTAINER_OF(timer, struct feed, retry);
 
+    end_asking(f);
     if (f->state == FEED_STALLED) {
         f->state = FEED_IDLE;
     }
@@ -470,6 +487,7 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
 void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
 {
     sf_assert(f->state != FEED_CLOSING);
+    end_asking(f);
     sf_rt_timer_stop(f->options->rt, &f->retry);
     sf_rt_timer_stop(f->options->rt, &f->save);
     sf_bus_cancel(f->bus, &f->call);

@@ -30,6 +30,7 @@ struct feed_counters {
     struct sf_counter bytes;
     struct sf_counter gaps;
     struct sf_counter stalls;
+    size_t asking; /* parked feeds that have asked and wait until they may again */
 };
 
 struct feed {
@@ -71,6 +72,7 @@ struct feed {
     enum sf_code code; /* of the work */
     bool nobody;       /* the server answered the call */
     bool saving;
+    bool asked;          /* counted in asking */
     bool wanted;         /* scratch of publisher_update() */
     struct sf_list link; /* in the publisher */
 };
@@ -87,6 +89,9 @@ struct feed_spec {
 enum sf_code feed_new(const struct publisher_options *options, struct feed_counters *counters,
                       const struct feed_spec *spec, struct feed **ret,
                       struct sf_error *err) SF_MUST_CHECK;
+/* How long a parked feed waits until it asks again, when @asking of them do: together they ask at
+ * most 200 times a second, and none waits longer than a heartbeat. */
+uint64_t feed_ask_after_ns(size_t asking);
 /* Frees a feed that was never woken; its cursor stays as it is stored. NULL is fine. */
 void feed_discard(struct feed *f);
 /* Looks for changes behind the cursor and moves on. */
