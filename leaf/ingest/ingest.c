@@ -420,8 +420,8 @@ static enum sf_code claim_key(struct ingest *in, const struct ingest_request *r,
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_KEY_BUSY,
                           "another request with this key is not answered yet");
     }
-    if (code == SF_OK) {
-        code = sf_map_put(&in->keys, sf_buf_view(&op->idem_key), op);
+    if (code == SF_OK && sf_map_put(&in->keys, sf_buf_view(&op->idem_key), op) != SF_OK) {
+        code = SF_RAISE(err, SF_NOMEM, "idempotency key");
     }
     return code;
 }
