@@ -98,9 +98,9 @@ def test_units_are_valid_and_hardened(m):
     directory = m.directory / "units"
     directory.mkdir()
     for unit, program in (("sheaf-leaf@.service", "leaf"), ("sheaf-hub.service", "hub")):
-        text = (ROOT / "packaging/systemd" / unit).read_text()
+        text = (ROOT / "packaging/systemd" / f"{unit}.in").read_text()
         assert "Type=notify" in text and "WatchdogSec=" in text
-        text = text.replace(f"/usr/bin/sheaf-{program}", str(m.programs[program]))
+        text = text.replace(f"@bindir@/sheaf-{program}", str(m.programs[program]))
         (directory / unit).write_text(text)
         instance = directory / unit.replace("@", "@sales")
         ran = subprocess.run(["systemd-analyze", "verify", "--man=no", instance], capture_output=True,
