@@ -84,6 +84,7 @@ struct sf_value {
     struct sf_slice s;
 };
 
+struct sf_check;   /* check.h */
 struct sf_pattern; /* compiled regular expression: pattern.h */
 struct sf_clean;   /* what is done to input before it is read: clean.h */
 
@@ -141,6 +142,8 @@ struct sf_table {
     const uint32_t *reserved;
     size_t reserved_count;
     const char *description; /* or NULL */
+    const struct sf_check *checks; /* check.h */
+    size_t check_count;
 };
 
 struct sf_version {

@@ -2,6 +2,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/str.h"
+#include "common/contract/check.h"
 #include "common/contract/product_field.h"
 #include "common/contract/validate.h"
 #include "common/wire/yaml.h"
@@ -236,16 +237,43 @@ static void read_kind(struct table_reader *t)
     }
 }
 
-/* Shape only: this release does not run checks. */
-static void read_checks(struct sf_product_reader *r, const struct sf_yaml_node *node)
+static void read_check(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                       const char *text, const struct sf_table *table, struct sf_check *ret)
 {
-    const char *const *checks = NULL;
+    struct sf_check_error why;
+
+    if (!sf_check_parse(text, table, ret, &why)) {
+        struct sf_place place = node->place;
+
+        place.column += (uint32_t)why.at;
+        place.width = place.width > why.at ? place.width - (uint32_t)why.at : 1;
+        sf_issues_error(r->issues, place, SHEAF_E_BAD_VALUE, "check '%s': %s", text, why.what);
+    }
+}
+
+static void read_checks(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                        struct sf_table *table)
+{
+    const char *const *texts = NULL;
+    const struct sf_yaml_node *n;
+    struct sf_check *checks;
     size_t count = 0;
 
-    if (node != NULL) {
-        sf_product_read_texts(r, node, "checks", &checks, &count);
-        sf_issues_warning(r->issues, node->key_place, "checks have no effect in this release");
+    if (node == NULL) {
+        return;
     }
+    sf_product_read_texts(r, node, "checks", &texts, &count);
+    checks = sf_arena_calloc(r->arena, count + 1, sizeof(*checks));
+    if (checks == NULL) {
+        r->failed = true;
+        return;
+    }
+    n = node->first;
+    for (size_t i = 0; i < count && n != NULL; i++, n = n->next) {
+        read_check(r, n, texts[i], table, &checks[i]);
+    }
+    table->checks = checks;
+    table->check_count = count;
 }
 
 static void read_table(struct sf_product_reader *r, const struct sf_yaml_node *node,
@@ -276,7 +304,7 @@ static void read_table(struct sf_product_reader *r, const struct sf_yaml_node *n
         read_key(&t);
         read_event_time(&t);
     }
-    read_checks(r, sf_yaml_get(node, "checks"));
+    read_checks(r, sf_yaml_get(node, "checks"), table);
 }
 
 static void read_tables(struct sf_product_reader *r, const struct sf_yaml_node *node,

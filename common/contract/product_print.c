@@ -5,6 +5,7 @@
 #include "common/base/str.h"
 #include "common/base/time.h"
 #include "common/base/utf8.h"
+#include "common/contract/check.h"
 #include "common/contract/clean.h"
 #include "common/contract/value.h"
 
@@ -297,6 +298,11 @@ static void put_table(const struct sf_table *t, const struct sf_print_notes *not
         put_text(t->description, out);
         sf_buf_byte(out, '\n');
     }
+    for (size_t i = 0; i < t->check_count; i++) {
+        sf_buf_text(out, i == 0 ? "    checks: [" : ", ");
+        put_text(t->checks[i].text, out);
+        sf_buf_text(out, i + 1 == t->check_count ? "]\n" : "");
+    }
     sf_buf_text(out, "    fields:\n");
     for (size_t i = 0; i < t->field_count; i++) {
         put_padded_name(t, t->fields[i].name, out);
@@ -473,7 +479,8 @@ static bool same_table(const struct sf_table *a, const struct sf_table *b)
 {
     if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->field_count != b->field_count ||
         a->key_count != b->key_count || a->event_time != b->event_time ||
-        a->reserved_count != b->reserved_count || !same_text(a->description, b->description)) {
+        a->reserved_count != b->reserved_count || a->check_count != b->check_count ||
+        !same_text(a->description, b->description)) {
         return false;
     }
     for (size_t i = 0; i < a->field_count; i++) {
@@ -483,6 +490,11 @@ static bool same_table(const struct sf_table *a, const struct sf_table *b)
     }
     for (size_t i = 0; i < a->key_count; i++) {
         if (a->key[i] != b->key[i]) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < a->check_count; i++) {
+        if (!same_text(a->checks[i].text, b->checks[i].text)) {
             return false;
         }
     }

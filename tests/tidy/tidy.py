@@ -34,6 +34,7 @@ LAYERS = {
     "leaf/serving": LEAF_STORE,
     "leaf/ingest": LEAF_SERVICE,
     "leaf/publish": LEAF_SERVICE,
+    "leaf/quality": LEAF_SERVICE,
     "leaf/query": LEAF_SERVICE,
     "leaf/uplink": LEAF_SERVICE,
     "leaf/admin": LEAF_SERVICE,

@@ -659,9 +659,6 @@ static void test_keys_without_effect_are_told_and_checked(void **state)
                   "transform: {sql: transform.sql}\n"
                   "resources: {memory: 256MiB, disk: 10GiB}\n"
                   "policies: [pii.yaml]\n",
-                  "p.yaml:8:3: warning: checks have no effect in this release\n"
-                  "  checks: [rows >= 1]\n"
-                  "  ^~~~~~\n"
                   "p.yaml:9:1: warning: ports has no effect in this release\n"
                   "ports: {stream: {format: json}, http: {}, files: {format: parquet, every: 1h}}\n"
                   "^~~~~\n"

@@ -47,6 +47,7 @@ static void test_writes_one_line_per_field(void **state)
         "    event_time: ordered_at\n"
         "    reserved: [9, 10]\n"
         "    description: One row per order\n"
+        "    checks: [\"rows >= 1\", \"nulls(code) <= 5%\", \"duplicates(order_id, code) = 0\"]\n"
         "    fields:\n"
         "      order_id:   {number: 1, type: string, required: true, source: Order No, "
         "example: O-1001}  # key: unique\n"
