@@ -90,6 +90,7 @@ static void print_products(struct print *p, const struct sf_json *products)
 {
     for (struct sf_json_iter it = sf_json_iter(products); sf_json_next(&it);) {
         char name[256];
+        char checks[48] = "";
         const char *product = "?";
         const char *table = "?";
         const char *state = "?";
@@ -97,6 +98,8 @@ static void print_products(struct print *p, const struct sf_json *products)
         int64_t major = 0;
         int64_t rows = 0;
         int64_t quarantined = 0;
+        int64_t failing = 0;
+        bool stale = false;
 
         (void)sf_json_as_text(sf_json_get(it.value, "product"), &product);
         (void)sf_json_as_text(sf_json_get(it.value, "table"), &table);
@@ -105,11 +108,17 @@ static void print_products(struct print *p, const struct sf_json *products)
         (void)sf_json_as_int(sf_json_get(it.value, "major"), &major);
         (void)sf_json_as_int(sf_json_get(it.value, "rows"), &rows);
         (void)sf_json_as_int(sf_json_get(it.value, "quarantined"), &quarantined);
+        (void)sf_json_as_int(sf_json_get(it.value, "checks_failing"), &failing);
+        (void)sf_json_as_bool(sf_json_get(it.value, "stale"), &stale);
         (void)snprintf(name, sizeof(name), "%s@%" PRId64 ".%s", product, major, table);
         print_line(p, "table", name, state);
         print_age(p, "age", sf_json_get(it.value, "commit_age_us"));
-        print_format_text(p, "detail", "%" PRId64 " rows at %s, %" PRId64 " in quarantine", rows,
-                          position, quarantined);
+        if (failing > 0) {
+            (void)snprintf(checks, sizeof(checks), ", %" PRId64 " check%s failing", failing,
+                           failing == 1 ? "" : "s");
+        }
+        print_format_text(p, "detail", "%" PRId64 " rows at %s, %" PRId64 " in quarantine%s%s",
+                          rows, position, quarantined, checks, stale ? ", stale" : "");
     }
 }
 

@@ -63,6 +63,11 @@ static const struct flag apply_flags[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct flag checks_flags[] = {
+    {"history", 0, NULL, "verdicts that changed, newest first"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct flag deprecate_flags[] = {
     {"sunset", 0, "DAY", "day after which it may be gone, 2027-03-01"},
     {"successor", 0, "D/P@MAJOR", "what to read instead"},
@@ -238,6 +243,17 @@ static const struct command table[] = {
      1, "sheaf product show sales/orders", NULL, cmd_product_show},
     {"product export", GROUP_PRODUCT, "Print the contract as proto or yaml", "D/P[@MAJOR] FORMAT",
      2, 2, "sheaf product export sales/orders proto > orders.proto", NULL, cmd_product_export},
+    {"product stats", GROUP_PRODUCT, "Show what is known of the values of each field",
+     "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product stats sales/orders", NULL, cmd_product_stats},
+    {"product profile", GROUP_PRODUCT, "The same after looking at every row",
+     "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product profile sales/orders --as marketing", NULL,
+     cmd_product_profile},
+    {"product checks", GROUP_PRODUCT, "Show whether the checks of the contract hold",
+     "D/P[@MAJOR][.TABLE]", 1, 1,
+     "sheaf product checks sales/orders\nsheaf product checks sales/orders --history",
+     checks_flags, cmd_product_checks},
+    {"product test", GROUP_PRODUCT, "Run the checks on every row; exit 3 when one does not hold",
+     "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product test sales/orders", NULL, cmd_product_test},
     {"product history", GROUP_PRODUCT, "List the versions of a product", "D/P", 1, 1,
      "sheaf product history sales/orders", NULL, cmd_product_history},
     {"product deprecate", GROUP_PRODUCT, "Tell readers to move on; all goes on working",

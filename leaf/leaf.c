@@ -92,6 +92,8 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         .store = leaf->store,
         .serving = &leaf->serving,
         .seal_key = leaf->seal_key,
+        .other = leaf_quality_nats,
+        .other_data = leaf,
         .queries_max = leaf->config->queries_max,
     };
     enum sf_code code;
@@ -119,6 +121,9 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
     }
     if (code == SF_OK) {
         code = queries_new(&queries, &leaf->queries, err);
+    }
+    if (code == SF_OK) {
+        code = leaf_quality_open(leaf, err);
     }
     return code;
 }
@@ -310,7 +315,8 @@ static bool is_quiet(const struct leaf *leaf)
     return leaf->closing == 0 && (leaf->ingest == NULL || ingest_pending(leaf->ingest) == 0) &&
            (leaf->mender == NULL || mender_pending(leaf->mender) == 0) &&
            (leaf->queries == NULL || queries_pending(leaf->queries) == 0) && !leaf->bundle_saving &&
-           leaf->apply == NULL && leaf_admin_is_quiet(leaf) &&
+           leaf->apply == NULL && leaf->life == NULL && leaf_quality_is_quiet(leaf) &&
+           leaf_admin_is_quiet(leaf) &&
            (leaf->heads_kept == NULL || !head_keeper_is_busy(leaf->heads_kept)) &&
            !leaf->trimming && !leaf_mesh_is_renewing(leaf);
 }
@@ -320,6 +326,7 @@ static void begin_sources(struct leaf *leaf)
     sf_http_server_free(leaf->http);
     leaf->http = NULL;
     leaf_mesh_stop_services(leaf);
+    leaf_quality_stop(leaf, on_closed);
     if (leaf->publisher != NULL) {
         leaf->closing++;
         publisher_close(leaf->publisher, on_closed, leaf);
@@ -343,6 +350,7 @@ static void begin_store(struct leaf *leaf)
     leaf->mender = NULL;
     leaf->queries = NULL;
     leaf_admin_done(leaf);
+    leaf_quality_done(leaf);
     head_keeper_free(leaf->heads_kept);
     leaf->heads_kept = NULL;
     if (leaf->store != NULL) {

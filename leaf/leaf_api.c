@@ -116,7 +116,8 @@ static void describe(struct route *route)
     enum sf_code code;
 
     if (!is_own(route)) {
-        query_http_relay_describe(&leaf->relay, route->domain, &route->read, route->request);
+        query_http_relay_document(&leaf->relay, route->domain, "describe", &route->read,
+                                  route->request);
         return;
     }
     code = serving_decide(&leaf->serving, &(struct serving_caller){0}, route->product,
@@ -244,6 +245,23 @@ static void quarantine(struct route *route)
     mend_http(&mend, route->request);
 }
 
+/* Statistics of other domains' products are asked of their leaf; checks are their owner's. */
+static void quality(struct route *route, enum quality_op op)
+{
+    const struct served_table *table;
+    struct sf_error err;
+
+    if (!is_own(route) && (op == QUALITY_STATS || op == QUALITY_PROFILE)) {
+        query_http_relay_document(&route->leaf->relay, route->domain,
+                                  op == QUALITY_STATS ? "stats" : "profile", &route->read,
+                                  route->request);
+    } else if (find_table(route, &table, &err) != SF_OK) {
+        http_problem(route->request, &err);
+    } else {
+        quality_http(route->leaf->quality, op, table, route->request);
+    }
+}
+
 static void openapi(struct sf_http_request *r)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
@@ -345,6 +363,18 @@ static void serve(struct route *route, enum leaf_route id)
         return;
     case ROUTE_CHANGES:
         read_rows(route, QUERY_CHANGES);
+        return;
+    case ROUTE_STATS:
+        quality(route, QUALITY_STATS);
+        return;
+    case ROUTE_PROFILE:
+        quality(route, QUALITY_PROFILE);
+        return;
+    case ROUTE_VERDICTS:
+        quality(route, QUALITY_CHECKS);
+        return;
+    case ROUTE_TEST:
+        quality(route, QUALITY_TEST);
         return;
     case ROUTE_QUARANTINE:
     case ROUTE_QUARANTINE_DROP:

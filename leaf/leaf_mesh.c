@@ -165,6 +165,7 @@ void leaf_serving_changed(struct leaf *leaf)
         sf_log(SF_LOG_ERROR, "leaf.feeds_missing", SF_F_ERROR(&err));
     }
     queries_serving_changed(leaf->queries);
+    leaf_quality_update(leaf);
 }
 
 /* --- lease ------------------------------------------------------------------------------------ */
@@ -180,6 +181,8 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
         for (size_t t = 0; t < p->table_count && n < HEADS_MAX; t++, n++) {
             const struct store_head *head = store_lane_head(p->tables[t].lane);
             Sheaf__V1__LaneHead *out = &leaf->heads[n];
+            uint32_t failing;
+            bool stale;
 
             sheaf__v1__lane_head__init(out);
             out->product = sf_control_text(p->contract->name);
@@ -190,6 +193,9 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
             out->commit_us = head->commit_us;
             out->rows = head->rows;
             out->quarantined = store_lane_held(p->tables[t].lane).entries;
+            leaf_quality_verdicts(leaf, &p->tables[t], &failing, &stale);
+            out->checks_failing = failing;
+            out->stale = stale;
             leaf->head_list[n] = out;
         }
     }
@@ -514,6 +520,10 @@ void leaf_mesh_stop_services(struct leaf *leaf)
 {
     leaf_service_free(leaf->service);
     leaf->service = NULL;
+    if (leaf->quality != NULL) {
+        quality_nats_forget(leaf->quality, leaf->serve);
+        quality_nats_forget(leaf->quality, leaf->own);
+    }
     query_nats_free(leaf->requests_serve);
     query_nats_free(leaf->requests_own);
     ingest_nats_free(leaf->records_own);

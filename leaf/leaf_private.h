@@ -15,6 +15,7 @@
 #include "leaf/ingest/mend.h"
 #include "leaf/leaf.h"
 #include "leaf/publish/publisher.h"
+#include "leaf/quality/answers.h"
 #include "leaf/query/query.h"
 #include "leaf/query/query_http.h"
 #include "leaf/query/query_nats.h"
@@ -79,6 +80,9 @@ struct leaf {
     struct mender *mender; /* of quarantines */
     struct queries *queries;
     struct publisher *publisher;
+    struct collector *collector;
+    struct inspector *inspector;
+    struct quality_answers *quality;
 
     struct sf_natsd *natsd;
     bool natsd_up;
@@ -178,6 +182,20 @@ void leaf_sources_write(const struct leaf *leaf, struct sf_json_writer *w);
 enum sf_code leaf_service_new(struct leaf *leaf, struct leaf_service **ret,
                               struct sf_error *err) SF_MUST_CHECK;
 void leaf_service_free(struct leaf_service *s); /* NULL is fine */
+
+/* leaf_quality.c */
+enum sf_code leaf_quality_open(struct leaf *leaf, struct sf_error *err);
+void leaf_quality_update(struct leaf *leaf);
+/* Before the store is closed; @closed as one of leaf->closing. */
+void leaf_quality_stop(struct leaf *leaf, void (*closed)(void *data));
+bool leaf_quality_is_quiet(const struct leaf *leaf);
+void leaf_quality_done(struct leaf *leaf);
+enum sf_code leaf_quality_nats(void *data, struct sf_bus *bus, const char *reply, const char *op,
+                               const struct serving_right *right, const char *table,
+                               bool *ret_known, struct sf_error *err);
+/* Checks of a table that do not hold, and whether it is older than promised. */
+void leaf_quality_verdicts(const struct leaf *leaf, const struct served_table *table,
+                           uint32_t *ret_failing, bool *ret_stale);
 
 /* leaf_api.c */
 void leaf_api_handle(struct sf_http_request *r, void *data);

@@ -45,6 +45,12 @@ void subject_own(char ret[SUBJECT_MAX], const struct subject_lane *lane)
                    lane->partition);
 }
 
+void subject_own_quality(char ret[SUBJECT_MAX], const struct subject_lane *lane)
+{
+    (void)snprintf(ret, SUBJECT_MAX, "own.%s.%s.v%u.quality", lane->product, lane->table,
+                   lane->major);
+}
+
 void subject_request_listen(char ret[SUBJECT_MAX], const char *domain)
 {
     (void)snprintf(ret, SUBJECT_MAX, "dpq.%s.*.>", domain);

@@ -73,6 +73,8 @@ void subject_import_local(char ret[SUBJECT_MAX], const char *domain, const char 
 void subject_live_export(char ret[SUBJECT_MAX], const char *domain);
 /* own.<product>.<table>.v<major>.<partition>: the owner's unmasked stream, local to its leaf */
 void subject_own(char ret[SUBJECT_MAX], const struct subject_lane *lane);
+/* own.<product>.<table>.v<major>.quality: verdicts on it that have changed, local too */
+void subject_own_quality(char ret[SUBJECT_MAX], const struct subject_lane *lane);
 
 /* dpq.<d>.*.>: where <d>.serve listens for requests of other domains */
 void subject_request_listen(char ret[SUBJECT_MAX], const char *domain);

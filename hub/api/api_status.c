@@ -40,6 +40,8 @@ static void write_head(struct answer *a, const struct lease *l, const struct lea
     sf_json_printf(&a->json, "%u:%lu", h->epoch, (unsigned long)h->seq);
     sf_json_member_uint(&a->json, "rows", h->rows);
     sf_json_member_uint(&a->json, "quarantined", h->quarantined);
+    sf_json_member_uint(&a->json, "checks_failing", h->checks_failing);
+    sf_json_member_bool(&a->json, "stale", h->stale);
     if (h->commit_us > 0 && h->commit_us <= now_us) {
         sf_json_member_int(&a->json, "commit_age_us", now_us - h->commit_us);
     }

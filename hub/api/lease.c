@@ -204,6 +204,8 @@ static void copy_head(struct lease_head *to, const Sheaf__V1__LaneHead *from)
     if (to->has_hash) {
         memcpy(to->hash, from->hash.data, sizeof(to->hash));
     }
+    to->checks_failing = from->checks_failing;
+    to->stale = from->stale;
 }
 
 /* Out of memory keeps the heads of the last poll. */

@@ -45,6 +45,8 @@ struct lease_head {
     int64_t commit_us;
     uint64_t rows;
     uint64_t quarantined;
+    uint32_t checks_failing;
+    bool stale; /* older than its product promises */
     bool has_hash;
     uint8_t hash[32]; /* of the newest frame */
 };

@@ -39,11 +39,12 @@ struct lane {
     struct sf_list waits;
     unsigned waited_steps;
     bool is_ready;
-    bool wanted;  /* scratch of collector_update() */
-    bool gone;    /* its table is served no more: freed after its step or save */
-    bool retable; /* its table changed during a step */
-    bool save;    /* the next step saves */
-    bool recount; /* the next step counts anew */
+    bool wanted;    /* scratch of collector_update() */
+    bool gone;      /* its table is served no more: freed after its step or save */
+    bool retable;   /* its table changed during a step */
+    bool save;      /* the next step saves */
+    bool examining; /* what is being counted is for a wait with anew */
+    bool recount;   /* the next step counts anew */
     bool saving;
     uint64_t saved_seq;
     uint64_t saved_ns;
@@ -217,21 +218,39 @@ static void save(struct lane *l)
 /* --- steps --------------------------------------------------------------------------------------
  */
 
-static void serve_waits(struct lane *l)
+static void serve_waits(struct lane *l, bool counted)
 {
+    struct sf_list left;
     const struct collected found = {
         .stats = &l->stats.stats,
         .epoch = l->stats.epoch,
         .seq = l->stats.seq,
         .counted_us = l->stats.counted_us,
+        .exam = l->stats.exam,
     };
 
-    while (!sf_list_empty(&l->waits)) {
-        struct collector_wait *w = SF_CONTAINER_OF(l->waits.next, struct collector_wait, link);
+    sf_list_init(&left);
+    sf_list_move(&left, &l->waits);
+    while (!sf_list_empty(&left)) {
+        struct collector_wait *w = SF_CONTAINER_OF(left.next, struct collector_wait, link);
 
         sf_list_remove(&w->link);
-        w->ready(w, &found, NULL);
+        if (w->anew && !counted) {
+            sf_list_push(&l->waits, &w->link);
+        } else {
+            w->ready(w, &found, NULL);
+        }
     }
+}
+
+static bool has_wait(struct lane *l, bool anew)
+{
+    for (struct sf_list *at = l->waits.next; at != &l->waits; at = at->next) {
+        if (SF_CONTAINER_OF(at, struct collector_wait, link)->anew == anew) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void do_step(struct sf_work *work)
@@ -254,23 +273,25 @@ static uint64_t pause_of(struct collector *c, const struct lane *l)
     return busy ? PAUSE_BUSY_NS : PAUSE_QUIET_NS;
 }
 
+/* Counting took its time: the next one of its own accord keeps off for twenty times as long. */
 static void note_recount(struct lane *l)
 {
     const uint64_t now = now_of(l->owner);
+    uint64_t off;
 
-    if (lane_stats_is_counting(&l->stats)) {
-        l->counting_ns = l->counting_ns == 0 ? now : l->counting_ns;
-    } else if (l->counting_ns != 0) {
-        const uint64_t took = now - l->counting_ns;
-
+    if (l->counting_ns != 0 && !lane_stats_is_counting(&l->stats)) {
+        off = 20 * (now - l->counting_ns);
+        l->recount_ns = now + (off > RECOUNT_EVERY_NS ? off : RECOUNT_EVERY_NS);
         l->counting_ns = 0;
-        l->recount_ns = now + (20 * took > RECOUNT_EVERY_NS ? 20 * took : RECOUNT_EVERY_NS);
+    } else if (l->counting_ns == 0 && lane_stats_is_counting(&l->stats)) {
+        l->counting_ns = now; /* nothing was stored that fits */
     }
 }
 
 static void after_step(struct lane *l)
 {
     struct collector *c = l->owner;
+    bool counted;
     struct sf_error err;
 
     if (c->step.save && c->step.bytes.size > 0 && !l->saving) {
@@ -284,11 +305,14 @@ static void after_step(struct lane *l)
             return;
         }
     }
+    counted = l->counting_ns != 0 && l->examining && !lane_stats_is_counting(&l->stats);
     note_recount(l);
     l->waited_steps++;
-    if (!sf_list_empty(&l->waits) && l->stats.loaded &&
-        (!c->step.more || l->waited_steps >= WAIT_STEPS_MAX)) {
-        serve_waits(l);
+    if (counted) {
+        l->examining = false;
+        serve_waits(l, /* counted= */ true);
+    } else if (l->stats.loaded && (!c->step.more || l->waited_steps >= WAIT_STEPS_MAX)) {
+        serve_waits(l, /* counted= */ false);
     }
     if (c->step.more || is_behind(l) || !sf_list_empty(&l->waits)) {
         make_ready(l);
@@ -332,6 +356,7 @@ static void rest_over(struct sf_timer *t)
 static void kick(struct collector *c)
 {
     struct lane *l;
+    bool begin = false;
 
     if (c->busy != NULL || c->resting || c->closing || sf_list_empty(&c->ready)) {
         return;
@@ -343,13 +368,19 @@ static void kick(struct collector *c)
     if (!l->stats.loaded) {
         make_room(c);
     }
+    if (!lane_stats_is_counting(&l->stats)) {
+        l->examining = has_wait(l, /* anew= */ true);
+        begin = l->recount || l->examining;
+        l->counting_ns = begin ? now_of(c) : 0;
+        l->recount = false;
+    }
     c->step = (struct lane_step){
         .budget = STEP_ROWS,
-        .count = l->recount,
+        .count = begin,
+        .examine = l->examining,
         .save = (l->save || now_of(c) - l->saved_ns > SAVE_EVERY_NS) && !l->saving,
         .now_us = sf_rt_wall_us(c->options.rt),
     };
-    l->recount = false;
     l->save = false;
     sf_rt_work(c->options.rt, &c->work);
 }

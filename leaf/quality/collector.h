@@ -15,7 +15,7 @@
 #pragma once
 
 #include "common/sys/metrics.h"
-#include "leaf/quality/table_stats.h"
+#include "leaf/quality/exam.h"
 #include "leaf/serving/serving.h"
 
 enum { COLLECTOR_LOADED_MAX = 128 };
@@ -41,9 +41,9 @@ void collector_close(struct collector *c, void (*closed)(void *data), void *data
 struct collected {
     const struct table_stats *stats;
     uint32_t epoch;
-    uint64_t seq; /* the last change they count */
-    int64_t
-        counted_us; /* when rows were last counted anew; 0: never, they were counted as they came */
+    uint64_t seq;            /* the last change they count */
+    int64_t counted_us;      /* when all rows were last counted; 0: never */
+    const struct exam *exam; /* for a wait with anew: what checks need exactly; or NULL */
 };
 
 struct collector_wait {
@@ -51,6 +51,7 @@ struct collector_wait {
     void (*ready)(struct collector_wait *w, const struct collected *found,
                   const struct sf_error *err);
     void *data;
+    bool anew;           /* all rows are counted first, for bounds and checks that are exact */
     struct sf_list link; /* private */
 };
 /*

@@ -21,11 +21,15 @@ static void drop_counting(struct lane_stats *s)
     s->log = NULL;
     s->snapshot = NULL;
     table_stats_done(&s->next);
+    exam_free(s->next_exam);
+    s->next_exam = NULL;
 }
 
 void lane_stats_unload(struct lane_stats *s)
 {
     table_stats_done(&s->stats);
+    exam_free(s->exam);
+    s->exam = NULL;
     s->loaded = false;
 }
 
@@ -79,6 +83,8 @@ enum sf_code lane_stats_set_table(struct lane_stats *s, const struct product_set
     }
     if (s->loaded) {
         code = table_stats_move(&s->stats, table->contract, err);
+        exam_free(s->exam);
+        s->exam = NULL;
     }
     if (code != SF_OK) {
         sf_free(versions);
@@ -107,7 +113,7 @@ static const struct sf_table *version_of(const struct lane_stats *s, uint32_t co
 /* --- counting anew ------------------------------------------------------------------------------
  */
 
-static enum sf_code begin_counting(struct lane_stats *s, struct sf_error *err)
+static enum sf_code begin_counting(struct lane_stats *s, bool examine, struct sf_error *err)
 {
     static const struct store_range all = {.keep_cache = true};
     struct store_anchor anchor;
@@ -118,6 +124,9 @@ static enum sf_code begin_counting(struct lane_stats *s, struct sf_error *err)
     }
     if (code == SF_OK) {
         code = table_stats_init(&s->next, s->table, err);
+    }
+    if (code == SF_OK && examine) {
+        code = exam_new(s->table, &s->next_exam, err);
     }
     if (code == SF_OK && store_lane_name(s->lane)->kind == STORE_STATE) {
         return store_scan_new(s->snapshot, s->lane, &all, &s->scan, err);
@@ -164,12 +173,17 @@ static enum sf_code count_rows(struct lane_stats *s, struct lane_step *step, str
             code = table_stats_add(&s->next, version_of(s, contract_id), row, err);
             step->counted++;
         }
+        if (code == SF_OK && more && s->next_exam != NULL) {
+            code = exam_add(s->next_exam, version_of(s, contract_id), row, err);
+        }
     }
     step->more = true;
     if (code == SF_OK && !more) {
-        table_stats_done(&s->stats);
+        lane_stats_unload(s);
         s->stats = s->next;
         s->next = (struct table_stats){0};
+        s->exam = s->next_exam;
+        s->next_exam = NULL;
         s->loaded = true;
         s->epoch = s->target.epoch;
         s->seq = s->target.seq;
@@ -228,6 +242,8 @@ static enum sf_code count_change(struct lane_stats *s, const struct store_snapsh
     if (code == SF_OK) {
         s->epoch = e->epoch;
         s->seq = e->seq;
+        exam_free(s->exam); /* It is of the rows before. */
+        s->exam = NULL;
     }
     return code;
 }
@@ -327,7 +343,7 @@ static enum sf_code advance(struct lane_stats *s, struct lane_step *step, struct
         s->loaded = good;
     }
     if (code == SF_OK && !lane_stats_is_counting(s) && (!good || step->count)) {
-        code = begin_counting(s, err);
+        code = begin_counting(s, step->examine, err);
     }
     if (code != SF_OK) {
         return code;
@@ -337,7 +353,7 @@ static enum sf_code advance(struct lane_stats *s, struct lane_step *step, struct
     }
     code = follow(s, step, err);
     if (code == SF_CONFLICT) { /* Retention was faster. */
-        code = begin_counting(s, err);
+        code = begin_counting(s, /* examine= */ false, err);
         step->more = true;
     }
     return code;

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "leaf/quality/table_stats.h"
+#include "leaf/quality/exam.h"
 #include "leaf/serving/product_set.h"
 #include "leaf/store/as_of.h"
 
@@ -32,7 +32,9 @@ struct lane_stats {
     uint64_t seq; /* the last change that is counted */
     int64_t counted_us;
 
+    struct exam *exam;       /* of the rows counted last, when it was asked for */
     struct table_stats next; /* while counting */
+    struct exam *next_exam;
     struct store_snapshot *snapshot;
     struct store_scan *scan;
     struct store_log *log;
@@ -51,6 +53,7 @@ bool lane_stats_is_counting(const struct lane_stats *s);
 struct lane_step {
     size_t budget; /* in: rows, about */
     bool count;    /* in: begin to count anew */
+    bool examine;  /* in: and what checks need exactly */
     bool save;     /* in: encode what was collected into @bytes */
     int64_t now_us;
     struct sf_buf bytes; /* out */

@@ -30,6 +30,8 @@ enum {
 
 enum { QUERY_SHAPE_SIZE = 16 };
 
+struct sf_bus;
+
 enum query_op { QUERY_GET, QUERY_SCAN, QUERY_CHANGES };
 enum query_format { QUERY_NDJSON, QUERY_CSV };
 
@@ -108,6 +110,12 @@ struct queries_options {
     const struct serving *serving;
     const uint8_t *seal_key; /* SF_SEAL_KEY_SIZE bytes: seals cursors; the same after a restart */
     size_t queries_max;      /* 0: QUERIES_MAX */
+    /* Operations over NATS that are not about rows: answers @op when it is one of its own. NULL:
+     * there are none. */
+    enum sf_code (*other)(void *data, struct sf_bus *bus, const char *reply, const char *op,
+                          const struct serving_right *right, const char *table, bool *ret_known,
+                          struct sf_error *err);
+    void *other_data;
 };
 
 /* SF_NOMEM. */

@@ -45,8 +45,8 @@ struct relay_host {
  */
 void query_http_relay(const struct relay_host *host, const char *domain,
                       const struct http_read *what, struct sf_http_request *r);
-/* The same for describe. */
-void query_http_relay_describe(const struct relay_host *host, const char *domain,
+/* The same for what is answered by one document: describe, stats, profile. */
+void query_http_relay_document(const struct relay_host *host, const char *domain, const char *op,
                                const struct http_read *what, struct sf_http_request *r);
 
 /* Quarantined records of a table: its owner only. */

@@ -318,8 +318,16 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
         return code;
     }
     if (!op_of(parts->op, &op)) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
-                          "operation is not one of describe, get, scan, changes");
+        bool known = false;
+
+        code = o->other == NULL ? SF_OK
+                                : o->other(o->other_data, n->bus, m->reply, parts->op, &right,
+                                           p->table, &known, err);
+        return code != SF_OK || known
+                   ? code
+                   : SF_RAISE_E(
+                         err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
+                         "operation is not one of describe, get, scan, changes, stats, profile");
     }
     if (p->follow || p->snapshot) {
         code = follow(n, m->reply, &caller, parts->product, op, p, err);

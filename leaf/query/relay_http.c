@@ -207,7 +207,7 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
     }
     if (code != SF_OK) {
         relay_fail(relay, err, ask->problem);
-    } else if (relay->is_describe) {
+    } else if (relay->is_document) {
         http_json_tagged(relay->request, &relay->lines);
     } else {
         struct http_page page = {
@@ -340,7 +340,7 @@ static enum sf_code relay_start(const char *subject, const struct http_read *wha
 }
 
 static void relay_request(const struct relay_host *host, const char *domain, const char *op,
-                          const struct http_read *what, struct sf_http_request *r)
+                          const struct http_read *what, bool is_document, struct sf_http_request *r)
 {
     char subject[SUBJECT_MAX];
     struct relay *relay = sf_calloc(1, sizeof(*relay));
@@ -366,8 +366,8 @@ static void relay_request(const struct relay_host *host, const char *domain, con
         count = false; /* relay_start() says so */
     }
     relay->kind = http_page_kind(what->op, count);
-    relay->is_describe = strcmp(op, "describe") == 0;
-    relay->is_follow = what->op == QUERY_CHANGES && !relay->is_describe && follow_stream_wanted(r);
+    relay->is_document = is_document;
+    relay->is_follow = what->op == QUERY_CHANGES && !relay->is_document && follow_stream_wanted(r);
     subject_request(subject, domain, what->product, op);
     code = relay_start(subject, what, relay, &err);
     if (code != SF_OK) {
@@ -387,11 +387,11 @@ void query_http_relay(const struct relay_host *host, const char *domain,
     static const char *const ops[] = {
         [QUERY_GET] = "get", [QUERY_SCAN] = "scan", [QUERY_CHANGES] = "changes"};
 
-    relay_request(host, domain, ops[what->op], what, r);
+    relay_request(host, domain, ops[what->op], what, /* is_document= */ false, r);
 }
 
-void query_http_relay_describe(const struct relay_host *host, const char *domain,
+void query_http_relay_document(const struct relay_host *host, const char *domain, const char *op,
                                const struct http_read *what, struct sf_http_request *r)
 {
-    relay_request(host, domain, "describe", what, r);
+    relay_request(host, domain, op, what, /* is_document= */ true, r);
 }

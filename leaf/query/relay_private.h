@@ -27,7 +27,7 @@ struct relay {
     struct sf_service_ask ask;
     enum http_form form;
     const char *kind; /* as in struct http_page; static */
-    bool is_describe;
+    bool is_document;
     struct sf_buf lines;
     char position[64];
     char head[64];

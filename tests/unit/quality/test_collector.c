@@ -69,6 +69,7 @@ struct question {
     void (*look)(struct question *q, const struct collected *found);
     struct world *world;
     const struct served_table *table;
+    bool anew;
     bool answered;
     enum sf_code code;
     uint64_t seq;
@@ -100,7 +101,7 @@ static void ask(struct world *w, const char *table, struct question *q)
 {
     q->world = w;
     q->table = leaf_world_table(&w->leaf, table);
-    q->wait = (struct collector_wait){.ready = on_ready, .data = q};
+    q->wait = (struct collector_wait){.ready = on_ready, .data = q, .anew = q->anew};
     assert_int_equal(collector_get(w->collector, q->table, &q->wait, NULL), SF_OK);
     assert_false(q->answered);
     assert_true(rt_sim_run_until(&w->leaf.stores.sim, is_answered, q, 60 * SF_NS_PER_S));
@@ -273,6 +274,32 @@ static void test_what_is_loose_is_counted_anew_when_it_is_quiet(void **state)
     world_close(&w);
 }
 
+static void expect_exact(struct question *q, const struct collected *found)
+{
+    assert_false(table_stats_is_loose(found->stats));
+    compare_with_rows(q, found);
+}
+
+static void test_whoever_wants_it_exact_gets_all_rows_counted(void **state)
+{
+    struct question q = {.anew = true, .look = expect_exact};
+    struct question beside = {0};
+    struct world w;
+
+    (void)state;
+    world_open(&w, 11);
+    write_some(&w, 100);
+    check_rows(&w);
+    write_some(&w, 100);
+    beside.table = leaf_world_table(&w.leaf, "orders");
+    beside.wait = (struct collector_wait){.ready = on_ready, .data = &beside};
+    assert_int_equal(collector_get(w.collector, beside.table, &beside.wait, NULL), SF_OK);
+    ask(&w, "orders", &q);
+    assert_true(beside.answered);
+    assert_int_equal(q.code, SF_OK);
+    world_close(&w);
+}
+
 static void test_events_are_counted_as_they_come(void **state)
 {
     struct question q = {0};
@@ -324,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_a_power_cut_costs_nothing_but_work),
         cmocka_unit_test(test_a_new_version_goes_on),
         cmocka_unit_test(test_what_is_loose_is_counted_anew_when_it_is_quiet),
+        cmocka_unit_test(test_whoever_wants_it_exact_gets_all_rows_counted),
         cmocka_unit_test(test_events_are_counted_as_they_come),
         cmocka_unit_test(test_a_table_that_is_served_no_more_is_let_go),
     };

@@ -103,7 +103,7 @@ static void handler(struct sf_http_request *r, void *data)
             query_http(f->queries, &read, r);
         } else if (strcmp(what, "describe") == 0) {
             read.table = NULL;
-            query_http_relay_describe(&f->relay, "sales", &read, r);
+            query_http_relay_document(&f->relay, "sales", "describe", &read, r);
         } else {
             query_http_relay(&f->relay, "sales", &read, r);
         }

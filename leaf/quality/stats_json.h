@@ -1,0 +1,25 @@
+/*
+ * Statistics as one JSON object, of the fields that the caller may see.
+ *
+ * {"apiVersion","kind":"TableStats","product","version","table","position","head","rows",
+ *  "counted":when all rows were last counted,"loose":bounds, distinct and top may be of rows that
+ * are gone, "freshness":{"event","event_age_us","commit","commit_age_us"},
+ *  "fields":[{"name","type","values","nulls","distinct","min","max","mean","deviation",
+ *             "top":[{"value","count","over"}]}]}
+ */
+#pragma once
+
+#include "common/wire/json.h"
+#include "leaf/quality/collector.h"
+
+enum { STATS_TOP = 10 };
+
+struct stats_page {
+    const struct served_table *table;
+    const struct row_view *view; /* what the caller sees */
+    const struct collected *found;
+    int64_t now_us;
+};
+/* SF_NOMEM. */
+enum sf_code stats_write(const struct stats_page *page, struct sf_buf *out,
+                         struct sf_error *err) SF_MUST_CHECK;
