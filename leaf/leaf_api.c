@@ -246,8 +246,12 @@ static void quarantine(struct route *route)
 }
 
 /* Statistics of other domains' products are asked of their leaf; checks are their owner's. */
-static void quality(struct route *route, enum quality_op op)
+static void quality(struct route *route, enum leaf_route id)
 {
+    const enum quality_op op = id == ROUTE_STATS      ? QUALITY_STATS
+                               : id == ROUTE_PROFILE  ? QUALITY_PROFILE
+                               : id == ROUTE_VERDICTS ? QUALITY_CHECKS
+                                                      : QUALITY_TEST;
     const struct served_table *table;
     struct sf_error err;
 
@@ -365,16 +369,10 @@ static void serve(struct route *route, enum leaf_route id)
         read_rows(route, QUERY_CHANGES);
         return;
     case ROUTE_STATS:
-        quality(route, QUALITY_STATS);
-        return;
     case ROUTE_PROFILE:
-        quality(route, QUALITY_PROFILE);
-        return;
     case ROUTE_VERDICTS:
-        quality(route, QUALITY_CHECKS);
-        return;
     case ROUTE_TEST:
-        quality(route, QUALITY_TEST);
+        quality(route, id);
         return;
     case ROUTE_QUARANTINE:
     case ROUTE_QUARANTINE_DROP:

@@ -155,6 +155,12 @@ def read_records(s):
         assert s.call("GET", T + "/records", query=f"?{name}={value.replace(' ', '+')}").status == 200
 
 
+def ask_quality(s):
+    for method, what in ("GET", "stats"), ("GET", "profile"), ("GET", "checks"), ("POST", "checks"):
+        assert s.call(method, f"{T}/{what}").status == 200
+        s.call(method, f"{T}/{what}", table="nothing")
+
+
 def mend(s):
     s.call("GET", T + "/quarantine")
     s.call("GET", T + "/quarantine", query="?by=code&limit=3")
@@ -200,6 +206,7 @@ def test_every_answer(m):
     call_all_as_strangers(s)
     write_records(s)
     read_records(s)
+    ask_quality(s)
     mend(s)
     change_products(s)
     for method, path in ("POST", "/v1/leaf/check"), ("POST", "/v1/leaf/backup"):
