@@ -83,6 +83,7 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         .bytes_max = leaf->config->pending_bytes_max,
         .inflated_max = leaf->config->inflated_bytes_max,
         .quarantine_max = leaf->config->quarantine_bytes_max,
+        .dedupe_max = leaf->config->dedupe_max,
         .streams_max = leaf->config->streams_max,
         .batch_records = leaf->config->stream_batch_records,
         .batch_bytes = leaf->config->stream_batch_bytes,

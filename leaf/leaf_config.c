@@ -129,6 +129,13 @@ static const struct sf_setting settings[] = {
      .min = 1000,
      .max = INT64_C(3600) * 1000,
      .doc = "Longest time between two looks for what is older than promised."},
+    {.key = "dedupe-max",
+     .type = SF_SETTING_NUMBER,
+     .default_text = "10000000",
+     .min = 1000,
+     .max = INT64_C(10000000000),
+     .doc = "Records that a table with dedupe remembers within its window; beyond it requests are "
+            "answered 507."},
     {.key = "pending-max",
      .type = SF_SETTING_SIZE,
      .default_text = "256MiB",
@@ -323,6 +330,7 @@ static void read_limits(struct leaf_config *c)
     c->body_bytes_max = (size_t)sf_config_number(values, "body-max");
     c->inflated_bytes_max = (size_t)sf_config_number(values, "inflated-max");
     c->quarantine_bytes_max = (uint64_t)sf_config_number(values, "quarantine-max");
+    c->dedupe_max = (uint64_t)sf_config_number(values, "dedupe-max");
     c->pending_bytes_max = (size_t)sf_config_number(values, "pending-max");
     c->sources = sf_config_text(values, "sources");
     c->streams_max = (size_t)sf_config_number(values, "streams-max");

@@ -27,6 +27,7 @@ struct leaf_config {
     size_t body_bytes_max;
     size_t inflated_bytes_max;
     uint64_t quarantine_bytes_max;
+    uint64_t dedupe_max;
     size_t pending_bytes_max;
     const char *sources; /* path; NULL: none */
     size_t streams_max;

@@ -105,6 +105,8 @@
     X(BACKUP_BAD, 612, 500, 1, "the backup is not good", "take another one, or use an older one")  \
     X(QUARANTINE_FULL, 620, 507, 7, "the quarantine of the product is full",                       \
       "fix, replay or drop entries: 'sheaf product quarantine ls'")                                \
+    X(DEDUPE_FULL, 621, 507, 7, "the window of a dedupe is full",                                  \
+      "wait, shorten 'within', or raise --dedupe-max")                                             \
     X(PORT_IN_USE, 701, 409, 6, "the port is in use", "choose another port")                       \
     X(NATS_MISSING, 702, 503, 7, "nats-server was not found",                                      \
       "run './dev setup', or give --nats-server")                                                  \

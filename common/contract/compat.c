@@ -496,6 +496,14 @@ static void compare_fields(struct sf_compat *c, const char *path, const struct s
 static void compare_reserved(const struct subject *s, const struct sf_table *before,
                              const struct sf_table *after)
 {
+    if (before->dedupe != after->dedupe || before->dedupe_within_us != after->dedupe_within_us) {
+        harmless(s, "dedupe", before->dedupe == SF_DEDUPE_NONE ? "none" : "a window",
+                 after->dedupe == SF_DEDUPE_NONE ? "none" : "a window");
+    }
+    if (before->skip_unchanged != after->skip_unchanged) {
+        harmless(s, "unchanged", before->skip_unchanged ? "skip" : "store",
+                 after->skip_unchanged ? "skip" : "store");
+    }
     for (size_t i = 0; i < before->reserved_count; i++) {
         if (!is_reserved(after, before->reserved[i]) &&
             sf_table_field_by_number(after, before->reserved[i]) < 0) {

@@ -131,6 +131,9 @@ struct sf_field {
     size_t tag_count;
 };
 
+/* What makes a record a repetition of one before. */
+enum sf_dedupe { SF_DEDUPE_NONE, SF_DEDUPE_CONTENT, SF_DEDUPE_KEY, SF_DEDUPE_FIELDS };
+
 struct sf_table {
     const char *name;
     enum sf_table_kind kind;
@@ -139,6 +142,11 @@ struct sf_table {
     const uint16_t *key; /* indexes into fields, in the order of the key; none for event tables */
     size_t key_count;
     int32_t event_time; /* index into fields, or -1 */
+    enum sf_dedupe dedupe;
+    const uint16_t *dedupe_fields; /* SF_DEDUPE_FIELDS: indexes into fields, ascending */
+    size_t dedupe_field_count;
+    int64_t dedupe_within_us;
+    bool skip_unchanged; /* an upsert equal to the newest row changes nothing */
     const uint32_t *reserved;
     size_t reserved_count;
     const char *description; /* or NULL */
@@ -187,6 +195,8 @@ enum {
     SF_STRUCT_DEPTH_MAX = 8,    /* structs inside each other */
     SF_LIST_ITEMS_MAX = 64 * 1024,
 };
+
+#define SF_DEDUPE_WITHIN_MAX_US (INT64_C(30) * 24 * 3600 * 1000000)
 
 void sf_product_free(struct sf_product *p);
 SF_DEFINE_CLEANUP(struct sf_product, sf_product_free)

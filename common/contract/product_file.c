@@ -2,6 +2,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/str.h"
+#include "common/base/time.h"
 #include "common/contract/check.h"
 #include "common/contract/product_field.h"
 #include "common/contract/validate.h"
@@ -15,8 +16,9 @@ static const char *const top_keys[] = {
     "owner", "description", "tags",      "support", "tables",        "slo",
     "ports", "inputs",      "transform", "access",  "policies",      "resources",
 };
-static const char *const table_keys[] = {"kind",   "key",         "event_time", "reserved",
-                                         "fields", "description", "checks"};
+static const char *const table_keys[] = {"kind",     "key",    "event_time",
+                                         "reserved", "fields", "description",
+                                         "checks",   "dedupe", "unchanged"};
 
 /* --- small texts ------------------------------------------------------------------------------ */
 
@@ -276,6 +278,112 @@ static void read_checks(struct sf_product_reader *r, const struct sf_yaml_node *
     table->check_count = count;
 }
 
+/* Fields that are the same in a record and its repetition. */
+static void read_dedupe_fields(struct table_reader *t, const struct sf_yaml_node *node)
+{
+    uint16_t *fields = sf_arena_calloc(t->r->arena, node->count, sizeof(*fields));
+    size_t count = 0;
+
+    if (fields == NULL) {
+        t->r->failed |= node->count > 0;
+        return;
+    }
+    for (const struct sf_yaml_node *n = node->first; n != NULL; n = n->next) {
+        const int32_t index = find_field(t, n, "dedupe");
+        size_t at = count;
+
+        for (size_t i = 0; index >= 0 && i < count; i++) {
+            if (fields[i] == (uint16_t)index) {
+                sf_issues_error(t->r->issues, n->place, SHEAF_E_DUPLICATE_KEY,
+                                "'%s' stands twice in dedupe", t->table->fields[index].name);
+            }
+        }
+        if (index < 0) {
+            continue;
+        }
+        for (; at > 0 && fields[at - 1] > (uint16_t)index; at--) {
+            fields[at] = fields[at - 1];
+        }
+        fields[at] = (uint16_t)index;
+        count++;
+    }
+    t->table->dedupe = SF_DEDUPE_FIELDS;
+    t->table->dedupe_fields = fields;
+    t->table->dedupe_field_count = count;
+}
+
+static void read_dedupe_by(struct table_reader *t, const struct sf_yaml_node *node)
+{
+    static const char *const names[] = {"content", "key"};
+    struct sf_allowed allowed = {names, SF_COUNT(names), {0}};
+    size_t choice = 0;
+
+    if (node->kind == SF_YAML_LIST && node->count > 0) {
+        read_dedupe_fields(t, node);
+        return;
+    }
+    if (node->kind != SF_YAML_SCALAR) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "by is content, key, or a list of fields");
+        return;
+    }
+    if (!sf_yaml_choice(t->r->issues, node, &allowed, "by", &choice)) {
+        return;
+    }
+    t->table->dedupe = choice == 0 ? SF_DEDUPE_CONTENT : SF_DEDUPE_KEY;
+    if (choice == 1 && t->table->kind == SF_TABLE_EVENT) {
+        sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
+                        "an event table has no key: name content, or fields");
+    }
+}
+
+/* {by: content | key | [fields], within: 1h} */
+static void read_dedupe(struct table_reader *t)
+{
+    static const char *const keys[] = {"by", "within"};
+    const struct sf_yaml_node *node = sf_yaml_get(t->node, "dedupe");
+    const struct sf_yaml_node *n;
+
+    if (node == NULL || !sf_yaml_expect(t->r->issues, node, SF_YAML_MAP, "dedupe")) {
+        return;
+    }
+    sf_yaml_check_keys(t->r->issues, node, keys, SF_COUNT(keys));
+    n = sf_yaml_get(node, "by");
+    if (n == NULL) {
+        sf_issues_error(t->r->issues, node->key_place, SHEAF_E_MISSING_KEY, "dedupe has no by");
+    } else {
+        read_dedupe_by(t, n);
+    }
+    n = sf_yaml_get(node, "within");
+    if (n == NULL) {
+        sf_issues_error(t->r->issues, node->key_place, SHEAF_E_MISSING_KEY, "dedupe has no within");
+        return;
+    }
+    read_duration(t->r, n, "within", &t->table->dedupe_within_us);
+    if (t->table->dedupe_within_us > SF_DEDUPE_WITHIN_MAX_US ||
+        (t->table->dedupe_within_us > 0 && t->table->dedupe_within_us < SF_US_PER_SEC)) {
+        sf_issues_error(t->r->issues, n->place, SHEAF_E_BAD_VALUE, "within is between 1s and 30d");
+    }
+}
+
+static void read_unchanged(struct table_reader *t)
+{
+    static const char *const names[] = {"store", "skip"};
+    struct sf_allowed allowed = {names, SF_COUNT(names), {0}};
+    const struct sf_yaml_node *node = sf_yaml_get(t->node, "unchanged");
+    size_t choice = 0;
+
+    if (node == NULL || !sf_yaml_choice(t->r->issues, node, &allowed, "unchanged", &choice)) {
+        return;
+    }
+    if (t->table->kind == SF_TABLE_EVENT) {
+        sf_issues_error(t->r->issues, node->key_place, SHEAF_E_BAD_VALUE,
+                        "unchanged is for state tables: events replace nothing");
+        return;
+    }
+    t->table->skip_unchanged = choice == 1;
+}
+
 static void read_table(struct sf_product_reader *r, const struct sf_yaml_node *node,
                        struct sf_table *table)
 {
@@ -303,6 +411,8 @@ static void read_table(struct sf_product_reader *r, const struct sf_yaml_node *n
     if (table->field_count > 0 && !r->failed) {
         read_key(&t);
         read_event_time(&t);
+        read_dedupe(&t);
+        read_unchanged(&t);
     }
     read_checks(r, sf_yaml_get(node, "checks"), table);
 }

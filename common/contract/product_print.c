@@ -273,6 +273,26 @@ static void put_padded_name(const struct sf_table *t, const char *name, struct s
     }
 }
 
+static void put_dedupe(const struct sf_table *t, struct sf_buf *out)
+{
+    char within[SF_DURATION_TEXT_SIZE];
+
+    if (t->dedupe != SF_DEDUPE_NONE) {
+        sf_buf_text(out, t->dedupe == SF_DEDUPE_CONTENT ? "    dedupe: {by: content"
+                         : t->dedupe == SF_DEDUPE_KEY   ? "    dedupe: {by: key"
+                                                        : "    dedupe: {by: [");
+        for (size_t i = 0; i < t->dedupe_field_count; i++) {
+            sf_buf_text(out, i == 0 ? "" : ", ");
+            put_text(t->fields[t->dedupe_fields[i]].name, out);
+        }
+        (void)sf_format_duration(t->dedupe_within_us, within);
+        sf_buf_printf(out, "%s, within: %s}\n", t->dedupe == SF_DEDUPE_FIELDS ? "]" : "", within);
+    }
+    if (t->skip_unchanged) {
+        sf_buf_text(out, "    unchanged: skip\n");
+    }
+}
+
 static void put_table(const struct sf_table *t, const struct sf_print_notes *notes,
                       struct sf_buf *out)
 {
@@ -289,6 +309,7 @@ static void put_table(const struct sf_table *t, const struct sf_print_notes *not
         put_text(t->fields[t->event_time].name, out);
         sf_buf_byte(out, '\n');
     }
+    put_dedupe(t, out);
     for (size_t i = 0; i < t->reserved_count; i++) {
         sf_buf_printf(out, "%s%u%s", i == 0 ? "    reserved: [" : ", ", t->reserved[i],
                       i + 1 == t->reserved_count ? "]\n" : "");

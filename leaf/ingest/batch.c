@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/wire/json_items.h"
 #include "common/wire/pbwire.h"
+#include "leaf/ingest/fingerprint.h"
 #include "leaf/rowcodec/key.h"
 #include "leaf/rowcodec/row.h"
 
@@ -20,6 +21,7 @@ struct batch_reader {
     struct sf_buf old_row;
     struct sf_buf row;
     struct sf_buf key;
+    struct fingerprint print;
 };
 
 /* One record under way. */
@@ -31,6 +33,7 @@ struct record {
     enum store_op op;
     uint64_t expect_seq;
     bool is_read;     /* expect_seq is what was found */
+    bool is_part;     /* a patch or a delete: what it says depends on the row */
     bool names_table; /* its envelope may: where it goes was decided by that, and "op" may lack */
     struct sf_verdict verdict;
 };
@@ -66,7 +69,8 @@ enum sf_code batch_reader_new(const struct sf_table *table, struct batch_reader 
     if (r->values == NULL || r->old == NULL) {
         return SF_RAISE(err, SF_NOMEM, "record reader");
     }
-    code = sf_record_reader_new(table, &r->records, err);
+    code = fingerprint_init(&r->print, table, err);
+    code = code == SF_OK ? sf_record_reader_new(table, &r->records, err) : code;
     if (code != SF_OK) {
         return code;
     }
@@ -84,6 +88,7 @@ void batch_reader_free(struct batch_reader *r)
     sf_csv_done(&r->csv);
     sf_buf_done(&r->row);
     sf_buf_done(&r->key);
+    fingerprint_done(&r->print);
     sf_buf_done(&r->old_row);
     sf_free(r->old);
     sf_free(r->values);
@@ -245,7 +250,7 @@ static void digest(struct batch *b)
     b->digested = b->change_count;
 }
 
-static enum sf_code add_change(const struct batch_reader *r, const struct batch_spec *spec,
+static enum sf_code add_change(struct batch_reader *r, const struct batch_spec *spec,
                                const struct record *rec, struct batch *b, struct sf_error *err)
 {
     struct store_change *change;
@@ -269,6 +274,14 @@ static enum sf_code add_change(const struct batch_reader *r, const struct batch_
     code = copy(b, sf_buf_view(&r->key), &change->key, err);
     if (code == SF_OK) {
         code = copy(b, sf_buf_view(&r->row), &change->row, err);
+    }
+    if (code == SF_OK && r->table->dedupe != SF_DEDUPE_NONE && !rec->is_part) {
+        uint8_t *print = sf_arena_alloc(&b->arena, STORE_FINGERPRINT_BYTES);
+
+        code = print == NULL
+                   ? no_room(b, err)
+                   : fingerprint_make(&r->print, r->values, change->key, change->row, print, err);
+        change->fingerprint = print;
     }
     if (code != SF_OK) {
         return code;
@@ -453,10 +466,12 @@ static enum sf_code read_envelope(struct batch_reader *r, const struct batch_spe
         return sf_record_from_json_value(r->records, row, r->values, &rec->verdict, err);
     }
     if (strcmp(op, "patch") == 0 && is_state) {
+        rec->is_part = true;
         return read_patch(r, spec, row, rec, b, err);
     }
     if (strcmp(op, "delete") == 0 && is_state) {
         rec->op = STORE_DELETE;
+        rec->is_part = true;
         return sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
     }
     sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,

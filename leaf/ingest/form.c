@@ -175,6 +175,12 @@ void ingest_form_members(const struct ingest_result *result, struct sf_json_writ
     if (result->names_tables) {
         write_tables(result, w);
     }
+    if (result->duplicates > 0) {
+        sf_json_member_uint(w, "duplicates", result->duplicates);
+    }
+    if (result->unchanged > 0) {
+        sf_json_member_uint(w, "unchanged", result->unchanged);
+    }
     if (result->cleaned.size > 0) {
         sf_json_key(w, "cleaned");
         sf_json_raw(w, result->cleaned);

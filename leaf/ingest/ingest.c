@@ -23,6 +23,7 @@ enum {
     INLINE_BYTES = 16 * 1024,
     INFLATED_MAX = 64 * 1024 * 1024,
     QUARANTINE_MAX = 256 * 1024 * 1024,
+    DEDUPE_MAX = 10 * 1000 * 1000,
     STREAMS_MAX = 64,
     BATCH_RECORDS = 10000,
     BATCH_BYTES = 4 * 1024 * 1024,
@@ -86,6 +87,7 @@ enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics
     in->bytes_max = options->bytes_max == 0 ? BYTES_MAX : options->bytes_max;
     in->inline_bytes = options->inline_bytes == 0 ? INLINE_BYTES : options->inline_bytes;
     in->inflated_max = options->inflated_max == 0 ? INFLATED_MAX : options->inflated_max;
+    in->dedupe_max = options->dedupe_max == 0 ? DEDUPE_MAX : options->dedupe_max;
     in->quarantine_max = options->quarantine_max == 0 ? QUARANTINE_MAX : options->quarantine_max;
     in->streams_max = options->streams_max == 0 ? STREAMS_MAX : options->streams_max;
     in->batch_records = options->batch_records == 0 ? BATCH_RECORDS : options->batch_records;

@@ -81,6 +81,8 @@ struct ingest_result {
     uint64_t commit; /* 0: nothing was stored */
     uint64_t accepted;
     uint64_t quarantined;
+    uint64_t duplicates;     /* of the accepted: repetitions, not stored again */
+    uint64_t unchanged;      /* of the accepted: upserts equal to the row that is there */
     struct sf_slice errors;  /* JSON array of the first ones, as answers have it */
     struct sf_slice cleaned; /* JSON object of what cleaning did; empty: nothing, or replayed */
     const struct batch_error *listed; /* the same; none when replayed */
@@ -111,6 +113,7 @@ struct ingest_options {
     size_t batch_bytes;     /* a batch ends with the record that reaches it; 0: 4 MiB */
     /* What may lie in quarantine, over all tables of a major version of a product; 0: 256 MiB. */
     uint64_t quarantine_max;
+    uint64_t dedupe_max; /* fingerprints of a table; 0: 10 million */
 };
 
 /* SF_NOMEM. */

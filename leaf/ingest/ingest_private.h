@@ -86,6 +86,7 @@ struct ingest {
     size_t inline_bytes;
     size_t inflated_max;
     uint64_t quarantine_max;
+    uint64_t dedupe_max;
     size_t streams_max;
     uint64_t batch_records;
     size_t batch_bytes;

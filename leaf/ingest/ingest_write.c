@@ -212,6 +212,8 @@ enum sf_code op_prepare_write(struct op *op)
             .rejects = b->rejects,
             .reject_count = b->reject_count,
             .expect_seq = op->tables[i].expect_seq,
+            .dedupe = {op->parts[i].spec.table->dedupe_within_us, op->in->dedupe_max},
+            .skip_unchanged = op->parts[i].spec.table->skip_unchanged,
             .unmet = SIZE_MAX,
         };
         op->write.lane_count++;
@@ -262,6 +264,16 @@ static bool has_stored(const struct op *op)
     return false;
 }
 
+static uint64_t sum_skipped(const struct op *op, bool duplicates)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < op->write.lane_count; i++) {
+        sum += duplicates ? op->lanes[i].duplicates : op->lanes[i].unchanged;
+    }
+    return sum;
+}
+
 struct ingest_result op_result(struct op *op)
 {
     const struct store_head *head = store_lane_head(op->tables[0].table->lane);
@@ -282,6 +294,8 @@ struct ingest_result op_result(struct op *op)
         .commit = written && has_stored(op) ? op->write.commit : 0,
         .accepted = op->code == SF_OK ? op_change_count(op) : 0,
         .quarantined = op_reject_count(op),
+        .duplicates = written ? sum_skipped(op, true) : 0,
+        .unchanged = written ? sum_skipped(op, false) : 0,
         .errors = sf_buf_view(&op->errors),
         .cleaned = sf_buf_view(&op->cleaned),
         .listed = b->errors,

@@ -499,6 +499,8 @@ static bool submit(struct op *op)
         .resolves = op->resolves,
         .resolve_count = op->resolve_count,
         .expect_seq = STORE_ANY,
+        .dedupe = {op->spec.table->dedupe_within_us, UINT64_MAX},
+        .skip_unchanged = op->spec.table->skip_unchanged,
     };
     op->write = (struct store_write){.data = op, .lanes = &op->lane_write, .lane_count = 1};
     op->code = store_submit(op->m->store, &op->write, written, &op->error);

@@ -60,6 +60,7 @@ static void join_lane(struct commit_group *g, struct store_lane *lane)
     *work = (struct lane_work){
         .head = lane->tip,
         .held = lane->tip_held,
+        .window = lane->tip_window,
         .rising = true,
         .max_key = sf_slice_of(lane->max_key, lane->max_key_size),
     };
@@ -88,6 +89,7 @@ static void gather_counts(struct commit_group *g)
         lane->work = (struct lane_work){
             .head = lane->tip,
             .held = lane->tip_held,
+            .window = lane->tip_window,
             .rising = true,
             .max_key = sf_slice_of(lane->max_key, lane->max_key_size),
         };
@@ -96,11 +98,16 @@ static void gather_counts(struct commit_group *g)
         struct store_write *w = SF_CONTAINER_OF(at, struct store_write, link);
 
         w->code = SF_OK;
+        w->window_full = false;
         for (size_t i = 0; i < w->lane_count; i++) {
             struct store_lane *lane = w->lanes[i].lane;
 
             join_lane(g, lane);
             lane->work.item_count += w->lanes[i].change_count;
+            lane->work.wants_dedupe |= w->lanes[i].dedupe.within_us > 0;
+            lane->work.wants_rows |= w->lanes[i].skip_unchanged;
+            w->lanes[i].duplicates = 0;
+            w->lanes[i].unchanged = 0;
             if (lane->name.kind == STORE_STATE) {
                 note_keys(&lane->work, &w->lanes[i]);
             }
@@ -188,7 +195,7 @@ static void on_old_row(void *data, size_t i, const struct sf_slice *value)
     }
     lookup->slots[i]->seq = old.seq;
     lookup->slots[i]->live = old.op == STORE_UPSERT;
-    if (old.seq <= lookup->lane->keep_to) {
+    if (old.seq <= lookup->lane->keep_to || lookup->lane->work.wants_rows) {
         uint8_t *copy = sf_arena_alloc(&lookup->g->arena, value->size);
 
         if (copy == NULL) {
@@ -196,7 +203,10 @@ static void on_old_row(void *data, size_t i, const struct sf_slice *value)
             return;
         }
         memcpy(copy, value->data, value->size);
-        lookup->slots[i]->kept = sf_slice_of(copy, value->size);
+        lookup->slots[i]->row = sf_slice_of(copy + (row.data - value->data), row.size);
+        if (old.seq <= lookup->lane->keep_to) {
+            lookup->slots[i]->kept = sf_slice_of(copy, value->size);
+        }
     }
 }
 
@@ -260,7 +270,7 @@ static enum sf_code prepare_lane(struct commit_group *g, struct store_lane *lane
         code = code == SF_OK ? commit_order_slots(g, work) : code;
         code = code == SF_OK ? look_up(g, lane) : code;
     }
-    return code;
+    return code == SF_OK ? commit_dedupe_prepare(g, lane) : code;
 }
 
 /* --- apply --- */
@@ -298,16 +308,34 @@ static bool expectations_hold(struct store_lane_write *lw)
     return true;
 }
 
-/* Logs one change, or not when it deletes what is not there. */
-static void apply_change(struct commit_group *g, struct store_lane *lane,
+/* Whether the row that is there, of this group or stored, is the same. */
+static bool is_unchanged(const struct lane_slot *slot, const struct store_change *c)
+{
+    const struct sf_slice now = slot->last != NULL ? slot->last->row : slot->row;
+
+    return c->op == STORE_UPSERT && slot->live && sf_slice_equal(now, c->row);
+}
+
+/* Logs one change, or not when it deletes what is not there, comes again or changes nothing. */
+static void apply_change(struct commit_group *g, struct store_lane_write *lw,
                          const struct store_change *c)
 {
+    struct store_lane *lane = lw->lane;
+    const size_t item = lane->work.next_item;
     struct lane_work *work = &lane->work;
     struct lane_slot none = {0};
     struct lane_slot *slot =
         work->slots == NULL ? &none : &work->slots[work->item_slots[work->next_item]];
 
     work->next_item++;
+    if (commit_dedupe_is_known(work, item)) {
+        lw->duplicates++;
+        return;
+    }
+    if (lw->skip_unchanged && is_unchanged(slot, c)) {
+        lw->unchanged++;
+        return;
+    }
     if (c->op == STORE_DELETE && !slot->live) {
         g->counts.absent_deletes++;
         return;
@@ -325,6 +353,7 @@ static void apply_change(struct commit_group *g, struct store_lane *lane,
         .row = c->row,
         .digest = c->digest,
     };
+    commit_dedupe_note(g, lane, item);
     slot->seq = ++work->head.seq;
     slot->live = c->op == STORE_UPSERT;
     slot->last = c;
@@ -342,8 +371,10 @@ static void apply_lane(struct commit_group *g, struct store_lane_write *lw)
     uint64_t before = work->head.seq;
 
     for (size_t i = 0; i < lw->change_count; i++) {
-        apply_change(g, lw->lane, &lw->changes[i]);
+        apply_change(g, lw, &lw->changes[i]);
     }
+    g->counts.duplicates += lw->duplicates;
+    g->counts.unchanged += lw->unchanged;
     lw->first_seq = work->head.seq == before ? 0 : before + 1;
     lw->last_seq = work->head.seq;
     g->numbered =
@@ -434,6 +465,11 @@ static void apply_write(struct commit_group *g, struct store_write *w)
         return;
     }
     for (size_t i = 0; i < w->lane_count; i++) {
+        if (!commit_dedupe_fits(&w->lanes[i])) {
+            w->window_full = true;
+            skip_write(w, SF_BUSY);
+            return;
+        }
         if (!expectations_hold(&w->lanes[i]) || !commit_resolves_hold(g, &w->lanes[i])) {
             skip_write(w, SF_CONFLICT);
             return;
@@ -531,6 +567,7 @@ static void emit_lane(struct commit_group *g, struct store_lane *lane)
     struct keyspace_key applied = keyspace_meta_applied(lane->id);
 
     commit_held(g, lane);
+    commit_dedupe_end(g, lane);
     if (lane->recorded && work->change_count == 0 &&
         work->head.quarantined == lane->tip.quarantined) {
         return; /* Its writes were refused, or deleted what was not there. */
@@ -610,7 +647,12 @@ static enum sf_code build(struct commit_group *g)
     gather_counts(g);
     code = code == SF_OK ? upkeep_apply(g) : code;
     for (struct sf_list *at = g->lanes.next; code == SF_OK && at != &g->lanes; at = at->next) {
-        code = prepare_lane(g, SF_CONTAINER_OF(at, struct store_lane, touched));
+        struct store_lane *lane = SF_CONTAINER_OF(at, struct store_lane, touched);
+
+        code = prepare_lane(g, lane);
+        if (code == SF_OK) {
+            commit_dedupe_begin(g, lane);
+        }
     }
     if (code != SF_OK) {
         return code;
@@ -652,6 +694,7 @@ static void move_tips(struct commit_group *g)
 
         lane->tip = lane->work.head;
         lane->tip_held = lane->work.held;
+        lane->tip_window = lane->work.window;
         if (max_key.data != lane->max_key && max_key.size > 0) {
             memcpy(lane->max_key, max_key.data, max_key.size);
             lane->max_key_size = max_key.size;

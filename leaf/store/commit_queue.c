@@ -143,6 +143,8 @@ static void settle_stats(struct store *s)
     s->stats.changes += g->counts.changes;
     s->stats.rejects += g->counts.rejects;
     s->stats.resolves += g->counts.resolves;
+    s->stats.duplicates += g->counts.duplicates;
+    s->stats.unchanged += g->counts.unchanged;
     s->stats.absent_deletes += g->counts.absent_deletes;
     s->stats.log_bytes += g->counts.log_bytes;
     if (g->numbered) {
@@ -156,7 +158,10 @@ static const struct sf_error *own_error(const struct store_write *w, struct sf_e
     if (w->code == SF_OK) {
         return NULL;
     }
-    if (w->code == SF_BUSY) {
+    if (w->window_full) {
+        (void)SF_RAISE_E(err, SF_BUSY, SHEAF_E_DEDUPE_FULL,
+                         "more records came within the window than are remembered");
+    } else if (w->code == SF_BUSY) {
         (void)SF_RAISE_E(err, SF_BUSY, SHEAF_E_DISK_FULL, "free space is below the disk reserve");
     } else {
         (void)SF_RAISE(err, w->code, "a row or a lane is not at the expected seq");

@@ -13,6 +13,7 @@ enum {
     TAG_APPLIED = 's',
     TAG_SMALL = 'u',
     TAG_HELD = 'q',
+    TAG_WINDOW = 'w',
 };
 
 void keyspace_write_be32(uint8_t *p, uint32_t value)
@@ -122,6 +123,11 @@ struct keyspace_key keyspace_meta_applied(uint32_t lane)
     return tagged_lane(TAG_APPLIED, lane);
 }
 
+struct keyspace_key keyspace_meta_window(uint32_t lane)
+{
+    return tagged_lane(TAG_WINDOW, lane);
+}
+
 struct keyspace_key keyspace_meta_held(uint32_t lane)
 {
     return tagged_lane(TAG_HELD, lane);
@@ -197,6 +203,29 @@ enum sf_code keyspace_head_decode(struct sf_slice s, struct store_head *ret, str
         .quarantined = sf_read_be64(s.data + 36),
     };
     memcpy(ret->hash, s.data + 44, SF_HASH256_SIZE);
+    return SF_OK;
+}
+
+void keyspace_window_encode(const struct store_window *w, uint8_t ret[KEYSPACE_WINDOW_BYTES])
+{
+    keyspace_write_be64(ret, (uint64_t)w->within_us);
+    keyspace_write_be64(ret + 8, w->bucket);
+    keyspace_write_be64(ret + 16, w->count);
+    keyspace_write_be64(ret + 24, w->before);
+}
+
+enum sf_code keyspace_window_decode(struct sf_slice s, struct store_window *ret,
+                                    struct sf_error *err)
+{
+    if (s.size != KEYSPACE_WINDOW_BYTES) {
+        return corrupt(err, "window of fingerprints");
+    }
+    *ret = (struct store_window){
+        .within_us = (int64_t)sf_read_be64(s.data),
+        .bucket = sf_read_be64(s.data + 8),
+        .count = sf_read_be64(s.data + 16),
+        .before = sf_read_be64(s.data + 24),
+    };
     return SF_OK;
 }
 

@@ -16,6 +16,10 @@ enum {
     KEYSPACE_ANCHOR_BYTES = 4 + 4 * 8 + SF_HASH256_SIZE,
     KEYSPACE_COMMIT_BYTES = 8 + 8 + 4,
     KEYSPACE_HELD_BYTES = 8 + 8,
+    KEYSPACE_PRINT_TAG = 0xff, /* in front of fingerprints: no key of an answer begins so */
+    KEYSPACE_BUCKET_BYTES = 1 + 4 + 8 + 8,
+    KEYSPACE_PRINT_BYTES = KEYSPACE_BUCKET_BYTES + STORE_FINGERPRINT_BYTES,
+    KEYSPACE_WINDOW_BYTES = 4 * 8,
     KEYSPACE_NAME_BYTES_MAX = 200, /* product and table name of a lane, each */
 };
 
@@ -46,6 +50,7 @@ struct keyspace_key keyspace_meta_applied(uint32_t lane); /* the head that its r
 struct keyspace_key keyspace_meta_held(uint32_t lane);    /* of its quarantine */
 struct keyspace_key keyspace_meta_anchor(uint32_t lane);
 struct keyspace_key keyspace_meta_mark(uint32_t lane, uint64_t seq); /* layout of a head */
+struct keyspace_key keyspace_meta_window(uint32_t lane);             /* of its fingerprints */
 struct keyspace_key keyspace_meta_small(void); /* what the keys of STORE_META begin with */
 
 /* The newest commit of the leaf. */
@@ -61,6 +66,17 @@ enum sf_code keyspace_commit_decode(struct sf_slice s, struct keyspace_commit *r
 void keyspace_head_encode(const struct store_head *h, uint8_t ret[KEYSPACE_HEAD_BYTES]);
 enum sf_code keyspace_head_decode(struct sf_slice s, struct store_head *ret,
                                   struct sf_error *err) SF_MUST_CHECK;
+
+/* The fingerprints of a lane. */
+struct store_window {
+    int64_t within_us;
+    uint64_t bucket; /* the newest there is */
+    uint64_t count;  /* in it and in the one before */
+    uint64_t before; /* of these in the one before */
+};
+void keyspace_window_encode(const struct store_window *w, uint8_t ret[KEYSPACE_WINDOW_BYTES]);
+enum sf_code keyspace_window_decode(struct sf_slice s, struct store_window *ret,
+                                    struct sf_error *err) SF_MUST_CHECK;
 
 void keyspace_held_encode(const struct store_held *h, uint8_t ret[KEYSPACE_HELD_BYTES]);
 enum sf_code keyspace_held_decode(struct sf_slice s, struct store_held *ret,

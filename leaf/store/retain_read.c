@@ -90,7 +90,8 @@ enum sf_code retain_read_rejects(struct store *s, struct store_lane *lane, int64
 enum sf_code retain_read_answers(struct store *s, int64_t before_us, struct sf_buf *at,
                                  struct retain_keys *ret, struct sf_error *err)
 {
-    struct kv_range range = {.from = sf_buf_view(at)};
+    static const uint8_t prints[] = {KEYSPACE_PRINT_TAG}; /* those leave with their buckets */
+    struct kv_range range = {.from = sf_buf_view(at), .to = {prints, sizeof(prints)}};
     SF_CLEANUP(kv_iter_freep) struct kv_iter *it = NULL;
     enum sf_code code = s->kv->ops->iter_new(s->kv, NULL, KV_IDEM, &range, &it, err);
 

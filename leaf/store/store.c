@@ -397,6 +397,17 @@ static enum sf_code load_held(struct store *s, struct store_lane *lane, struct s
     return code;
 }
 
+static enum sf_code load_window(struct store *s, struct store_lane *lane, struct sf_error *err)
+{
+    struct keyspace_key key = keyspace_meta_window(lane->id);
+    struct sf_buf *b = &s->group.bytes_out;
+    bool found = false;
+    enum sf_code code = s->kv->ops->get(s->kv, NULL, KV_META, keyspace_view(&key), b, &found, err);
+
+    return code == SF_OK && found ? keyspace_window_decode(sf_buf_view(b), &lane->tip_window, err)
+                                  : code;
+}
+
 /* The highest key of a state lane: keys above it need not be looked up. */
 static enum sf_code load_max_key(struct store *s, struct store_lane *lane, struct sf_error *err)
 {
@@ -466,6 +477,7 @@ static enum sf_code load(struct store *s, struct sf_error *err)
     for (size_t i = 0; code == SF_OK && i < s->lane_count; i++) {
         code = load_head(s, s->lanes[i], err);
         code = code == SF_OK ? load_held(s, s->lanes[i], err) : code;
+        code = code == SF_OK ? load_window(s, s->lanes[i], err) : code;
         code = code == SF_OK ? store_check_tail(s, s->lanes[i], err) : code;
         if (s->options.read_only) {
             continue;

@@ -36,6 +36,7 @@ enum {
     STORE_ROW_BYTES_MAX = 256 * 1024,
     STORE_REJECT_CODES_MAX = 16,
     STORE_CONTEXT_BYTES_MAX = 256 * 1024,
+    STORE_FINGERPRINT_BYTES = 16,
 };
 
 struct store_options {
@@ -74,6 +75,7 @@ struct store_change {
     struct sf_slice row;             /* encoded; empty for a delete */
     uint8_t digest[SF_HASH256_SIZE]; /* store_digest_changes(), not on the commit thread */
     uint64_t expect_seq;             /* seq the row must have now, 0: absent; or STORE_ANY */
+    const uint8_t *fingerprint;      /* STORE_FINGERPRINT_BYTES; NULL: never a repetition */
 };
 
 /* Fills in the digests of changes, several at a time. Pure; any thread. */
@@ -105,6 +107,12 @@ struct store_held {
     uint64_t bytes; /* of the entries as they are stored */
 };
 
+/* What was stored less than within_us ago, by commit times, is not stored again. */
+struct store_dedupe {
+    int64_t within_us;    /* 0: all changes are stored */
+    uint64_t entries_max; /* fingerprints held; a write beyond it is refused */
+};
+
 /* What one write does to one lane. A write names each lane at most once. */
 struct store_lane_write {
     struct store_lane *lane;
@@ -112,8 +120,7 @@ struct store_lane_write {
     size_t change_count;
     const struct store_reject *rejects;
     size_t reject_count;
-    /* In any order, none twice. One that is gone already refuses the write as a whole. */
-    const struct store_resolve *resolves;
+    const struct store_resolve *resolves; /* none twice; one that is gone refuses the write */
     size_t resolve_count;
     uint64_t expect_seq; /* the head the lane must have, or STORE_ANY */
     /*
@@ -127,6 +134,11 @@ struct store_lane_write {
      * the resolves; and what is. */
     size_t unmet;
     uint64_t unmet_seq;
+
+    struct store_dedupe dedupe;
+    bool skip_unchanged; /* an upsert equal to the row that is there takes no seq */
+    uint64_t duplicates; /* out: changes that were not stored again */
+    uint64_t unchanged;  /* out: upserts that were skipped */
 
     size_t resolved_bytes; /* private */
 };
@@ -176,6 +188,7 @@ struct store_write {
     struct store_upkeep *upkeep; /* private */
     store_write_cb cb;           /* private */
     size_t bytes;                /* private */
+    bool window_full;            /* private */
     enum sf_code code;           /* private */
     struct sf_list link;         /* private */
 };
@@ -193,6 +206,8 @@ struct store_stats {
     uint64_t changes;
     uint64_t rejects;
     uint64_t resolves;
+    uint64_t duplicates;
+    uint64_t unchanged;
     uint64_t absent_deletes;
     uint64_t log_bytes;   /* frames written */
     uint64_t reads;       /* old rows looked up */
@@ -251,7 +266,8 @@ struct store_held store_lane_held(const struct store_lane *lane);
  *   SF_CLOSED  store_close() was called
  * @cb's error, besides those of the kv: SF_CONFLICT (an expect_seq does not hold, or an entry to
  * resolve is gone: the unmet of the first lane that has one says which; nothing of @w is stored),
- * SF_BUSY SHEAF-E0601 (below the disk reserve; try later), SF_NOMEM.
+ * SF_BUSY SHEAF-E0601 (below the disk reserve; try later) or E0621 (the window of a dedupe is
+ * full), SF_NOMEM.
  */
 enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb cb,
                           struct sf_error *err) SF_MUST_CHECK;

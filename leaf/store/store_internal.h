@@ -13,19 +13,29 @@
 
 enum { STORE_LANES_MAX = 65536 };
 
+struct dedupe_slot;
+
 struct lane_slot {
     struct sf_slice key;
     uint64_t seq;                    /* of the newest change of this key; 0: none */
     bool live;                       /* and it is a row, not a tombstone */
     bool stored;                     /* may be in the state: to be read */
     const struct store_change *last; /* of this group; NULL: none */
+    struct sf_slice row;             /* stored, when unchanged rows are skipped */
     struct sf_slice kept;            /* its stored value, to be kept when it is overwritten */
 };
 
 /* What a group does to one lane; see commit_group.c. */
 struct lane_work {
-    struct store_head head;       /* the tip, moved on change by change */
-    struct store_held held;       /* the same of its quarantine */
+    struct store_head head;     /* the tip, moved on change by change */
+    struct store_held held;     /* the same of its quarantine */
+    struct store_window window; /* the same of its fingerprints */
+    struct store_dedupe dedupe; /* as its newest write has it */
+    bool wants_dedupe;          /* some write has it */
+    bool wants_rows;            /* some write skips unchanged rows */
+    struct dedupe_slot *prints; /* one per fingerprint; commit_dedupe.c */
+    size_t print_count;
+    uint32_t *item_prints;        /* of each item, + 1; 0: none */
     size_t item_count;            /* changes of all writes of the group */
     size_t next_item;             /* the one to apply next */
     bool rising;                  /* every key is new and above all before: nothing to look up */
@@ -57,6 +67,7 @@ struct store_lane {
     /* Commit thread while a group is in flight, else the loop thread. */
     struct store_head tip;
     struct store_held tip_held;
+    struct store_window tip_window;
     struct lane_work work;
     uint64_t keep_to; /* rows of up to this seq are kept when they are overwritten: newest mark */
     uint64_t gone_to; /* tombstones of up to this seq are as if they were not: the anchor */
@@ -68,6 +79,8 @@ struct group_counts {
     uint64_t changes;
     uint64_t rejects;
     uint64_t resolves;
+    uint64_t duplicates;
+    uint64_t unchanged;
     uint64_t absent_deletes;
     uint64_t log_bytes;
     uint64_t reads;
@@ -143,6 +156,15 @@ struct store_snapshot {
     struct store *store;
     struct kv_snapshot *kv;
 };
+
+/* commit_dedupe.c: looks fingerprints up; once per lane and group in front of its changes; whether
+ * a write has room; whether a change is a repetition; one that is stored; the end. */
+enum sf_code commit_dedupe_prepare(struct commit_group *g, struct store_lane *lane) SF_MUST_CHECK;
+void commit_dedupe_begin(struct commit_group *g, struct store_lane *lane);
+bool commit_dedupe_fits(const struct store_lane_write *lw);
+bool commit_dedupe_is_known(const struct lane_work *work, size_t item);
+void commit_dedupe_note(struct commit_group *g, struct store_lane *lane, size_t item);
+void commit_dedupe_end(struct commit_group *g, const struct store_lane *lane);
 
 /* commit_resolve.c: entries of the quarantine. Whether all that @lw resolves are still there: false
  * with its unmet set, or with g->code. */

@@ -338,6 +338,59 @@ static void mistakes_are_told_at_their_place(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* dedupe and unchanged of a table: read, printed, and their mistakes. */
+static void repetitions_are_declared_per_table(void **state)
+{
+    static const char *const bad[][2] = {
+        {"dedupe: {by: content}", "p.yaml:9:5: dedupe has no within"},
+        {"dedupe: {within: 1h}", "p.yaml:9:5: dedupe has no by"},
+        {"dedupe: {by: contents, within: 1h}", "p.yaml:9:18: unknown by 'contents'"},
+        {"dedupe: {by: [a, z], within: 1h}", "p.yaml:9:22: dedupe 'z' is no field"},
+        {"dedupe: {by: [a, a], within: 1h}", "p.yaml:9:22: 'a' stands twice in dedupe"},
+        {"dedupe: {by: content, within: 31d}", "p.yaml:9:35: within is between 1s and 30d"},
+        {"dedupe: {by: content, withn: 1h}", "p.yaml:9:5: dedupe has no within"},
+        {"unchanged: never", "p.yaml:9:16: unknown unchanged 'never'"},
+        {"kind: event\n    dedupe: {by: key, within: 1h}",
+         "p.yaml:10:18: an event table has no key: name content, or fields"},
+        {"kind: event\n    unchanged: skip",
+         "p.yaml:10:5: unchanged is for state tables: events replace nothing"},
+    };
+    static const char good[] = "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\nowner: t\n"
+                               "description: d\ntables:\n  t:\n    key: [a]\n"
+                               "    dedupe: {by: [b, a], within: 90m}\n    unchanged: skip\n"
+                               "    fields:\n      a: {number: 1, type: string, required: true}\n"
+                               "      b: {number: 2, type: string}\n";
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    struct sf_product *p = product_of(good);
+
+    (void)state;
+    assert_int_equal(p->tables[0].dedupe, SF_DEDUPE_FIELDS);
+    assert_int_equal(p->tables[0].dedupe_fields[0], 0); /* ascending */
+    assert_int_equal(p->tables[0].dedupe_within_us, INT64_C(5400000000));
+    assert_true(p->tables[0].skip_unchanged);
+    sf_product_print(p, NULL, &out);
+    assert_non_null(strstr(sf_buf_cstr(&out), "    dedupe: {by: [a, b], within: 90m}\n"
+                                              "    unchanged: skip\n"));
+    sf_product_free(p);
+    for (size_t i = 0; i < SF_COUNT(bad); i++) {
+        struct sf_issues issues;
+        struct sf_error err = {.text = ""};
+        char text[512];
+
+        (void)snprintf(text, sizeof(text),
+                       "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\nowner: t\n"
+                       "description: d\ntables:\n  t:\n    %s\n    %s\n    fields:\n"
+                       "      a: {number: 1, type: string, required: true}\n",
+                       strncmp(bad[i][0], "kind: event", 11) == 0 ? "description: e" : "key: [a]",
+                       bad[i][0]);
+        sf_issues_init(&issues, "p.yaml", sf_slice_text(text));
+        p = NULL;
+        assert_int_equal(sf_product_parse(&issues, &p, &err), SF_INVALID);
+        assert_string_equal(err.text, bad[i][1]);
+        sf_issues_done(&issues);
+    }
+}
+
 static void changes_that_lose_input_are_breaking(void **state)
 {
     static const struct {
@@ -432,6 +485,7 @@ int main(void)
         cmocka_unit_test(numbers_are_read_in_their_style_only),
         cmocka_unit_test(the_file_is_printed_as_it_is_read),
         cmocka_unit_test(mistakes_are_told_at_their_place),
+        cmocka_unit_test(repetitions_are_declared_per_table),
         cmocka_unit_test(changes_that_lose_input_are_breaking),
         cmocka_unit_test(every_failed_allocation_is_said),
     };
