@@ -87,7 +87,7 @@ static enum sf_code token_issued(const struct apply *a)
     if (t->hash == NULL || t->domain == NULL) {
         return no_memory(a);
     }
-    return sf_map_put(&a->r->tokens, sf_slice_text(t->hash), t);
+    return sf_map_put(&a->r->tokens, sf_slice_text(t->hash), t) == SF_OK ? SF_OK : no_memory(a);
 }
 
 static enum sf_code new_domain(const struct apply *a, struct registry_domain **ret)
@@ -361,7 +361,10 @@ static enum sf_code access_requested(const struct apply *a)
     x = access_of(q);
     code =
         add_pointer(a, (void ***)&a->r->requests, &a->r->request_count, &a->r->request_capacity, q);
-    return code != SF_OK ? code : sf_map_put(&a->r->pending, access_key(&x, key), q);
+    if (code == SF_OK && sf_map_put(&a->r->pending, access_key(&x, key), q) != SF_OK) {
+        return no_memory(a);
+    }
+    return code;
 }
 
 static enum sf_code keep_decision(const struct apply *a, struct registry_grant *g)
@@ -431,8 +434,8 @@ static enum sf_code start_grant(const struct apply *a, struct registry_request *
         code =
             add_pointer(a, (void ***)&a->r->grants, &a->r->grant_count, &a->r->grant_capacity, g);
     }
-    if (code == SF_OK) {
-        code = sf_map_put(&a->r->active, access_key(&x, key), g);
+    if (code == SF_OK && sf_map_put(&a->r->active, access_key(&x, key), g) != SF_OK) {
+        return no_memory(a);
     }
     if (code == SF_OK) {
         q->state = REGISTRY_APPROVED;

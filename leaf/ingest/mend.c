@@ -418,7 +418,7 @@ static enum sf_code read_fix(struct op *op)
     }
     code = check_row(op, e.commit_us, &why, &op->error);
     if (code == SF_OK && why != 0) {
-        return SF_RAISE_E(&op->error, SF_CONFLICT, why, "%s", why_text(why));
+        return SF_RAISE_E(&op->error, SF_CONFLICT, (uint16_t)why, "%s", why_text(why));
     }
     op->came_us[0] = e.commit_us;
     op->result.seen = 1;

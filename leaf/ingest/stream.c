@@ -59,7 +59,7 @@ struct ingest_stream {
 
     struct sf_buf body; /* to be stored */
     uint64_t body_line;
-    struct sf_timer wait;   /* WAITING */
+    struct sf_timer wait;   /* WAITING, or for memory */
     struct sf_timer linger; /* records are waiting for others */
     struct sf_task turn;
 };
@@ -305,6 +305,17 @@ static void keep_lingering(struct ingest_stream *s)
     }
 }
 
+/* Input that found no memory is asked for again a little later: nothing else would do it. */
+static void await_memory(struct ingest_stream *s)
+{
+    if (s->room_wanted && s->wait_over) {
+        s->wait_over = false;
+        tell_room(s);
+    } else if (s->room_wanted) {
+        sf_rt_timer_start(s->in->rt, &s->wait, BUSY_WAIT_NS);
+    }
+}
+
 /* IDLE: what there is to do next. */
 static void look_around(struct ingest_stream *s)
 {
@@ -322,6 +333,7 @@ static void look_around(struct ingest_stream *s)
     } else {
         s->linger_over = false;
         keep_lingering(s);
+        await_memory(s);
     }
 }
 

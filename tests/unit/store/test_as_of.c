@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/alloc.h"
 #include "common/base/time.h"
 #include "leaf/store/as_of.h"
 #include "leaf/store/check.h"
@@ -558,6 +559,109 @@ static void test_power_may_fail_at_any_moment_of_it(void **state)
     }
 }
 
+/* Any of these may run out of memory, and then says so. */
+static void may_lack_memory(enum sf_code code)
+{
+    assert_true(code == SF_OK || code == SF_NOMEM);
+}
+
+static void read_the_past(struct kept *k, bool reverse)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    SF_CLEANUP(store_past_freep) struct store_past *past = NULL;
+    SF_CLEANUP(sf_buf_done) struct sf_buf bytes = {0};
+    const struct store_range range = {.reverse = reverse};
+    const uint64_t seq = k->model.head - 2;
+    struct store_anchor anchor;
+    struct store_row row;
+    uint64_t at;
+    uint32_t epoch;
+    bool more = true;
+    bool found;
+    enum sf_code code = store_snapshot_new(k->w.store, &snapshot, NULL);
+
+    may_lack_memory(code);
+    if (code != SF_OK) {
+        return;
+    }
+    may_lack_memory(store_anchor_of(snapshot, k->lane, &anchor, NULL));
+    may_lack_memory(store_check_position(snapshot, k->lane, 1, seq, NULL));
+    may_lack_memory(store_epoch_at(snapshot, k->lane, seq, &epoch, NULL));
+    may_lack_memory(store_find_time(snapshot, k->lane, k->model.times[seq], &at, NULL));
+    may_lack_memory(
+        store_get_as_of(snapshot, k->lane, SF_LITERAL("a"), seq, &bytes, &row, &found, NULL));
+    code = store_past_new(snapshot, k->lane, &range, seq, &past, NULL);
+    while (code == SF_OK && more) {
+        code = store_past_next(past, &row, &more, NULL);
+    }
+    may_lack_memory(code);
+}
+
+static void test_reading_the_past_may_run_out_of_memory(void **state)
+{
+    static struct kept k;
+    uint64_t open_things;
+    long faults = 1;
+    long n;
+
+    (void)state;
+    kept_init(&k, 5);
+    for (unsigned i = 0; i < 12; i++) {
+        kept_change(&k, i % KEYS, i % 5 == 4);
+        kept_pass(&k, 2);
+    }
+    assert_true(k.lane->anchor.seq > 0);
+    open_things = k.w.disk.open_things;
+    for (n = 0; faults > 0; n++) {
+        sf_alloc_fail_after(n, n % 2 == 0);
+        read_the_past(&k, n % 3 == 0);
+        faults = sf_alloc_faults();
+        sf_alloc_fail_after(-1, 0);
+        assert_int_equal(k.w.disk.open_things, open_things);
+    }
+    assert_true(n > 10);
+    check_all(&k.w, k.lane, &k.model);
+    kept_done(&k);
+}
+
+/* Whatever it lacks memory for is done in a later round; nothing is dropped that was promised. */
+static void test_retention_goes_on_when_memory_ran_out(void **state)
+{
+    static struct kept k;
+    long faults = 1;
+    long n;
+
+    (void)state;
+    for (n = 0; faults > 0; n++) {
+        kept_init(&k, 6);
+        for (unsigned i = 0; i < 8; i++) {
+            kept_change(&k, i % KEYS, i % 5 == 4);
+        }
+        stop_retainer(&k);
+        store_world_close(&k.w);
+        store_world_open(&k.w);
+        start_retainer(&k);
+        sf_alloc_fail_after(n, 0);
+        kept_pass(&k, 30);
+        faults = sf_alloc_faults();
+        sf_alloc_fail_after(-1, 0);
+        if (store_failed(k.w.store)) { /* A commit that is durable and cannot be shown. */
+            stop_retainer(&k);
+            store_world_close(&k.w);
+            store_world_open(&k.w);
+            start_retainer(&k);
+        }
+        check_all(&k.w, k.lane, &k.model);
+        kept_pass(&k, 60);
+        assert_int_equal(k.lane->anchor.seq, k.model.head);
+        assert_int_equal(k.lane->anchor.cleared, k.model.head);
+        assert_int_equal(keys_in(&k.w.disk, KV_LOG), 0);
+        check_all(&k.w, k.lane, &k.model);
+        kept_done(&k);
+    }
+    assert_true(n > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +672,8 @@ int main(void)
         cmocka_unit_test(test_a_feed_that_is_behind_holds_the_log_for_its_grace),
         cmocka_unit_test(test_a_clock_that_jumps_forward_drops_nothing_for_an_hour),
         cmocka_unit_test(test_power_may_fail_at_any_moment_of_it),
+        cmocka_unit_test(test_reading_the_past_may_run_out_of_memory),
+        cmocka_unit_test(test_retention_goes_on_when_memory_ran_out),
     };
 
     return cmocka_run_group_tests_name("as_of", tests, NULL, NULL);
