@@ -493,6 +493,7 @@ void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
     sf_bus_cancel(f->bus, &f->call);
     save_cursor(f);
     sf_list_remove(&f->link);
+    sf_list_remove(&f->lane_link);
     f->on_gone = on_gone;
     f->data = data;
     f->state = FEED_CLOSING;

@@ -72,9 +72,10 @@ struct feed {
     enum sf_code code; /* of the work */
     bool nobody;       /* the server answered the call */
     bool saving;
-    bool asked;          /* counted in asking */
-    bool wanted;         /* scratch of publisher_update() */
-    struct sf_list link; /* in the publisher */
+    bool asked;               /* counted in asking */
+    bool wanted;              /* scratch of publisher_update() */
+    struct sf_list link;      /* in the publisher */
+    struct sf_list lane_link; /* in the publisher, beside those of its lane */
 };
 
 struct feed_spec {

@@ -9,11 +9,14 @@
 
 #define OWN_AUDIENCE "own"
 
+enum { LANE_BUCKETS = 1024 };
+
 struct publisher {
     struct publisher_options options;
     struct feed_counters counters;
     struct sf_list feeds;
-    size_t feed_count; /* including those that are closing */
+    struct sf_list by_lane[LANE_BUCKETS]; /* the same, by the id of their lane */
+    size_t feed_count;                    /* including those that are closing */
     uint64_t refused;
     struct store_listener listener;
     struct sf_timer heartbeat;
@@ -44,12 +47,18 @@ static void register_counters(struct publisher *p)
     }
 }
 
+static struct sf_list *bucket_of(struct publisher *p, const struct store_lane *lane)
+{
+    return &p->by_lane[store_lane_id(lane) % LANE_BUCKETS];
+}
+
 static void on_changes(struct store_listener *l, struct store_lane *lane)
 {
     struct publisher *p = SF_CONTAINER_OF(l, struct publisher, listener);
+    struct sf_list *feeds = bucket_of(p, lane);
 
-    for (struct sf_list *at = p->feeds.next, *next; at != &p->feeds; at = next) {
-        struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
+    for (struct sf_list *at = feeds->next, *next; at != feeds; at = next) {
+        struct feed *f = SF_CONTAINER_OF(at, struct feed, lane_link);
 
         next = at->next;
         if (f->table->lane == lane && (f->state == FEED_IDLE || f->state == FEED_PARKED)) {
@@ -79,6 +88,9 @@ enum sf_code publisher_new(const struct publisher_options *options, struct publi
     p->options = *options;
     p->options.feeds_max = options->feeds_max == 0 ? FEEDS_MAX : options->feeds_max;
     sf_list_init(&p->feeds);
+    for (size_t i = 0; i < LANE_BUCKETS; i++) {
+        sf_list_init(&p->by_lane[i]);
+    }
     p->listener.on_changes = on_changes;
     p->heartbeat.fire = heartbeat_fire;
     register_counters(p);
@@ -122,10 +134,11 @@ static void on_feed_gone(void *data)
 /* The newest feed of the audience: one that takes over stands behind the old one. */
 static struct feed *find_feed(struct publisher *p, const struct feed_spec *spec)
 {
+    struct sf_list *feeds = bucket_of(p, spec->table->lane);
     struct feed *found = NULL;
 
-    for (struct sf_list *at = p->feeds.next; at != &p->feeds; at = at->next) {
-        struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
+    for (struct sf_list *at = feeds->next; at != feeds; at = at->next) {
+        struct feed *f = SF_CONTAINER_OF(at, struct feed, lane_link);
 
         if (f->table->lane == spec->table->lane && strcmp(f->audience, spec->audience) == 0) {
             found = f;
@@ -172,6 +185,7 @@ static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
     f->wanted = true;
     p->feed_count++;
     sf_list_push(&p->feeds, &f->link);
+    sf_list_push(bucket_of(p, f->table->lane), &f->lane_link);
     return SF_OK;
 }
 
