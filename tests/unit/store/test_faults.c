@@ -38,6 +38,7 @@ static void write_some(struct story *s, struct store_lane *lane)
     static const uint16_t codes[] = {SHEAF_E_WRONG_TYPE};
     static const struct store_reject reject = {codes, 1, SF_LITERAL("amount"),
                                                1,     1, SF_LITERAL("raw")};
+    static const uint8_t prints[WRITES][STORE_FINGERPRINT_BYTES] = {{1}, {2}, {3}, {4}};
     static const struct store_resolve gone = {.qseq = 1};
     static const struct store_put put = {STORE_META, false, SF_LITERAL("cursor"), SF_LITERAL("1")};
     struct sf_error err;
@@ -50,6 +51,9 @@ static void write_some(struct story *s, struct store_lane *lane)
         (void)snprintf(key, sizeof(key), "new-%d", i);
         (void)world_write_add(ww, key, "row");
         (void)world_write_add(ww, "common", i == 2 ? NULL : "row");
+        ww->changes[0].fingerprint = prints[i];
+        ww->lane.dedupe = (struct store_dedupe){1000000, 1000};
+        ww->lane.skip_unchanged = true;
         ww->lane.rejects = &reject;
         ww->lane.reject_count = 1;
         ww->lane.resolves = &gone;
