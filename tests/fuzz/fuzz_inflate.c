@@ -1,7 +1,8 @@
 /*
  * The input is a compressed body, with a first byte that says which coding and how much it may
  * become. Whatever it is, the output stays within its limit, and a body that fits a limit is the
- * same under a larger one. In pieces it becomes the same, or is refused as well.
+ * same under a larger one. In pieces it becomes the same, or is refused as well; but libzstd sees a
+ * frame whose header tells another size only as a whole when the last block is empty.
  */
 #include "common/wire/inflate.h"
 #include "tests/fuzz/fuzz.h"
@@ -40,10 +41,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sf_buf more = {0};
     struct sf_buf pieces = {0};
     struct sf_error err = {.text = ""};
+    struct sf_error piece_err = {.text = ""};
     enum sf_code code = sf_inflate(coding, packed, size_max, &out, &err);
 
     if (code != SF_BUSY) {
-        fuzz_check(in_pieces(coding, packed, 1 + how % 5, size_max, &pieces, &err) == code);
+        enum sf_code of_pieces =
+            in_pieces(coding, packed, 1 + how % 5, size_max, &pieces, &piece_err);
+
+        fuzz_check(of_pieces == code ||
+                   (coding == SF_CODING_ZSTD && code == SF_INVALID && of_pieces == SF_OK));
     }
     if (code == SF_OK) {
         fuzz_check(sf_slice_equal(sf_buf_view(&out), sf_buf_view(&pieces)));
