@@ -123,6 +123,12 @@ static enum sf_code check_position(const struct page_reader *r, struct sf_error 
     if (code != SF_OK || q->after_seq <= end) {
         return code;
     }
+    if (epoch == store_epoch(r->options->store)) { /* Not restored since: nobody was ever there. */
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
+                          "position %u:%llu is ahead of the table, which is at %u:%llu", epoch,
+                          (unsigned long long)q->after_seq, r->head.epoch,
+                          (unsigned long long)r->head.seq);
+    }
     return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
                       "position %u:%llu, the table is at %u:%llu; common is all up to %u:%llu",
                       epoch, (unsigned long long)q->after_seq, r->head.epoch,

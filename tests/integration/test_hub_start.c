@@ -50,7 +50,7 @@ static void test_wrong_arguments_are_refused(void **state)
     expect_refusal(&h, ARGS("--http", "127.0.0.1:0"), 2,
                    "error[SHEAF-E0801]: wrong usage: data is required: --data DIR, or in the file");
     expect_refusal(&h, ARGS("--data", data, "--http", "8080"), 2,
-                   "wrong usage: --http must be ADDRESS:PORT");
+                   "wrong usage: --http: '8080' is not ADDRESS:PORT");
     expect_refusal(&h, ARGS("--data", data, "--nats-port", "70000"), 2, "error[SHEAF-E0801]: ");
     expect_refusal(&h, ARGS("--data", data, "--colour", "red"), 2, "error[SHEAF-E0801]: ");
     expect_refusal(&h, ARGS("--data", data, "--http", "0.0.0.0:0"), 2,
