@@ -409,7 +409,7 @@ static void a_position_that_is_not_ours_is_gone(void **state)
     put_clicks(&f, 5);
     assert_int_equal(ASK(QUERY_CHANGES, .table = "clicks", .after = "1:6"), SF_CONFLICT);
     assert_int_equal(f.err.number, SHEAF_E_POSITION_GONE);
-    assert_string_equal(f.err.text, "position 1:6, the table is at 1:5; common is all up to 1:5");
+    assert_string_equal(f.err.text, "position 1:6 is ahead of the table, which is at 1:5");
     assert_int_equal(ASK(QUERY_CHANGES, .table = "clicks", .after = "2:3"), SF_CONFLICT);
     assert_int_equal(f.err.number, SHEAF_E_POSITION_GONE);
     assert_string_equal(f.err.text, "position 2:3, the table is at 1:5; common is all up to 2:0");
