@@ -317,7 +317,7 @@ static bool is_quiet(const struct leaf *leaf)
            (leaf->mender == NULL || mender_pending(leaf->mender) == 0) &&
            (leaf->queries == NULL || queries_pending(leaf->queries) == 0) && !leaf->bundle_saving &&
            leaf->apply == NULL && leaf->life == NULL && leaf_quality_is_quiet(leaf) &&
-           leaf_admin_is_quiet(leaf) &&
+           leaf_admin_is_quiet(leaf) && !leaf_purge_is_busy(leaf) &&
            (leaf->heads_kept == NULL || !head_keeper_is_busy(leaf->heads_kept)) &&
            !leaf->trimming && !leaf_mesh_is_renewing(leaf);
 }
@@ -444,6 +444,7 @@ static void leaf_free(struct leaf *leaf)
     sf_lock_done(&leaf->lock);
     rt_uv_free(leaf->uv);
     sf_token_cache_free(leaf->tokens);
+    leaf_purge_free(leaf);
     sf_free(leaf);
 }
 

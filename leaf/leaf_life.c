@@ -140,14 +140,19 @@ static void life_stored(struct store_write *w, const struct sf_error *err)
 static void hub_agreed(void *data, const Sheaf__V1__LifeReply *reply, const struct sf_error *err)
 {
     struct life *l = data;
+    const struct product_removal *stands =
+        product_set_removal(&l->leaf->serving.products, l->removal.product, l->removal.major);
     struct sf_error failed;
 
     if (err != NULL) {
         answer_problem(l, err);
         return;
     }
+    if (stands != NULL) { /* Removed once more: what has gone stays gone. */
+        l->removal = *stands;
+    }
     l->removal.purge_us = reply->purge_us;
-    product_removal_value(reply->purge_us, /* purged= */ false, l->value);
+    product_removal_value(reply->purge_us, l->removal.purged, l->value);
     l->put = (struct store_put){
         .space = STORE_META,
         .remove = l->restore,
@@ -161,6 +166,12 @@ static void hub_agreed(void *data, const Sheaf__V1__LifeReply *reply, const stru
         return;
     }
     l->storing = true;
+}
+
+bool leaf_life_is_about(const struct leaf *leaf, const struct product_removal *removal)
+{
+    return leaf->life != NULL && leaf->life->removal.major == removal->major &&
+           strcmp(leaf->life->removal.product, removal->product) == 0;
 }
 
 void leaf_life_cancel(struct leaf *leaf)
@@ -217,7 +228,7 @@ static enum sf_code check_leaf(const struct leaf *leaf, const struct product_rem
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "say which major version: %s/%s@1",
                           leaf->config->domain, removal->product);
     }
-    if (restore && stands != NULL && stands->purged) {
+    if (restore && stands != NULL && (stands->purged || leaf_purge_is_due(leaf, stands))) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_PRODUCT_REMOVED,
                           "the rows of %s/%s@%u are gone for good", leaf->config->domain,
                           removal->product, removal->major);

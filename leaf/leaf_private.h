@@ -51,7 +51,8 @@ struct apply; /* leaf_retain.c */
 enum sf_code leaf_retain_start(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
 
 /* leaf_apply.c */
-struct life; /* leaf_life.c */
+struct life;  /* leaf_life.c */
+struct purge; /* leaf_purge.c */
 
 struct leaf {
     const struct leaf_config *config; /* as the leaf was started */
@@ -115,6 +116,7 @@ struct leaf {
 
     struct apply *apply; /* under way, or NULL */
     struct life *life;   /* under way, or NULL */
+    struct purge *purge; /* of removed majors */
     struct sf_http_server *http;
 
     struct sf_gauge store_failed;
@@ -164,6 +166,19 @@ void leaf_life_http(struct leaf *leaf, struct sf_http_request *r,
                     const struct leaf_life_order *order);
 /* Forgets a change that still waits for the hub. */
 void leaf_life_cancel(struct leaf *leaf);
+/* Whether a change of this major is under way. */
+bool leaf_life_is_about(const struct leaf *leaf, const struct product_removal *removal);
+
+/* leaf_purge.c: the rows of a removed major, which go for good */
+enum sf_code leaf_purge_new(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+void leaf_purge_free(struct leaf *leaf); /* after the store is closed */
+/* Whether its rows go from now on, so that it cannot be brought back. */
+bool leaf_purge_is_due(const struct leaf *leaf, const struct product_removal *removal);
+/* Whether nothing of the lane is to be kept. */
+bool leaf_purge_wants(struct leaf *leaf, const struct store_lane *lane);
+/* A round of the retainer has looked at all lanes. */
+void leaf_purge_round(struct leaf *leaf);
+bool leaf_purge_is_busy(const struct leaf *leaf);
 
 /* leaf_sources.c: JetStream streams as sources of records. */
 struct leaf_sources;

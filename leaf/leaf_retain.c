@@ -17,18 +17,23 @@ static const struct sf_product *contract_of(const struct leaf *leaf, const struc
 
 static struct retain_rule rule_of(void *data, const struct store_lane *lane)
 {
-    const struct leaf *leaf = data;
+    struct leaf *leaf = data;
     const struct sf_product *p = contract_of(leaf, lane);
     struct retain_rule rule = {.quarantine_us = leaf->config->quarantine_keep_us};
 
     if (p == NULL) {
-        return (struct retain_rule){0};
+        return (struct retain_rule){.gone = leaf_purge_wants(leaf, lane)};
     }
     rule.keep_us = p->slo_retention_us;
     if (rule.keep_us > 0 && (rule.quarantine_us == 0 || rule.keep_us < rule.quarantine_us)) {
         rule.quarantine_us = rule.keep_us;
     }
     return rule;
+}
+
+static void on_purged(void *data)
+{
+    leaf_purge_round(data);
 }
 
 static uint64_t taken_of(void *data, const struct store_lane *lane)
@@ -46,10 +51,13 @@ enum sf_code leaf_retain_start(struct leaf *leaf, struct sf_error *err)
         .metrics = &leaf->metrics,
         .rule = rule_of,
         .taken = taken_of,
+        .purged = on_purged,
         .data = leaf,
         .every_ns = leaf->config->retain_every_ns,
         .idem_us = IDEM_KEEP_US,
     };
 
-    return retainer_new(&options, &leaf->retainer, err);
+    enum sf_code code = leaf_purge_new(leaf, err);
+
+    return code == SF_OK ? retainer_new(&options, &leaf->retainer, err) : code;
 }

@@ -19,6 +19,7 @@ struct batch_reader {
     struct sf_value *values; /* one per field */
     struct sf_value *old;    /* what a patch changes; over old_row */
     struct sf_buf old_row;
+    struct sf_buf renewed; /* old_row, as the newest version has it */
     struct sf_buf row;
     struct sf_buf key;
     struct fingerprint print;
@@ -90,6 +91,7 @@ void batch_reader_free(struct batch_reader *r)
     sf_buf_done(&r->key);
     fingerprint_done(&r->print);
     sf_buf_done(&r->old_row);
+    sf_buf_done(&r->renewed);
     sf_free(r->old);
     sf_free(r->values);
     sf_free(r);
@@ -397,9 +399,7 @@ static enum sf_code read_patch(struct batch_reader *r, const struct batch_spec *
         sf_verdict_add(&rec->verdict, SHEAF_E_ROW_ABSENT, -1, "there is no row to patch");
         return SF_OK;
     }
-    if (code == SF_OK) {
-        code = row_decode(r->table, old, r->old, err);
-    }
+    code = code == SF_OK ? row_decode_old(r->table, old, &r->renewed, r->old, err) : code;
     return code == SF_OK ? sf_record_patch_from_json_value(r->records, row, r->old, r->values,
                                                            &rec->verdict, err)
                          : code;

@@ -32,6 +32,14 @@ enum sf_code row_encode(const struct sf_table *t, const struct sf_value *values,
 enum sf_code row_decode(const struct sf_table *t, struct sf_slice row, struct sf_value *values,
                         struct sf_error *err) SF_MUST_CHECK;
 
+/*
+ * row_decode() of a row that any version of the table may have written: what @t has no more is left
+ * out, inside structs and lists too. Widened types read on as they are. The values borrow from @row
+ * or from @renewed, whose contents are replaced. SF_CORRUPT, or the failure of @renewed.
+ */
+enum sf_code row_decode_old(const struct sf_table *t, struct sf_slice row, struct sf_buf *renewed,
+                            struct sf_value *values, struct sf_error *err) SF_MUST_CHECK;
+
 /* One field of a row; present is false when it is null. SF_CORRUPT. */
 enum sf_code row_get(const struct sf_table *t, struct sf_slice row, size_t field,
                      struct sf_value *ret, struct sf_error *err) SF_MUST_CHECK;

@@ -277,17 +277,3 @@ void product_set_restore(struct product_set *set, const char *product, uint32_t 
         *r = set->removals[--set->removal_count];
     }
 }
-
-const struct served_product *product_set_find_removed(const struct product_set *set,
-                                                      const struct product_removal *removal)
-{
-    for (size_t i = 0; i < set->version_count; i++) {
-        const struct served_product *p = set->versions[i];
-
-        if (!p->superseded && p->contract->version.major == removal->major &&
-            strcmp(p->contract->name, removal->product) == 0) {
-            return p;
-        }
-    }
-    return NULL;
-}

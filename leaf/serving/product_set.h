@@ -40,6 +40,7 @@ struct product_removal {
     char product[64];
     uint32_t major;
     int64_t purge_us;
+    bool purging; /* has begun since the leaf was started: no way back */
     bool purged; /* the rows are gone; the record stays, so that the major is not used again */
 };
 
@@ -99,6 +100,3 @@ void product_set_restore(struct product_set *set, const char *product, uint32_t 
 /* The removal of the major, or NULL; valid until the next change of the set. */
 const struct product_removal *product_set_removal(const struct product_set *set,
                                                   const char *product, uint32_t major);
-/* The newest version of a removed major, for who purges its lanes; or NULL. */
-const struct served_product *product_set_find_removed(const struct product_set *set,
-                                                      const struct product_removal *removal);

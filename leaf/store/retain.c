@@ -1,5 +1,6 @@
 /*
- *   WAITING --timer--> for each lane: MARKING, ANCHORING as due; then, when its anchor has moved,
+ *   WAITING --timer--> for each lane that is gone: PURGING, COMPACTING;
+ *           for each lane: MARKING, ANCHORING as due; then, when its anchor has moved,
  *                                     READING and BURYING by turns (state lanes)
  *                  --> FLUSHING, when a lane is to be cleared
  *                  --> for each of these: CLEARING, COMPACTING piece by piece
@@ -19,11 +20,19 @@
 #include "leaf/store/store_internal.h"
 #include "proto/errors.h"
 
-enum retain_phase { PHASE_LOG, PHASE_CLEAR, PHASE_REJECTS, PHASE_ANSWERS, PHASE_END };
+enum retain_phase {
+    PHASE_PURGE,
+    PHASE_LOG,
+    PHASE_CLEAR,
+    PHASE_REJECTS,
+    PHASE_ANSWERS,
+    PHASE_END,
+};
 
 enum {
     SEGMENTS = 8, /* of the time kept: what is trimmed at once */
     PIECES_MAX = 1024,
+    PURGE_PIECES = 256,
 };
 #define EVERY_NS    (60 * SF_NS_PER_S)
 #define SOONEST_NS  SF_NS_PER_S
@@ -42,10 +51,11 @@ struct retainer {
     bool failed; /* the lane, in this round */
     bool read;   /* PHASE_LOG: keys were read and are to be buried */
     uint64_t read_to;
-    bool clearing; /* PHASE_CLEAR: the lane is, and its space to be given back */
+    bool clearing; /* PHASE_CLEAR, PHASE_PURGE: the lane is, and its space to be given back */
     size_t piece;  /* of these */
     size_t pieces;
     uint64_t cleared_from;
+    size_t family; /* PHASE_PURGE: whose space is being given back */
 
     struct store_upkeep upkeep;
     struct sf_work work;
@@ -113,6 +123,9 @@ static void on_upkeep(struct store_upkeep *u, const struct sf_error *err)
         sf_counter_add(&r->changes, u->anchor.seq + 1 - r->cleared_from);
     } else if (u->kind == UPKEEP_BURY) {
         r->stats.tombstones += u->removed;
+    } else if (u->kind == UPKEEP_PURGE) {
+        r->failed = u->removed == 0; /* Somebody wrote to it: in the next round. */
+        r->clearing = u->removed > 0;
     } else if (u->kind == UPKEEP_IDEM) {
         r->stats.answers += u->removed;
         sf_counter_add(&r->answers, u->removed);
@@ -312,6 +325,80 @@ static bool step_clear(struct retainer *r)
     return false;
 }
 
+/* --- lanes that are gone ---------------------------------------------------------------------- */
+
+static const enum kv_family purged_families[] = {KV_STATE, KV_LOG, KV_OLD, KV_QUARANTINE};
+
+bool retain_is_purged(const struct store_lane *lane)
+{
+    return lane->purged || (lane->head.seq == 0 && lane->head.quarantined == 0);
+}
+
+/* Where piece @i of the lane's keys begins: rows by the first byte of their keys, others by seq. */
+static struct keyspace_key purged_bound(const struct retainer *r, size_t i)
+{
+    const struct store_head *head = &r->lane->head;
+    const uint64_t last = head->seq > head->quarantined ? head->seq : head->quarantined;
+    struct keyspace_key key = keyspace_lane(i == r->pieces ? r->lane->id + 1 : r->lane->id);
+
+    if (i == 0 || i == r->pieces) {
+        return key;
+    }
+    if (purged_families[r->family] != KV_STATE) {
+        return keyspace_lane_seq(r->lane->id, last / r->pieces * i);
+    }
+    key.bytes[key.size++] = (uint8_t)i;
+    return key;
+}
+
+static void compact_family(struct sf_work *w)
+{
+    struct retainer *r = of_work(w);
+    struct kv *kv = r->options.store->kv;
+    struct keyspace_key from = purged_bound(r, r->piece - 1);
+    struct keyspace_key to = purged_bound(r, r->piece);
+
+    r->code = kv->ops->compact(kv, purged_families[r->family], keyspace_view(&from),
+                               keyspace_view(&to), &r->error);
+}
+
+static void plan_family(struct retainer *r)
+{
+    struct kv *kv = r->options.store->kv;
+    struct keyspace_key from = keyspace_lane(r->lane->id);
+    struct keyspace_key to = keyspace_lane(r->lane->id + 1);
+
+    r->piece = 0;
+    r->pieces = kv->ops->approximate_size(kv, purged_families[r->family], keyspace_view(&from),
+                                          keyspace_view(&to)) > PIECE_BYTES
+                    ? PURGE_PIECES
+                    : 1;
+}
+
+static bool step_purge(struct retainer *r)
+{
+    if (r->failed || !r->rule.gone || retain_is_purged(r->lane)) {
+        return false;
+    }
+    if (!r->clearing) {
+        r->family = 0;
+        plan_family(r);
+        submit(r, UPKEEP_PURGE, NULL);
+        return r->busy;
+    }
+    if (r->piece == r->pieces && ++r->family < SF_COUNT(purged_families)) {
+        plan_family(r);
+    }
+    if (r->family < SF_COUNT(purged_families)) {
+        r->piece++;
+        start_work(r, compact_family);
+        return true;
+    }
+    r->lane->purged = true;
+    r->stats.purges++;
+    return false;
+}
+
 /* --- quarantine, answers ---------------------------------------------------------------------- */
 
 static void read_rejects(struct sf_work *w)
@@ -485,6 +572,8 @@ static void wait_for_round(struct retainer *r)
 static bool step_lane(struct retainer *r)
 {
     switch (r->phase) {
+    case PHASE_PURGE:
+        return step_purge(r);
     case PHASE_LOG:
         return step_log(r);
     case PHASE_CLEAR:
@@ -550,6 +639,9 @@ static void retain_step(struct retainer *r)
         r->lane_at++;
         begin_lane(r);
         if (r->lane == NULL) {
+            if (r->phase == PHASE_PURGE && r->options.purged != NULL) {
+                r->options.purged(r->options.data);
+            }
             begin_phase(r, (enum retain_phase)(r->phase + 1));
         }
     }
@@ -569,7 +661,7 @@ static void on_timer(struct sf_timer *timer)
     r->bytes_found = 0;
     r->oldest_us = INT64_MAX;
     sf_buf_clear(&r->answers_at);
-    begin_phase(r, PHASE_LOG);
+    begin_phase(r, PHASE_PURGE);
     retain_step(r);
 }
 

@@ -6,6 +6,7 @@
  *   tombstones   9/8 of it is held. The newest row of a key stays for ever in state tables.
  *   quarantine   Rejects of more than rule.quarantine_us ago.
  *   idempotency  Answers of more than idem_us ago.
+ *   all of it    Of a lane that is gone: rows, log, old versions and quarantine, at once.
  *
  * A feed that is behind holds the log back, but not for longer than grace_us.
  *
@@ -26,6 +27,7 @@
 struct retain_rule {
     int64_t keep_us;
     int64_t quarantine_us;
+    bool gone; /* nobody reads or writes the lane again: nothing of it is kept */
 };
 
 struct retainer_options {
@@ -36,6 +38,8 @@ struct retainer_options {
     struct retain_rule (*rule)(void *data, const struct store_lane *lane);
     /* The last seq that every feed of the lane has taken; UINT64_MAX: there is none behind. */
     uint64_t (*taken)(void *data, const struct store_lane *lane);
+    /* Told when all lanes that are gone were looked at in a round; or NULL. */
+    void (*purged)(void *data);
     void *data;
     uint64_t every_ns; /* longest time between two rounds; 0: a minute */
     int64_t grace_us;  /* 0: RETAIN_GRACE_US */
@@ -51,12 +55,16 @@ enum sf_code retainer_new(const struct retainer_options *options, struct retaine
  */
 void retainer_close(struct retainer *r, void (*closed)(void *data), void *data);
 
+/* Whether a lane that is gone was emptied, and its space given back, since the store was opened. */
+bool retain_is_purged(const struct store_lane *lane);
+
 struct retainer_stats {
     uint64_t rounds;
     uint64_t changes; /* trimmed */
     uint64_t tombstones;
     uint64_t rejects;
     uint64_t answers; /* by Idempotency-Key */
+    uint64_t purges;  /* lanes */
     uint64_t failures;
 };
 struct retainer_stats retainer_stats(const struct retainer *r);

@@ -63,6 +63,7 @@ struct store_lane {
     struct store_head *marks; /* behind the anchor, oldest first; NULL: none yet */
     size_t mark_count;
     bool unburied; /* retain.c: tombstones could not be dropped, so the log stays */
+    bool purged;   /* retain.c: it was emptied, as it is gone */
 
     /* Commit thread while a group is in flight, else the loop thread. */
     struct store_head tip;

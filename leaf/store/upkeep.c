@@ -56,6 +56,93 @@ static void apply_clear(struct commit_group *g, struct store_upkeep *u)
     put_anchor(g, u);
 }
 
+static void remove_lane(struct commit_group *g, enum kv_family f, const struct store_lane *lane)
+{
+    struct keyspace_key from = keyspace_lane(lane->id);
+    struct keyspace_key end = keyspace_lane(lane->id + 1);
+
+    g->batch->ops->remove_range(g->batch, f, keyspace_view(&from), keyspace_view(&end));
+}
+
+/* Fingerprints of a lane stand behind the answers. */
+static void remove_prints(struct commit_group *g, const struct store_lane *lane)
+{
+    struct keyspace_key window = keyspace_meta_window(lane->id);
+    uint8_t from[5] = {KEYSPACE_PRINT_TAG};
+    uint8_t end[5] = {KEYSPACE_PRINT_TAG};
+
+    keyspace_write_be32(from + 1, lane->id);
+    keyspace_write_be32(end + 1, lane->id + 1);
+    g->batch->ops->remove_range(g->batch, KV_IDEM, sf_slice_of(from, sizeof(from)),
+                                sf_slice_of(end, sizeof(end)));
+    g->batch->ops->remove(g->batch, KV_META, keyspace_view(&window));
+}
+
+/*
+ * Rows are removed in the batch that is synced, with the head that they show: were they removed
+ * with the volatile ones, a power cut would bring them back without a log that says whose they are.
+ */
+static void apply_purge(struct commit_group *g, struct store_upkeep *u)
+{
+    const struct store_lane *lane = u->lane;
+    struct keyspace_key marks_from = keyspace_meta_mark(lane->id, 0);
+    struct keyspace_key marks_to = keyspace_meta_mark(lane->id + 1, 0);
+    struct keyspace_key held = keyspace_meta_held(lane->id);
+    struct store_head head = lane->tip;
+    uint8_t bytes[KEYSPACE_HEAD_BYTES];
+
+    u->removed = 0;
+    if (sf_list_linked(&lane->touched)) {
+        return; /* It is written to, or not stored yet: there is nothing to purge, or not now. */
+    }
+    remove_lane(g, KV_STATE, lane);
+    remove_lane(g, KV_LOG, lane);
+    remove_lane(g, KV_OLD, lane);
+    remove_lane(g, KV_QUARANTINE, lane);
+    remove_prints(g, lane);
+    g->batch->ops->remove_range(g->batch, KV_META, keyspace_view(&marks_from),
+                                keyspace_view(&marks_to));
+    g->batch->ops->remove(g->batch, KV_META, keyspace_view(&held));
+    head.rows = 0;
+    keyspace_head_encode(&head, bytes);
+    put_meta(g, keyspace_meta_head(lane->id), bytes, sizeof(bytes));
+    put_meta(g, keyspace_meta_applied(lane->id), bytes, sizeof(bytes));
+    u->anchor = (struct store_anchor){
+        .epoch = head.epoch,
+        .seq = head.seq,
+        .commit = head.commit,
+        .commit_us = head.commit_us,
+        .cleared = head.seq,
+    };
+    memcpy(u->anchor.hash, head.hash, SF_HASH256_SIZE);
+    put_anchor(g, u);
+    u->removed = 1;
+}
+
+static enum sf_code apply_forget(struct commit_group *g, const struct store_upkeep *u)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf from = {0};
+    SF_CLEANUP(sf_buf_done) struct sf_buf end = {0};
+    struct keyspace_key small = keyspace_meta_small();
+    enum sf_code code = SF_OK;
+
+    for (size_t i = 0; code == SF_OK && i < u->key_count; i++) {
+        sf_buf_clear(&from);
+        sf_buf_clear(&end);
+        sf_buf_slice(&from, keyspace_view(&small));
+        sf_buf_slice(&from, u->keys[i]);
+        sf_buf_slice(&end, sf_buf_view(&from));
+        keyspace_after_prefix(&end);
+        code = sf_buf_check(&from, "upkeep", &g->error);
+        code = code == SF_OK ? sf_buf_check(&end, "upkeep", &g->error) : code;
+        if (code == SF_OK) {
+            g->batch->ops->remove_range(g->batch, KV_META, sf_buf_view(&from), sf_buf_view(&end));
+            g->dirty = true;
+        }
+    }
+    return code;
+}
+
 /* What was found at the keys of a step. */
 struct found {
     struct commit_group *g;
@@ -119,6 +206,11 @@ static enum sf_code apply_step(struct commit_group *g, struct store_upkeep *u)
         return SF_OK;
     case UPKEEP_IDEM:
         return apply_keys(g, u, KV_IDEM, forget_one);
+    case UPKEEP_PURGE:
+        apply_purge(g, u);
+        return SF_OK;
+    case UPKEEP_FORGET:
+        return apply_forget(g, u);
     }
     return SF_OK;
 }
@@ -142,6 +234,12 @@ void upkeep_applied(struct commit_group *g)
 
         if (u != NULL && u->kind == UPKEEP_ANCHOR) {
             u->lane->gone_to = u->anchor.seq;
+        } else if (u != NULL && u->kind == UPKEEP_PURGE && u->removed > 0) {
+            u->lane->gone_to = u->anchor.seq;
+            u->lane->keep_to = u->anchor.seq;
+            u->lane->tip.rows = 0;
+            u->lane->tip_held = (struct store_held){0};
+            u->lane->tip_window = (struct store_window){0};
         }
     }
 }
@@ -170,6 +268,11 @@ static void settle_step(struct store_upkeep *u)
     }
     if (u->kind == UPKEEP_CLEAR) {
         drop_marks(lane, u->anchor.seq);
+    } else if (u->kind == UPKEEP_PURGE && u->removed > 0) {
+        lane->anchor = u->anchor;
+        lane->mark_count = 0;
+        lane->head.rows = 0;
+        lane->held = (struct store_held){0};
     }
 }
 
@@ -218,7 +321,11 @@ enum sf_code upkeep_submit(struct store *s, struct store_upkeep *u, struct sf_er
     if (u->lane != NULL) {
         aim(u);
     }
-    u->write = (struct store_write){.data = u, .upkeep = u, .unsynced = u->kind != UPKEEP_ANCHOR};
+    u->write = (struct store_write){
+        .data = u,
+        .upkeep = u,
+        .unsynced = u->kind != UPKEEP_ANCHOR && u->kind != UPKEEP_PURGE,
+    };
     return store_submit(s, &u->write, on_written, err);
 }
 

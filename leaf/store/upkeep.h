@@ -11,9 +11,14 @@
  *   CLEAR       Drops frames, old versions and marks up to the anchor. Only after what BURY removed
  *               and what the state shows at the anchor were flushed: the log can no longer make it.
  *   IDEM        Drops keys whose answer is older than a time.
+ *   PURGE       Drops all that the lane holds, and moves its anchor to its head: the lane is one of
+ *               which everything was trimmed, and no row is left. Synced. Only of a lane that
+ *               nobody writes to any more.
+ *   FORGET      Drops small values of STORE_META by the first bytes of their keys.
  *
  *   Threads   Submitted and answered on the loop.
- *   Order     At the start of its group: MARK and ANCHOR are about the lane before the group.
+ *   Order     At the start of its group: MARK, ANCHOR and PURGE are about the lane before the
+ *             group.
  *   Memory    As a store_write: the step and its keys stay put until @done.
  */
 #pragma once
@@ -27,6 +32,8 @@ enum upkeep_kind {
     UPKEEP_BURY,
     UPKEEP_CLEAR,
     UPKEEP_IDEM,
+    UPKEEP_PURGE,
+    UPKEEP_FORGET,
 };
 
 enum {
@@ -36,12 +43,12 @@ enum {
 
 struct store_upkeep {
     enum upkeep_kind kind;
-    struct store_lane *lane;     /* not IDEM */
+    struct store_lane *lane;     /* not IDEM, FORGET */
     struct store_head mark;      /* ANCHOR: in; MARK: out */
     int64_t before_us;           /* IDEM: in */
-    const struct sf_slice *keys; /* BURY: behind the lane's id; IDEM: whole */
+    const struct sf_slice *keys; /* BURY: behind the lane's id; IDEM: whole; FORGET: their starts */
     size_t key_count;
-    uint64_t removed; /* out: keys (BURY, IDEM) */
+    uint64_t removed; /* out: keys (BURY, IDEM), lanes (PURGE): 0 when somebody wrote to it */
     /* @err as of a store_write. */
     void (*done)(struct store_upkeep *u, const struct sf_error *err);
     void *data;

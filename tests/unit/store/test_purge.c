@@ -1,0 +1,366 @@
+/*
+ * Lanes of removed products: everything but name, head and anchor goes, whatever crashes meanwhile.
+ */
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+
+#include "common/base/time.h"
+#include "leaf/store/check.h"
+#include "leaf/store/retain.h"
+#include "leaf/store/store_internal.h"
+#include "proto/errors.h"
+#include "tests/lib/store_world.h"
+
+enum { KEYS = 6 };
+
+#define KEEP_US (16 * SF_US_PER_S)
+
+struct kept {
+    struct store_world w;
+    struct store_lane *lane;
+    struct retainer *retainer;
+    struct sf_metrics metrics;
+    uint64_t head;
+    uint64_t rows;
+    bool gone; /* the lane */
+    size_t told;
+};
+
+static struct retain_rule rule_of(void *data, const struct store_lane *lane)
+{
+    const struct kept *k = data;
+
+    if (k->gone && lane == k->lane) {
+        return (struct retain_rule){.gone = true};
+    }
+    return (struct retain_rule){.keep_us = KEEP_US, .quarantine_us = KEEP_US};
+}
+
+static void on_purged(void *data)
+{
+    ((struct kept *)data)->told++;
+}
+
+static uint64_t taken_of(void *data, const struct store_lane *lane)
+{
+    (void)data;
+    (void)lane;
+    return UINT64_MAX;
+}
+
+static void start_retainer(struct kept *k)
+{
+    const struct retainer_options options = {
+        .rt = &k->w.sim.rt,
+        .store = k->w.store,
+        .metrics = &k->metrics,
+        .rule = rule_of,
+        .taken = taken_of,
+        .purged = on_purged,
+        .data = k,
+    };
+
+    k->lane = store_world_lane(&k->w, "orders", STORE_STATE);
+    assert_int_equal(retainer_new(&options, &k->retainer, NULL), SF_OK);
+}
+
+static void on_retainer_closed(void *data)
+{
+    ((struct kept *)data)->retainer = NULL;
+}
+
+static void kept_pass(struct kept *k, unsigned seconds)
+{
+    rt_sim_run_for(&k->w.sim, seconds * SF_NS_PER_S);
+}
+
+static void stop_retainer(struct kept *k)
+{
+    retainer_close(k->retainer, on_retainer_closed, k);
+    kept_pass(k, 1);
+    assert_null(k->retainer);
+}
+
+static void reopen(struct kept *k)
+{
+    stop_retainer(k);
+    store_world_close(&k->w);
+    store_world_open(&k->w);
+    start_retainer(k);
+}
+
+static void kept_init(struct kept *k, uint64_t seed)
+{
+    *k = (struct kept){0};
+    store_world_init(&k->w, seed);
+    sf_metrics_init(&k->metrics);
+    start_retainer(k);
+}
+
+static void kept_done(struct kept *k)
+{
+    stop_retainer(k);
+    store_world_done(&k->w);
+}
+
+static size_t keys_in(const struct fake_disk *d, enum kv_family f)
+{
+    struct sf_slice key;
+    size_t n = 0;
+
+    while (fake_disk_key(d, f, n, &key)) {
+        n++;
+    }
+    return n;
+}
+
+/* --- lanes that are gone ---------------------------------------------------------------------- */
+
+/* With the retainer's timer running there is no end to wait for but the write's. */
+static void kept_write(struct kept *k, struct world_write *ww)
+{
+    assert_int_equal(world_write_submit(ww, k->w.store, NULL), SF_OK);
+    while (!ww->done) {
+        rt_sim_run_for(&k->w.sim, SF_NS_PER_MS);
+    }
+    assert_int_equal(ww->error.code, SF_OK);
+}
+
+static void put(struct kept *k, struct store_lane *lane, const char *key, const char *row)
+{
+    struct world_write ww;
+
+    world_write_init(&ww, lane);
+    (void)world_write_add(&ww, key, row);
+    kept_write(k, &ww);
+}
+
+/* Some changes, and one record that was refused. */
+static void kept_fill(struct kept *k, unsigned changes)
+{
+    const uint16_t code = SHEAF_E_RECORD_INVALID;
+    struct store_reject reject = {
+        .codes = &code, .code_count = 1, .contract_id = 1, .raw = sf_slice_text("{}")};
+    struct world_write ww;
+
+    for (unsigned i = 0; i < changes; i++) {
+        const char key[2] = {(char)('a' + i % KEYS), '\0'};
+
+        put(k, k->lane, key, i % 5 == 4 ? NULL : "row");
+        kept_pass(k, 1);
+    }
+    k->head = k->lane->head.seq;
+    k->rows = k->lane->head.rows;
+    world_write_init(&ww, k->lane);
+    ww.lane.rejects = &reject;
+    ww.lane.reject_count = 1;
+    kept_write(k, &ww);
+}
+
+static size_t keys_of_lanes(const struct fake_disk *d)
+{
+    return keys_in(d, KV_STATE) + keys_in(d, KV_LOG) + keys_in(d, KV_OLD) +
+           keys_in(d, KV_QUARANTINE);
+}
+
+static void check_whole(struct kept *k)
+{
+    struct store_check_result r;
+    struct sf_error err;
+
+    if (store_check(k->w.store, &r, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(r.rows, k->rows);
+    assert_int_equal(k->lane->head.seq, k->head);
+}
+
+static void check_empty(struct kept *k)
+{
+    struct store_check_result r;
+    struct sf_error err;
+
+    assert_int_equal(keys_of_lanes(&k->w.disk), 0);
+    assert_int_equal(k->lane->head.seq, k->head);
+    assert_int_equal(k->lane->head.rows, 0);
+    assert_int_equal(k->lane->head.quarantined, 1);
+    assert_int_equal(k->lane->anchor.seq, k->head);
+    assert_int_equal(k->lane->anchor.cleared, k->head);
+    assert_int_equal(k->lane->mark_count, 0);
+    assert_int_equal(store_lane_held(k->lane).entries, 0);
+    if (store_check(k->w.store, &r, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(r.rows, 0);
+    assert_int_equal(r.quarantined, 0);
+}
+
+/* In some seconds of retention alone the disk fails at one of its writes; then power does. */
+static void lose_power(struct kept *k)
+{
+    struct fake_disk *d = &k->w.disk;
+    struct rt_sim *s = &k->w.sim;
+    uint64_t kept;
+    uint64_t flushed;
+
+    d->killed = true;
+    d->fail_write_in = 1 + (unsigned)rt_sim_random(s, 8);
+    d->fail_on = true;
+    d->fail_code = SF_IO;
+    d->fail_applies = rt_sim_random(s, 2) == 0;
+    rt_sim_run_for(s, rt_sim_random(s, 6) * SF_NS_PER_S);
+    stop_retainer(k);
+    store_world_close(&k->w);
+    kept = d->durable + rt_sim_random(s, d->writes - d->durable + 1);
+    flushed = d->flushed > kept ? d->flushed : d->flushed + rt_sim_random(s, kept - d->flushed + 1);
+    fake_disk_crash(d, kept, flushed);
+    d->fail_write_in = 0;
+    d->fail_on = false;
+    store_world_open(&k->w);
+    start_retainer(k);
+}
+
+static void test_of_a_lane_that_is_gone_its_head_stays_and_nothing_else(void **state)
+{
+    static struct kept k;
+    struct store_lane *other;
+    struct sf_error err;
+
+    (void)state;
+    kept_init(&k, 5);
+    other = store_world_lane(&k.w, "others", STORE_STATE);
+    put(&k, other, "x", "1");
+    kept_fill(&k, 40);
+    assert_true(keys_in(&k.w.disk, KV_OLD) > 0);
+    assert_false(retain_is_purged(k.lane));
+    k.told = 0;
+    k.gone = true;
+    kept_pass(&k, 120);
+    assert_true(k.told > 0);
+    assert_true(retain_is_purged(k.lane));
+    assert_int_equal(retainer_stats(k.retainer).purges, 1);
+    assert_int_equal(store_lane_head(other)->rows, 1);
+    assert_int_equal(keys_of_lanes(&k.w.disk), 1); /* The log of the other lane was trimmed. */
+    reopen(&k);
+    assert_false(retain_is_purged(k.lane)); /* Done again, until somebody notes that it was. */
+    kept_pass(&k, 120);
+    assert_true(retain_is_purged(k.lane));
+    if (store_rebuild_state(k.w.store, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    other = store_world_lane(&k.w, "others", STORE_STATE);
+    put(&k, other, "x", NULL);
+    kept_pass(&k, 120);
+    check_empty(&k);
+    kept_done(&k);
+}
+
+static void test_power_may_fail_while_a_lane_goes(void **state)
+{
+    static struct kept k;
+    unsigned whole = 0;
+    unsigned empty = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        kept_init(&k, seed);
+        kept_fill(&k, 20 + (unsigned)rt_sim_random(&k.w.sim, 20));
+        k.gone = true;
+        lose_power(&k);
+        if (k.lane->head.rows > 0 || keys_of_lanes(&k.w.disk) > 0) {
+            check_whole(&k);
+            whole++;
+        } else {
+            check_empty(&k);
+            empty++;
+        }
+        kept_pass(&k, 120);
+        assert_true(retain_is_purged(k.lane));
+        check_empty(&k);
+        reopen(&k);
+        check_empty(&k);
+        kept_done(&k);
+    }
+    assert_true(whole > 3 && empty > 3);
+}
+
+static void on_step(struct store_upkeep *u, const struct sf_error *err)
+{
+    (void)u;
+    assert_null(err);
+}
+
+static void test_a_lane_that_is_written_to_waits_for_the_next_round(void **state)
+{
+    struct store_upkeep u = {.kind = UPKEEP_PURGE};
+    struct world_write ww;
+    static struct kept k;
+
+    (void)state;
+    kept_init(&k, 6);
+    kept_fill(&k, 3);
+    u.lane = k.lane;
+    u.done = on_step;
+    assert_int_equal(upkeep_submit(k.w.store, &u, NULL), SF_OK);
+    world_write_init(&ww, k.lane);
+    (void)world_write_add(&ww, "z", "9");
+    kept_write(&k, &ww);
+    assert_int_equal(u.removed, 0);
+    assert_int_equal(k.lane->head.rows, k.rows + 1);
+    kept_done(&k);
+}
+
+static void on_small(struct store_write *w, const struct sf_error *err)
+{
+    (void)w;
+    assert_null(err);
+}
+
+static void test_small_values_are_forgotten_by_how_their_keys_begin(void **state)
+{
+    static const char *const names[] = {"stats/A", "stats/B", "statt", "quality/A1", "quality/A2"};
+    const struct sf_slice starts[] = {sf_slice_text("stats/A"), sf_slice_text("quality/A")};
+    struct store_upkeep u = {.kind = UPKEEP_FORGET, .keys = starts, .key_count = 2};
+    struct store_put puts[5];
+    struct store_write write = {.puts = puts, .put_count = 5};
+    struct store_snapshot *snapshot;
+    static struct kept k;
+    bool found;
+
+    (void)state;
+    kept_init(&k, 7);
+    for (size_t i = 0; i < 5; i++) {
+        puts[i] = (struct store_put){
+            .space = STORE_META, .key = sf_slice_text(names[i]), .value = sf_slice_text("v")};
+    }
+    assert_int_equal(store_submit(k.w.store, &write, on_small, NULL), SF_OK);
+    kept_pass(&k, 1);
+    u.done = on_step;
+    assert_int_equal(upkeep_submit(k.w.store, &u, NULL), SF_OK);
+    kept_pass(&k, 1);
+    assert_int_equal(store_snapshot_new(k.w.store, &snapshot, NULL), SF_OK);
+    for (size_t i = 0; i < 5; i++) {
+        struct sf_buf value = {0};
+
+        assert_int_equal(store_small_get(snapshot, STORE_META, sf_slice_text(names[i]), &value,
+                                         NULL, &found, NULL),
+                         SF_OK);
+        assert_int_equal(found, i == 1 || i == 2);
+        sf_buf_done(&value);
+    }
+    store_snapshot_free(snapshot);
+    kept_done(&k);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_of_a_lane_that_is_gone_its_head_stays_and_nothing_else),
+        cmocka_unit_test(test_power_may_fail_while_a_lane_goes),
+        cmocka_unit_test(test_a_lane_that_is_written_to_waits_for_the_next_round),
+        cmocka_unit_test(test_small_values_are_forgotten_by_how_their_keys_begin),
+    };
+
+    return cmocka_run_group_tests_name("purge", tests, NULL, NULL);
+}
