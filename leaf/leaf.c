@@ -87,6 +87,7 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         .streams_max = leaf->config->streams_max,
         .batch_records = leaf->config->stream_batch_records,
         .batch_bytes = leaf->config->stream_batch_bytes,
+        .products = &leaf->serving.products,
     };
     const struct queries_options queries = {
         .rt = leaf->rt,

@@ -92,6 +92,7 @@ enum sf_code ingest_new(struct sf_rt *rt, struct store *store, struct sf_metrics
     in->streams_max = options->streams_max == 0 ? STREAMS_MAX : options->streams_max;
     in->batch_records = options->batch_records == 0 ? BATCH_RECORDS : options->batch_records;
     in->batch_bytes = options->batch_bytes == 0 ? BATCH_BYTES : options->batch_bytes;
+    in->products = options->products;
     cleaned_init(&in->cleaned, metrics);
     register_metrics(in, metrics);
     *ret = in;

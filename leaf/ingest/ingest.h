@@ -114,6 +114,8 @@ struct ingest_options {
     /* What may lie in quarantine, over all tables of a major version of a product; 0: 256 MiB. */
     uint64_t quarantine_max;
     uint64_t dedupe_max; /* fingerprints of a table; 0: 10 million */
+    /* Borrowed; where streams find the newest version of what they store into. */
+    const struct product_set *products;
 };
 
 /* SF_NOMEM. */

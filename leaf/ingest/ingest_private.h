@@ -80,6 +80,7 @@ enum { READERS_MAX = 32 };
 struct ingest {
     struct sf_rt *rt;
     struct store *store;
+    const struct product_set *products;
     size_t bytes_max;
     uint64_t refused_busy;
     bool draining;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "common/base/assert.h"
 #include "common/base/str.h"
 #include "leaf/ingest/cutter.h"
 #include "leaf/ingest/ingest_private.h"
@@ -224,10 +225,32 @@ static void on_stored(void *data, const struct ingest_result *result, const stru
     step_soon(s);
 }
 
+/* A stream may outlive the contract it began with: each batch goes by the one in force. */
+static enum sf_code renew_target(const struct ingest *in, struct ingest_request *r,
+                                 struct sf_error *err)
+{
+    const struct served_product *before = r->product != NULL ? r->product : r->table->product;
+    const struct sf_product *c = before->contract;
+    const struct served_product *now = product_set_find(in->products, c->name, c->version.major);
+
+    if (now == NULL) {
+        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN,
+                          "product %s/%s@%u was removed meanwhile", c->domain, c->name,
+                          (unsigned)c->version.major);
+    }
+    if (r->product != NULL) {
+        r->product = now;
+    } else {
+        r->table = served_product_table(now, r->table->contract->name);
+        sf_assert(r->table != NULL); /* a major never loses a table */
+    }
+    return SF_OK;
+}
+
 /* Hands the body to ingest, or waits. */
 static void store_body(struct ingest_stream *s)
 {
-    struct ingest_request request = s->request;
+    struct ingest_request request;
     char key[KEY_MAX];
 
     if (s->abandoned) {
@@ -238,6 +261,12 @@ static void store_body(struct ingest_stream *s)
         wait_a_little(s);
         return;
     }
+    s->code = renew_target(s->in, &s->request, &s->error);
+    if (s->code != SF_OK) {
+        s->state = ENDED;
+        return;
+    }
+    request = s->request;
     if (s->key != NULL) {
         (void)snprintf(key, sizeof(key), "%s/%llu", s->key,
                        (unsigned long long)s->totals.batches + 1);

@@ -3,7 +3,8 @@
  * durable. What reads the body is told to wait while a batch is being stored.
  *
  *   Threads   Loop thread; inflating and cutting run on a query thread.
- *   Order     One batch at a time, in the order of the text.
+ *   Order     One batch at a time, in the order of the text, each by the contract then in force;
+ *             E0302 once the product is removed.
  *   Memory    The input that waits (STREAM_INPUT_MAX), one body and what ingest makes of it.
  *   Limits    ingest_options: streams at a time; records and bytes of a batch. A full ingest or
  *             store is waited for.

@@ -6,7 +6,8 @@
 
 void open_ingest(struct fixture *f, size_t bytes_max, size_t inline_bytes)
 {
-    const struct ingest_options options = {.bytes_max = bytes_max, .inline_bytes = inline_bytes};
+    const struct ingest_options options = {
+        .bytes_max = bytes_max, .inline_bytes = inline_bytes, .products = &f->w.serving.products};
 
     assert_int_equal(
         ingest_new(&f->w.stores.sim.rt, f->w.stores.store, &f->metrics, &options, &f->ingest, NULL),

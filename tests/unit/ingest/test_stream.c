@@ -113,6 +113,57 @@ static void with_a_key_the_same_body_is_stored_once(void **state)
     teardown(&f);
 }
 
+static const char with_country[] = "{\"order_id\":\"1\",\"country\":\"DE\"}\n"
+                                   "{\"order_id\":\"2\",\"country\":\"DE\"}\n";
+
+static void each_batch_is_read_by_the_contract_in_force(void **state)
+{
+    struct told t = {0};
+    struct ingest_stream *s;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    f.clicks = f.orders;
+    assert_int_equal(open_stream(&f, &t, NULL, &s), SF_OK);
+    (void)ingest_stream_feed(s, sf_slice_text(with_country));
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(t.totals.quarantined, 2); /* 1.0.0 has no such field. */
+    (void)leaf_world_add(&f.w, world_orders_newer);
+    (void)ingest_stream_feed(s, sf_slice_text(with_country));
+    ingest_stream_finish(s);
+    rt_sim_run(&f.w.stores.sim);
+    assert_true(t.ended == 1 && t.ok);
+    assert_int_equal(t.totals.quarantined, 2);
+    assert_int_equal(t.totals.accepted, 2);
+    teardown(&f);
+}
+
+static void a_stream_ends_when_its_product_is_removed(void **state)
+{
+    const struct product_removal removal = {.product = "orders", .major = 1, .purge_us = 1};
+    struct told t = {0};
+    struct ingest_stream *s;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    assert_int_equal(open_stream(&f, &t, NULL, &s), SF_OK);
+    (void)ingest_stream_feed(s, sf_slice_text(five));
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(t.totals.accepted, 5);
+    assert_int_equal(product_set_remove(&f.w.serving.products, &removal, NULL), SF_OK);
+    (void)ingest_stream_feed(s, sf_slice_text(five));
+    rt_sim_run(&f.w.stores.sim);
+    assert_true(t.ended == 1 && !t.ok);
+    assert_int_equal(t.error.number, SHEAF_E_PRODUCT_UNKNOWN);
+    assert_string_equal(t.error.text, "product sales/orders@1 was removed meanwhile");
+    assert_int_equal(t.totals.accepted, 5);
+    assert_int_equal(store_lane_head(f.clicks->lane)->seq, 5);
+    assert_int_equal(ingest_pending(f.ingest), 0);
+    teardown(&f);
+}
+
 static void what_does_not_fit_is_left_to_its_sender(void **state)
 {
     static uint8_t large[STREAM_INPUT_MAX + 10];
@@ -198,6 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_batches_are_stored_and_the_rest_after_a_second),
         cmocka_unit_test(with_a_key_the_same_body_is_stored_once),
+        cmocka_unit_test(each_batch_is_read_by_the_contract_in_force),
+        cmocka_unit_test(a_stream_ends_when_its_product_is_removed),
         cmocka_unit_test(what_does_not_fit_is_left_to_its_sender),
         cmocka_unit_test(streams_are_bounded),
         cmocka_unit_test(a_failed_allocation_ends_a_stream_or_nothing),
