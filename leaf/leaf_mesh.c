@@ -56,17 +56,31 @@ static uint64_t version_kept(const struct leaf *leaf)
     return leaf->bundle_bytes.size < BUNDLE_HEADER ? 0 : sf_read_be64(leaf->bundle_bytes.data);
 }
 
+/* Of all tables, and of @us. */
+static int64_t last_commit_us(const struct store *store, int64_t us)
+{
+    const struct store_lane *lane;
+
+    for (size_t i = 0; (lane = store_lane_at(store, i)) != NULL; i++) {
+        const int64_t of_lane = store_lane_head(lane)->commit_us;
+
+        us = of_lane > us ? of_lane : us;
+    }
+    return us;
+}
+
 enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
 {
     SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
-    const struct grant_trust trust = trust_of(leaf);
+    struct grant_trust trust = trust_of(leaf);
     struct sf_error refused;
+    int64_t stored_us = 0;
     bool found;
     enum sf_code code = store_snapshot_new(leaf->store, &snapshot, err);
 
     if (code == SF_OK) {
-        code = store_small_get(snapshot, STORE_META, bundle_key, &leaf->bundle_bytes, NULL, &found,
-                               err);
+        code = store_small_get(snapshot, STORE_META, bundle_key, &leaf->bundle_bytes, &stored_us,
+                               &found, err);
     }
     if (code != SF_OK || leaf->bundle_bytes.size < BUNDLE_HEADER) {
         return code;
@@ -78,6 +92,8 @@ enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
                                 "hub has answered"));
         return SF_OK;
     }
+    serving_know_time(&leaf->serving, last_commit_us(leaf->store, stored_us));
+    trust.now_us = serving_now_us(&leaf->serving);
     code = grant_set_open(sf_slice_of(leaf->bundle_bytes.data + BUNDLE_HEADER,
                                       leaf->bundle_bytes.size - BUNDLE_HEADER),
                           &trust, &leaf->serving.grants, &refused);
@@ -149,8 +165,7 @@ static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_v
     if (grants->refused > 0) {
         sf_log(SF_LOG_ERROR, "leaf.grants_without_consent", SF_F_UINT("count", grants->refused));
     }
-    grant_set_unref(leaf->serving.grants);
-    leaf->serving.grants = grants;
+    serving_take_grants(&leaf->serving, grants);
     *ret_version = grants->version;
     leaf_serving_changed(leaf);
     store_bundle(leaf, grants->version, signed_bundle);
@@ -281,14 +296,14 @@ static bool has_expired_grant(const struct grant_set *set, int64_t from_us, int6
 static void tick_fire(struct sf_timer *timer)
 {
     struct leaf *leaf = SF_CONTAINER_OF(timer, struct leaf, tick);
-    const int64_t now_us = sf_rt_wall_us(leaf->rt);
+    const int64_t now_us = serving_now_us(&leaf->serving);
 
     /* Since the last tick, however long ago: the machine may have slept, or the clock been set. */
     if (has_expired_grant(leaf->serving.grants, leaf->expiry_checked_us, now_us)) {
         leaf_serving_changed(leaf);
     }
     leaf->expiry_checked_us = now_us;
-    maybe_renew(leaf, now_us);
+    maybe_renew(leaf, sf_rt_wall_us(leaf->rt));
     idem_trim_step(leaf->trim_keys);
     leaf_store_tick(leaf);
     if (leaf->stop != STOP_NONE) {
@@ -505,7 +520,7 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
     if (code == SF_OK) {
         leaf->renewal->leaf = leaf;
         leaf->tick.fire = tick_fire;
-        leaf->expiry_checked_us = leaf->started_us;
+        leaf->expiry_checked_us = serving_now_us(&leaf->serving);
         sf_rt_timer_start(leaf->rt, &leaf->tick, TICK_NS);
     }
     return code;

@@ -140,7 +140,7 @@ static void write_hub(const struct leaf *leaf, struct sf_json_writer *w)
     sf_json_member_text(w, "url", leaf->identity.mesh.hub_url);
     sf_json_member_uint(w, "bundle", grants == NULL ? 0 : grants->version);
     sf_json_member_bool(w, "bundle_in_force",
-                        grants != NULL && grants->expires_us > sf_rt_wall_us(leaf->rt));
+                        grants != NULL && grants->expires_us > serving_now_us(&leaf->serving));
     sf_json_member_uint(w, "grants", grants == NULL ? 0 : grants->grant_count);
     sf_json_object_end(w);
 }

@@ -168,7 +168,7 @@ static uint64_t head_seq(const struct feed *f)
 /* By the clock: the publisher's update may be late. */
 static bool is_over(const struct feed *f)
 {
-    return f->until_us <= sf_rt_wall_us(f->options->rt);
+    return f->until_us <= serving_now_us(f->options->serving);
 }
 
 /* FLUSHING: the server has the message. */

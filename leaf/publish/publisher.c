@@ -207,7 +207,7 @@ static void want_feeds_of(struct publisher *p, const struct served_product *prod
                           enum sf_code *code, struct sf_error *err)
 {
     const struct serving *s = p->options.serving;
-    const int64_t now_us = sf_rt_wall_us(p->options.rt);
+    const int64_t now_us = serving_now_us(s);
     const bool serves = s->grants != NULL && s->grants->expires_us > now_us;
 
     for (size_t t = 0; t < product->table_count; t++) {

@@ -204,6 +204,7 @@ enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_tr
         return code;
     }
     set->version = b->version;
+    set->issued_us = b->issued_us;
     set->expires_us = b->expires_us;
     code = take_grants(set, b, trust, err);
     if (code != SF_OK) {

@@ -34,6 +34,7 @@ struct grant_set {
     struct sf_arena arena; /* owns everything below */
     unsigned refs;
     uint64_t version;
+    int64_t issued_us; /* by the clock of the hub */
     int64_t expires_us;
     struct grant *grants;
     size_t grant_count;

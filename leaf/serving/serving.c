@@ -6,13 +6,34 @@
 #include "common/sys/encoding.h"
 #include "proto/errors.h"
 
+int64_t serving_now_us(const struct serving *s)
+{
+    const int64_t wall_us = sf_rt_wall_us(s->rt);
+    const int64_t known_us = s->known_us + (int64_t)((sf_rt_now_ns(s->rt) - s->known_ns) / 1000);
+
+    return s->known_us != 0 && known_us > wall_us ? known_us : wall_us;
+}
+
+void serving_know_time(struct serving *s, int64_t us)
+{
+    s->known_us = us;
+    s->known_ns = sf_rt_now_ns(s->rt);
+}
+
+void serving_take_grants(struct serving *s, struct grant_set *grants)
+{
+    grant_set_unref(s->grants);
+    s->grants = grants;
+    serving_know_time(s, grants->issued_us);
+}
+
 enum sf_code serving_decide(const struct serving *s, const struct serving_caller *caller,
                             const char *product, uint32_t major, struct serving_right *ret,
                             struct sf_error *err)
 {
     const struct served_product *p = product_set_find(&s->products, product, major);
     const struct grant *grant = NULL;
-    const int64_t now_us = sf_rt_wall_us(s->rt);
+    const int64_t now_us = serving_now_us(s);
 
     if (p == NULL) {
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s", s->domain,
@@ -36,7 +57,7 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
 
 bool serving_still_granted(const struct serving *s, const char *grant_id)
 {
-    const int64_t now_us = sf_rt_wall_us(s->rt);
+    const int64_t now_us = serving_now_us(s);
 
     if (s->grants == NULL || s->grants->expires_us <= now_us) {
         return false;

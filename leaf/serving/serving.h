@@ -15,7 +15,19 @@ struct serving {
     const char *domain; /* this leaf's */
     struct product_set products;
     struct grant_set *grants; /* in force, or NULL: other domains get nothing */
+    int64_t known_us;         /* it was at least so late... */
+    uint64_t known_ns;        /* ...at this monotonic time */
 };
+
+/*
+ * The time by which grants and bundles end: what the clock says, but never before what is known to
+ * have passed, so that a clock that is set back brings nothing back.
+ */
+int64_t serving_now_us(const struct serving *s);
+/* It is @us or later: of something the hub has just signed, or this leaf has stored. */
+void serving_know_time(struct serving *s, int64_t us);
+/* @grants are in force from now on, instead of those before; taken over. */
+void serving_take_grants(struct serving *s, struct grant_set *grants);
 
 /* Who asks. */
 struct serving_caller {

@@ -303,7 +303,6 @@ void leaf_world_grant(struct leaf_world *w, const struct world_bundle *b)
     if (grant_set_open(sf_buf_view(&bytes), &trust, &set, &err) != SF_OK) {
         fail_msg("grant_set_open: %s", err.text);
     }
-    grant_set_unref(w->serving.grants);
-    w->serving.grants = set;
+    serving_take_grants(&w->serving, set);
     sf_buf_done(&bytes);
 }

@@ -1,6 +1,7 @@
 #include "tests/lib/cmocka.h"
 
 #include "common/base/alloc.h"
+#include "common/base/time.h"
 #include "proto/errors.h"
 #include "tests/lib/leaf_world.h"
 
@@ -100,6 +101,52 @@ static void a_grant_ends_at_its_time_and_with_its_bundle(void **state)
     assert_int_equal(decide(&f, &nobody, 1), SF_UNAVAILABLE);
     assert_false(serving_still_granted(&f.w.serving, "G-2"));
     assert_int_equal(decide(&f, &owner, 1), SF_OK);
+    leaf_world_done(&f.w);
+}
+
+/* By a year, at once after the hub has signed: what ends by then ends when that time has passed. */
+static void a_clock_that_is_set_back_brings_nothing_back(void **state)
+{
+    struct fixture f;
+    struct rt_sim *sim = &f.w.stores.sim;
+    int64_t now;
+    (void)state;
+
+    setup(&f);
+    now = leaf_world_now(&f.w);
+    const struct world_grant grants[] = {{.id = "G-1", .until_us = now + 2 * SF_US_PER_S},
+                                         {.id = "G-2", .account = "ANOTHERACCOUNT"}};
+    const struct world_bundle bundle = {
+        .version = 1, .expires_us = now + 10 * SF_US_PER_S, .grants = grants, .grant_count = 2};
+
+    leaf_world_grant(&f.w, &bundle);
+    rt_sim_set_wall_us(sim, now - 365 * SF_US_PER_DAY);
+    assert_int_equal(decide(&f, &billing, 1), SF_OK);
+    rt_sim_run_for(sim, 2 * SF_NS_PER_S);
+    assert_int_equal(decide(&f, &billing, 1), SF_DENIED);
+    assert_false(serving_still_granted(&f.w.serving, "G-1"));
+    assert_int_equal(decide(&f, &nobody, 1), SF_OK);
+    rt_sim_run_for(sim, 8 * SF_NS_PER_S);
+    assert_int_equal(decide(&f, &nobody, 1), SF_UNAVAILABLE);
+    assert_int_equal(serving_now_us(&f.w.serving), now + 10 * SF_US_PER_S);
+    leaf_world_done(&f.w);
+}
+
+/* Meanwhile others get nothing; afterwards what time has not ended is in force again. */
+static void a_clock_that_jumps_forward_and_back_ends_nothing_for_good(void **state)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    struct fixture f;
+    int64_t now;
+    (void)state;
+
+    setup(&f);
+    now = leaf_world_now(&f.w);
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
+    rt_sim_set_wall_us(&f.w.stores.sim, now + 365 * SF_US_PER_DAY);
+    assert_int_equal(decide(&f, &billing, 1), SF_UNAVAILABLE);
+    rt_sim_set_wall_us(&f.w.stores.sim, now);
+    assert_int_equal(decide(&f, &billing, 1), SF_OK);
     leaf_world_done(&f.w);
 }
 
@@ -211,6 +258,8 @@ int main(void)
         cmocka_unit_test(others_read_with_a_grant_in_force_only),
         cmocka_unit_test(a_grant_is_of_one_major),
         cmocka_unit_test(a_grant_ends_at_its_time_and_with_its_bundle),
+        cmocka_unit_test(a_clock_that_is_set_back_brings_nothing_back),
+        cmocka_unit_test(a_clock_that_jumps_forward_and_back_ends_nothing_for_good),
         cmocka_unit_test(the_owner_sees_every_field_or_those_it_selects),
         cmocka_unit_test(others_never_see_pii_and_secrets_whatever_the_grant_names),
         cmocka_unit_test(a_selected_name_that_is_no_field_is_refused),
