@@ -303,7 +303,12 @@ static void test_an_anchor_is_stored_as_written_down(void **state)
     assert_memory_equal(bytes, golden, sizeof(golden));
     assert_int_equal(keyspace_anchor_decode(sf_slice_of(golden, sizeof(golden)), &back, NULL),
                      SF_OK);
-    assert_memory_equal(&back, &a, sizeof(a));
+    assert_int_equal(back.epoch, a.epoch);
+    assert_int_equal(back.seq, a.seq);
+    assert_int_equal(back.commit, a.commit);
+    assert_int_equal(back.commit_us, a.commit_us);
+    assert_int_equal(back.cleared, a.cleared);
+    assert_memory_equal(back.hash, a.hash, sizeof(a.hash));
     assert_int_equal(keyspace_anchor_decode(sf_slice_of(golden, sizeof(golden) - 1), &back, NULL),
                      SF_CORRUPT);
     bytes[35] = 3; /* cleared 259 */
