@@ -7,6 +7,7 @@
 #include "common/base/assert.h"
 #include "common/sys/log.h"
 #include "common/wire/json.h"
+#include "leaf/store/as_of.h"
 
 /*
  *      work done          store took it           callback
@@ -203,6 +204,16 @@ static enum sf_code find_row(void *data, struct sf_slice key, struct sf_buf *byt
     return code;
 }
 
+/* A row whose change was trimmed is as old as the anchor, or older: nobody knows by how much. */
+static enum sf_code anchor_time(const struct op *op, int64_t *ret, struct sf_error *err)
+{
+    struct store_anchor anchor;
+    enum sf_code code = store_anchor_of(op->snapshot, op->request.table->lane, &anchor, err);
+
+    *ret = code == SF_OK ? anchor.commit_us : 0;
+    return code;
+}
+
 /* When the row of @key was written last, for comparing it with a record; 0: never. */
 static enum sf_code row_time(struct op *op, struct sf_slice key, uint64_t seq, int64_t *ret,
                              struct sf_error *err)
@@ -221,8 +232,8 @@ static enum sf_code row_time(struct op *op, struct sf_slice key, uint64_t seq, i
     }
     code = store_read_version(op->snapshot, op->request.table->lane, key, seq, &op->bytes, &version,
                               err);
-    if (code == SF_ABSENT) {
-        return SF_OK; /* Trimmed: older than anything that lies in quarantine. */
+    if (code == SF_CONFLICT) {
+        return anchor_time(op, ret, err);
     }
     *ret = code == SF_OK ? version.commit_us : 0;
     return code;

@@ -115,7 +115,8 @@ enum sf_code store_log_next(struct store_log *log, struct store_log_entry *ret, 
 /*
  * The change with @seq: what a key held at that version. @key, unless empty, must be the key of the
  * change (else SF_CORRUPT: the caller follows prev_seq, which never leads to another key).
- * *@ret points into @bytes. SF_INVALID: @seq is 0 or beyond the head.
+ * *@ret points into @bytes. SF_INVALID: @seq is 0 or beyond the head. SF_CONFLICT E0308: it was
+ * trimmed.
  */
 enum sf_code store_read_version(const struct store_snapshot *snapshot,
                                 const struct store_lane *lane, struct sf_slice key, uint64_t seq,

@@ -282,6 +282,22 @@ enum sf_code log_find(const struct store_lane *lane, struct kv_iter *it, uint64_
     return SF_OK;
 }
 
+/* The frame of @seq, of which @err says that it is not there, was perhaps trimmed. */
+static enum sf_code explain_missing(const struct store_snapshot *snapshot,
+                                    const struct store_lane *lane, uint64_t seq,
+                                    struct sf_error *err)
+{
+    struct store_anchor anchor;
+    struct sf_error own;
+    enum sf_code code = store_anchor_of(snapshot, lane, &anchor, &own);
+
+    if (code != SF_OK) {
+        *err = own;
+        return code;
+    }
+    return seq <= anchor.seq ? as_of_gone(&anchor, err) : SF_CORRUPT;
+}
+
 enum sf_code store_read_version(const struct store_snapshot *snapshot,
                                 const struct store_lane *lane, struct sf_slice key, uint64_t seq,
                                 struct sf_buf *bytes, struct store_log_entry *ret,
@@ -302,6 +318,9 @@ enum sf_code store_read_version(const struct store_snapshot *snapshot,
     }
     code = kv->ops->iter_new(kv, snapshot->kv, KV_LOG, &range, &it, err);
     code = code == SF_OK ? log_find(lane, it, seq, &f, err) : code;
+    if (code == SF_CORRUPT) {
+        return explain_missing(snapshot, lane, seq, err);
+    }
     if (code != SF_OK) {
         return code;
     }

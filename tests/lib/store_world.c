@@ -4,6 +4,8 @@
 
 #include "common/base/assert.h"
 #include "common/base/list.h"
+#include "leaf/store/store_internal.h"
+#include "leaf/store/upkeep.h"
 #include "tests/lib/cmocka.h"
 
 enum sf_code store_world_try_open(struct store_world *w, struct sf_error *err)
@@ -201,4 +203,41 @@ const char *store_world_log(struct store_world *w, struct store_lane *lane, uint
                        (unsigned long long)e.prev_seq);
         append(ret, size, text);
     }
+}
+
+/* --- trimming --- */
+
+static void on_upkeep(struct store_upkeep *u, const struct sf_error *err)
+{
+    assert_null(err);
+    *(bool *)u->data = true;
+}
+
+static void run_upkeep(struct store_world *w, struct store_upkeep *u)
+{
+    struct sf_error err = {0};
+    bool done = false;
+
+    u->done = on_upkeep;
+    u->data = &done;
+    if (upkeep_submit(w->store, u, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    while (!done && rt_sim_step(&w->sim)) {
+    }
+    assert_true(done);
+}
+
+void store_world_trim(struct store_world *w, struct store_lane *lane)
+{
+    struct store_upkeep mark = {.kind = UPKEEP_MARK, .lane = lane};
+    struct store_upkeep anchor = {.kind = UPKEEP_ANCHOR, .lane = lane};
+    struct store_upkeep clear = {.kind = UPKEEP_CLEAR, .lane = lane};
+    struct kv *kv = w->store->kv;
+
+    run_upkeep(w, &mark);
+    anchor.mark = mark.mark;
+    run_upkeep(w, &anchor);
+    assert_int_equal(kv->ops->flush(kv, KV_STATE, NULL), SF_OK);
+    run_upkeep(w, &clear);
 }

@@ -54,6 +54,9 @@ enum sf_code world_write_run(struct world_write *ww, struct store_world *w) SF_M
 enum sf_code store_world_put(struct store_world *w, struct store_lane *lane, const char *key,
                              const char *row) SF_MUST_CHECK;
 
+/* The log of @lane goes up to where it is now, as retention takes it. */
+void store_world_trim(struct store_world *w, struct store_lane *lane);
+
 /* What readers see now, as text: "key=row@seq key=row@seq ..."; valid until the next call. */
 const char *store_world_rows(struct store_world *w, struct store_lane *lane, char *ret,
                              size_t size);

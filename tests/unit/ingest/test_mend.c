@@ -260,6 +260,34 @@ static void a_record_does_not_replace_a_row_that_came_later(void **state)
     close_mender(&m);
 }
 
+/* Of a row whose change was trimmed, the anchor says how new it may be at most. */
+static void a_record_goes_before_a_row_that_was_trimmed_only_when_it_came_later(void **state)
+{
+    struct mending m = {0};
+    const struct served_table *t;
+    char text[1024];
+
+    (void)state;
+    open_mender(&m);
+    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
+         "{\"order_id\":\"a\",\"amount\":\"-1\"}");
+    later(&m, 1000000);
+    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
+         "{\"order_id\":\"a\",\"amount\":\"7\"}\n{\"order_id\":\"b\",\"amount\":\"8\"}");
+    store_world_trim(&m.f.w.stores, m.f.orders->lane);
+    later(&m, 1000000);
+    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
+         "{\"order_id\":\"b\",\"amount\":\"-2\"}");
+    (void)leaf_world_add(&m.f.w, looser);
+    t = newer(&m, "orders");
+    assert_int_equal(mend(&m, (struct mend_request){.what = MEND_REPLAY, .table = t, .limit = 10}),
+                     SF_OK);
+    assert_int_equal(m.result.resolved, 1);
+    assert_string_equal(rows(&m, t, text), "a,7.00,,,,\nb,-2.00,,,,\n");
+    assert_string_equal(entries(&m, t, text), "1:315:");
+    close_mender(&m);
+}
+
 static void envelopes_are_replayed_as_what_they_were(void **state)
 {
     struct mending m = {0};
@@ -529,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_replay_stores_what_is_valid_now_and_keeps_the_rest),
         cmocka_unit_test(a_replay_goes_in_bounded_pieces_by_the_numbers),
         cmocka_unit_test(a_record_does_not_replace_a_row_that_came_later),
+        cmocka_unit_test(a_record_goes_before_a_row_that_was_trimmed_only_when_it_came_later),
         cmocka_unit_test(envelopes_are_replayed_as_what_they_were),
         cmocka_unit_test(a_fix_puts_one_record_in_the_place_of_an_entry),
         cmocka_unit_test(entries_are_dropped_by_number_code_field_and_age),

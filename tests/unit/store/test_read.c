@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "leaf/store/check.h"
+#include "proto/errors.h"
 #include "tests/lib/store_world.h"
 
 static char text[2048];
@@ -250,6 +251,12 @@ static void test_versions_are_followed_through_prev_seq(void **state)
     assert_string_equal(err.text, "sales/orders@1.orders, seq 2: belongs to another key");
     assert_int_equal(store_read_version(snapshot, lane, SF_LITERAL("k"), 0, &bytes, &e, &err),
                      SF_INVALID);
+    store_snapshot_free(SF_TAKE(snapshot));
+    store_world_trim(&w, lane);
+    assert_int_equal(store_snapshot_new(w.store, &snapshot, NULL), SF_OK);
+    assert_int_equal(store_read_version(snapshot, lane, SF_LITERAL("k"), 3, &bytes, &e, &err),
+                     SF_CONFLICT);
+    assert_int_equal(err.number, SHEAF_E_POSITION_GONE);
     sf_buf_done(&bytes);
     store_snapshot_free(SF_TAKE(snapshot));
     store_world_done(&w);
