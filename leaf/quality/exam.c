@@ -299,7 +299,7 @@ struct check_result check_judge(const struct sf_check *check, const struct check
         n.value = of > 0 ? 100 * n.value / of : 0;
         doubt = of > 0 ? 100 * doubt / of : 0;
     }
-    if (!n.known) {
+    if (!n.known || !isfinite(n.value)) {
         return (struct check_result){.status = CHECK_UNKNOWN};
     }
     if (n.estimated && check->metric != SF_CHECK_MIN && check->metric != SF_CHECK_MAX &&

@@ -283,9 +283,11 @@ enum sf_code sketch_add(struct sketch *s, const struct sf_field *f, const struct
     s->values++;
     if (sketch_has_moments(f)) {
         const double n = sketch_number(f, v);
+        const double count = (double)s->values;
         const double delta = n - s->mean;
 
-        s->mean += delta / (double)s->values;
+        /* A difference may be beyond a double where the mean is not. */
+        s->mean += isfinite(delta) ? delta / count : n / count - s->mean / count;
         s->m2 += delta * (n - s->mean);
     }
     if (sketch_has_bounds(f)) {
@@ -399,7 +401,8 @@ static bool take_u64(struct sf_slice *bytes, uint64_t *ret)
     return true;
 }
 
-static bool take_double(struct sf_slice *bytes, double *ret)
+/* Infinite, or no number, when it is beyond what a double holds. */
+static bool take_moment(struct sf_slice *bytes, double *ret)
 {
     uint64_t bits;
 
@@ -407,7 +410,12 @@ static bool take_double(struct sf_slice *bytes, double *ret)
         return false;
     }
     memcpy(ret, &bits, sizeof(*ret));
-    return isfinite(*ret);
+    return true;
+}
+
+static bool take_double(struct sf_slice *bytes, double *ret)
+{
+    return take_moment(bytes, ret) && isfinite(*ret);
 }
 
 static bool take_value(struct sf_slice *bytes, struct sketch_value *ret)
@@ -474,7 +482,7 @@ enum sf_code sketch_decode(struct sf_slice *bytes, struct sketch *ret, struct sf
     const uint8_t flags = good ? *at : 0;
 
     good = good && take_u64(bytes, &ret->values) && take_u64(bytes, &ret->nulls) &&
-           take_double(bytes, &ret->mean) && take_double(bytes, &ret->m2) &&
+           take_moment(bytes, &ret->mean) && take_moment(bytes, &ret->m2) &&
            take_value(bytes, &ret->min) && take_value(bytes, &ret->max);
     ret->loose = (flags & FLAG_LOOSE) != 0;
     if (good && (flags & FLAG_MEMORY) != 0) {

@@ -52,7 +52,7 @@ struct sketch_memory {
 struct sketch {
     uint64_t values; /* that are not null */
     uint64_t nulls;
-    double mean;             /* of numbers */
+    double mean;             /* of numbers; not finite when no double holds it, as m2 */
     double m2;               /* sum of squared differences from the mean */
     struct sketch_value min; /* of types with an order */
     struct sketch_value max;

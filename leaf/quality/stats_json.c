@@ -1,6 +1,7 @@
 #include "leaf/quality/stats_json.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "common/base/time.h"
 #include "common/base/utf8.h"
@@ -67,6 +68,17 @@ static void write_top(struct sf_json_writer *w, const struct sf_field *f, const 
     sf_json_array_end(w);
 }
 
+/* JSON has no number for what is beyond a double. */
+static void write_moment(struct sf_json_writer *w, const char *name, double value)
+{
+    sf_json_key(w, name);
+    if (isfinite(value)) {
+        sf_json_double(w, value);
+    } else {
+        sf_json_null(w);
+    }
+}
+
 static void write_field(struct sf_json_writer *w, const struct sf_field *f, const struct sketch *s)
 {
     char type[64];
@@ -83,10 +95,8 @@ static void write_field(struct sf_json_writer *w, const struct sf_field *f, cons
         write_value(w, "max", f, &s->max);
     }
     if (sketch_has_moments(f) && s->values > 0) {
-        sf_json_key(w, "mean");
-        sf_json_double(w, s->mean);
-        sf_json_key(w, "deviation");
-        sf_json_double(w, sketch_deviation(s));
+        write_moment(w, "mean", s->mean);
+        write_moment(w, "deviation", sketch_deviation(s));
     }
     write_top(w, f, s);
     sf_json_object_end(w);

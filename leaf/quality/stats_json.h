@@ -6,6 +6,8 @@
  * are gone, "freshness":{"event","event_age_us","commit","commit_age_us"},
  *  "fields":[{"name","type","values","nulls","distinct","min","max","mean","deviation",
  *             "top":[{"value","count","over"}]}]}
+ *
+ * A mean or a deviation that no double holds is null.
  */
 #pragma once
 

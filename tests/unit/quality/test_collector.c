@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "leaf/quality/collector.h"
+#include "leaf/quality/stats_json.h"
 #include "leaf/store/read.h"
 #include "proto/errors.h"
 #include "tests/lib/leaf_world.h"
@@ -74,6 +75,7 @@ struct question {
     enum sf_code code;
     uint64_t seq;
     int64_t counted_us;
+    struct sf_buf *document; /* of write_page() */
 };
 
 static void on_ready(struct collector_wait *wait, const struct collected *found,
@@ -97,14 +99,19 @@ static bool is_answered(void *data)
     return ((struct question *)data)->answered;
 }
 
-static void ask(struct world *w, const char *table, struct question *q)
+static void ask_table(struct world *w, struct question *q)
 {
     q->world = w;
-    q->table = leaf_world_table(&w->leaf, table);
     q->wait = (struct collector_wait){.ready = on_ready, .data = q, .anew = q->anew};
     assert_int_equal(collector_get(w->collector, q->table, &q->wait, NULL), SF_OK);
     assert_false(q->answered);
     assert_true(rt_sim_run_until(&w->leaf.stores.sim, is_answered, q, 60 * SF_NS_PER_S));
+}
+
+static void ask(struct world *w, const char *table, struct question *q)
+{
+    q->table = leaf_world_table(&w->leaf, table);
+    ask_table(w, q);
 }
 
 /* --- against the rows themselves
@@ -209,6 +216,58 @@ static void test_statistics_are_those_of_the_rows(void **state)
         }
         world_close(&w);
     }
+}
+
+static void test_rows_whose_changes_were_trimmed_are_counted_out(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_open(&w, 3);
+    write_some(&w, 40);
+    check_rows(&w);
+    store_world_trim(&w.leaf.stores, leaf_world_table(&w.leaf, "orders")->lane);
+    write_some(&w, 40);
+    check_rows(&w);
+    world_close(&w);
+}
+
+/* Doubles whose mean or deviation is beyond what a double holds. */
+static void write_page(struct question *q, const struct collected *found)
+{
+    static const struct row_view_options all = {0};
+    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
+    const struct stats_page page = {.table = q->table, .found = found};
+    struct stats_page shown = page;
+
+    assert_int_equal(row_view_build(q->table->contract, &all, &view, NULL), SF_OK);
+    shown.view = view;
+    assert_int_equal(stats_write(&shown, q->document, NULL), SF_OK);
+}
+
+static void test_what_no_double_holds_is_told_as_null(void **state)
+{
+    static const char product[] =
+        "sheaf: product/v1\nproduct: sales/orders\nversion: 2.0.0\nowner: t\ndescription: d\n"
+        "tables:\n  orders:\n    key: [k]\n    fields:\n"
+        "      k: {number: 1, type: string, required: true}\n"
+        "      x: {number: 2, type: double}\n";
+    struct sf_buf document = {0};
+    struct question q = {.look = write_page, .document = &document};
+    struct world w;
+
+    (void)state;
+    world_open(&w, 4);
+    q.table = &leaf_world_add(&w.leaf, product)->tables[0];
+    assert_int_equal(collector_update(w.collector, NULL), SF_OK);
+    leaf_world_write(&w.leaf, q.table,
+                     "{\"op\":\"upsert\",\"row\":{\"k\":\"a\",\"x\":1.5e308}}\n"
+                     "{\"op\":\"upsert\",\"row\":{\"k\":\"b\",\"x\":-1.5e308}}\n");
+    ask_table(&w, &q);
+    assert_non_null(strstr(sf_buf_cstr(&document), "\"min\":-1.5e+308,\"max\":1.5e+308,"
+                                                   "\"mean\":0,\"deviation\":null"));
+    sf_buf_done(&document);
+    world_close(&w);
 }
 
 static void test_a_power_cut_costs_nothing_but_work(void **state)
@@ -348,6 +407,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statistics_are_those_of_the_rows),
+        cmocka_unit_test(test_rows_whose_changes_were_trimmed_are_counted_out),
+        cmocka_unit_test(test_what_no_double_holds_is_told_as_null),
         cmocka_unit_test(test_a_power_cut_costs_nothing_but_work),
         cmocka_unit_test(test_a_new_version_goes_on),
         cmocka_unit_test(test_what_is_loose_is_counted_anew_when_it_is_quiet),

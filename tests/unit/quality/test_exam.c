@@ -1,5 +1,6 @@
 #include "tests/lib/cmocka.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -128,6 +129,19 @@ static void test_without_rows_a_share_and_a_bound_are_unknown(void **state)
     world_close(&w);
 }
 
+static void test_a_mean_beyond_any_double_is_unknown(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_open(&w, PRODUCT("mean(a) > 0, rows = 1"));
+    add(&w, 1, 2, "x");
+    w.stats.fields[1].mean = (double)INFINITY;
+    assert_int_equal(judge(&w, 0, true).status, CHECK_UNKNOWN);
+    assert_false(judge(&w, 0, true).has_actual);
+    world_close(&w);
+}
+
 static void test_an_estimate_near_the_limit_is_no_verdict(void **state)
 {
     struct world w;
@@ -194,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_metric_is_measured),
         cmocka_unit_test(test_without_rows_a_share_and_a_bound_are_unknown),
+        cmocka_unit_test(test_a_mean_beyond_any_double_is_unknown),
         cmocka_unit_test(test_an_estimate_near_the_limit_is_no_verdict),
         cmocka_unit_test(test_a_table_without_such_checks_needs_no_exam),
         cmocka_unit_test(test_no_memory_is_told),

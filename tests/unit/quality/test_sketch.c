@@ -1,5 +1,6 @@
 #include "tests/lib/cmocka.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -220,6 +221,27 @@ static void test_a_stored_sketch_is_the_same(void **state)
     sf_buf_done(&again);
 }
 
+static void test_moments_beyond_a_double_are_stored_and_read(void **state)
+{
+    struct sketch s = {0};
+    struct sketch back = {0};
+    struct sf_buf bytes = {0};
+    struct sf_slice rest;
+
+    (void)state;
+    add(&s, &real, (struct sf_value){.present = true, .d = 1.7e308});
+    add(&s, &real, (struct sf_value){.present = true, .d = -1.7e308});
+    assert_near(s.mean, 0);
+    assert_true(sketch_deviation(&s) > DBL_MAX);
+    sketch_encode(&s, &bytes);
+    rest = sf_buf_view(&bytes);
+    assert_int_equal(sketch_decode(&rest, &back, NULL), SF_OK);
+    assert_true(sketch_deviation(&back) > DBL_MAX);
+    sketch_done(&s);
+    sketch_done(&back);
+    sf_buf_done(&bytes);
+}
+
 static void test_stored_bytes_are_those_of_the_format(void **state)
 {
     static const uint8_t wanted[] = {
@@ -262,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_what_comes_most_often_stands_first),
         cmocka_unit_test(test_long_values_are_known_by_their_beginning),
         cmocka_unit_test(test_a_stored_sketch_is_the_same),
+        cmocka_unit_test(test_moments_beyond_a_double_are_stored_and_read),
         cmocka_unit_test(test_stored_bytes_are_those_of_the_format),
         cmocka_unit_test(test_no_memory_is_told),
     };
