@@ -44,7 +44,7 @@ static enum sf_code write_bytes(const struct rows *rows, const void *bytes, size
 static enum sf_code print_page(struct rows *rows, struct sf_slice body, struct sf_error *err)
 {
     struct sf_json_reader reader = {0};
-    struct sf_ndjson lines = {0};
+    struct sf_ndjson lines = {.line_max = SIZE_MAX}; /* The page has a limit. */
     struct sf_slice line;
     enum sf_code code = SF_OK;
 

@@ -152,7 +152,7 @@ static enum sf_code print_line(struct sub *s, struct sf_slice line, struct sf_er
 /* Prints the changes behind the position, and moves it. */
 static void take_lines(struct sub *s, uint32_t epoch, struct sf_slice body)
 {
-    struct sf_ndjson lines = {0};
+    struct sf_ndjson lines = {.line_max = SIZE_MAX}; /* The page has a limit. */
     struct sf_slice line;
     struct sf_error err = {.code = SF_OK};
 
@@ -330,7 +330,7 @@ static bool is_raw(const struct sub *s)
  * lines are: one that was cut comes again from its beginning. */
 static void print_snapshot(struct sub *s, struct sf_slice body, bool is_event)
 {
-    struct sf_ndjson lines = {0};
+    struct sf_ndjson lines = {.line_max = SIZE_MAX}; /* The page has a limit. */
     struct sf_slice line;
     struct sf_error err = {.code = SF_OK};
 

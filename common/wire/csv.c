@@ -289,12 +289,14 @@ static bool is_blank(struct sf_slice line)
 enum sf_code sf_ndjson_next(struct sf_ndjson *n, struct sf_slice *text, bool last,
                             struct sf_slice *ret, struct sf_error *err)
 {
+    const size_t line_max = n->line_max == 0 ? SF_RECORD_TEXT_MAX : n->line_max;
+
     while (text->size > 0) {
         const uint8_t *lf = memchr(text->data, '\n', text->size);
         size_t size = lf == NULL ? text->size : (size_t)(lf - text->data);
         struct sf_slice line = sf_slice_of(text->data, size);
 
-        if (size > SF_RECORD_TEXT_MAX) {
+        if (size > line_max) {
             return raise_long(n->next_line + 1, err);
         }
         if (lf == NULL && !last) {

@@ -53,6 +53,7 @@ enum sf_code sf_csv_next(struct sf_csv *c, struct sf_slice *text, bool last,
 struct sf_ndjson {
     uint64_t line;      /* of the last record, from 1 */
     uint64_t next_line; /* line on which the text goes on, less 1 */
+    size_t line_max;    /* bytes of a line; 0: SF_RECORD_TEXT_MAX */
 };
 
 /*

@@ -47,6 +47,7 @@ struct lane {
     bool recount;   /* the next step counts anew */
     bool saving;
     uint64_t saved_seq;
+    uint64_t shown_seq; /* of the last look at what has been counted; UINT64_MAX: not loaded */
     uint64_t saved_ns;
     uint64_t changed_ns;  /* last time that it was behind */
     uint64_t counting_ns; /* when counting anew began, 0: it does not */
@@ -413,8 +414,11 @@ static void keep_house(struct sf_timer *t)
     for (struct sf_list *at = c->lanes.next; at != &c->lanes; at = at->next) {
         struct lane *l = SF_CONTAINER_OF(at, struct lane, link);
 
-        if (l->stats.loaded) {
-            behind += store_lane_head(l->table->lane)->seq - l->stats.seq;
+        if (c->busy != l) { /* Else they are the query thread's. */
+            l->shown_seq = l->stats.loaded ? l->stats.seq : UINT64_MAX;
+        }
+        if (l->shown_seq != UINT64_MAX) {
+            behind += store_lane_head(l->table->lane)->seq - l->shown_seq;
         }
         keep_lane(l, now_of(c));
     }
@@ -495,6 +499,7 @@ static enum sf_code new_lane(struct collector *c, const struct served_table *tab
     }
     l->owner = c;
     l->table = table;
+    l->shown_seq = UINT64_MAX;
     l->stats = (struct lane_stats){.store = c->options.store, .lane = table->lane};
     l->wanted = true;
     sf_list_init(&l->waits);

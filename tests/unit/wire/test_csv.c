@@ -128,6 +128,10 @@ static void test_records_have_a_largest_size(void **state)
     n = (struct sf_ndjson){0};
     assert_int_equal(sf_ndjson_next(&n, &left, true, &line, &err), SF_OK);
     assert_int_equal(line.size, SF_RECORD_TEXT_MAX);
+    left = sf_slice_of(text, size);
+    n = (struct sf_ndjson){.line_max = SIZE_MAX};
+    assert_int_equal(sf_ndjson_next(&n, &left, true, &line, &err), SF_OK);
+    assert_int_equal(line.size, SF_RECORD_TEXT_MAX + 1);
     memset(text, ',', size);
     left = sf_slice_of(text, size - 2);
     assert_int_equal(sf_csv_next(&c, &left, true, &err), SF_INVALID);
