@@ -6,7 +6,7 @@
 
 settings.md with what --help says; http-hub.md with the routes of hub/api; http-leaf.md with the
 table of leaf/leaf_routes.c; nats.md with the headers of proto; product-file.md with the keys the parser
-knows. metrics.md needs running processes: tests/integration/docs.py.
+knows; failures.md with the names of tests. metrics.md needs running processes: tests/integration/docs.py.
 """
 import pathlib
 import re
@@ -158,6 +158,13 @@ class Reference(unittest.TestCase):
             self.assertEqual(first_column(text[heading]), set(keys), heading)
         for name in strings_of("common/contract/product_rules.c", "format_names"):
             self.assertIn(f"`{name}`", text["A field"])
+
+    def test_tests_that_failures_names_exist(self):
+        text = (ROOT / "docs/explanation/failures.md").read_text()
+        names = re.findall(r"`((?:\w+/)+\w+\.(?:c|py))(?:: (\w+))?`", text.split("## Of RocksDB")[0])
+        self.assertGreater(len(names), 60)
+        for path, name in names:
+            self.assertRegex((ROOT / "tests" / path).read_text(), rf"\b{name}\b")
 
 
 def main():
