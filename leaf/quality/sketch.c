@@ -484,6 +484,7 @@ enum sf_code sketch_decode(struct sf_slice *bytes, struct sketch *ret, struct sf
     good = good && take_u64(bytes, &ret->values) && take_u64(bytes, &ret->nulls) &&
            take_moment(bytes, &ret->mean) && take_moment(bytes, &ret->m2) &&
            take_value(bytes, &ret->min) && take_value(bytes, &ret->max);
+    good = good && ret->m2 >= 0;
     ret->loose = (flags & FLAG_LOOSE) != 0;
     if (good && (flags & FLAG_MEMORY) != 0) {
         ret->memory = sf_calloc(1, sizeof(*ret->memory));
