@@ -290,6 +290,22 @@ enum sf_parse sf_parse_duration(struct sf_slice text, int64_t *ret_us)
     return SF_PARSE_OK;
 }
 
+size_t sf_format_u64(uint64_t value, char *ret)
+{
+    char digits[SF_U64_TEXT_SIZE];
+    size_t at = sizeof(digits);
+    size_t n;
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    n = sizeof(digits) - at;
+    memcpy(ret, digits + at, n);
+    ret[n] = '\0';
+    return n;
+}
+
 size_t sf_format_duration(int64_t us, char *ret)
 {
     /* Weeks are read but not written: people say 90d, not 12w6d. */

@@ -18,8 +18,9 @@ enum sf_parse {
 };
 
 enum {
-    SF_DOUBLE_TEXT_SIZE = 32, /* with the terminator, as the two below */
+    SF_DOUBLE_TEXT_SIZE = 32, /* with the terminator, as those below */
     SF_DURATION_TEXT_SIZE = 32,
+    SF_U64_TEXT_SIZE = 24,
     SF_NAME_COMPARE_MAX = 64, /* longer names are never near another */
 };
 
@@ -36,6 +37,8 @@ const char *sf_text_nearest(struct sf_slice given, const char *const *names, siz
 enum sf_parse sf_parse_i64(struct sf_slice text, int64_t *ret) SF_MUST_CHECK;
 /* Base 10: [0-9]+ */
 enum sf_parse sf_parse_u64(struct sf_slice text, uint64_t *ret) SF_MUST_CHECK;
+/* Base 10, NUL-terminated; returns the length. @ret has SF_U64_TEXT_SIZE bytes. */
+size_t sf_format_u64(uint64_t value, char *ret);
 /*
  * The nearest double of -?([0-9]+(.[0-9]+)?|.[0-9]+)([eE][-+]?[0-9]+)? of at most 1,000 bytes.
  * Never infinity or NaN: too large is SF_PARSE_RANGE. "-0" gives 0, so that one value has one

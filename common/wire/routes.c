@@ -18,22 +18,37 @@ static struct sf_slice cut(const char **rest, char at)
     return sf_slice_of(from, n);
 }
 
+/* The end of the part of a path at @at, when it matches @part; else NULL. */
+static const char *part_matches(const char *at, const char *part)
+{
+    if (*at == '{') {
+        while (*at != '/' && *at != '\0') {
+            at++;
+        }
+        return at;
+    }
+    for (; *at != '/' && *at != '\0'; at++, part++) {
+        if (*at != *part) {
+            return NULL;
+        }
+    }
+    return *part == '\0' ? at : NULL;
+}
+
 static bool path_matches(const char *path, const char *const *parts, size_t part_count)
 {
-    const char *rest = path + 1;
+    const char *at = path;
 
     for (size_t i = 0; i < part_count; i++) {
-        struct sf_slice part;
-
-        if (rest == NULL) {
+        if (*at != '/') {
             return false;
         }
-        part = cut(&rest, '/');
-        if (part.data[0] != '{' && !sf_slice_equal(part, sf_slice_text(parts[i]))) {
+        at = part_matches(at + 1, parts[i]);
+        if (at == NULL) {
             return false;
         }
     }
-    return rest == NULL;
+    return *at == '\0';
 }
 
 static void add_method(char allow[64], const char *method)
@@ -48,17 +63,18 @@ enum sf_route_match sf_route_find(const struct sf_routes *routes, const char *me
                                   const struct sf_route **ret, char allow[64])
 {
     allow[0] = '\0';
-    for (size_t i = 0; i < routes->count; i++) {
+    for (size_t i = 0; part_count > 0 && i < routes->count; i++) {
         const struct sf_route *r = &routes->routes[i];
 
-        if (part_count == 0 || !path_matches(r->path, parts, part_count)) {
-            continue;
-        }
-        if (strcmp(r->method, method) == 0) {
+        if (strcmp(r->method, method) == 0 && path_matches(r->path, parts, part_count)) {
             *ret = r;
             return SF_ROUTE_FOUND;
         }
-        if (strstr(allow, r->method) == NULL) {
+    }
+    for (size_t i = 0; part_count > 0 && i < routes->count; i++) {
+        const struct sf_route *r = &routes->routes[i];
+
+        if (path_matches(r->path, parts, part_count) && strstr(allow, r->method) == NULL) {
             add_method(allow, r->method);
         }
     }

@@ -148,5 +148,5 @@ struct sf_bus_msg message_of_bus(const struct message *m, const struct message_s
 enum sf_code message_view_name(const struct row_view *view, char ret[MESSAGE_VIEW_NAME],
                                struct sf_error *err)
 {
-    return serving_view_name(view, ret, err);
+    return product_set_view_name(view, ret, err);
 }

@@ -1,11 +1,14 @@
 #include "leaf/query/http_page.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/wire/problem.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/subjects.h"
+
+enum { ETAG_POSITION_MAX = 60, ETAG_NAME_MAX = 30 };
+_Static_assert(ETAG_POSITION_MAX + 2 * ETAG_NAME_MAX + sizeof("\"...n\"") <= HTTP_PAGE_ETAG,
+               "an ETag of the longest parts");
 
 const char *http_page_kind(enum query_op op, bool count)
 {
@@ -124,14 +127,31 @@ static bool is_tagged(const struct http_page *page)
     return page->kind == NULL || strcmp(page->kind, "ChangeList") != 0;
 }
 
+/* At most @max bytes of @text, and a dot; returns where to go on. */
+static char *add_part(char *at, const char *text, size_t max)
+{
+    const size_t n = strnlen(text, max);
+
+    memcpy(at, text, n);
+    at[n] = '.';
+    return at + n + 1;
+}
+
 void http_page_etag(enum http_form form, const char *position, const char *view,
                     const char *contract, char ret[HTTP_PAGE_ETAG])
 {
     static const char forms[] = {
         [HTTP_FORM_JSON] = 'j', [HTTP_FORM_NDJSON] = 'n', [HTTP_FORM_CSV] = 'c'};
 
-    (void)snprintf(ret, HTTP_PAGE_ETAG, "\"%.60s.%.30s.%.30s.%c\"", position, view, contract,
-                   forms[form]);
+    char *at = ret;
+
+    *at++ = '"';
+    at = add_part(at, position, ETAG_POSITION_MAX);
+    at = add_part(at, view, ETAG_NAME_MAX);
+    at = add_part(at, contract, ETAG_NAME_MAX);
+    *at++ = forms[form];
+    *at++ = '"';
+    *at = '\0';
 }
 
 void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page)

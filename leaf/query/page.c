@@ -1,5 +1,6 @@
 #include "leaf/query/page.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,9 @@
 void page_reader_init(struct page_reader *r, const struct queries_options *options,
                       struct query_request *request)
 {
-    *r = (struct page_reader){.options = options, .request = *request};
+    memset(r, 0, offsetof(struct page_reader, cursor));
+    r->options = options;
+    r->request = *request;
     *request = (struct query_request){0};
     r->caller.domain =
         sf_slice_text(*r->request.consumer != '\0' ? r->request.consumer

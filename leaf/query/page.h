@@ -34,8 +34,8 @@ struct page_reader {
     uint64_t errors;
     bool hurry;     /* set before page_read(): this slice ends the page, however full it is */
     bool page_done; /* set by page_read(): the page is there; else call it again */
-    char cursor[QUERY_CURSOR_MAX];
-    struct query_page page; /* as of the last page_read() */
+    struct query_page page;        /* as of the last page_read() */
+    char cursor[QUERY_CURSOR_MAX]; /* last: what it holds is not cleared */
 };
 
 /* Takes @request over. */

@@ -423,7 +423,7 @@ static enum sf_code build_view(const struct query_params *p, const struct servin
     size_t capacity = 1;
 
     if (p->select == NULL) {
-        return serving_view(r->table, right->grant, NULL, 0, &r->view, err);
+        return serving_view(r->table, right->grant, NULL, 0, &r->own_view, err);
     }
     for (const char *at = p->select; *at != '\0'; at++) {
         capacity += *at == ',';
@@ -438,7 +438,23 @@ static enum sf_code build_view(const struct query_params *p, const struct servin
         names[count++] = sf_slice_of(at, n);
         at += n + (at[n] == ',');
     }
-    return serving_view(r->table, right->grant, names, count, &r->view, err);
+    return serving_view(r->table, right->grant, names, count, &r->own_view, err);
+}
+
+/* The owner who asks for all fields sees the table's own view, which stands ready. */
+static enum sf_code take_view(const struct query_params *p, const struct serving_right *right,
+                              struct sf_arena *arena, struct query_request *r, struct sf_error *err)
+{
+    enum sf_code code;
+
+    if (right->grant == NULL && p->select == NULL) {
+        r->view = r->table->whole;
+        memcpy(r->view_name, r->table->whole_name, sizeof(r->view_name));
+        return SF_OK;
+    }
+    code = build_view(p, right, arena, r, err);
+    r->view = r->own_view;
+    return code == SF_OK ? product_set_view_name(r->view, r->view_name, err) : code;
 }
 
 static enum sf_code read_format(const struct query_params *p, struct query_request *r,
@@ -512,7 +528,7 @@ static enum sf_code build(const struct query_params *p, const struct serving_rig
     enum sf_code code = read_format(p, r, err);
 
     if (code == SF_OK) {
-        code = build_view(p, right, arena, r, err);
+        code = take_view(p, right, arena, r, err);
     }
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(bounds); i++) {
         code = encode_bound(r->table->contract, &bounds[i], arena, err);
@@ -545,7 +561,6 @@ enum sf_code query_request_build(const struct query_params *p, enum query_op op,
 {
     struct query_request r = {
         .op = op, .limit = p->limit, .pages = p->pages, .before_seq = UINT64_MAX};
-    const struct sf_version *version = &right->product->contract->version;
     struct sf_arena arena;
     enum sf_code code;
 
@@ -560,13 +575,9 @@ enum sf_code query_request_build(const struct query_params *p, enum query_op op,
         (void)snprintf(r.grant_id, sizeof(r.grant_id), "%s", right->grant->id);
         (void)snprintf(r.consumer, sizeof(r.consumer), "%s", right->grant->consumer);
     }
-    (void)snprintf(r.contract, sizeof(r.contract), "%u.%u.%u", version->major, version->minor,
-                   version->patch);
+    r.contract = right->product->version;
     sf_arena_init(&arena, 0);
     code = build(p, right, seal_key, &arena, &r, err);
-    if (code == SF_OK) {
-        code = serving_view_name(r.view, r.view_name, err);
-    }
     sf_arena_done(&arena);
     if (code != SF_OK) {
         query_request_done(&r);

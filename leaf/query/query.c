@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
+#include "common/base/str.h"
 #include "leaf/query/follow.h"
 #include "leaf/query/page.h"
 #include "proto/errors.h"
@@ -41,13 +42,21 @@ struct queries {
 
 void query_request_done(struct query_request *r)
 {
-    row_view_free(r->view);
+    row_view_free(r->own_view);
     sf_expr_free(r->where);
     sf_buf_done(&r->key);
     sf_buf_done(&r->from);
     sf_buf_done(&r->to);
     sf_buf_done(&r->prefix);
     *r = (struct query_request){0};
+}
+
+size_t query_position_text(uint32_t epoch, uint64_t seq, char ret[QUERY_POSITION])
+{
+    size_t n = sf_format_u64(epoch, ret);
+
+    ret[n++] = ':';
+    return n + sf_format_u64(seq, ret + n);
 }
 
 void query_work_texts(const struct query_page *page, char ret[3][24])

@@ -49,14 +49,15 @@ struct query_request {
     enum query_op op;
     enum query_format format; /* CSV: get and scan only */
     const struct served_table *table;
-    struct row_view *view; /* owned */
-    char grant_id[64];     /* "": the owner asks */
-    char consumer[64];     /* domain; "": the owner asks */
-    struct sf_buf key;     /* get: the whole key, encoded */
-    struct sf_buf from;    /* scan: inclusive, encoded; empty: no bound */
-    struct sf_buf to;      /* scan: exclusive */
-    struct sf_buf prefix;  /* scan */
-    bool has_after;        /* changes */
+    const struct row_view *view; /* @own_view, or the table's */
+    struct row_view *own_view;   /* owned */
+    char grant_id[64];           /* "": the owner asks */
+    char consumer[64];           /* domain; "": the owner asks */
+    struct sf_buf key;           /* get: the whole key, encoded */
+    struct sf_buf from;          /* scan: inclusive, encoded; empty: no bound */
+    struct sf_buf to;            /* scan: exclusive */
+    struct sf_buf prefix;        /* scan */
+    bool has_after;              /* changes */
     uint32_t after_epoch;
     uint64_t after_seq;    /* changes, scan of an event table: exclusive */
     uint64_t before_seq;   /* scan of an event table: exclusive; UINT64_MAX: no bound */
@@ -67,13 +68,17 @@ struct query_request {
     bool marked;           /* scan: rows as {"seq","op":"snapshot","key","row"} */
     struct sf_expr *where; /* scan: owned; NULL: all rows */
     char view_name[SERVING_VIEW_NAME];
-    char contract[32];               /* version of the product */
+    const char *contract;            /* version of the product, as it has it */
     struct query_point as_of;        /* get, scan: rows as they were */
     struct query_point since;        /* changes: from that time on, instead of after */
     uint8_t shape[QUERY_SHAPE_SIZE]; /* of reverse and where: a cursor is good for its own */
 };
 
 void query_request_done(struct query_request *r);
+
+/* A position as text, EPOCH:SEQ; returns its length. */
+enum { QUERY_POSITION = 32 };
+size_t query_position_text(uint32_t epoch, uint64_t seq, char ret[QUERY_POSITION]);
 
 struct query_page {
     const char *content_type;

@@ -35,7 +35,7 @@ static void on_abort(struct sf_http_request *r, void *data)
 static void answer(struct http_query *h, const struct query_page *page)
 {
     char position[64];
-    char head[48];
+    char head[QUERY_POSITION];
     char work[3][24];
     struct http_page p = {
         .kind = h->kind,
@@ -57,10 +57,9 @@ static void answer(struct http_query *h, const struct query_page *page)
         (void)snprintf(position, sizeof(position), "%u:%llu-%llu", page->shown_epoch,
                        (unsigned long long)page->first_seq, (unsigned long long)page->last_seq);
     } else {
-        (void)snprintf(position, sizeof(position), "%u:%llu", page->shown_epoch,
-                       (unsigned long long)page->last_seq);
+        (void)query_position_text(page->shown_epoch, page->last_seq, position);
     }
-    (void)snprintf(head, sizeof(head), "%u:%llu", page->epoch, (unsigned long long)page->head_seq);
+    (void)query_position_text(page->epoch, page->head_seq, head);
     http_page_answer(h->request, h->form, &p);
 }
 
@@ -118,14 +117,16 @@ static bool answer_held(const struct query_request *q, struct sf_http_request *r
 {
     const struct store_head *head = store_lane_head(q->table->lane);
     const char *held = sf_http_header_of(r, "If-None-Match"); /* "*": if there is a row at all */
-    char position[48];
+    char position[QUERY_POSITION];
     char etag[HTTP_PAGE_ETAG];
     const struct sf_http_header headers[] = {{"ETag", etag}, {HEADER_POSITION, position}};
 
-    (void)snprintf(position, sizeof(position), "%u:%llu", head->epoch,
-                   (unsigned long long)head->seq);
+    if (held == NULL || strcmp(held, "*") == 0) {
+        return false;
+    }
+    (void)query_position_text(head->epoch, head->seq, position);
     http_page_etag(http_form_of(r), position, q->view_name, q->contract, etag);
-    if (held == NULL || strcmp(held, "*") == 0 || !http_is_held(r, etag)) {
+    if (!http_is_held(r, etag)) {
         return false;
     }
     http_not_modified(r, headers, SF_COUNT(headers));

@@ -8,6 +8,8 @@
 #include "common/base/buf.h"
 #include "common/base/str.h"
 #include "common/contract/product_file.h"
+#include "common/sys/crypto.h"
+#include "common/sys/encoding.h"
 #include "proto/errors.h"
 
 enum sf_code product_set_init(struct product_set *set, const char *domain, struct store *store,
@@ -20,6 +22,9 @@ enum sf_code product_set_init(struct product_set *set, const char *domain, struc
 static void served_product_free(struct served_product *p)
 {
     if (p != NULL) {
+        for (size_t i = 0; p->tables != NULL && i < p->table_count; i++) {
+            row_view_free(p->tables[i].whole);
+        }
         sf_product_free(p->contract);
         sf_free(p->tables);
         sf_free(p);
@@ -32,6 +37,7 @@ void product_set_done(struct product_set *set)
     for (size_t i = 0; i < set->version_count; i++) {
         served_product_free(set->versions[i]);
     }
+    sf_map_done(&set->by_name);
     sf_free(set->versions);
     sf_free(set->removals);
     sf_free(set->domain);
@@ -70,6 +76,59 @@ static enum sf_code open_lanes(struct product_set *set, struct served_product *p
         p->tables[i].product = p;
         p->tables[i].contract = t;
     }
+    return SF_OK;
+}
+
+static enum sf_code make_views(struct served_product *p, struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    for (size_t i = 0; code == SF_OK && i < p->table_count; i++) {
+        struct served_table *t = &p->tables[i];
+
+        code = row_view_build(t->contract, &(struct row_view_options){0}, &t->whole, err);
+        if (code == SF_OK) {
+            code = product_set_view_name(t->whole, t->whole_name, err);
+        }
+    }
+    return code;
+}
+
+/* Behind the versions of the same name: they are looked through in the order of their ids. */
+static enum sf_code link_name(struct product_set *set, struct served_product *p,
+                              struct sf_error *err)
+{
+    struct served_product *at = sf_map_get(&set->by_name, p->contract->name);
+
+    if (at == NULL) {
+        return sf_map_put(&set->by_name, sf_slice_text(p->contract->name), p) == SF_OK
+                   ? SF_OK
+                   : SF_RAISE(err, SF_NOMEM, "contract");
+    }
+    while (at->next_of_name != NULL) {
+        at = at->next_of_name;
+    }
+    at->next_of_name = p;
+    return SF_OK;
+}
+
+enum sf_code product_set_view_name(const struct row_view *view, char ret[SERVING_VIEW_NAME],
+                                   struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf canonical = {0};
+    uint8_t hash[SF_HASH128_SIZE];
+    struct sf_slice parts[2];
+    enum sf_code code;
+
+    row_view_canonical(view, &canonical);
+    code = sf_buf_check(&canonical, "view", err);
+    if (code != SF_OK) {
+        return code;
+    }
+    parts[0] = sf_slice_text(view->table->name);
+    parts[1] = sf_buf_view(&canonical);
+    sf_hash128(parts, 2, hash);
+    sf_encode(SF_BASE32_LOWER, sf_slice_of(hash, sizeof(hash)), ret);
     return SF_OK;
 }
 
@@ -122,11 +181,20 @@ enum sf_code product_set_add(struct product_set *set, uint32_t contract_id, stru
     if (p->tables == NULL || p->yaml.data == NULL) {
         return SF_RAISE(err, SF_NOMEM, "contract");
     }
+    (void)snprintf(p->version, sizeof(p->version), "%u.%u.%u", p->contract->version.major,
+                   p->contract->version.minor, p->contract->version.patch);
     code = open_lanes(set, p, err);
+    if (code == SF_OK) {
+        code = make_views(p, err);
+    }
     if (code != SF_OK) {
         return code;
     }
     before = product_set_find(set, p->contract->name, p->contract->version.major);
+    code = link_name(set, p, err);
+    if (code != SF_OK) {
+        return code;
+    }
     for (size_t i = 0; i < set->version_count; i++) {
         if (before != NULL && set->versions[i] == before) {
             set->versions[i]->superseded = true;
@@ -137,16 +205,22 @@ enum sf_code product_set_add(struct product_set *set, uint32_t contract_id, stru
     return SF_OK;
 }
 
+static bool is_shown(const struct product_set *set, const struct served_product *p)
+{
+    return !p->superseded &&
+           product_set_removal(set, p->contract->name, p->contract->version.major) == NULL;
+}
+
 const struct served_product *product_set_find(const struct product_set *set, const char *name,
                                               uint32_t major)
 {
     const struct served_product *best = NULL;
-    size_t at = 0;
 
-    for (const struct served_product *p; (p = product_set_next(set, &at)) != NULL;) {
+    for (const struct served_product *p = sf_map_get(&set->by_name, name); p != NULL;
+         p = p->next_of_name) {
         const struct sf_product *c = p->contract;
 
-        if (strcmp(c->name, name) != 0 || (major != 0 && c->version.major != major)) {
+        if (!is_shown(set, p) || (major != 0 && c->version.major != major)) {
             continue;
         }
         if (major != 0) {
@@ -181,8 +255,7 @@ const struct served_product *product_set_next(const struct product_set *set, siz
     while (*at < set->version_count) {
         const struct served_product *p = set->versions[(*at)++];
 
-        if (!p->superseded &&
-            product_set_removal(set, p->contract->name, p->contract->version.major) == NULL) {
+        if (is_shown(set, p)) {
             return p;
         }
     }

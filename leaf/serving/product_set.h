@@ -12,10 +12,15 @@
  */
 #pragma once
 
+#include "common/base/map.h"
 #include "common/contract/contract.h"
+#include "leaf/rowcodec/view.h"
 #include "leaf/store/store.h"
 
-enum { PRODUCT_VERSIONS_MAX = 4096 };
+enum {
+    PRODUCT_VERSIONS_MAX = 4096,
+    SERVING_VIEW_NAME = 27,
+};
 
 struct served_product;
 
@@ -23,6 +28,8 @@ struct served_table {
     const struct served_product *product;
     const struct sf_table *contract;
     struct store_lane *lane;
+    struct row_view *whole; /* owned: all fields, what the table's owner sees */
+    char whole_name[SERVING_VIEW_NAME];
 };
 
 struct served_product {
@@ -31,7 +38,9 @@ struct served_product {
     struct sf_slice yaml; /* as it was applied; in the contract's arena */
     struct served_table *tables;
     size_t table_count;
-    bool superseded; /* a newer version of the same major stands */
+    char version[36];                    /* M.N.P */
+    bool superseded;                     /* a newer version of the same major stands */
+    struct served_product *next_of_name; /* the next version of a product of this name */
 };
 
 /* A major that was taken out of the mesh: nothing finds it any more. Its rows stay until purge_us,
@@ -49,6 +58,7 @@ struct product_set {
     struct store *store;              /* borrowed */
     struct served_product **versions; /* ascending contract ids */
     size_t version_count;
+    struct sf_map by_name; /* the first version of each name */
     uint32_t contract_id_highest;
     struct product_removal *removals; /* in no order */
     size_t removal_count;
@@ -77,6 +87,9 @@ const struct served_product *product_set_find(const struct product_set *set, con
                                               uint32_t major);
 /* The table, or the only one when @name is NULL or empty; NULL when there is none such. */
 const struct served_table *served_product_table(const struct served_product *p, const char *name);
+/* The name of a view, a hash of table and visible fields: Sheaf-View. SF_NOMEM. */
+enum sf_code product_set_view_name(const struct row_view *view, char ret[SERVING_VIEW_NAME],
+                                   struct sf_error *err) SF_MUST_CHECK;
 /* Newest versions in order of their ids: *at starts at 0 and is moved on; NULL at the end. */
 const struct served_product *product_set_next(const struct product_set *set, size_t *at);
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "common/sys/encoding.h"
 #include "proto/errors.h"
 
 int64_t serving_now_us(const struct serving *s)
@@ -114,24 +113,4 @@ enum sf_code serving_view(const struct served_table *table, const struct grant *
     }
     options.names = names; /* Not NULL, so that no names means no fields. */
     return row_view_build(t, &options, ret, err);
-}
-
-enum sf_code serving_view_name(const struct row_view *view, char ret[SERVING_VIEW_NAME],
-                               struct sf_error *err)
-{
-    SF_CLEANUP(sf_buf_done) struct sf_buf canonical = {0};
-    uint8_t hash[SF_HASH128_SIZE];
-    struct sf_slice parts[2];
-    enum sf_code code;
-
-    row_view_canonical(view, &canonical);
-    code = sf_buf_check(&canonical, "view", err);
-    if (code != SF_OK) {
-        return code;
-    }
-    parts[0] = sf_slice_text(view->table->name);
-    parts[1] = sf_buf_view(&canonical);
-    sf_hash128(parts, 2, hash);
-    sf_encode(SF_BASE32_LOWER, sf_slice_of(hash, sizeof(hash)), ret);
-    return SF_OK;
 }

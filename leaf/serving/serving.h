@@ -56,11 +56,6 @@ bool serving_still_granted(const struct serving *s, const char *grant_id);
  * the grant's columns. */
 bool serving_sees(const struct grant *grant, const struct sf_field *field);
 
-/* The name of a view, a hash of table and visible fields: Sheaf-View. SF_NOMEM. */
-enum { SERVING_VIEW_NAME = 27 };
-enum sf_code serving_view_name(const struct row_view *view, char ret[SERVING_VIEW_NAME],
-                               struct sf_error *err) SF_MUST_CHECK;
-
 /*
  * The view of @table under @right, narrowed to the fields in @select (all when @select_count is 0).
  * For other domains: fields of open classes, and of these the grant's columns.

@@ -164,6 +164,25 @@ static void test_floats_are_written_as_floats(void **state)
     assert_string_equal(text, "16777216");
 }
 
+static void test_whole_numbers_are_written_in_base_10(void **state)
+{
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {9, "9"},
+                 {10, "10"},
+                 {1234567890, "1234567890"},
+                 {UINT64_MAX, "18446744073709551615"}};
+    char text[SF_U64_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        assert_int_equal(sf_format_u64(cases[i].value, text), strlen(cases[i].text));
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 static void test_spans_of_time_round_trip(void **state)
 {
     static const struct {
@@ -241,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_doubles_are_strict_and_finite),
         cmocka_unit_test(test_doubles_are_written_shortest),
         cmocka_unit_test(test_floats_are_written_as_floats),
+        cmocka_unit_test(test_whole_numbers_are_written_in_base_10),
         cmocka_unit_test(test_spans_of_time_round_trip),
         cmocka_unit_test(test_sizes_have_units_of_both_kinds),
     };
