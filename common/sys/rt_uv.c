@@ -158,22 +158,36 @@ static void rt_timer_stop(struct sf_rt *rt, struct sf_timer *t)
     }
 }
 
+/* The first timer that is later, or the end of the list. Thousands wait for a far time, the next
+ * ones for a near one: so it is looked for from both ends at once. */
+static struct sf_list *timer_place(struct rt_uv *u, uint64_t due_ns)
+{
+    struct sf_list *front = u->timers.next;
+    struct sf_list *back = u->timers.prev;
+
+    while (front != &u->timers) {
+        if (SF_CONTAINER_OF(front, struct sf_timer, link)->due_ns > due_ns) {
+            return front;
+        }
+        if (SF_CONTAINER_OF(back, struct sf_timer, link)->due_ns <= due_ns) {
+            return back->next;
+        }
+        front = front->next;
+        back = back->prev;
+    }
+    return front;
+}
+
 static void rt_timer_start(struct sf_rt *rt, struct sf_timer *t, uint64_t delay_ns)
 {
     struct rt_uv *u = self(rt);
-    struct sf_list *at;
 
     sf_list_remove(&t->link);
     t->due_ns = rt_now_ns(rt) + delay_ns;
     if (t->due_ns < delay_ns) {
         t->due_ns = UINT64_MAX;
     }
-    for (at = u->timers.prev; at != &u->timers; at = at->prev) {
-        if (SF_CONTAINER_OF(at, struct sf_timer, link)->due_ns <= t->due_ns) {
-            break;
-        }
-    }
-    sf_list_push(at->next, &t->link); /* Behind the last that is not later. */
+    sf_list_push(timer_place(u, t->due_ns), &t->link);
     if (u->timers.next == &t->link) {
         alarm_set(u);
     }
