@@ -272,7 +272,10 @@ static void read_checks(struct sf_product_reader *r, const struct sf_yaml_node *
     }
     n = node->first;
     for (size_t i = 0; i < count && n != NULL; i++, n = n->next) {
-        read_check(r, n, texts[i], table, &checks[i]);
+        /* What is no text has its issue already. */
+        if (texts[i] != NULL) {
+            read_check(r, n, texts[i], table, &checks[i]);
+        }
     }
     table->checks = checks;
     table->check_count = count;

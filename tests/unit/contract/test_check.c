@@ -103,6 +103,37 @@ static void test_a_product_file_points_at_the_place(void **state)
     sf_issues_done(&issues);
 }
 
+static void test_a_check_that_is_no_text_is_refused(void **state)
+{
+    static const struct {
+        const char *product, *expected;
+    } cases[] = {
+        {PRODUCT("rows >= 1, {name: x, expr: 1}"),
+         "p.yaml:7:25: error[SHEAF-E0103]: checks must be a single value, not a map\n"
+         "    checks: [rows >= 1, {name: x, expr: 1}]\n"
+         "                        ^\n"},
+        {PRODUCT("\"\", rows >= 1"),
+         "p.yaml:7:14: error[SHEAF-E0103]: checks must have 1 to 4096 bytes\n"
+         "    checks: [\"\", rows >= 1]\n"
+         "             ^~~\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct sf_issues issues;
+        struct sf_product *p = NULL;
+        struct sf_buf text = {0};
+        struct sf_error err;
+
+        sf_issues_init(&issues, "p.yaml", sf_slice_text(cases[i].product));
+        assert_int_equal(sf_product_parse(&issues, &p, &err), SF_INVALID);
+        sf_issues_render(&issues, &text);
+        assert_string_equal(sf_buf_cstr(&text), cases[i].expected);
+        sf_buf_done(&text);
+        sf_issues_done(&issues);
+    }
+}
+
 static void test_a_check_holds_or_not(void **state)
 {
     static const struct {
@@ -130,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_checks_are_read_with_their_fields),
         cmocka_unit_test(test_what_is_wrong_is_told_with_its_place),
         cmocka_unit_test(test_a_product_file_points_at_the_place),
+        cmocka_unit_test(test_a_check_that_is_no_text_is_refused),
         cmocka_unit_test(test_a_check_holds_or_not),
     };
 
