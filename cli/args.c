@@ -7,7 +7,7 @@
 #include "common/base/str.h"
 #include "proto/errors.h"
 
-enum { PATH_WORDS_MAX = 3, VERBS_MAX = 160, NAMES_MAX = 64 };
+enum { PATH_WORDS_MAX = 3, VERBS_MAX = 256, NAMES_MAX = 64 };
 
 static const struct flag *find_flag(const struct flag *flags, const char *name, size_t size)
 {
@@ -171,6 +171,18 @@ static enum sf_code unknown_verb(const struct command *commands, const char *nou
                       verb, noun, verbs);
 }
 
+static bool is_noun(const struct command *commands, const char *noun)
+{
+    size_t n = strlen(noun);
+
+    for (const struct command *c = commands; c->path != NULL; c++) {
+        if (strncmp(noun, c->path, n) == 0 && c->path[n] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum sf_code unknown_command(const struct command *commands, const char *const *words,
                                     unsigned word_count, struct sf_error *err)
 {
@@ -183,6 +195,12 @@ static enum sf_code unknown_command(const struct command *commands, const char *
 
         (void)snprintf(noun, ARGS_NOUN_MAX, "%.*s", (int)strcspn(c->path, " "), c->path);
         if (strcmp(words[0], noun) == 0) {
+            char deeper[ARGS_NOUN_MAX]; /* 'product quarantine' has commands as well */
+
+            (void)snprintf(deeper, sizeof(deeper), "%s %s", noun, word_count > 1 ? words[1] : "");
+            if (word_count > 1 && is_noun(commands, deeper)) {
+                return unknown_verb(commands, deeper, word_count > 2 ? words[2] : NULL, err);
+            }
             return unknown_verb(commands, words[0], word_count > 1 ? words[1] : NULL, err);
         }
         add_name(&names, noun);

@@ -190,8 +190,13 @@ int cli_fail(struct cli *cli, const struct sf_error *err)
     const char *on = cli->color_err ? "\033[1;31m" : "";
     const char *off = cli->color_err ? "\033[0m" : "";
     const char *next = cli->next;
+    char help[80];
 
     (void)fflush(cli->out);
+    if (err->number == SHEAF_E_USAGE && next[0] == '\0' && cli->args.command != NULL) {
+        (void)snprintf(help, sizeof(help), "see 'sheaf %s --help'", cli->args.command->path);
+        next = help;
+    }
     if (err->number != 0) {
         const struct sheaf_error_info *info = sheaf_error_info(err->number);
 

@@ -6,6 +6,8 @@
 #include "common/base/time.h"
 #include "common/identity/token.h"
 
+#include <time.h>
+
 /* For people: an empty list is all, and a day says enough. */
 static void print_columns(struct print *p, const struct sf_json *columns)
 {
@@ -21,12 +23,18 @@ static void print_until(struct print *p, const struct sf_json *v)
 {
     const char *until = NULL;
     char text[SF_DURATION_TEXT_SIZE];
+    char end[PRINT_TIME_SIZE];
     int64_t us = 0;
 
     if (p->format != PRINT_TABLE) {
         print_json(p, "until", sf_json_get(v, "until"));
     } else if (sf_json_as_text(sf_json_get(v, "until"), &until)) {
-        print_format_text(p, "until", "%.10s", until);
+        if (sf_time_parse(sf_slice_text(until), &us) == SF_PARSE_OK) {
+            print_until_text(us, (int64_t)time(NULL) * 1000000, end);
+            print_text(p, "until", end);
+        } else {
+            print_text(p, "until", until);
+        }
     } else if (sf_json_as_int(sf_json_get(v, "duration_us"), &us)) {
         (void)sf_format_duration(us, text);
         print_format_text(p, "until", "for %s", text);

@@ -182,8 +182,8 @@ static enum sf_code send_decision(struct deciding *d, struct sf_error *err)
     }
     (void)sf_json_as_text(sf_json_get(answer, "grant"), &grant);
     (void)sf_json_as_text(sf_json_path(answer, "grant.id"), &grant);
-    print_time_text(m->until_us, until);
-    cli_did(d->cli, "grant %s %s → %s/%s until %.10s", grant, m->consumer, m->owner, m->product,
+    print_until_text(m->until_us, wall_us(), until);
+    cli_did(d->cli, "grant %s %s → %s/%s until %s", grant, m->consumer, m->owner, m->product,
             until);
     return print_answer(d->cli, "AccessDecision", answer, err);
 }

@@ -7,7 +7,7 @@
 #include "cli/man.h"
 #include "proto/errors.h"
 
-enum { NAME_WIDTH = 24, LABEL_MAX = 48 };
+enum { NAME_WIDTH = 25, LABEL_MAX = 48 };
 
 static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_START] = "START",   [GROUP_USE] = "FIND AND USE", [GROUP_PRODUCT] = "PRODUCT",

@@ -130,6 +130,8 @@ static enum sf_code send_batch(struct loading *l, const struct records_batch *b,
     const struct sf_json *answer = NULL;
     uint64_t accepted = 0;
     uint64_t quarantined = 0;
+    uint64_t duplicates = 0;
+    uint64_t unchanged = 0;
     enum sf_code code = post(l, b, err);
 
     code = code == SF_OK ? api_json(l->api, &answer, err) : code;
@@ -140,7 +142,11 @@ static enum sf_code send_batch(struct loading *l, const struct records_batch *b,
     (void)sf_json_as_uint(sf_json_get(answer, "quarantined"), &quarantined);
     (void)sf_json_as_uint(sf_json_get(answer, "epoch"), &l->result->epoch);
     (void)sf_json_as_uint(sf_json_get(answer, "last_seq"), &l->result->last_seq);
+    (void)sf_json_as_uint(sf_json_get(answer, "duplicates"), &duplicates);
+    (void)sf_json_as_uint(sf_json_get(answer, "unchanged"), &unchanged);
     l->result->accepted += accepted;
+    l->result->duplicates += duplicates;
+    l->result->unchanged += unchanged;
     l->result->quarantined += quarantined;
     keep_errors(l, b, sf_json_get(answer, "errors"));
     l->batches++;
@@ -299,6 +305,22 @@ int load_failed(struct cli *cli, const struct product_ref *r, const struct load_
     return status;
 }
 
+/* What was taken and takes no position: else the count of rows would not fit the position. */
+static void say_left_out(struct cli *cli, const struct load_result *result)
+{
+    char count[32];
+
+    if (result->duplicates > 0) {
+        rows_count_text(result->duplicates, count);
+        cli_note(cli, "%s of them repeated earlier ones and %s left out (dedupe)", count,
+                 result->duplicates == 1 ? "was" : "were");
+    }
+    if (result->unchanged > 0) {
+        rows_count_text(result->unchanged, count);
+        cli_note(cli, "%s of them stood there as they were (unchanged: skip)", count);
+    }
+}
+
 int load_report(struct cli *cli, const struct product_ref *r, const struct load_result *result)
 {
     char accepted[32];
@@ -309,6 +331,7 @@ int load_report(struct cli *cli, const struct product_ref *r, const struct load_
     cli_did(cli, "loaded %s row%s in %.2f s into %s/%s.%s, now at %" PRIu64 ":%" PRIu64, accepted,
             result->accepted == 1 ? "" : "s", result->seconds, r->domain, r->product, r->table,
             result->epoch, result->last_seq);
+    say_left_out(cli, result);
     if (result->quarantined > 0) {
         cli_warn(cli, "%s record%s went to quarantine:", quarantined,
                  result->quarantined == 1 ? "" : "s");
@@ -326,6 +349,8 @@ int load_report(struct cli *cli, const struct product_ref *r, const struct load_
         print_format_text(&cli->print, "product", "%s/%s", r->domain, r->product);
         print_text(&cli->print, "table", r->table);
         print_uint(&cli->print, "accepted", result->accepted);
+        print_uint(&cli->print, "duplicates", result->duplicates);
+        print_uint(&cli->print, "unchanged", result->unchanged);
         print_uint(&cli->print, "quarantined", result->quarantined);
         print_uint(&cli->print, "epoch", result->epoch);
         print_uint(&cli->print, "last_seq", result->last_seq);

@@ -15,6 +15,8 @@ struct load_error {
 
 struct load_result {
     uint64_t accepted;
+    uint64_t duplicates; /* of those accepted: repetitions that were left out */
+    uint64_t unchanged;  /* and rows that stood there as they were */
     uint64_t quarantined;
     uint64_t epoch;
     uint64_t last_seq;

@@ -37,6 +37,19 @@ void print_time_text(int64_t wall_us, char ret[PRINT_TIME_SIZE])
     }
 }
 
+void print_until_text(int64_t wall_us, int64_t now_us, char ret[PRINT_TIME_SIZE])
+{
+    const int64_t two_days_us = (int64_t)2 * 86400 * 1000000;
+    const int64_t away = wall_us > now_us ? wall_us - now_us : now_us - wall_us;
+
+    print_time_text(wall_us, ret);
+    if (away > two_days_us && strlen(ret) > 10) {
+        ret[10] = '\0'; /* the day */
+    } else if (strlen(ret) > 16) {
+        memcpy(ret + 16, "Z", 2);
+    }
+}
+
 static void fail(struct print *p, enum sf_code code)
 {
     if (p->failed == SF_OK) { /* the first one; SF_OK changes nothing */

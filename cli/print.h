@@ -94,6 +94,8 @@ void print_append_shown(struct sf_buf *b, struct sf_slice text);
 
 /* Columns that @text takes on a terminal. */
 unsigned print_width(struct sf_slice text);
-/* "2026-11-20T08:01:12Z" into @ret. */
 enum { PRINT_TIME_SIZE = 24 };
+/* "2026-11-20T08:01:12Z" into @ret. */
 void print_time_text(int64_t wall_us, char ret[PRINT_TIME_SIZE]);
+/* When something ends: "2027-02-18", or "2026-11-20T08:01Z" within two days of @now_us. */
+void print_until_text(int64_t wall_us, int64_t now_us, char ret[PRINT_TIME_SIZE]);

@@ -77,8 +77,13 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total, uint64_t r
     p->drawn_ns = now;
     rows_count_text(rows, rows_text);
     rows_count_text((uint64_t)((double)rows / seconds), rate_text);
-    (void)snprintf(tail, sizeof(tail), " %3.0f%%  %s rows  %s rows/s  ETA %.0f s", share * 100,
-                   rows_text, rate_text, share > 0 ? seconds / share - seconds : 0);
+    if (rows > 0) {
+        (void)snprintf(tail, sizeof(tail), " %3.0f%%  %s rows  %s rows/s  ETA %.0f s", share * 100,
+                       rows_text, rate_text, share > 0 ? seconds / share - seconds : 0);
+    } else { /* bytes of a backup: no rows are counted on the way */
+        (void)snprintf(tail, sizeof(tail), " %3.0f%%  ETA %.0f s", share * 100,
+                       share > 0 ? seconds / share - seconds : 0);
+    }
     if (p->cli->err_is_terminal) {
         (void)fputs("\r\033[K", p->cli->err);
         progress_line(p->cli->err, p->what, share, tail, terminal_columns(p->cli));

@@ -68,7 +68,8 @@
     X(DENIED, 401, 403, 5, "not granted", "ask for it: sheaf access request")                      \
     X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \
     X(GRANT_UNKNOWN, 403, 404, 4, "no such grant", "see 'sheaf access ls'")                        \
-    X(WRONG_STATE, 404, 409, 6, "it is already decided or ended", "see 'sheaf access show'")       \
+    X(WRONG_STATE, 404, 409, 6, "its state does not allow that",                                   \
+      "see its state: sheaf product show, sheaf access show")                                      \
     X(NOT_OWNER, 405, 403, 5, "only the owning domain may do this", "act as the owner domain")     \
     X(CLOSED_PRODUCT, 406, 403, 5, "the product is closed to other domains", "talk to its owner")  \
     X(BAD_SIGNATURE, 407, 403, 5, "signature does not hold", "sign with the domain's own key")     \
@@ -76,7 +77,7 @@
     X(NOT_RETIRED, 409, 409, 6, "only a draft or a retired version can be removed",                \
       "retire it first: sheaf product retire")                                                     \
     X(GRANTS_IN_FORCE, 410, 409, 6, "others still have the right to read it",                      \
-      "revoke their grants, or let them end")                                                      \
+      "revoke them with sheaf access revoke, or let them end")                                     \
     X(PRODUCT_REMOVED, 411, 409, 6, "the product was removed",                                     \
       "bring it back while its rows are kept: sheaf product restore")                              \
     X(TOKEN_MISSING, 501, 401, 5, "no token", "send Authorization: Bearer, or choose a context")   \
@@ -91,7 +92,8 @@
     X(STORE_FAILED, 604, 500, 1, "storage failed; the leaf is read-only",                          \
       "see the log, then restart")                                                                 \
     X(STORE_CORRUPT, 605, 500, 1, "stored data failed a check", "restore from a backup")           \
-    X(DATA_DIR_IN_USE, 606, 409, 6, "the data directory is in use", "stop the other process")      \
+    X(DATA_DIR_IN_USE, 606, 409, 6, "the data directory is in use",                                \
+      "stop the other process, or name another directory")                                         \
     X(DATA_DIR_VERSION, 607, 409, 6, "the data directory was written by another version",          \
       "use that version, or another directory")                                                    \
     X(DATA_DIR_FOREIGN, 608, 409, 6, "the data directory belongs to another domain",               \

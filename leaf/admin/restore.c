@@ -74,7 +74,8 @@ static enum sf_code clear_dir(const struct restore *r, struct sf_error *err)
     }
     code = code == SF_OK ? sf_dir_each(dir, count_name, &names, err) : code;
     if (code == SF_OK && names > 0) {
-        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_DATA_DIR_IN_USE, "%s is not empty", dir);
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_DATA_DIR_IN_USE,
+                          "%s is not empty: a restore wants a new or an empty one", dir);
     }
     return code == SF_OK ? sf_file_write(mark, SF_LITERAL("a restore is under way\n"), 0600, err)
                          : code;

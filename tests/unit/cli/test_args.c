@@ -110,6 +110,9 @@ static void test_what_is_wrong_is_said_with_what_is_near(void **state)
     refuses("frobnicate", "unknown command 'frobnicate'");
     refuses("product lnit", "unknown command 'product lnit'; did you mean 'product init'?");
     refuses("audit", "'audit' wants one of: ls, verify");
+    refuses("product quarantine", "'product quarantine' wants one of: ls, show, fix, replay, drop");
+    refuses("product quarantine dorp",
+            "unknown command 'product quarantine dorp'; did you mean 'product quarantine drop'?");
     refuses("audit explode", "unknown command 'audit explode'; 'audit' has: ls, verify");
     refuses("read a/b --limti 2", "'sheaf read' has no flag '--limti'; did you mean '--limit'?");
     refuses("read a/b --zzz=1", "'sheaf read' has no flag '--zzz'");

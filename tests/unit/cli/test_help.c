@@ -84,8 +84,8 @@ static void test_help_of_a_noun_names_its_commands_only(void **state)
     help_noun(begin(&w), commands_table(), "audit");
     assert_string_equal(end(&w),
                         "USAGE\n  sheaf audit COMMAND [ARGUMENTS] [FLAGS]\n\nCOMMANDS\n"
-                        "  audit ls                 List what happened in the mesh\n"
-                        "  audit verify             Check numbers, chain and signatures of the "
+                        "  audit ls                  List what happened in the mesh\n"
+                        "  audit verify              Check numbers, chain and signatures of the "
                         "audit log\n\nMore: sheaf help COMMAND\n");
 }
 

@@ -274,6 +274,25 @@ static void test_no_memory_is_said_at_the_end(void **state)
     assert_true(fault > 3);
 }
 
+static void test_an_end_that_is_near_is_told_to_the_minute(void **state)
+{
+    const int64_t day_us = (int64_t)86400 * 1000000;
+    const int64_t now_us = (int64_t)1795186016 * 1000000; /* 2026-11-20T14:46:56Z */
+    char text[PRINT_TIME_SIZE];
+
+    (void)state;
+    print_until_text(now_us + 90 * day_us, now_us, text);
+    assert_string_equal(text, "2027-02-18");
+    print_until_text(now_us + 2 * day_us + 1, now_us, text);
+    assert_string_equal(text, "2026-11-22");
+    print_until_text(now_us + 2 * day_us, now_us, text);
+    assert_string_equal(text, "2026-11-22T14:46Z");
+    print_until_text(now_us - day_us, now_us, text);
+    assert_string_equal(text, "2026-11-19T14:46Z");
+    print_until_text(now_us - 3 * day_us, now_us, text);
+    assert_string_equal(text, "2026-11-17");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_long_tables_go_on_with_their_widths),
         cmocka_unit_test(test_json_values_keep_their_text),
         cmocka_unit_test(test_no_memory_is_said_at_the_end),
+        cmocka_unit_test(test_an_end_that_is_near_is_told_to_the_minute),
     };
 
     return cmocka_run_group_tests_name("print", tests, NULL, NULL);
