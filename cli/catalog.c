@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/errors.h"
+#include "proto/subjects.h"
 
 enum { LIST_MAX = 240 };
 
@@ -135,4 +136,53 @@ enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf
                           a->who.domain, r->domain, r->product);
     }
     return code;
+}
+
+/* The member of "status=deprecated; sunset=2027-03-01", or "". */
+static void member_of(const char *text, const char *name, char *ret, size_t size)
+{
+    const size_t n = strlen(name);
+
+    *ret = '\0';
+    while (*text != '\0') {
+        const size_t length = strcspn(text, ";");
+
+        if (length > n && strncmp(text, name, n) == 0 && text[n] == '=') {
+            (void)snprintf(ret, size, "%.*s", (int)(length - n - 1), text + n + 1);
+        }
+        text += length;
+        text += strspn(text, "; ");
+    }
+}
+
+static void note(struct api *a, const struct product_ref *r, const char *status, const char *sunset,
+                 const char *successor)
+{
+    char text[PRODUCT_REF_TEXT_MAX];
+
+    product_ref_text(r, text);
+    cli_note(a->cli, "%s is %s%s%s%s%s", text, status, *sunset == '\0' ? "" : " until ", sunset,
+             *successor == '\0' ? "" : "; read ", successor);
+}
+
+void catalog_note_end(struct api *a, const struct product_ref *r, const struct sf_json *product)
+{
+    const char *told =
+        product == NULL ? sf_http_answer_header(&a->answer, HEADER_DEPRECATED) : NULL;
+    const char *words[3] = {"", "", ""};
+    char parts[3][160];
+
+    if (told != NULL) {
+        member_of(told, "status", parts[0], sizeof(parts[0]));
+        member_of(told, "sunset", parts[1], sizeof(parts[1]));
+        member_of(told, "successor", parts[2], sizeof(parts[2]));
+        note(a, r, parts[0], parts[1], parts[2]);
+    } else if (product != NULL) {
+        (void)sf_json_as_text(sf_json_get(product, "status"), &words[0]);
+        (void)sf_json_as_text(sf_json_get(product, "sunset"), &words[1]);
+        (void)sf_json_as_text(sf_json_get(product, "successor"), &words[2]);
+        if (strcmp(words[0], "deprecated") == 0 || strcmp(words[0], "retired") == 0) {
+            note(a, r, words[0], words[1], words[2]);
+        }
+    }
 }

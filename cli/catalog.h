@@ -24,5 +24,8 @@ void catalog_left_out(struct api *a, const struct product_ref *r,
  */
 enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf_code code,
                              struct sf_error *err) SF_MUST_CHECK;
+/* A note when the leaf's last answer, or @product (the hub's document, or NULL), says that the
+ * version is deprecated or retired. */
+void catalog_note_end(struct api *a, const struct product_ref *r, const struct sf_json *product);
 /* Appends "/v1/products/D/P[@MAJOR]/TABLE". */
 void catalog_table_path(const struct product_ref *r, struct sf_buf *ret);

@@ -1,5 +1,6 @@
 
 #include "cli/api.h"
+#include "cli/catalog.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/product_ref.h"
@@ -135,6 +136,7 @@ static enum sf_code run(struct cli *cli, struct api *a, struct request *r, struc
         return code;
     }
     preview(product, r);
+    catalog_note_end(a, &r->product, product);
     write_body(r, &body);
     code = sf_buf_check(&body, "request", err);
     if (code == SF_OK) {

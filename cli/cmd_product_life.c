@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/catalog.h"
 #include "cli/commands.h"
@@ -58,6 +59,11 @@ static enum sf_code read_flags(const struct args *args, struct sf_product_edit *
     return SF_OK;
 }
 
+static int32_t today(void)
+{
+    return (int32_t)(time(NULL) / 86400);
+}
+
 /* Keeps what the file says already of the deprecation, where no flag says otherwise. */
 static enum sf_code edit_of(struct cli *cli, const struct sf_product *p, enum sf_status status,
                             struct sf_product_edit *ret, struct sf_error *err)
@@ -68,6 +74,8 @@ static enum sf_code edit_of(struct cli *cli, const struct sf_product *p, enum sf
     ret->version.patch++;
     ret->status = status;
     if (code == SF_OK && status != SF_STATUS_ACTIVE) {
+        ret->has_since = p->has_since || p->status != status;
+        ret->since_days = p->has_since ? p->since_days : today();
         if (!ret->has_sunset) {
             ret->has_sunset = p->has_sunset;
             ret->sunset_days = p->sunset_days;

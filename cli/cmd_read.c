@@ -174,6 +174,9 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
     if (args_has(&cli->args, "only-count")) {
         code = count_rows(a, &path, err);
         sf_buf_done(&path);
+        if (code == SF_OK) {
+            catalog_note_end(a, &r, NULL);
+        }
         return explain(a, &r, code, err);
     }
     rows.is_one = args_has(&cli->args, "key");
@@ -184,6 +187,7 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
     if (code != SF_OK) {
         return explain(a, &r, code, err);
     }
+    catalog_note_end(a, &r, NULL);
     if (cli->print.format == PRINT_TABLE && rows.count > 0 &&
         strcmp(a->who.domain, r.domain) != 0 && !args_has(&cli->args, "select")) {
         catalog_left_out(a, &r, is_printed, &cli->print, &left_out);

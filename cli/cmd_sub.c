@@ -183,6 +183,7 @@ static enum sf_code run(struct cli *cli, struct api *a, struct sf_error *err)
     if (code != SF_OK) {
         return catalog_explain(a, r, code, err);
     }
+    catalog_note_end(a, r, NULL);
     code = find_table(product, r, &head, err);
     code = code == SF_OK ? read_since(&cli->args, &head, &o, err) : code;
     code = code == SF_OK ? read_leaf_key(a, r->domain, &o.leaf_key, err) : code;

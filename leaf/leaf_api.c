@@ -16,6 +16,7 @@
 #include "leaf/leaf_routes.h"
 #include "leaf/query/describe.h"
 #include "leaf/query/query_http.h"
+#include "leaf/serving/deprecation.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/errors.h"
 
@@ -123,6 +124,7 @@ static void describe(struct route *route)
     code = serving_decide(&leaf->serving, &(struct serving_caller){0}, route->product,
                           route->read.major, &right, &err);
     if (code == SF_OK) {
+        deprecation_tell_of(route->request, right.product->contract);
         code = query_describe(&right, &out, &err);
     }
     if (code != SF_OK) {
@@ -262,6 +264,7 @@ static void quality(struct route *route, enum leaf_route id)
     } else if (find_table(route, &table, &err) != SF_OK) {
         http_problem(route->request, &err);
     } else {
+        deprecation_tell_of(route->request, table->product->contract);
         quality_http(route->leaf->quality, op, table, route->request);
     }
 }

@@ -34,6 +34,7 @@ enum { SUBJECT_MAX = 384 };
 #define HEADER_EXAMINED        "Sheaf-Examined"     /* of a scan with where: rows looked at */
 #define HEADER_WHERE_NULLS     "Sheaf-Where-Nulls"  /* of these, left out as where was null... */
 #define HEADER_WHERE_ERRORS    "Sheaf-Where-Errors" /* ...or failed */
+#define HEADER_DEPRECATED      "Sheaf-Deprecated"   /* "status=deprecated; sunset=2027-03-01" */
 #define HEADER_MSG_ID          "Nats-Msg-Id"
 #define HEADER_TYPE            "Content-Type"
 #define HEADER_ENCODING        "Content-Encoding"

@@ -76,6 +76,17 @@ enum sf_code sf_service_send(struct sf_bus *bus, const char *reply, const char *
     return code == SF_OK ? send_end(bus, reply, err) : code;
 }
 
+enum sf_code sf_service_send_with(struct sf_bus *bus, const char *reply, const char *content_type,
+                                  const struct sf_bus_header *headers, size_t count,
+                                  struct sf_slice data, struct sf_error *err)
+{
+    const struct sf_service_page page = {
+        .content_type = content_type, .data = data, .headers = headers, .header_count = count};
+    enum sf_code code = sf_service_send_page(bus, reply, &page, err);
+
+    return code == SF_OK ? send_end(bus, reply, err) : code;
+}
+
 enum sf_code sf_service_reply_problem(struct sf_bus *bus, const char *reply,
                                       const struct sf_error *why, struct sf_slice document,
                                       struct sf_error *err)

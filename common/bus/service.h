@@ -40,6 +40,10 @@ enum sf_code sf_service_send_page(struct sf_bus *bus, const char *reply,
 /* A whole answer in one message and the end. */
 enum sf_code sf_service_send(struct sf_bus *bus, const char *reply, const char *content_type,
                              struct sf_slice data, struct sf_error *err) SF_MUST_CHECK;
+/* The same with @count more headers. */
+enum sf_code sf_service_send_with(struct sf_bus *bus, const char *reply, const char *content_type,
+                                  const struct sf_bus_header *headers, size_t count,
+                                  struct sf_slice data, struct sf_error *err) SF_MUST_CHECK;
 /* @why as an error answer, then the end. Its number decides status and text (INTERNAL without). */
 enum sf_code sf_service_send_error(struct sf_bus *bus, const char *reply,
                                    const struct sf_error *why, struct sf_error *err) SF_MUST_CHECK;

@@ -149,7 +149,7 @@ struct sf_table {
     bool skip_unchanged; /* an upsert equal to the newest row changes nothing */
     const uint32_t *reserved;
     size_t reserved_count;
-    const char *description; /* or NULL */
+    const char *description;       /* or NULL */
     const struct sf_check *checks; /* check.h */
     size_t check_count;
 };
@@ -165,6 +165,8 @@ struct sf_product {
     struct sf_version version;
     enum sf_status status;
     enum sf_compat_mode compatibility;
+    bool has_since;
+    int32_t since_days; /* day it was deprecated on */
     bool has_sunset;
     int32_t sunset_days;   /* day after which a deprecated version may be gone; since 1970-01-01 */
     const char *successor; /* "sales/orders@2" of a deprecated one, or NULL */

@@ -119,6 +119,8 @@ enum sf_code sf_product_edit(struct sf_slice yaml, const struct sf_product_edit 
     }
     wanted->version = edit->version;
     wanted->status = edit->status;
+    wanted->has_since = edit->has_since;
+    wanted->since_days = edit->since_days;
     wanted->has_sunset = edit->has_sunset;
     wanted->sunset_days = edit->sunset_days;
     wanted->successor = edit->successor;

@@ -12,6 +12,8 @@
 struct sf_product_edit {
     struct sf_version version;
     enum sf_status status;
+    bool has_since;
+    int32_t since_days;
     bool has_sunset;
     int32_t sunset_days;
     const char *successor; /* or NULL */

@@ -19,18 +19,18 @@ static void read_compatibility(struct sf_product_reader *r, const struct sf_yaml
     }
 }
 
-static void read_sunset(struct sf_product_reader *r, const struct sf_yaml_node *node,
-                        struct sf_product *p)
+static bool read_day(struct sf_product_reader *r, const struct sf_yaml_node *node, const char *name,
+                     int32_t *ret_days)
 {
     if (node == NULL) {
-        return;
+        return false;
     }
-    if (node->kind != SF_YAML_SCALAR || sf_date_parse(node->text, &p->sunset_days) != SF_PARSE_OK) {
+    if (node->kind != SF_YAML_SCALAR || sf_date_parse(node->text, ret_days) != SF_PARSE_OK) {
         sf_issues_error(r->issues, node->place, SHEAF_E_BAD_VALUE,
-                        "sunset must be a day, such as 2027-03-01");
-        return;
+                        "%s must be a day, such as 2027-03-01", name);
+        return false;
     }
-    p->has_sunset = true;
+    return true;
 }
 
 static void read_successor(struct sf_product_reader *r, const struct sf_yaml_node *node,
@@ -53,7 +53,7 @@ static void read_successor(struct sf_product_reader *r, const struct sf_yaml_nod
 static void read_deprecated(struct sf_product_reader *r, const struct sf_yaml_node *node,
                             struct sf_product *p)
 {
-    static const char *const keys[] = {"sunset", "successor", "note"};
+    static const char *const keys[] = {"since", "sunset", "successor", "note"};
     const struct sf_yaml_node *note;
 
     if (node == NULL || !sf_yaml_expect(r->issues, node, SF_YAML_MAP, "deprecated")) {
@@ -65,7 +65,8 @@ static void read_deprecated(struct sf_product_reader *r, const struct sf_yaml_no
                         "deprecated goes with status deprecated or retired, not %s",
                         sf_status_name(p->status));
     }
-    read_sunset(r, sf_yaml_get(node, "sunset"), p);
+    p->has_since = read_day(r, sf_yaml_get(node, "since"), "since", &p->since_days);
+    p->has_sunset = read_day(r, sf_yaml_get(node, "sunset"), "sunset", &p->sunset_days);
     read_successor(r, sf_yaml_get(node, "successor"), p);
     note = sf_yaml_get(node, "note");
     if (note != NULL) {

@@ -384,6 +384,11 @@ void sf_product_print_deprecated(const struct sf_product *p, struct sf_buf *out)
     const char *separator = "deprecated: {";
     char day[SF_DATE_TEXT_SIZE];
 
+    if (p->has_since) {
+        (void)sf_date_format(p->since_days, day);
+        sf_buf_printf(out, "%ssince: %s", separator, day);
+        separator = ", ";
+    }
     if (p->has_sunset) {
         (void)sf_date_format(p->sunset_days, day);
         sf_buf_printf(out, "%ssunset: %s", separator, day);
@@ -530,6 +535,7 @@ static bool same_table(const struct sf_table *a, const struct sf_table *b)
 static bool same_life(const struct sf_product *a, const struct sf_product *b)
 {
     return a->status == b->status && a->compatibility == b->compatibility &&
+           a->has_since == b->has_since && a->since_days == b->since_days &&
            a->has_sunset == b->has_sunset && a->sunset_days == b->sunset_days &&
            same_text(a->successor, b->successor) &&
            same_text(a->deprecation_note, b->deprecation_note);

@@ -1,6 +1,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "common/sys/http_private.h"
 #include "common/sys/log.h"
@@ -138,7 +139,8 @@ void sf_http_bodies_full(struct sf_http_server *s)
 /* The answer. */
 
 /* NULL, and nothing left, when MHD refuses a header or there is no memory. */
-static struct MHD_Response *with_headers(struct MHD_Response *response, const char *content_type,
+static struct MHD_Response *with_headers(const struct sf_http_request *r,
+                                         struct MHD_Response *response, const char *content_type,
                                          const struct sf_http_header *headers, size_t count)
 {
     bool fine = response != NULL;
@@ -150,10 +152,23 @@ static struct MHD_Response *with_headers(struct MHD_Response *response, const ch
         fine = *headers[i].value == '\0' || /* MHD knows no empty ones */
                MHD_add_response_header(response, headers[i].name, headers[i].value) == MHD_YES;
     }
+    for (size_t i = 0; fine && i < r->added_count; i++) {
+        fine = MHD_add_response_header(response, r->added[i].name, r->added[i].value) == MHD_YES;
+    }
     if (!fine && response != NULL) {
         MHD_destroy_response(response);
     }
     return fine ? response : NULL;
+}
+
+void sf_http_add_header(struct sf_http_request *r, const char *name, const char *value)
+{
+    char *copy = r->added_count < SF_HTTP_ADDED_MAX ? sf_strdup(value) : NULL;
+
+    if (copy != NULL) {
+        r->added[r->added_count].name = name;
+        r->added[r->added_count++].value = copy;
+    }
 }
 
 static void answer(struct sf_http_request *r, unsigned status, struct MHD_Response *response)
@@ -185,7 +200,7 @@ void sf_http_respond(struct sf_http_request *r, unsigned status, const char *con
     response = MHD_create_response_from_buffer(body.size, bytes.memory, MHD_RESPMEM_MUST_COPY);
     r->state = SF_HTTP_ANSWERED;
     sf_http_answer_charge(r, (ssize_t)body.size);
-    answer(r, status, with_headers(response, content_type, headers, header_count));
+    answer(r, status, with_headers(r, response, content_type, headers, header_count));
 }
 
 /* Streams. */
@@ -250,7 +265,7 @@ void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char
     }
     response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r, NULL);
     r->state = SF_HTTP_STREAMING;
-    answer(r, status, with_headers(response, content_type, headers, header_count));
+    answer(r, status, with_headers(r, response, content_type, headers, header_count));
 }
 
 static enum sf_code stream_append(struct sf_http_request *r, struct sf_slice bytes)

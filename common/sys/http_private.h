@@ -31,6 +31,11 @@ struct sf_http_request {
     struct sf_http_uri uri;
     char *method; /* owned */
     struct sf_http_hooks hooks;
+    struct {
+        const char *name;
+        char *value; /* owned */
+    } added[SF_HTTP_ADDED_MAX];
+    size_t added_count;
 
     uint8_t *body; /* owned */
     size_t body_size;

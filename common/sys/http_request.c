@@ -385,6 +385,9 @@ void sf_http_request_completed(void *server, struct MHD_Connection *connection, 
     }
     sf_http_uri_done(&r->uri);
     sf_buf_done(&r->out);
+    for (size_t i = 0; i < r->added_count; i++) {
+        sf_free(r->added[i].value);
+    }
     sf_free(r->method);
     sf_free(r->body);
     sf_free(r);

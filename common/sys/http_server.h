@@ -118,6 +118,11 @@ void sf_http_set_hooks(struct sf_http_request *r, const struct sf_http_hooks *ho
 /* There is room for the rest of a piece. Fine when nothing waits. */
 void sf_http_body_resume(struct sf_http_request *r);
 
+/* One more header of whatever answers @r; @name is static, @value copied. Left out when there is no
+ * memory, or when there are SF_HTTP_ADDED_MAX. */
+enum { SF_HTTP_ADDED_MAX = 4 };
+void sf_http_add_header(struct sf_http_request *r, const char *name, const char *value);
+
 /* Answers with a whole body, which is copied. A header with an empty value is left out. Failure
  * inside is answered 500 and logged. */
 void sf_http_respond(struct sf_http_request *r, unsigned status, const char *content_type,

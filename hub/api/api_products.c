@@ -42,6 +42,10 @@ static void write_life(struct answer *a, const struct registry_product *p,
 
     sf_json_member_text(&a->json, "status",
                         removal != NULL ? "removed" : sf_status_name(contract->status));
+    if (contract->has_since) {
+        (void)sf_date_format(contract->since_days, day);
+        sf_json_member_text(&a->json, "deprecated_since", day);
+    }
     if (contract->has_sunset) {
         (void)sf_date_format(contract->sunset_days, day);
         sf_json_member_text(&a->json, "sunset", day);

@@ -9,8 +9,10 @@
 #include "common/bus/service.h"
 #include "common/sys/log.h"
 #include "leaf/quality/stats_json.h"
+#include "leaf/serving/deprecation.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/errors.h"
+#include "proto/subjects.h"
 
 enum { HISTORY_SHOWN = 100 };
 
@@ -58,12 +60,16 @@ static void fail(struct asker *k, const struct sf_error *why)
 
 static void send(struct asker *k, struct sf_buf *document)
 {
+    char text[DEPRECATION_TEXT];
+    const struct sf_bus_header header = {HEADER_DEPRECATED, text};
     struct sf_error err;
 
     if (k->request != NULL) {
         http_json(k->request, 200, document);
-    } else if (k->bus != NULL && sf_service_send(k->bus, k->reply, "application/json",
-                                                 sf_buf_view(document), &err) != SF_OK) {
+    } else if (k->bus != NULL &&
+               sf_service_send_with(k->bus, k->reply, "application/json", &header,
+                                    deprecation_text(k->table->product->contract, text) ? 1 : 0,
+                                    sf_buf_view(document), &err) != SF_OK) {
         sf_log(SF_LOG_WARN, "quality.answer_lost", SF_F_ERROR(&err));
     }
     asker_free(k);

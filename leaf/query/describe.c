@@ -1,5 +1,7 @@
 #include "leaf/query/describe.h"
 
+#include "common/base/time.h"
+
 /* As deep as structs go. */
 static void write_field(struct sf_json_writer *w, const struct sf_field *f)
 {
@@ -66,6 +68,26 @@ static enum sf_code write_table(struct sf_json_writer *w, const struct served_ta
     return SF_OK;
 }
 
+static void write_end_of_life(struct sf_json_writer *w, const struct sf_product *p)
+{
+    char day[SF_DATE_TEXT_SIZE];
+
+    if (p->has_since) {
+        (void)sf_date_format(p->since_days, day);
+        sf_json_member_text(w, "deprecated_since", day);
+    }
+    if (p->has_sunset) {
+        (void)sf_date_format(p->sunset_days, day);
+        sf_json_member_text(w, "sunset", day);
+    }
+    if (p->successor != NULL) {
+        sf_json_member_text(w, "successor", p->successor);
+    }
+    if (p->deprecation_note != NULL) {
+        sf_json_member_text(w, "deprecation_note", p->deprecation_note);
+    }
+}
+
 static enum sf_code write_members(struct sf_json_writer *w, const struct serving_right *right,
                                   struct sf_error *err)
 {
@@ -78,6 +100,7 @@ static enum sf_code write_members(struct sf_json_writer *w, const struct serving
     sf_json_printf(w, "%u.%u.%u", p->version.major, p->version.minor, p->version.patch);
     sf_json_member_uint(w, "major", p->version.major);
     sf_json_member_text(w, "status", sf_status_name(p->status));
+    write_end_of_life(w, p);
     sf_json_member_text(w, "owner", p->owner);
     sf_json_member_text(w, "description", p->description);
     if (right->grant != NULL) {

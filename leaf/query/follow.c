@@ -29,6 +29,7 @@ struct follow {
     struct follow_spec spec; /* texts in the arena */
     struct sf_arena arena;
     const struct store_lane *lane;
+    const struct sf_product *product;
     const char *consumer; /* "": the owner */
     follow_cb cb;
     void *data;
@@ -301,6 +302,11 @@ static void step(struct follow *f)
 
 /* --- what moves it ---------------------------------------------------------------------------- */
 
+const struct sf_product *follow_product(const struct follow *f)
+{
+    return f->product;
+}
+
 void follow_resume(struct follow *f)
 {
     sf_assert(f->state == FOLLOW_PAUSED && !f->in_callback);
@@ -491,6 +497,7 @@ static enum sf_code prepare(struct follow *f, const struct follow_spec *spec, st
         return code;
     }
     f->lane = request.table->lane;
+    f->product = right.product->contract;
     code = copy_spec(f, spec, &right, err);
     if (code == SF_OK) {
         code = check_room(f->owner, f->consumer, err);

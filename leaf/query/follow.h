@@ -83,6 +83,8 @@ struct follow;
  */
 enum sf_code follow_start(struct queries *qs, const struct follow_spec *spec, follow_cb cb,
                           void *data, struct follow **ret, struct sf_error *err) SF_MUST_CHECK;
+/* The contract that was in force when it started. */
+const struct sf_product *follow_product(const struct follow *f);
 /* After FOLLOW_WAIT. */
 void follow_resume(struct follow *f);
 void follow_close(struct follow *f);

@@ -2,6 +2,7 @@
 #include "common/base/alloc.h"
 #include "leaf/query/follow_stream.h"
 #include "leaf/query/query_http.h"
+#include "leaf/serving/deprecation.h"
 #include "leaf/serving/http_answer.h"
 
 struct follower {
@@ -92,6 +93,7 @@ void query_http_follow(struct queries *qs, const struct http_read *what, struct 
         http_problem(r, &err);
         return;
     }
+    deprecation_tell_of(r, follow_product(f->follow));
     follow_stream_begin(&f->stream, r);
     sf_http_set_hooks(
         r, &(struct sf_http_hooks){.on_abort = on_abort, .on_drain = on_drain, .data = f});

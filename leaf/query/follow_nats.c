@@ -6,6 +6,7 @@
 #include "common/bus/service.h"
 #include "common/sys/log.h"
 #include "leaf/query/follow_text.h"
+#include "leaf/serving/deprecation.h"
 #include "proto/subjects.h"
 
 #define FLUSH_NS (5 * SF_NS_PER_S)
@@ -19,6 +20,7 @@ struct follow_nats {
     bool flushing; /* the struct goes when the flush comes back */
     struct sf_bus_call probe;
     bool probing;
+    bool told; /* that the product is deprecated */
     struct sf_list link;
 };
 
@@ -101,16 +103,16 @@ static enum sf_code send_event(struct follow_nats *n, const struct follow_event 
     SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
     char position[64];
     char head[48];
+    char text[DEPRECATION_TEXT];
     struct sf_bus_header headers[] = {
-        {HEADER_EVENT, follow_kind_name(e->kind)},
-        {HEADER_POSITION, position},
-        {HEADER_HEAD, head},
-        {HEADER_TYPE, "application/x-ndjson"},
+        {HEADER_EVENT, follow_kind_name(e->kind)}, {HEADER_POSITION, position}, {HEADER_HEAD, head},
+        {HEADER_TYPE, "application/x-ndjson"},     {HEADER_DEPRECATED, text},
     };
-    struct sf_bus_msg m = {
-        .subject = n->reply, .headers = headers, .header_count = SF_COUNT(headers)};
+    const bool tells = !n->told && deprecation_text(follow_product(n->follow), text);
+    struct sf_bus_msg m = {.subject = n->reply, .headers = headers, .header_count = tells ? 5 : 4};
     enum sf_code code;
 
+    n->told = true;
     position_text(e, position, sizeof(position));
     (void)snprintf(head, sizeof(head), "%u:%llu", e->epoch, (unsigned long long)e->head_seq);
     follow_write(e, &body);

@@ -7,6 +7,7 @@
 #include "leaf/query/follow_stream.h"
 #include "leaf/query/http_page.h"
 #include "leaf/query/params.h"
+#include "leaf/serving/deprecation.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/subjects.h"
 
@@ -153,6 +154,7 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
                               &right, err);
     }
     if (code == SF_OK) {
+        deprecation_tell_of(r, right.product->contract);
         code = query_request_build(&params, what->op, &right, o->seal_key, &request, err);
     }
     if (code != SF_OK) {

@@ -10,6 +10,7 @@
 #include "leaf/query/describe.h"
 #include "leaf/query/follow_nats.h"
 #include "leaf/query/params.h"
+#include "leaf/serving/deprecation.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
 
@@ -28,7 +29,8 @@ struct answer {
     bool flushing;
     size_t op; /* in query_nats_ops */
     uint64_t began_ns;
-    bool dropped; /* the service is gone; freed when the flush comes back */
+    char deprecated[DEPRECATION_TEXT]; /* "": it is not */
+    bool dropped;                      /* the service is gone; freed when the flush comes back */
     struct sf_list link;
 };
 
@@ -159,22 +161,26 @@ static enum sf_code send_page(struct answer *a, const struct query_page *page, s
     char position[64];
     char head[48];
     char work[3][24];
-    const struct sf_bus_header extra[] = {
+    struct sf_bus_header extra[8] = {
         {HEADER_VIEW, page->view},      {HEADER_CONTRACT, page->contract},
         {HEADER_POSITION, position},    {HEADER_HEAD, head},
         {HEADER_EXAMINED, work[0]},     {HEADER_WHERE_NULLS, work[1]},
         {HEADER_WHERE_ERRORS, work[2]},
     };
-    const struct sf_service_page p = {
+    size_t extra_count = page->has_where ? 7 : 4;
+    struct sf_service_page p = {
         .content_type = page->content_type,
         .data = page->data,
         .headers = extra,
-        .header_count = page->has_where ? SF_COUNT(extra) : 4,
         .is_last = page->is_last,
         .count = page->count,
         .cursor = page->cursor,
     };
 
+    if (a->deprecated[0] != '\0') {
+        extra[extra_count++] = (struct sf_bus_header){HEADER_DEPRECATED, a->deprecated};
+    }
+    p.header_count = extra_count;
     query_work_texts(page, work);
     position_text(page, position, sizeof(position));
     (void)snprintf(head, sizeof(head), "%u:%llu", page->epoch, (unsigned long long)page->head_seq);
@@ -227,6 +233,7 @@ static enum sf_code start(struct query_nats *n, const char *reply, size_t op,
     a->owner = n;
     a->op = op;
     a->began_ns = now_of(n);
+    (void)deprecation_text(request->table->product->contract, a->deprecated);
     code = query_start(n->qs, request, on_page, a, &a->query, err);
     if (code != SF_OK) {
         sf_free(a->reply);
@@ -241,11 +248,14 @@ static enum sf_code describe(struct query_nats *n, const char *reply,
                              const struct serving_right *right, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    char text[DEPRECATION_TEXT];
+    const struct sf_bus_header header = {HEADER_DEPRECATED, text};
+    const size_t count = deprecation_text(right->product->contract, text) ? 1 : 0;
     enum sf_code code = query_describe(right, &out, err);
 
-    return code == SF_OK
-               ? sf_service_send(n->bus, reply, "application/json", sf_buf_view(&out), err)
-               : code;
+    return code == SF_OK ? sf_service_send_with(n->bus, reply, "application/json", &header, count,
+                                                sf_buf_view(&out), err)
+                         : code;
 }
 
 static enum sf_code follow(struct query_nats *n, const char *reply,

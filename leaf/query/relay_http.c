@@ -6,6 +6,7 @@
 #include "control.pb-c.h"
 #include "leaf/query/params.h"
 #include "leaf/query/relay_private.h"
+#include "leaf/serving/deprecation.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
@@ -91,6 +92,10 @@ static void on_ask_page(struct sf_service_ask *ask, const struct sf_bus_msg *m)
     struct relay *relay = ask->data;
     const char *cursor = sf_bus_msg_header(m, HEADER_CURSOR);
 
+    if (!relay->told) {
+        relay->told = true;
+        deprecation_tell(relay->request, sf_bus_msg_header(m, HEADER_DEPRECATED));
+    }
     if (relay->is_follow) {
         sf_rt_timer_stop(relay->host->rt, &relay->silence);
         relay_follow_page(relay, m);

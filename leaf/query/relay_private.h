@@ -42,6 +42,7 @@ struct relay {
     struct sf_timer silence;
     struct sf_bus_call explain;
     bool is_explaining;
+    bool told;             /* that the product is deprecated, or nothing of it */
     bool has_ended;        /* the request failed and only the explanation is waited for */
     struct sf_error error; /* what it failed with */
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Products that live: versions beside each other, renamed fields, deprecated, retired, removed, back."""
+import re
 import sys
+import time
 
 import fixture
 
@@ -97,6 +99,38 @@ def test_deprecate_and_retire(m):
         ("1.1.1", "deprecated"), ("1.1.2", "retired")], history
 
 
+def test_deprecation_is_told(m):
+    """Every answer about a version on its way out says so, over HTTP and NATS, and so do commands"""
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    path = "/v1/products/sales/orders@1"
+    for product, leaf in ((path, "sales"), (path, "marketing")):
+        for tail in "", "/orders/records", "/orders/records/A", "/orders/changes", "/orders/stats":
+            answer = m.leaves[leaf].call("GET", product + tail, None, m.token(leaf))
+            assert answer.status == 200, (tail, answer)
+            told = {k: answer.headers[k] for k in ("Deprecation", "Sunset", "Link", "Sheaf-Deprecated")}
+            assert re.fullmatch(r"@\d+", told["Deprecation"] or ""), (leaf, tail, told)
+            assert int(told["Deprecation"][1:]) % 86400 == 0 and \
+                abs(int(told["Deprecation"][1:]) - time.time()) < 2 * 86400, told
+            assert told["Sunset"] == "Mon, 01 Mar 2027 23:59:59 GMT", told
+            assert told["Link"] == '</v1/products/sales/orders@2>; rel="successor-version"', told
+            assert told["Sheaf-Deprecated"] == (f"status=retired; since={today}; sunset=2027-03-01; "
+                                                "successor=sales/orders@2"), told
+    answer = m.leaves["sales"].call("GET", "/v1/products/sales/orders@2/orders/records", None, m.token("sales"))
+    assert answer.headers["Deprecation"] is None and answer.headers["Link"] is None, answer
+    p = m.leaves["marketing"].call("GET", path, None, m.token("marketing")).json()
+    assert (p["deprecated_since"], p["sunset"], p["successor"]) == (today, "2027-03-01", "sales/orders@2"), p
+    note = "sales/orders@1 is retired until 2027-03-01; read sales/orders@2"
+    for who in "sales", "marketing":
+        ran = m.sheaf("read", "sales/orders@1", "--as", who, "-o", "ndjson")
+        assert note in ran.err and note not in ran.out, ran
+        ran = m.sheaf("sub", "sales/orders@1", "--as", who, "--since", "all", "--count", "1")
+        assert note in ran.err, ran
+    assert "is retired" not in m.sheaf("read", "sales/orders@2", "--as", "sales").err
+    ran = m.sheaf("access", "request", "sales/orders@1", "--as", "billing", "--purpose", "p", "--for",
+                  "1d", status=5)
+    assert note in ran.err, ran
+
+
 def test_remove_and_restore(m):
     """A removed version is gone for everybody, a restart keeps it so, and it can be brought back"""
     ran = m.sheaf("product", "rm", "sales/orders@2", "--as", "sales", "--yes", status=6)
@@ -146,5 +180,6 @@ def test_nobody_else(m):
 
 
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_renamed_field, test_majors, test_deprecate_and_retire, test_remove_and_restore,
+    sys.exit(fixture.run([test_renamed_field, test_majors, test_deprecate_and_retire, test_deprecation_is_told,
+                          test_remove_and_restore,
                           test_nobody_else], ["sales", "marketing", "billing"]))

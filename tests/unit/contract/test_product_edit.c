@@ -28,12 +28,16 @@ static void assert_edit(const char *text, const struct sf_product_edit *edit, co
 static const struct sf_product_edit deprecate = {
     .version = {1, 2, 1},
     .status = SF_STATUS_DEPRECATED,
+    .has_since = true,
+    .since_days = 20777,
     .has_sunset = true,
     .sunset_days = 20878,
     .successor = "d/p@2",
     .note = "use two: better",
 };
-#define DEPRECATED "deprecated: {sunset: 2027-03-01, successor: d/p@2, note: \"use two: better\"}\n"
+#define DEPRECATED                                                                                 \
+    "deprecated: {since: 2026-11-20, sunset: 2027-03-01, successor: d/p@2, note: \"use two: "      \
+    "better\"}\n"
 
 static void test_status_and_version_change_in_place(void **state)
 {

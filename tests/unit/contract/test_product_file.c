@@ -105,13 +105,17 @@ static void test_reads_where_a_version_stands_in_its_life(void **state)
     struct run r;
 
     (void)state;
-    run_text(&r, SMALL "status: deprecated\ncompatibility: backward_transitive\n"
-                       "deprecated: {sunset: 2027-03-01, successor: d/p@2, note: use two}\n");
+    run_text(
+        &r, SMALL
+        "status: deprecated\ncompatibility: backward_transitive\n"
+        "deprecated: {since: 2026-11-20, sunset: 2027-03-01, successor: d/p@2, note: use two}\n");
     assert_int_equal(r.code, SF_OK);
     assert_int_equal(r.product->status, SF_STATUS_DEPRECATED);
     assert_int_equal(r.product->compatibility, SF_COMPAT_BACKWARD_TRANSITIVE);
     assert_true(r.product->has_sunset);
     assert_int_equal(r.product->sunset_days, 20878);
+    assert_true(r.product->has_since);
+    assert_int_equal(r.product->since_days, 20777);
     assert_string_equal(r.product->successor, "d/p@2");
     assert_string_equal(r.product->deprecation_note, "use two");
     run_done(&r);

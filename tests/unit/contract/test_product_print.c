@@ -389,6 +389,8 @@ static struct sf_product *grow_product(uint64_t seed)
     p->status = (enum sf_status)next(&g, 4);
     p->compatibility = (enum sf_compat_mode)next(&g, SF_COMPAT_MODES);
     if (p->status == SF_STATUS_DEPRECATED || p->status == SF_STATUS_RETIRED) {
+        p->has_since = next(&g, 2) == 0;
+        p->since_days = p->has_since ? (int32_t)next(&g, 30000) : 0;
         p->has_sunset = next(&g, 2) == 0;
         p->sunset_days = p->has_sunset ? (int32_t)next(&g, 30000) : 0;
         p->successor = next(&g, 2) == 0 ? "sales/web-orders@7" : NULL;

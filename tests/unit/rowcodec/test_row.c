@@ -376,6 +376,70 @@ static void test_projection_drops_what_the_table_does_not_know(void **state)
     sf_buf_done(&out);
 }
 
+/* Version 1 wrote id 1, note 2, lines 3 of {sku 1, old 2}, at 4 of {lat 1, old 2}; version 2 has no
+ * note and no old any more. */
+static void test_fields_that_the_table_has_no_more_are_left_out_of_old_rows(void **state)
+{
+    static const struct sf_field inner_fields[] = {
+        {.number = 1, .name = "sku", .type = SF_TYPE_STRING},
+    };
+    static const struct sf_table inner = {
+        .name = "lines", .kind = SF_TABLE_EVENT, .fields = inner_fields, .field_count = 1};
+    static const struct sf_field item = {
+        .number = 3, .name = "lines", .type = SF_TYPE_STRUCT, .shape = &inner};
+    static const struct sf_field fields[] = {
+        {.number = 1, .name = "id", .type = SF_TYPE_STRING},
+        {.number = 3, .name = "lines", .type = SF_TYPE_LIST, .item = &item},
+        {.number = 4, .name = "at", .type = SF_TYPE_STRUCT, .shape = &inner},
+        {.number = 5, .name = "n", .type = SF_TYPE_INT64},
+    };
+    static const struct sf_table table = {
+        .name = "orders", .kind = SF_TABLE_EVENT, .fields = fields, .field_count = 4};
+    const struct sf_slice old = SF_LITERAL("\x0a\x01x"
+                                           "\x12\x02no"
+                                           "\x1a\x06\x0a\x01s\x12\x01o"
+                                           "\x1a\x03\x12\x01o"
+                                           "\x22\x06\x0a\x01t\x12\x01o"
+                                           "\x28\x05");
+    const struct sf_slice renewed = SF_LITERAL("\x0a\x01x"
+                                               "\x1a\x03\x0a\x01s"
+                                               "\x1a\x00"
+                                               "\x22\x03\x0a\x01t"
+                                               "\x28\x05");
+    struct sf_value values[4];
+    struct sf_buf bytes = {0};
+    struct sf_buf out = {0};
+    struct sf_error err;
+
+    (void)state;
+    assert_int_equal(row_decode(&table, old, values, &err), SF_CORRUPT);
+    assert_int_equal(row_decode_old(&table, old, &bytes, values, &err), SF_OK);
+    assert_int_equal(values[3].i, -3);
+    assert_int_equal(row_encode(&table, values, &out, &err), SF_OK);
+    assert_true(sf_slice_equal(sf_buf_view(&out), renewed));
+    for (size_t cut = 1; cut < old.size; cut++) {
+        const enum sf_code code =
+            row_decode_old(&table, sf_slice_of(old.data, cut), &bytes, values, &err);
+
+        assert_true(code == SF_CORRUPT || cut == 3 || cut == 7 || cut == 15 || cut == 20 ||
+                    cut == 28);
+    }
+    for (long n = 0;; n++) {
+        enum sf_code code;
+
+        sf_buf_done(&bytes);
+        sf_alloc_fail_after(n, 0);
+        code = row_decode_old(&table, old, &bytes, values, &err);
+        sf_alloc_fail_after(-1, 0);
+        assert_true(code == SF_OK || code == SF_NOMEM);
+        if (code == SF_OK) {
+            break;
+        }
+    }
+    sf_buf_done(&bytes);
+    sf_buf_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_a_view_of_unknown_fields_is_refused),
         cmocka_unit_test(test_building_a_view_survives_every_failed_allocation),
         cmocka_unit_test(test_projection_drops_what_the_table_does_not_know),
+        cmocka_unit_test(test_fields_that_the_table_has_no_more_are_left_out_of_old_rows),
     };
 
     return cmocka_run_group_tests_name("row", tests, NULL, NULL);
