@@ -292,7 +292,7 @@ static enum sf_code settle_compared(struct backup *b, const struct planned *p, b
     enum sf_code code = join(from, b->before, p->path, err);
 
     *again = true;
-    if (code != SF_OK || memcmp(e->hash, b->copy.hash, SF_HASH256_SIZE) != 0) {
+    if (code != SF_OK || e == NULL || memcmp(e->hash, b->copy.hash, SF_HASH256_SIZE) != 0) {
         return code;
     }
     code = file_link(from, b->to, err);
@@ -371,7 +371,8 @@ static enum sf_code not_good(struct sf_error *err)
 
 static enum sf_code open_copy(struct backup *b, struct sf_error *err)
 {
-    const struct kv_rocks_options kv_options = {.cache_bytes = 8 * 1024 * 1024, .read_only = true};
+    const struct kv_rocks_options kv_options = {.cache_bytes = (size_t)8 * 1024 * 1024,
+                                                .read_only = true};
     const struct store_options options = {.read_only = true};
     struct kv *kv = NULL;
     char path[BACKUP_PATH_MAX];

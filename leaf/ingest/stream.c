@@ -350,12 +350,10 @@ static void look_around(struct ingest_stream *s)
 {
     const bool is_due = s->is_full || s->linger_over || s->is_done;
 
-    if (s->abandoned) {
-        end_with(s, SF_OK);
-    } else if (is_due && cutter_has_body(&s->cutter)) {
+    if (!s->abandoned && is_due && cutter_has_body(&s->cutter)) {
         s->is_full = false;
         take_body(s);
-    } else if (s->is_done) {
+    } else if (s->abandoned || s->is_done) {
         end_with(s, SF_OK);
     } else if (has_input(s) || s->finished) {
         start_cutting(s);

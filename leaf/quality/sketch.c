@@ -258,7 +258,9 @@ size_t sketch_top(const struct sketch *s, const struct sketch_place **ret, size_
         n++;
     }
     n = n < max ? n : max;
-    memcpy(ret, all, n * sizeof(*ret));
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = all[i];
+    }
     return n;
 }
 
