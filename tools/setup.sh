@@ -306,8 +306,15 @@ prometheus_is_good() { # PREFIX
 
 # Unpacked, not installed: the package would start a service of its own.
 take_prometheus() { # WORK
+    local deb packages=(prometheus)
     mkdir -p "$1/deb" "$1/out/bin"
-    (cd "$1/deb" && apt-get -q -o Acquire::Retries=3 download prometheus && dpkg-deb -x ./*.deb .) || return 1
+    if apt-cache --no-all-versions show promtool >/dev/null 2>&1; then
+        packages+=(promtool) # a package of its own from Debian 13 on
+    fi
+    (cd "$1/deb" && apt-get -q -o Acquire::Retries=3 download "${packages[@]}") || return 1
+    for deb in "$1"/deb/*.deb; do
+        dpkg-deb -x "$deb" "$1/deb" || return 1
+    done
     cp "$1/deb/usr/bin/prometheus" "$1/deb/usr/bin/promtool" "$1/out/bin/" && prometheus_is_good "$1/out"
 }
 
