@@ -22,8 +22,9 @@ enum {
     WAIT_STEPS_MAX = 64, /* whoever asks gets what is counted after so many steps */
 };
 
-#define PAUSE_BUSY_NS    (20 * SF_NS_PER_MS)
-#define PAUSE_QUIET_NS   (SF_NS_PER_MS)
+#define PAUSE_BUSY_NS  (20 * SF_NS_PER_MS)
+#define PAUSE_QUIET_NS (SF_NS_PER_MS)
+enum { BUSY_CHANGES = 10000 }; /* a second: much is committed */
 #define HOUSEKEEPING_NS  (10 * SF_NS_PER_S)
 #define SAVE_EVERY_NS    (30 * SF_NS_PER_S)
 #define UNLOAD_AFTER_NS  (60 * SF_NS_PER_S)
@@ -74,7 +75,9 @@ struct collector {
     bool resting;
     struct sf_timer housekeeping;
     struct store_listener listener;
-    uint64_t changes_seen; /* of the store, at the last step */
+    uint64_t changes_seen; /* of the store, at seen_ns */
+    uint64_t seen_ns;
+    bool is_busy;
     struct sf_counter rows_counted;
     struct sf_gauge lag;
     bool closing;
@@ -264,14 +267,18 @@ static void do_step(struct sf_work *work)
 /* Long while much is committed: then the statistics may lag, ingest may not. */
 static uint64_t pause_of(struct collector *c, const struct lane *l)
 {
+    const uint64_t elapsed_ns = now_of(c) - c->seen_ns;
     const uint64_t changes = store_stats(c->options.store).changes;
-    const bool busy = changes - c->changes_seen > STEP_ROWS;
 
-    c->changes_seen = changes;
+    if (elapsed_ns > 100 * SF_NS_PER_MS) {
+        c->is_busy = (double)(changes - c->changes_seen) * 1e9 / (double)elapsed_ns > BUSY_CHANGES;
+        c->changes_seen = changes;
+        c->seen_ns = now_of(c);
+    }
     if (!sf_list_empty(&l->waits)) {
         return 0;
     }
-    return busy ? PAUSE_BUSY_NS : PAUSE_QUIET_NS;
+    return c->is_busy ? PAUSE_BUSY_NS : PAUSE_QUIET_NS;
 }
 
 /* Counting took its time: the next one of its own accord keeps off for twenty times as long. */
