@@ -56,3 +56,16 @@ static inline uint64_t sf_read_be64(const uint8_t *p)
 {
     return (uint64_t)sf_read_be32(p) << 32 | sf_read_be32(p + 4);
 }
+
+static inline void sf_write_be32(uint8_t *p, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        p[i] = (uint8_t)(value >> (24 - 8 * i));
+    }
+}
+
+static inline void sf_write_be64(uint8_t *p, uint64_t value)
+{
+    sf_write_be32(p, (uint32_t)(value >> 32));
+    sf_write_be32(p + 4, (uint32_t)value);
+}

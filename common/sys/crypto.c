@@ -273,9 +273,7 @@ void sf_hash_field(struct sf_hash *h, struct sf_slice bytes)
 {
     uint8_t size[8];
 
-    for (size_t i = 0; i < sizeof(size); i++) {
-        size[i] = (uint8_t)((uint64_t)bytes.size >> (56 - 8 * i));
-    }
+    sf_write_be64(size, bytes.size);
     sf_hash_add(h, sf_slice_of(size, sizeof(size)));
     sf_hash_add(h, bytes);
 }

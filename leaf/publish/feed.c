@@ -42,9 +42,8 @@ static struct sf_slice cursor_key(struct feed *f)
 
     audience = audience > sizeof(f->cursor_key) - n - 4 ? sizeof(f->cursor_key) - n - 4 : audience;
     memcpy(f->cursor_key, prefix, n);
-    for (unsigned i = 0; i < 4; i++) {
-        f->cursor_key[n++] = (uint8_t)(lane >> (24 - 8 * i));
-    }
+    sf_write_be32(f->cursor_key + n, lane);
+    n += 4;
     memcpy(f->cursor_key + n, f->audience, audience);
     return sf_slice_of(f->cursor_key, n + audience);
 }

@@ -48,12 +48,8 @@ bool lane_stats_is_counting(const struct lane_stats *s)
 
 void lane_stats_key(const struct store_lane *lane, uint8_t ret[LANE_STATS_KEY_BYTES])
 {
-    const uint32_t id = store_lane_id(lane);
-
     memcpy(ret, "stats/", 6);
-    for (size_t i = 0; i < 4; i++) {
-        ret[6 + i] = (uint8_t)(id >> (24 - 8 * i));
-    }
+    sf_write_be32(ret + 6, store_lane_id(lane));
 }
 
 /* --- versions -----------------------------------------------------------------------------------

@@ -49,9 +49,7 @@ void product_set_key(uint32_t contract_id, uint8_t ret[PRODUCT_KEY_BYTES])
     static const char prefix[] = PRODUCT_KEY_PREFIX;
 
     memcpy(ret, prefix, sizeof(prefix) - 1);
-    for (size_t i = 0; i < 4; i++) {
-        ret[sizeof(prefix) - 1 + i] = (uint8_t)(contract_id >> (24 - 8 * i));
-    }
+    sf_write_be32(ret + sizeof(prefix) - 1, contract_id);
 }
 
 static enum sf_code open_lanes(struct product_set *set, struct served_product *p,
@@ -276,9 +274,7 @@ size_t product_removal_key(const char *product, uint32_t major,
 
 void product_removal_value(int64_t purge_us, bool purged, uint8_t ret[PRODUCT_REMOVAL_VALUE_BYTES])
 {
-    for (size_t i = 0; i < 8; i++) {
-        ret[i] = (uint8_t)((uint64_t)purge_us >> (56 - 8 * i));
-    }
+    sf_write_be64(ret, (uint64_t)purge_us);
     ret[8] = purged ? 1 : 0;
 }
 

@@ -30,9 +30,9 @@ static void key_write(const struct store_lane *lane, int64_t within_us, uint64_t
                       const uint8_t *print, uint8_t *ret)
 {
     ret[0] = KEYSPACE_PRINT_TAG;
-    keyspace_write_be32(ret + 1, lane->id);
-    keyspace_write_be64(ret + 5, (uint64_t)within_us);
-    keyspace_write_be64(ret + 13, bucket);
+    sf_write_be32(ret + 1, lane->id);
+    sf_write_be64(ret + 5, (uint64_t)within_us);
+    sf_write_be64(ret + 13, bucket);
     if (print != NULL) {
         memcpy(ret + KEYSPACE_BUCKET_BYTES, print, STORE_FINGERPRINT_BYTES);
     }
@@ -233,7 +233,7 @@ void commit_dedupe_note(struct commit_group *g, struct store_lane *lane, size_t 
     }
     slot->seen = true;
     key_write(lane, work->dedupe.within_us, work->window.bucket, slot->print, key);
-    keyspace_write_be64(value, (uint64_t)g->commit.commit_us);
+    sf_write_be64(value, (uint64_t)g->commit.commit_us);
     g->batch->ops->put(g->batch, KV_IDEM, kv_one(sf_slice_of(key, sizeof(key))),
                        kv_one(sf_slice_of(value, sizeof(value))));
     work->window.count++;

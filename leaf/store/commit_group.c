@@ -241,7 +241,7 @@ static enum sf_code look_up(struct commit_group *g, struct store_lane *lane)
         struct lane_slot *slot = &work->slots[work->order[i]];
 
         if (slot->stored) {
-            keyspace_write_be32(bytes, lane->id);
+            sf_write_be32(bytes, lane->id);
             memcpy(bytes + 4, slot->key.data, slot->key.size);
             keys[count] = sf_slice_of(bytes, 4 + slot->key.size);
             lookup.slots[count++] = slot;

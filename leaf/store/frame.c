@@ -41,18 +41,6 @@ static void put_be16(uint8_t *p, uint16_t value)
     p[1] = (uint8_t)value;
 }
 
-static void put_be32(uint8_t *p, uint32_t value)
-{
-    put_be16(p, (uint16_t)(value >> 16));
-    put_be16(p + 2, (uint16_t)value);
-}
-
-static void put_be64(uint8_t *p, uint64_t value)
-{
-    put_be32(p, (uint32_t)(value >> 32));
-    put_be32(p + 4, (uint32_t)value);
-}
-
 static uint16_t get_be16(const uint8_t *p)
 {
     return (uint16_t)(p[0] << 8 | p[1]);
@@ -64,7 +52,7 @@ void store_change_digest(enum store_op op, struct sf_slice key, struct sf_slice 
     uint8_t head[HASHED_HEAD] = {(uint8_t)op};
     struct sf_slice parts[HASHED_PARTS] = {{head, sizeof(head)}, key, row};
 
-    put_be32(head + 1, (uint32_t)key.size);
+    sf_write_be32(head + 1, (uint32_t)key.size);
     sf_hash256(parts, SF_COUNT(parts), ret);
 }
 
@@ -78,7 +66,7 @@ static void digest_lanes(struct store_change changes[SF_HASH_LANES])
         struct store_change *c = &changes[i];
 
         heads[i][0] = (uint8_t)c->op;
-        put_be32(heads[i] + 1, (uint32_t)c->key.size);
+        sf_write_be32(heads[i] + 1, (uint32_t)c->key.size);
         parts[i * HASHED_PARTS] = sf_slice_of(heads[i], HASHED_HEAD);
         parts[i * HASHED_PARTS + 1] = c->key;
         parts[i * HASHED_PARTS + 2] = c->row;
@@ -104,9 +92,9 @@ static void write_entry(uint8_t *p, const struct frame_change *c)
     p[ENTRY_OP] = (uint8_t)c->op;
     p[ENTRY_RESERVED] = 0;
     put_be16(p + ENTRY_KEY_SIZE, (uint16_t)c->key.size);
-    put_be32(p + ENTRY_ROW_SIZE, (uint32_t)c->row.size);
-    put_be32(p + ENTRY_CONTRACT, c->contract_id);
-    put_be64(p + ENTRY_PREV_SEQ, c->prev_seq);
+    sf_write_be32(p + ENTRY_ROW_SIZE, (uint32_t)c->row.size);
+    sf_write_be32(p + ENTRY_CONTRACT, c->contract_id);
+    sf_write_be64(p + ENTRY_PREV_SEQ, c->prev_seq);
     memcpy(p + ENTRY_DIGEST, c->digest, SF_HASH256_SIZE);
 }
 
@@ -138,14 +126,14 @@ void frame_encode(struct sf_buf *out, const struct frame_header *header,
     if (start == NULL) {
         return;
     }
-    put_be32(start + AT_MAGIC, FRAME_MAGIC);
-    put_be32(start + AT_LANE, header->lane);
-    put_be32(start + AT_EPOCH, header->epoch);
-    put_be32(start + AT_COUNT, (uint32_t)count);
-    put_be32(start + AT_BODY_SIZE, (uint32_t)body);
-    put_be64(start + AT_COMMIT, header->commit);
-    put_be64(start + AT_COMMIT_US, (uint64_t)header->commit_us);
-    put_be64(start + AT_FIRST_SEQ, header->first_seq);
+    sf_write_be32(start + AT_MAGIC, FRAME_MAGIC);
+    sf_write_be32(start + AT_LANE, header->lane);
+    sf_write_be32(start + AT_EPOCH, header->epoch);
+    sf_write_be32(start + AT_COUNT, (uint32_t)count);
+    sf_write_be32(start + AT_BODY_SIZE, (uint32_t)body);
+    sf_write_be64(start + AT_COMMIT, header->commit);
+    sf_write_be64(start + AT_COMMIT_US, (uint64_t)header->commit_us);
+    sf_write_be64(start + AT_FIRST_SEQ, header->first_seq);
     memcpy(start + AT_PREV_HASH, header->prev_hash, SF_HASH256_SIZE);
     p = start + table;
     for (size_t i = 0; i < count; i++) {

@@ -16,29 +16,15 @@ enum {
     TAG_WINDOW = 'w',
 };
 
-void keyspace_write_be32(uint8_t *p, uint32_t value)
-{
-    p[0] = (uint8_t)(value >> 24);
-    p[1] = (uint8_t)(value >> 16);
-    p[2] = (uint8_t)(value >> 8);
-    p[3] = (uint8_t)value;
-}
-
-void keyspace_write_be64(uint8_t *p, uint64_t value)
-{
-    keyspace_write_be32(p, (uint32_t)(value >> 32));
-    keyspace_write_be32(p + 4, (uint32_t)value);
-}
-
 /* Of the epoch's bits. */
 #define OUTCOME_MORE UINT32_C(0x80000000)
 
 void store_outcome_encode(const struct store_outcome *outcome, uint8_t ret[STORE_OUTCOME_BYTES])
 {
-    keyspace_write_be32(ret, outcome->epoch | (outcome->more ? OUTCOME_MORE : 0));
-    keyspace_write_be64(ret + 4, outcome->commit);
-    keyspace_write_be64(ret + 12, outcome->first_seq);
-    keyspace_write_be64(ret + 20, outcome->last_seq);
+    sf_write_be32(ret, outcome->epoch | (outcome->more ? OUTCOME_MORE : 0));
+    sf_write_be64(ret + 4, outcome->commit);
+    sf_write_be64(ret + 12, outcome->first_seq);
+    sf_write_be64(ret + 20, outcome->last_seq);
 }
 
 bool store_outcome_decode(struct sf_slice *value, struct store_outcome *ret)
@@ -62,8 +48,8 @@ struct keyspace_key keyspace_lane_seq(uint32_t lane, uint64_t seq)
 {
     struct keyspace_key k = {.size = 12};
 
-    keyspace_write_be32(k.bytes, lane);
-    keyspace_write_be64(k.bytes + 4, seq);
+    sf_write_be32(k.bytes, lane);
+    sf_write_be64(k.bytes + 4, seq);
     return k;
 }
 
@@ -71,7 +57,7 @@ struct keyspace_key keyspace_lane(uint32_t lane)
 {
     struct keyspace_key k = {.size = 4};
 
-    keyspace_write_be32(k.bytes, lane);
+    sf_write_be32(k.bytes, lane);
     return k;
 }
 
@@ -94,7 +80,7 @@ static struct keyspace_key tagged_lane(uint8_t tag, uint32_t lane)
 {
     struct keyspace_key k = {.bytes = {tag}, .size = 5};
 
-    keyspace_write_be32(k.bytes + 1, lane);
+    sf_write_be32(k.bytes + 1, lane);
     return k;
 }
 
@@ -142,7 +128,7 @@ struct keyspace_key keyspace_meta_mark(uint32_t lane, uint64_t seq)
 {
     struct keyspace_key k = tagged_lane(TAG_MARK, lane);
 
-    keyspace_write_be64(k.bytes + k.size, seq);
+    sf_write_be64(k.bytes + k.size, seq);
     k.size += 8;
     return k;
 }
@@ -159,9 +145,9 @@ static enum sf_code corrupt(struct sf_error *err, const char *what)
 
 void keyspace_commit_encode(const struct keyspace_commit *c, uint8_t ret[KEYSPACE_COMMIT_BYTES])
 {
-    keyspace_write_be64(ret, c->commit);
-    keyspace_write_be64(ret + 8, (uint64_t)c->commit_us);
-    keyspace_write_be32(ret + 16, c->epoch);
+    sf_write_be64(ret, c->commit);
+    sf_write_be64(ret + 8, (uint64_t)c->commit_us);
+    sf_write_be32(ret + 16, c->epoch);
 }
 
 enum sf_code keyspace_commit_decode(struct sf_slice s, struct keyspace_commit *ret,
@@ -180,12 +166,12 @@ enum sf_code keyspace_commit_decode(struct sf_slice s, struct keyspace_commit *r
 
 void keyspace_head_encode(const struct store_head *h, uint8_t ret[KEYSPACE_HEAD_BYTES])
 {
-    keyspace_write_be32(ret, h->epoch);
-    keyspace_write_be64(ret + 4, h->seq);
-    keyspace_write_be64(ret + 12, h->commit);
-    keyspace_write_be64(ret + 20, (uint64_t)h->commit_us);
-    keyspace_write_be64(ret + 28, h->rows);
-    keyspace_write_be64(ret + 36, h->quarantined);
+    sf_write_be32(ret, h->epoch);
+    sf_write_be64(ret + 4, h->seq);
+    sf_write_be64(ret + 12, h->commit);
+    sf_write_be64(ret + 20, (uint64_t)h->commit_us);
+    sf_write_be64(ret + 28, h->rows);
+    sf_write_be64(ret + 36, h->quarantined);
     memcpy(ret + 44, h->hash, SF_HASH256_SIZE);
 }
 
@@ -208,10 +194,10 @@ enum sf_code keyspace_head_decode(struct sf_slice s, struct store_head *ret, str
 
 void keyspace_window_encode(const struct store_window *w, uint8_t ret[KEYSPACE_WINDOW_BYTES])
 {
-    keyspace_write_be64(ret, (uint64_t)w->within_us);
-    keyspace_write_be64(ret + 8, w->bucket);
-    keyspace_write_be64(ret + 16, w->count);
-    keyspace_write_be64(ret + 24, w->before);
+    sf_write_be64(ret, (uint64_t)w->within_us);
+    sf_write_be64(ret + 8, w->bucket);
+    sf_write_be64(ret + 16, w->count);
+    sf_write_be64(ret + 24, w->before);
 }
 
 enum sf_code keyspace_window_decode(struct sf_slice s, struct store_window *ret,
@@ -231,8 +217,8 @@ enum sf_code keyspace_window_decode(struct sf_slice s, struct store_window *ret,
 
 void keyspace_held_encode(const struct store_held *h, uint8_t ret[KEYSPACE_HELD_BYTES])
 {
-    keyspace_write_be64(ret, h->entries);
-    keyspace_write_be64(ret + 8, h->bytes);
+    sf_write_be64(ret, h->entries);
+    sf_write_be64(ret + 8, h->bytes);
 }
 
 enum sf_code keyspace_held_decode(struct sf_slice s, struct store_held *ret, struct sf_error *err)
@@ -246,11 +232,11 @@ enum sf_code keyspace_held_decode(struct sf_slice s, struct store_held *ret, str
 
 void keyspace_anchor_encode(const struct store_anchor *a, uint8_t ret[KEYSPACE_ANCHOR_BYTES])
 {
-    keyspace_write_be32(ret, a->epoch);
-    keyspace_write_be64(ret + 4, a->seq);
-    keyspace_write_be64(ret + 12, a->commit);
-    keyspace_write_be64(ret + 20, (uint64_t)a->commit_us);
-    keyspace_write_be64(ret + 28, a->cleared);
+    sf_write_be32(ret, a->epoch);
+    sf_write_be64(ret + 4, a->seq);
+    sf_write_be64(ret + 12, a->commit);
+    sf_write_be64(ret + 20, (uint64_t)a->commit_us);
+    sf_write_be64(ret + 28, a->cleared);
     memcpy(ret + 36, a->hash, SF_HASH256_SIZE);
 }
 
@@ -302,8 +288,8 @@ enum sf_code keyspace_lane_decode(struct sf_slice s, struct store_lane_name *ret
 
 void keyspace_state_encode(const struct keyspace_state *v, uint8_t ret[KEYSPACE_STATE_HEADER])
 {
-    keyspace_write_be64(ret, v->seq);
-    keyspace_write_be32(ret + 8, v->contract_id);
+    sf_write_be64(ret, v->seq);
+    sf_write_be32(ret + 8, v->contract_id);
     ret[12] = (uint8_t)v->op;
 }
 

@@ -107,6 +107,3 @@ enum sf_code keyspace_state_decode(struct sf_slice s, struct keyspace_state *ret
 void keyspace_reject_encode(const struct store_reject *r, int64_t commit_us, struct sf_buf *out);
 enum sf_code keyspace_reject_decode(struct sf_slice s, struct store_quarantined *ret,
                                     struct sf_error *err) SF_MUST_CHECK;
-
-void keyspace_write_be32(uint8_t *p, uint32_t value);
-void keyspace_write_be64(uint8_t *p, uint64_t value);

@@ -110,7 +110,7 @@ enum sf_code store_get(const struct store_snapshot *snapshot, const struct store
     if (key.size == 0 || key.size > STORE_KEY_BYTES_MAX) {
         return SF_OK; /* No row can have it. */
     }
-    keyspace_write_be32(full, lane->id);
+    sf_write_be32(full, lane->id);
     memcpy(full + 4, key.data, key.size);
     code = snapshot_get(snapshot, KV_STATE, sf_slice_of(full, 4 + key.size), bytes, &there, err);
     if (code != SF_OK || !there) {
@@ -140,7 +140,7 @@ enum sf_code store_get_now(struct store *s, const struct store_lane *lane, struc
     if (key.size == 0 || key.size > STORE_KEY_BYTES_MAX) {
         return SF_OK;
     }
-    keyspace_write_be32(full, lane->id);
+    sf_write_be32(full, lane->id);
     memcpy(full + 4, key.data, key.size);
     code = s->kv->ops->get_from_memory(s->kv, NULL, KV_STATE, sf_slice_of(full, 4 + key.size),
                                        bytes, &there, err);
@@ -307,7 +307,7 @@ static enum sf_code next_event(struct store_scan *scan, struct store_row *ret, b
     enum sf_code code = store_log_next(scan->log, &e, more, err);
 
     if (code == SF_OK && *more) {
-        keyspace_write_be64(scan->seq_key, e.seq);
+        sf_write_be64(scan->seq_key, e.seq);
         *ret = (struct store_row){
             .key = sf_slice_of(scan->seq_key, sizeof(scan->seq_key)),
             .row = e.row,

@@ -235,8 +235,8 @@ static enum sf_code load_format(struct store *s, struct sf_error *err)
     bool found = false;
     enum sf_code code;
 
-    keyspace_write_be32(ours, KEYSPACE_FORMAT);
-    keyspace_write_be32(first, 1);
+    sf_write_be32(ours, KEYSPACE_FORMAT);
+    sf_write_be32(first, 1);
     code = s->kv->ops->get(s->kv, NULL, KV_META, keyspace_view(&key), b, &found, err);
     if (code != SF_OK) {
         return code;

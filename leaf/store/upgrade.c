@@ -14,7 +14,7 @@ static enum sf_code write_upgrade(struct store *s, const struct kv_range *v1, st
     struct kv_batch *b = s->group.batch;
     uint8_t version[4];
 
-    keyspace_write_be32(version, KEYSPACE_FORMAT);
+    sf_write_be32(version, KEYSPACE_FORMAT);
     b->ops->remove_range(b, KV_STATE, v1->from, v1->to);
     b->ops->put(b, KV_META, kv_one(keyspace_view(&format)),
                 kv_one(sf_slice_of(version, sizeof(version))));

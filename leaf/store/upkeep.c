@@ -71,8 +71,8 @@ static void remove_prints(struct commit_group *g, const struct store_lane *lane)
     uint8_t from[5] = {KEYSPACE_PRINT_TAG};
     uint8_t end[5] = {KEYSPACE_PRINT_TAG};
 
-    keyspace_write_be32(from + 1, lane->id);
-    keyspace_write_be32(end + 1, lane->id + 1);
+    sf_write_be32(from + 1, lane->id);
+    sf_write_be32(end + 1, lane->id + 1);
     g->batch->ops->remove_range(g->batch, KV_IDEM, sf_slice_of(from, sizeof(from)),
                                 sf_slice_of(end, sizeof(end)));
     g->batch->ops->remove(g->batch, KV_META, keyspace_view(&window));

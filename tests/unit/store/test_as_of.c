@@ -60,7 +60,7 @@ static void bury(struct store_world *w, struct store_lane *lane)
     struct store_upkeep u = {.kind = UPKEEP_BURY, .lane = lane, .keys = keys, .key_count = KEYS};
 
     for (unsigned k = 0; k < KEYS; k++) {
-        keyspace_write_be32(bytes[k], lane->id);
+        sf_write_be32(bytes[k], lane->id);
         bytes[k][4] = (uint8_t)('a' + k);
         keys[k] = sf_slice_of(bytes[k], 5);
     }
