@@ -196,20 +196,6 @@ static void print_lines(struct sf_slice text, const char *before)
     }
 }
 
-static void write_lines(struct sf_json_writer *w, const char *name, struct sf_slice text)
-{
-    sf_json_key(w, name);
-    sf_json_array_begin(w);
-    while (text.size > 0) {
-        const uint8_t *end = memchr(text.data, '\n', text.size);
-        const size_t n = end == NULL ? text.size : (size_t)(end - text.data);
-
-        sf_json_slice(w, sf_slice_of(text.data, n));
-        text = end == NULL ? (struct sf_slice){0} : sf_slice_of(end + 1, text.size - n - 1);
-    }
-    sf_json_array_end(w);
-}
-
 static void print_check_json(const struct tool *t, bool healthy)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
@@ -221,8 +207,8 @@ static void print_check_json(const struct tool *t, bool healthy)
     sf_json_member_bool(&w, "healthy", healthy);
     sf_json_member_uint(&w, "epoch", t->epoch);
     check_report(&t->found, &w);
-    write_lines(&w, "problems", sf_buf_view(&t->problems));
-    write_lines(&w, "missing", sf_buf_view(&t->lack.text));
+    check_report_lines(&w, "problems", sf_buf_view(&t->problems));
+    check_report_lines(&w, "missing", sf_buf_view(&t->lack.text));
     sf_json_object_end(&w);
     sf_buf_byte(&out, '\n');
     (void)fwrite(out.data, 1, out.size, stdout);

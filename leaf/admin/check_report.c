@@ -11,8 +11,9 @@ struct check_job {
     struct store_checker *checker; /* made by the first step */
 };
 
-static void write_lines(struct sf_slice text, struct sf_json_writer *w)
+void check_report_lines(struct sf_json_writer *w, const char *name, struct sf_slice text)
 {
+    sf_json_key(w, name);
     sf_json_array_begin(w);
     while (text.size > 0) {
         const uint8_t *end = memchr(text.data, '\n', text.size);
@@ -36,8 +37,7 @@ void check_report(const struct store_checker_progress *p, struct sf_json_writer 
     sf_json_member_uint(w, "quarantined", p->found.quarantined);
     sf_json_member_uint(w, "small", p->found.small);
     sf_json_member_uint(w, "damages", p->damages);
-    sf_json_key(w, "damage");
-    write_lines(p->texts, w);
+    check_report_lines(w, "damage", p->texts);
 }
 
 static struct check_job *self(struct job *j)
