@@ -166,6 +166,14 @@ class Reference(unittest.TestCase):
         for path, name in names:
             self.assertRegex((ROOT / "tests" / path).read_text(), rf"\b{name}\b")
 
+    def test_masks_are_those_the_parser_knows(self):
+        shown = first_column(sections(page("masks.md"))["All masks"])
+        names = strings_of("common/mask/mask_parse.c", "mask_names")
+        self.assertGreater(len(names), 10)
+        self.assertEqual({n.partition("(")[0] for n in shown}, set(names))
+        for part in strings_of("common/mask/mask_parse.c", "part_names"):
+            self.assertIn(f"`{part}`", page("masks.md"))
+
 
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--write"]

@@ -26,6 +26,7 @@ LAYERS = {
     WIRE: [BASE, "proto"],
     CONTRACT: [BASE, WIRE, "proto"],
     "common/expr": [BASE, WIRE, CONTRACT, "proto"],
+    "common/mask": [BASE, WIRE, CONTRACT, "proto"],
     "common/settings": [BASE, SYS, WIRE, "proto"],
     IDENTITY: [BASE, SYS, WIRE, "proto"],
     BUS: [BASE, SYS, WIRE, "proto"],

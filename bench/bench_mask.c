@@ -1,0 +1,189 @@
+/*
+ * Masked rows per second on one thread, over encoded rows of eight fields (about 110 bytes), and
+ * what a masked field costs. Times are CPU time of the thread; each figure is the best of three
+ * runs.
+ *
+ *     build/bench/bench_mask [seconds per figure]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/mask/mask.h"
+#include "common/sys/crypto.h"
+#include "leaf/rowcodec/row.h"
+
+enum { ROWS = 1000, FIELDS = 8, RUNS = 3, ROOM = 1024 };
+
+static const struct sf_field fields[FIELDS] = {
+    {.number = 1, .name = "order_id", .type = SF_TYPE_STRING},
+    {.number = 2, .name = "customer_id", .type = SF_TYPE_STRING},
+    {.number = 3, .name = "email", .type = SF_TYPE_STRING},
+    {.number = 4, .name = "country", .type = SF_TYPE_STRING},
+    {.number = 5, .name = "amount", .type = SF_TYPE_DECIMAL, .precision = 12, .scale = 2},
+    {.number = 6, .name = "quantity", .type = SF_TYPE_INT32},
+    {.number = 7, .name = "ordered_at", .type = SF_TYPE_TIMESTAMP},
+    {.number = 8, .name = "note", .type = SF_TYPE_STRING},
+};
+static const struct sf_table table = {
+    .name = "orders", .fields = fields, .field_count = FIELDS, .event_time = -1};
+
+struct figure {
+    const char *title;
+    const char *masks[FIELDS];
+};
+
+static const struct figure figures[] = {
+    {"no mask: the row is copied", {0}},
+    {"one omit", {[2] = "omit"}},
+    {"one null", {[2] = "null"}},
+    {"one redact", {[2] = "redact"}},
+    {"one constant", {[2] = "constant(x)"}},
+    {"one keep_domain", {[2] = "keep_domain"}},
+    {"one keep_last(4)", {[2] = "keep_last(4)"}},
+    {"one hash", {[2] = "hash"}},
+    {"one bucket(100)", {[4] = "bucket(100)"}},
+    {"one round(0)", {[4] = "round(0)"}},
+    {"one truncate(month)", {[6] = "truncate(month)"}},
+    {"keep_domain, round, truncate, omit",
+     {[2] = "keep_domain", [4] = "round(0)", [6] = "truncate(month)", [7] = "omit"}},
+    {"hash, keep_domain, bucket, omit",
+     {[1] = "hash", [2] = "keep_domain", [4] = "bucket(10)", [7] = "omit"}},
+};
+
+static void must(enum sf_code code, const struct sf_error *err)
+{
+    if (code != SF_OK) {
+        (void)fprintf(stderr, "bench_mask: %s\n", err->text);
+        exit(1);
+    }
+}
+
+static void keyed_hash(const void *context, const struct sf_slice *parts, size_t count,
+                       uint8_t ret[SF_MASK_HASH_SIZE])
+{
+    struct sf_hash h;
+
+    sf_hash_init_keyed(&h, SF_MASK_HASH_SIZE, context);
+    for (size_t i = 0; i < count; i++) {
+        sf_hash_add(&h, parts[i]);
+    }
+    sf_hash_end(&h, ret, SF_MASK_HASH_SIZE);
+}
+
+static void make_rows(struct sf_buf *rows, struct sf_slice *row)
+{
+    static const char *const countries[] = {"NO", "SE", "DK", "DE", "FR"};
+    size_t start[ROWS + 1] = {0};
+    char text[4][64];
+
+    for (unsigned i = 0; i < ROWS; i++) {
+        unsigned h = i * 2654435761U;
+        struct sf_value values[FIELDS] = {
+            [3] = {.present = true, .s = sf_slice_text(countries[h % 5])},
+            [4] = {.present = true, .i = h % 50000},
+            [5] = {.present = true, .i = h / 8 % 12},
+            [6] = {.present = true, .i = INT64_C(1767225600000000) + h * INT64_C(8000)},
+        };
+        struct sf_error err;
+
+        (void)snprintf(text[0], sizeof(text[0]), "ord-%08u", i);
+        (void)snprintf(text[1], sizeof(text[1]), "cust-%06u", h % 100000);
+        (void)snprintf(text[2], sizeof(text[2]), "Customer.%u@example.com", h % 100000);
+        (void)snprintf(text[3], sizeof(text[3]), "leave it at the door number %u", h % 100);
+        for (unsigned k = 0; k < 4; k++) {
+            values[k < 3 ? k : 7] =
+                (struct sf_value){.present = k < 3 || h % 3 == 0, .s = sf_slice_text(text[k])};
+        }
+        must(row_encode(&table, values, rows, &err), &err);
+        start[i + 1] = rows->size;
+    }
+    for (unsigned i = 0; i < ROWS; i++) {
+        row[i] = sf_slice_of(rows->data + start[i], start[i + 1] - start[i]);
+    }
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct sf_mask_program *compile(const struct figure *f)
+{
+    struct sf_mask masks[FIELDS] = {0};
+    struct sf_mask_program *p = NULL;
+    struct sf_arena arena;
+    struct sf_error err;
+
+    sf_arena_init(&arena, 0);
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (f->masks[i] != NULL) {
+            struct sf_issues issues;
+
+            sf_issues_init(&issues, "mask", sf_slice_text(f->masks[i]));
+            must(sf_mask_parse(&issues, &arena, &masks[i], &err), &err);
+            sf_issues_done(&issues);
+        }
+    }
+    must(sf_mask_compile(&table, masks, &p, &err), &err);
+    sf_arena_done(&arena);
+    return p;
+}
+
+/* Nanoseconds per row. */
+static double measure(const struct figure *f, const struct sf_slice *row, double seconds)
+{
+    static const uint8_t key[SF_HASH_KEY_SIZE] = {1};
+    const struct sf_mask_hasher hasher = {.hash = keyed_hash, .context = key};
+    struct sf_mask_program *p = compile(f);
+    uint8_t out[ROOM];
+    double best = 0;
+
+    for (unsigned run = 0; run < RUNS; run++) {
+        double start = now();
+        double spent = 0;
+        size_t done = 0;
+
+        do {
+            for (unsigned i = 0; i < ROWS; i++) {
+                struct sf_mask_outcome outcome;
+
+                if (sf_mask_room(p, row[i].size) > ROOM ||
+                    !sf_mask_run(p, row[i], &hasher, out, &outcome)) {
+                    (void)fprintf(stderr, "bench_mask: a row was dropped\n");
+                    exit(1);
+                }
+            }
+            done += ROWS;
+            spent = now() - start;
+        } while (spent < seconds);
+        best = best == 0 || spent / (double)done < best ? spent / (double)done : best;
+    }
+    sf_mask_program_free(p);
+    return best * 1e9;
+}
+
+int main(int argc, char **argv)
+{
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 0.5;
+    struct sf_slice row[ROWS];
+    struct sf_buf rows = {0};
+    struct sf_error err;
+    double copy = 0;
+
+    must(sf_crypto_init(&err), &err);
+    make_rows(&rows, row);
+    printf("%zu bytes per row\n", rows.size / ROWS);
+    for (size_t i = 0; i < SF_COUNT(figures); i++) {
+        double ns = measure(&figures[i], row, seconds);
+
+        copy = i == 0 ? ns : copy;
+        printf("%7.1f M/s  %6.1f ns per row  %+6.1f ns  %s\n", 1e3 / ns, ns, ns - copy,
+               figures[i].title);
+    }
+    sf_buf_done(&rows);
+    return 0;
+}
