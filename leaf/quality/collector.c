@@ -22,7 +22,7 @@ enum {
     WAIT_STEPS_MAX = 64, /* whoever asks gets what is counted after so many steps */
 };
 
-#define PAUSE_BUSY_NS  (20 * SF_NS_PER_MS)
+#define PAUSE_BUSY_NS  (250 * SF_NS_PER_MS)
 #define PAUSE_QUIET_NS (SF_NS_PER_MS)
 enum { BUSY_CHANGES = 10000 }; /* a second: much is committed */
 #define HOUSEKEEPING_NS  (10 * SF_NS_PER_S)
