@@ -95,6 +95,12 @@ static void on_statistics(struct collector_wait *w, const struct collected *foun
         fail(k, &err);
         return;
     }
+    if (k->table->product->superseded) {
+        /* The newer version may have closed a field that the asker's view still shows. */
+        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "a newer version came into force: ask again");
+        fail(k, &err);
+        return;
+    }
     code = stats_write(&(struct stats_page){.table = k->table,
                                             .view = k->view,
                                             .found = found,

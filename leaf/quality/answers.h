@@ -8,7 +8,8 @@
  *   POST .../{table}/checks     judges by all rows first; the owner only
  *
  * Over NATS the operations stats and profile of q.<domain>.<product>. Other domains get the fields
- * of their view; the grant is looked at again before the answer goes out.
+ * of their view; the grant is looked at again before the answer goes out. An answer whose contract
+ * was superseded meanwhile is refused with E0602: the newer version may have closed a field.
  *
  *   Threads   Loop thread.
  *   Limits    ANSWERS_MAX under way: SF_BUSY.
