@@ -286,7 +286,6 @@ static enum sf_code load(struct lane_stats *s, bool *ret_good, struct sf_error *
     SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
     uint8_t key[LANE_STATS_KEY_BYTES];
     struct store_head head;
-    struct store_anchor anchor;
     struct sf_slice bytes;
     bool found = false;
     enum sf_code code = store_snapshot_new(s->store, &snapshot, err);
@@ -295,9 +294,6 @@ static enum sf_code load(struct lane_stats *s, bool *ret_good, struct sf_error *
     *ret_good = false;
     if (code == SF_OK) {
         code = store_snapshot_head(snapshot, s->lane, &head, err);
-    }
-    if (code == SF_OK) {
-        code = store_anchor_of(snapshot, s->lane, &anchor, err);
     }
     if (code == SF_OK) {
         code = store_small_get(snapshot, STORE_META, sf_slice_of(key, sizeof(key)), &value, NULL,
@@ -313,8 +309,8 @@ static enum sf_code load(struct lane_stats *s, bool *ret_good, struct sf_error *
     s->epoch = sf_read_be32(bytes.data + 1);
     s->seq = sf_read_be64(bytes.data + 5);
     s->counted_us = (int64_t)sf_read_be64(bytes.data + 13);
-    if (s->epoch > head.epoch || s->seq > head.seq || s->seq < anchor.seq) {
-        return SF_OK;
+    if (s->epoch > head.epoch || s->seq > head.seq) {
+        return SF_OK; /* Of a store of before. Too far behind, follow() says. */
     }
     bytes = sf_slice_of(bytes.data + HEADER_BYTES, bytes.size - HEADER_BYTES);
     code = table_stats_init(&s->stats, s->table, err);
