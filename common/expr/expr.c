@@ -45,3 +45,15 @@ const uint32_t *sf_expr_fields(const struct sf_expr *e, size_t *ret_count)
     *ret_count = e->number_count;
     return e->numbers;
 }
+
+unsigned sf_expr_callers(const struct sf_expr *e)
+{
+    unsigned callers = 0;
+
+    for (size_t i = 0; i < e->code_count; i++) {
+        if (e->code[i].op == SF_OP_CALLER) {
+            callers |= 1U << e->code[i].a;
+        }
+    }
+    return callers;
+}

@@ -64,3 +64,11 @@ void sf_expr_print(const struct sf_expr *e, struct sf_buf *out);
 
 /* The field numbers the filter reads: ascending, each once, *ret_count of them. */
 const uint32_t *sf_expr_fields(const struct sf_expr *e, size_t *ret_count);
+
+/* Flags: what of its caller a filter reads. */
+enum sf_expr_callers {
+    SF_EXPR_CALLER_DOMAIN = 1,
+    SF_EXPR_CALLER_ROLE = 2,
+    SF_EXPR_CALLER_PURPOSE = 4,
+};
+unsigned sf_expr_callers(const struct sf_expr *e);

@@ -27,6 +27,7 @@ LAYERS = {
     CONTRACT: [BASE, WIRE, "proto"],
     "common/expr": [BASE, WIRE, CONTRACT, "proto"],
     "common/mask": [BASE, WIRE, CONTRACT, "proto"],
+    "common/policy": [BASE, WIRE, CONTRACT, "common/expr", "common/mask", "proto"],
     "common/settings": [BASE, SYS, WIRE, "proto"],
     IDENTITY: [BASE, SYS, WIRE, "proto"],
     BUS: [BASE, SYS, WIRE, "proto"],

@@ -1,0 +1,108 @@
+/* What the files of this directory share: a rule, and a set of them with its index. */
+#pragma once
+
+#include "common/base/map.h"
+#include "common/policy/policy.h"
+
+/* Names, ascending, each once. */
+struct sf_policy_names {
+    const char *const *items;
+    size_t count;
+};
+
+/* What a rule is about; what is 0 or empty asks nothing. All conditions must hold. */
+struct sf_policy_match {
+    struct sf_policy_names domains;
+    struct sf_policy_names products; /* "sales/orders", or "orders" of any domain */
+    struct sf_policy_names tags;     /* of the product or the field */
+    struct sf_policy_names fields;
+    uint32_t classes; /* bits: 1 << enum sf_class */
+    uint32_t types;   /* bits: 1 << enum sf_type */
+    uint32_t statuses;
+};
+
+/* Whom a rule is not about; what is empty asks nothing. All conditions must hold. */
+struct sf_policy_except {
+    struct sf_policy_names domains;
+    struct sf_policy_names roles;
+    struct sf_policy_names purposes;
+};
+
+enum sf_policy_does { SF_POLICY_MASKS, SF_POLICY_FILTERS, SF_POLICY_DENIES, SF_POLICY_REQUIRES };
+
+struct sf_policy {
+    const char *name;
+    enum sf_policy_origin origin;
+    const char *file;
+    uint32_t line;       /* of what it does */
+    const char *product; /* of an owner's rule: "sales/orders", else NULL */
+    struct sf_policy_match match;
+    const struct sf_policy_except *excepts; /* any of them */
+    size_t except_count;
+    int64_t expires_us; /* INT64_MAX: never */
+    enum sf_policy_does does;
+    struct sf_mask mask;
+    struct sf_slice filter;
+};
+
+struct sf_policy_bucket {
+    const struct sf_policy **rules;
+    size_t count;
+    size_t capacity;
+};
+
+enum { SF_POLICY_BITS = 32 };
+
+/* Each rule stands under the values of one of its conditions, that with the shortest buckets. */
+struct sf_policy_set {
+    struct sf_arena arena; /* owns the rules */
+    struct sf_map names; /* of platform rules, and "product:name" of owners': -> struct sf_policy */
+    struct sf_map domains;  /* -> struct sf_policy_bucket, as those below */
+    struct sf_map products; /* by name, without domain */
+    struct sf_map tags;
+    struct sf_map fields;
+    struct sf_policy_bucket classes[SF_POLICY_BITS];
+    struct sf_policy_bucket types[SF_POLICY_BITS];
+    struct sf_policy_bucket rest;
+    size_t count;
+};
+
+/* --- policy_match.c --------------------------------------------------------------------------- */
+
+/* A product and, of it, a table, as rules see them. */
+struct sf_policy_target {
+    const struct sf_product *product;
+    const struct sf_table *table;
+    char name[2 * 48 + 2]; /* "sales/orders" */
+};
+
+void sf_policy_target_init(struct sf_policy_target *t, const struct sf_product *product,
+                           const struct sf_table *table);
+bool sf_policy_names_have(const struct sf_policy_names *names, const char *name);
+/* 1 << what stands for the class of @f and of all inside it. */
+uint32_t sf_policy_class_bits(const struct sf_field *f);
+uint32_t sf_policy_type_bit(enum sf_type type);
+/* Whether the conditions on the product hold; those on its tags may hold by a field. */
+bool sf_policy_is_about(const struct sf_policy *p, const struct sf_policy_target *t);
+/* Whether all hold for @f, when those on the product do. */
+bool sf_policy_is_about_field(const struct sf_policy *p, const struct sf_policy_target *t,
+                              const struct sf_field *f);
+bool sf_policy_is_about_table(const struct sf_policy *p, const struct sf_policy_target *t);
+/* Whether the rule names the class or the field, so that it stands for the safe default. */
+bool sf_policy_names_field(const struct sf_policy *p, const struct sf_field *f);
+bool sf_policy_excepts(const struct sf_policy *p, const struct sf_policy_subject *s);
+
+/* --- policy_set.c ----------------------------------------------------------------------------- */
+
+/* Takes in @p, which lives in the set's arena. SF_NOMEM: the set is of no more use. */
+enum sf_code sf_policy_set_put(struct sf_policy_set *s, const struct sf_policy *p,
+                               struct sf_error *err) SF_MUST_CHECK;
+
+/* Rules that may be about @t: a few too many, but none missing; by origin and name, each once. */
+struct sf_policy_rules {
+    const struct sf_policy **items; /* in the arena given */
+    size_t count;
+};
+enum sf_code sf_policy_find(const struct sf_policy_set *const sets[2],
+                            const struct sf_policy_target *t, struct sf_arena *arena,
+                            struct sf_policy_rules *ret, struct sf_error *err) SF_MUST_CHECK;
