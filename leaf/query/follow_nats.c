@@ -137,6 +137,17 @@ static enum sf_code send_event(struct follow_nats *n, const struct follow_event 
     return send(n, e, &m, err);
 }
 
+/* The asker is told, unless it was that which did not go through. */
+static void give_up(struct follow_nats *n, const struct follow_event *e, const struct sf_error *why)
+{
+    struct sf_error err;
+
+    sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(why));
+    if (e->err == NULL && sf_service_send_error(n->bus, n->reply, why, &err) != SF_OK) {
+        sf_log(SF_LOG_DEBUG, "query.error_lost", SF_F_ERROR(&err));
+    }
+}
+
 static enum follow_reply on_event(void *data, const struct follow_event *e)
 {
     struct follow_nats *n = data;
@@ -145,7 +156,7 @@ static enum follow_reply on_event(void *data, const struct follow_event *e)
                                        : send_event(n, e, &err);
 
     if (code != SF_OK) {
-        sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(&err));
+        give_up(n, e, &err);
     }
     if (code != SF_OK || e->kind == FOLLOW_END) {
         release(n);
@@ -157,6 +168,7 @@ static enum follow_reply on_event(void *data, const struct follow_event *e)
     n->flush = (struct sf_bus_flush){.done = flushed, .data = n};
     n->flushing = sf_bus_flush(n->bus, &n->flush, FLUSH_NS, &err) == SF_OK;
     if (!n->flushing) {
+        give_up(n, e, &err);
         release(n);
         return FOLLOW_DROP;
     }

@@ -187,6 +187,13 @@ static enum sf_code send_page(struct answer *a, const struct query_page *page, s
     return sf_service_send_page(a->owner->bus, a->reply, &p, err);
 }
 
+/* The asker is told when that goes through, and else sees silence and asks again. */
+static void give_up(struct answer *a, const struct sf_error *why)
+{
+    send_error(a->owner, a->reply, why, NULL);
+    answer_free(a);
+}
+
 static void on_page(void *data, const struct query_page *page, const struct sf_error *err)
 {
     struct answer *a = data;
@@ -196,13 +203,11 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
         count_end(a->owner, a->op, a->began_ns, err);
     }
     if (err != NULL) {
-        send_error(a->owner, a->reply, err, NULL);
-        answer_free(a);
+        give_up(a, err);
         return;
     }
     if (send_page(a, page, &why) != SF_OK) {
-        sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(&why));
-        answer_free(a);
+        give_up(a, &why);
         return;
     }
     if (page->is_last) {
@@ -212,7 +217,7 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     a->flush = (struct sf_bus_flush){.done = flushed, .data = a};
     a->flushing = sf_bus_flush(a->owner->bus, &a->flush, FLUSH_NS, &why) == SF_OK;
     if (!a->flushing) {
-        answer_free(a);
+        give_up(a, &why);
     }
 }
 

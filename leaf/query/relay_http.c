@@ -206,7 +206,8 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
         relay_follow_end(relay);
         return;
     }
-    if (code == SF_OK && sf_buf_check(&relay->lines, "answer", &failed) != SF_OK) {
+    if (code == SF_OK && (sf_buf_check(&relay->lines, "answer", &failed) != SF_OK ||
+                          sf_buf_check(&relay->cursor, "cursor", &failed) != SF_OK)) {
         code = failed.code;
         err = &failed;
     }

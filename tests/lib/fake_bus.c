@@ -65,7 +65,8 @@ struct fake_broker {
     struct fake_broker_knobs knobs;
     struct fake_broker_counts counts;
     unsigned bus_count;
-    unsigned turn; /* of queue groups */
+    unsigned turn;      /* of queue groups */
+    bool missed_memory; /* for the message being routed */
 };
 
 static struct fake_bus *bus_of(struct sf_bus *base)
@@ -149,7 +150,7 @@ static void enqueue(struct receiver *r, const struct sf_bus_msg *m)
     }
     d = copy_msg(m);
     if (d == NULL) {
-        broker->counts.dropped++;
+        broker->missed_memory = true;
         return;
     }
     d->due_ns =
@@ -307,16 +308,19 @@ static void answer_nobody(struct fake_broker *b, const char *reply)
     each_match(b, reply, route_one, &route);
 }
 
-static void route(struct fake_broker *b, const struct sf_bus_msg *m)
+/* SF_NOMEM: somebody does not get it. */
+static enum sf_code route(struct fake_broker *b, const struct sf_bus_msg *m, struct sf_error *err)
 {
     struct routing route = {.msg = m};
 
     b->counts.published++;
+    b->missed_memory = false;
     each_match(b, m->subject, route_one, &route);
     if (route.receivers == 0 && m->reply != NULL && *m->reply != '\0' &&
         !b->knobs.hides_no_responders) {
         answer_nobody(b, m->reply);
     }
+    return b->missed_memory ? SF_RAISE(err, SF_NOMEM, "message") : SF_OK;
 }
 
 /* --- operations ------------------------------------------------------------------------------- */
@@ -360,10 +364,7 @@ static enum sf_code fake_publish(struct sf_bus *base, const struct sf_bus_msg *m
     struct fake_bus *bus = bus_of(base);
     enum sf_code code = check_msg(bus, m, err);
 
-    if (code == SF_OK && bus->is_connected) {
-        route(bus->broker, m);
-    }
-    return code;
+    return code == SF_OK && bus->is_connected ? route(bus->broker, m, err) : code;
 }
 
 static struct receiver *add_receiver(struct fake_bus *bus, const char *pattern, const char *group)
@@ -417,6 +418,15 @@ static void fake_unsubscribe(struct sf_bus *base, struct sf_bus_sub *sub)
     }
 }
 
+static void fake_cancel(struct sf_bus *base, struct sf_bus_call *call)
+{
+    (void)base;
+    if (call->private != NULL) {
+        receiver_free(call->private);
+        call->private = NULL;
+    }
+}
+
 static enum sf_code fake_request(struct sf_bus *base, struct sf_bus_call *call,
                                  const struct sf_bus_msg *m, uint64_t timeout_ns,
                                  struct sf_error *err)
@@ -442,19 +452,11 @@ static enum sf_code fake_request(struct sf_bus *base, struct sf_bus_call *call,
     call->private = r;
     r->failure = SF_BUS_TIMED_OUT;
     sf_rt_timer_start(bus->broker->rt, &r->deadline, timeout_ns);
-    if (bus->is_connected) {
-        route(bus->broker, &with_reply);
+    code = bus->is_connected ? route(bus->broker, &with_reply, err) : SF_OK;
+    if (code != SF_OK) {
+        fake_cancel(base, call);
     }
-    return SF_OK;
-}
-
-static void fake_cancel(struct sf_bus *base, struct sf_bus_call *call)
-{
-    (void)base;
-    if (call->private != NULL) {
-        receiver_free(call->private);
-        call->private = NULL;
-    }
+    return code;
 }
 
 static void on_flush(struct sf_timer *t)
