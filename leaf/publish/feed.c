@@ -20,6 +20,8 @@
  *                                 ^                     |
  *                                 +--- nobody ----------+
  *
+ *   WAITING -- the feed before it is gone --> IDLE
+ *
  * Any state -- feed_close() --> freed at once, or CLOSING until work, flush and save are back.
  */
 
@@ -170,7 +172,7 @@ static bool is_over(const struct feed *f)
     return f->until_us <= serving_now_us(f->options->serving);
 }
 
-/* FLUSHING: the server has the message. */
+/* FLUSHING, or CLOSING since: the server has the message. */
 static void message_taken(struct feed *f)
 {
     sf_counter_add(&f->counters->messages, 1);
@@ -178,7 +180,9 @@ static void message_taken(struct feed *f)
     sf_counter_add(&f->counters->bytes, f->message.body.size);
     f->cursor = f->message.last;
     f->epoch = f->message.epoch;
-    f->state = f->nobody ? FEED_PARKED : FEED_IDLE;
+    if (f->state == FEED_FLUSHING) {
+        f->state = f->nobody ? FEED_PARKED : FEED_IDLE;
+    }
 }
 
 uint64_t feed_ask_after_ns(size_t asking)
@@ -211,13 +215,15 @@ static void probe_taken(struct feed *f)
 static void flushed(struct sf_bus_flush *flush, enum sf_code code)
 {
     struct feed *f = flush->data;
+    const bool is_message = f->in_flight;
 
     f->flush.data = NULL;
+    f->in_flight = false;
     if (f->state != FEED_CLOSING && code != SF_OK) {
         stall(f);
         return;
     }
-    if (f->state == FEED_FLUSHING) {
+    if (is_message && code == SF_OK) {
         message_taken(f);
     } else if (f->state == FEED_PROBING) {
         probe_taken(f);
@@ -261,11 +267,18 @@ static enum sf_code send(struct feed *f, struct sf_error *err)
     return code;
 }
 
+/* Where the lane is, also when the feed has sent nothing of its epoch. */
+static enum sf_code make_heartbeat(struct feed *f, struct sf_error *err)
+{
+    const struct store_head *head = store_lane_head(f->table->lane);
+
+    return message_heartbeat(&f->message, &f->spec, head->epoch, head->seq, f->cursor, err);
+}
+
 static void probe(struct feed *f)
 {
     struct sf_error err;
-    enum sf_code code =
-        message_heartbeat(&f->message, &f->spec, f->epoch, head_seq(f), f->cursor, &err);
+    enum sf_code code = make_heartbeat(f, &err);
 
     f->state = FEED_PROBING;
     if (code != SF_OK || send(f, &err) != SF_OK) {
@@ -300,7 +313,9 @@ static void read_done(struct sf_task *done)
     f->state = FEED_FLUSHING;
     if (send(f, &err) != SF_OK) {
         stall(f);
+        return;
     }
+    f->in_flight = true;
 }
 
 static void start_reading(struct feed *f)
@@ -347,6 +362,32 @@ static bool in_use(const struct feed *f)
     return f->saving || f->flush.data != NULL || f->work.done.run != NULL;
 }
 
+/* CLOSING: what was sent last is in the cursor. Whoever took over has that now; else it is stored,
+ * if the store still takes it. */
+static void finish(struct feed *f)
+{
+    void (*on_gone)(void *data) = f->on_gone;
+    void *data = f->data;
+    struct feed *after = f->after;
+
+    if (after == NULL) {
+        save_cursor(f);
+        if (in_use(f)) {
+            return;
+        }
+    } else {
+        after->cursor = f->cursor;
+        after->epoch = f->epoch;
+        after->before = NULL;
+        after->state = FEED_IDLE;
+    }
+    feed_discard(f);
+    on_gone(data);
+    if (after != NULL) {
+        feed_step(after);
+    }
+}
+
 static void feed_step(struct feed *f)
 {
     switch (f->state) {
@@ -364,19 +405,30 @@ static void feed_step(struct feed *f)
     case FEED_FLUSHING:
     case FEED_STALLED:
     case FEED_PROBING:
+    case FEED_WAITING:
         break;
     case FEED_CLOSING:
         if (!in_use(f)) {
-            void (*on_gone)(void *data) = f->on_gone;
-            void *data = f->data;
-
-            feed_discard(f);
-            on_gone(data);
+            finish(f);
         }
         return;
     }
     if (f->cursor != f->cursor_saved && !f->saving && !sf_list_linked(&f->save.link)) {
         sf_rt_timer_start(f->options->rt, &f->save, SAVE_NS);
+    }
+}
+
+void feed_take_over(struct feed *f, struct feed *old)
+{
+    struct feed *flushing = old->in_flight ? old : old->before;
+
+    f->cursor = old->cursor;
+    f->epoch = old->epoch;
+    if (flushing != NULL) {
+        old->before = NULL;
+        f->before = flushing;
+        f->state = FEED_WAITING;
+        flushing->after = f;
     }
 }
 
@@ -403,7 +455,7 @@ void feed_heartbeat(struct feed *f)
         !sf_bus_connected(f->bus)) {
         return;
     }
-    code = message_heartbeat(&f->message, &f->spec, f->epoch, head_seq(f), f->cursor, &err);
+    code = make_heartbeat(f, &err);
     if (code == SF_OK) {
         const struct sf_bus_msg m = message_of_bus(&f->message, &f->spec);
 
@@ -490,6 +542,10 @@ void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
     sf_rt_timer_stop(f->options->rt, &f->retry);
     sf_rt_timer_stop(f->options->rt, &f->save);
     sf_bus_cancel(f->bus, &f->call);
+    if (f->before != NULL) {
+        f->before->after = NULL;
+        f->before = NULL;
+    }
     save_cursor(f);
     sf_list_remove(&f->link);
     sf_list_remove(&f->lane_link);

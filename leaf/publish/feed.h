@@ -21,6 +21,7 @@ enum feed_state {
     FEED_STALLED,  /* the server did not take it; waits for the bus or a moment */
     FEED_PARKED,   /* nobody listens: changes are skipped as the server would drop them */
     FEED_PROBING,  /* a heartbeat asks the server whether somebody listens now */
+    FEED_WAITING,  /* took over while the feed before it was flushing: begins where that ends */
     FEED_CLOSING,  /* closed while reading, flushing or saving */
 };
 
@@ -71,9 +72,12 @@ struct feed {
     enum feed_state state;
     enum sf_code code; /* of the work */
     bool nobody;       /* the server answered the call */
+    bool in_flight;    /* the flush is of a message, not of a question */
     bool saving;
     bool asked;               /* counted in asking */
     bool wanted;              /* scratch of publisher_update() */
+    struct feed *before;      /* whose end a waiting feed waits for; NULL: none */
+    struct feed *after;       /* who waits for the end of this one; NULL: none */
     struct sf_list link;      /* in the publisher */
     struct sf_list lane_link; /* in the publisher, beside those of its lane */
 };
@@ -95,6 +99,9 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
 uint64_t feed_ask_after_ns(size_t asking);
 /* Frees a feed that was never woken; its cursor stays as it is stored. NULL is fine. */
 void feed_discard(struct feed *f);
+/* Lets @f go on where @old, which is closed next, has got to: what @old is sending is not sent
+ * again when the server takes it. @f was never woken. */
+void feed_take_over(struct feed *f, struct feed *old);
 /* Looks for changes behind the cursor and moves on. */
 void feed_wake(struct feed *f);
 /* Sends Sheaf-Head when nothing is under way. */

@@ -179,8 +179,7 @@ static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu feeds", p->options.feeds_max);
     }
     if (old != NULL) {
-        f->cursor = old->cursor;
-        f->epoch = old->epoch;
+        feed_take_over(f, old);
     }
     f->wanted = true;
     p->feed_count++;

@@ -1,0 +1,270 @@
+/* One feed: places that retention has taken, versions that change under it, and no memory. */
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/alloc.h"
+#include "leaf/store/as_of.h"
+#include "proto/subjects.h"
+#include "tests/unit/publish/fixture.h"
+
+static struct store_lane *clicks(struct fixture *f)
+{
+    return leaf_world_table(&f->w, "clicks")->lane;
+}
+
+static void let_run(struct fixture *f)
+{
+    rt_sim_run_for(&f->w.stores.sim, SF_NS_PER_S);
+}
+
+static uint64_t gaps(const struct fixture *f)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+    const char *at;
+
+    sf_metrics_render(&f->metrics, &text);
+    at = strstr(sf_buf_cstr(&text), "gaps_total counter\n");
+    assert_non_null(at);
+    return strtoull(strchr(strchr(at, '\n'), ' '), NULL, 10);
+}
+
+static void a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    click(&f, 2);
+    assert_seen(&f, "own.clicks 1:1-2 prev 0\n");
+    fake_bus_set_connected(f.own, false);
+    let_run(&f);
+    click(&f, 3);
+    let_run(&f);
+    store_world_trim(&f.w.stores, clicks(&f));
+    click(&f, 2);
+    let_run(&f);
+    assert_int_equal(f.seen.size, 0);
+    fake_bus_set_connected(f.own, true);
+    let_run(&f);
+    publisher_wake(f.publisher);
+    /* Sheaf-Prev is not the 2 that the consumer has: it knows that something is missing. */
+    assert_seen(&f, "own.clicks 1:6-7 prev 5\n");
+    assert_int_equal(gaps(&f), 1);
+    click(&f, 1);
+    assert_seen(&f, "own.clicks 1:8-8 prev 7\n");
+    assert_int_equal(gaps(&f), 1);
+    stop(&f); /* The place behind the gap was stored. */
+    click(&f, 1);
+    start(&f);
+    assert_seen(&f, "own.clicks 1:9-9 prev 8\n");
+    teardown(&f);
+}
+
+static void a_feed_whose_changes_were_all_trimmed_sends_the_next(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    fake_bus_set_connected(f.own, false);
+    let_run(&f);
+    click(&f, 3);
+    let_run(&f);
+    store_world_trim(&f.w.stores, clicks(&f));
+    fake_bus_set_connected(f.own, true);
+    let_run(&f);
+    publisher_wake(f.publisher);
+    assert_seen(&f, "");
+    assert_int_equal(gaps(&f), 1);
+    assert_true(publisher_taken(f.publisher, clicks(&f)) == UINT64_MAX);
+    f.heartbeats = true;
+    rt_sim_run_for(&f.w.stores.sim, PUBLISHER_HEARTBEAT_NS);
+    assert_string_equal(sf_buf_cstr(&f.seen),
+                        "own.orders head 0:0 prev 0\nown.clicks head 1:3 prev 3\n");
+    f.heartbeats = false;
+    sf_buf_clear(&f.seen);
+    click(&f, 1);
+    assert_seen(&f, "own.clicks 1:4-4 prev 3\n");
+    teardown(&f);
+}
+
+/* A feed that starts while its place is trimmed, and one that is closed and opened there. */
+static void a_restart_in_a_trimmed_place_says_what_is_missing(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    click(&f, 1);
+    assert_seen(&f, "own.clicks 1:1-1 prev 0\n");
+    stop(&f);
+    click(&f, 3);
+    store_world_trim(&f.w.stores, clicks(&f));
+    click(&f, 1);
+    start(&f);
+    assert_seen(&f, "own.clicks 1:5-5 prev 4\n");
+    assert_int_equal(gaps(&f), 1);
+    teardown(&f);
+}
+
+/* --- versions --------------------------------------------------------------------------------- */
+
+/* Who follows one stream of orders, message by message. */
+struct follower {
+    struct sf_bus_sub sub;
+    uint64_t at;
+    unsigned older; /* messages of 1.0.0 */
+    unsigned newer; /* of 1.1.0 */
+};
+
+static void on_orders(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct follower *r = sub->data;
+    const char *position = sf_bus_msg_header(m, HEADER_POSITION);
+    const char *contract = sf_bus_msg_header(m, HEADER_CONTRACT);
+    unsigned long long first;
+    unsigned long long last;
+    bool has_country;
+
+    if (position == NULL) {
+        return;
+    }
+    assert_int_equal(sscanf(position, "1:%llu-%llu", &first, &last), 2);
+    assert_int_equal(strtoull(sf_bus_msg_header(m, HEADER_PREV), NULL, 10), r->at);
+    assert_int_equal(first, r->at + 1); /* nothing lost, nothing twice */
+    r->at = last;
+    has_country = memmem(m->data.data, m->data.size, "\"country\":", 10) != NULL;
+    if (strcmp(contract, "1.1.0") == 0) {
+        assert_true(has_country);
+        r->newer++;
+    } else {
+        assert_string_equal(contract, "1.0.0");
+        assert_false(has_country);
+        assert_int_equal(r->newer, 0); /* never back */
+        r->older++;
+    }
+}
+
+static void order(struct fixture *f, unsigned n, bool newer)
+{
+    char line[120];
+
+    (void)snprintf(line, sizeof(line), "{\"op\":\"upsert\",\"row\":{\"order_id\":\"o%u\"%s}}\n", n,
+                   newer ? ",\"country\":\"NO\"" : "");
+    leaf_world_write(&f->w, leaf_world_table(&f->w, "orders"), line);
+}
+
+/* The new version comes after @steps events from a write. */
+static void change_version_after(unsigned steps)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    struct follower readers[2] = {{.at = 0}, {.at = 0}};
+    static const char *const subjects[] = {"own.orders.orders.>", "dp.sales.orders.orders.>"};
+    struct fixture f;
+
+    setup(&f);
+    sf_bus_unsubscribe(f.consumer, &f.subs[0]);
+    sf_bus_unsubscribe(f.consumer, &f.subs[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        readers[i].sub = (struct sf_bus_sub){.on_msg = on_orders, .data = &readers[i]};
+        assert_int_equal(sf_bus_subscribe(f.consumer, &readers[i].sub, subjects[i], NULL, NULL),
+                         SF_OK);
+    }
+    grant_all(&f, &one, 1);
+    let_run(&f);
+    for (unsigned n = 1; n <= 3; n++) {
+        order(&f, n, false);
+    }
+    for (unsigned i = 0; i < steps; i++) {
+        (void)rt_sim_step(&f.w.stores.sim);
+    }
+    (void)leaf_world_add(&f.w, world_orders_newer);
+    assert_int_equal(publisher_update(f.publisher, NULL), SF_OK);
+    for (unsigned n = 4; n <= 6; n++) {
+        order(&f, n, true);
+    }
+    let_run(&f);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(readers[i].at, 6);
+        assert_true(readers[i].newer > 0);
+    }
+    stop(&f);
+    fake_broker_free(f.broker);
+    sf_buf_done(&f.seen);
+    leaf_world_done(&f.w);
+}
+
+static void a_stream_goes_on_over_a_new_version_without_gap_or_double(void **state)
+{
+    (void)state;
+    for (unsigned steps = 0; steps < 40; steps++) {
+        change_version_after(steps);
+    }
+}
+
+/* --- no memory -------------------------------------------------------------------------------- */
+
+/* Every message in order behind the one before; one may come again, as the same. */
+static uint64_t read_seen(struct fixture *f, uint64_t at)
+{
+    char *rest = f->seen.size == 0 ? NULL : (char *)f->seen.data;
+
+    if (f->seen.size > 0) {
+        assert_non_null(sf_buf_cstr(&f->seen));
+    }
+    for (char *line = strsep(&rest, "\n"); line != NULL && *line != '\0';
+         line = strsep(&rest, "\n")) {
+        unsigned long long first;
+        unsigned long long last;
+        unsigned long long prev;
+
+        assert_int_equal(sscanf(line, "own.clicks 1:%llu-%llu prev %llu", &first, &last, &prev), 3);
+        assert_true(prev + 1 == first && first <= at + 1 && last >= at);
+        at = last;
+    }
+    sf_buf_clear(&f->seen);
+    return at;
+}
+
+static void a_feed_without_memory_tries_again_and_loses_nothing(void **state)
+{
+    struct fixture f;
+    uint64_t committed = 0;
+    uint64_t at = 0;
+    unsigned late = 0;
+    bool failed = true;
+    (void)state;
+
+    setup(&f);
+    assert_non_null(sf_buf_reserve(&f.seen, 4096)); /* who listens needs none */
+    for (long n = 0; failed; n++) {
+        click(&f, 1);
+        committed++;
+        sf_alloc_fail_after(n, false);
+        rt_sim_run_for(&f.w.stores.sim, 100 * SF_NS_PER_MS);
+        failed = sf_alloc_faults() > 0;
+        sf_alloc_fail_after(-1, false);
+        at = read_seen(&f, at);
+        late += at != committed;
+        let_run(&f);
+        at = read_seen(&f, at);
+        assert_int_equal(at, committed);
+    }
+    assert_true(late > 3);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed),
+        cmocka_unit_test(a_feed_whose_changes_were_all_trimmed_sends_the_next),
+        cmocka_unit_test(a_restart_in_a_trimmed_place_says_what_is_missing),
+        cmocka_unit_test(a_stream_goes_on_over_a_new_version_without_gap_or_double),
+        cmocka_unit_test(a_feed_without_memory_tries_again_and_loses_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
