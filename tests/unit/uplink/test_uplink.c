@@ -28,7 +28,8 @@ struct fixture {
     uint64_t polled_ns[POLLS_MAX];
     uint64_t had[POLLS_MAX];
 
-    bool refuses; /* the leaf does not take bundles */
+    bool without_memory; /* allocations fail, also the hub's */
+    bool refuses;        /* the leaf does not take bundles */
     unsigned bundles;
     struct sf_buf bundle; /* the last */
 
@@ -49,7 +50,16 @@ static void pack_bundle(uint64_t version, struct sf_buf *ret, Sheaf__V1__PollRep
     reply->bundle = &bundle;
     reply->current_version = version;
     at = sf_buf_reserve(ret, sheaf__v1__poll_reply__get_packed_size(reply));
-    ret->size += sheaf__v1__poll_reply__pack(reply, at);
+    ret->size += at == NULL ? 0 : sheaf__v1__poll_reply__pack(reply, at);
+}
+
+/* Without memory the hub is silent. */
+static void answer_with(struct fixture *f, const struct sf_bus_msg *m, struct sf_slice body)
+{
+    const enum sf_code code =
+        sf_service_reply(f->hub, m->reply, "application/x-protobuf", body, NULL);
+
+    assert_true(code == SF_OK || (code == SF_NOMEM && f->without_memory));
 }
 
 static void on_poll(struct fixture *f, const struct sf_bus_msg *m)
@@ -73,14 +83,10 @@ static void on_poll(struct fixture *f, const struct sf_bus_msg *m)
         }
         __attribute__((fallthrough));
     case NOTHING_NEWER:
-        assert_int_equal(
-            sf_service_reply(f->hub, m->reply, "application/x-protobuf", sf_buf_view(&body), NULL),
-            SF_OK);
+        answer_with(f, m, sf_buf_view(&body));
         break;
     case GARBAGE:
-        assert_int_equal(sf_service_reply(f->hub, m->reply, "application/x-protobuf",
-                                          SF_LITERAL("\xff\xff"), NULL),
-                         SF_OK);
+        answer_with(f, m, SF_LITERAL("\xff\xff"));
         break;
     case ERROR:
         (void)SF_RAISE_E(&why, SF_DENIED, SHEAF_E_DENIED, "no");
@@ -111,9 +117,7 @@ static void on_apply(struct fixture *f, const struct sf_bus_msg *m)
     if (f->applies) {
         size_t n = sheaf__v1__apply_reply__pack(&reply, bytes);
 
-        assert_int_equal(sf_service_reply(f->hub, m->reply, "application/x-protobuf",
-                                          sf_slice_of(bytes, n), NULL),
-                         SF_OK);
+        answer_with(f, m, sf_slice_of(bytes, n));
     }
     sheaf__v1__apply_request__free_unpacked(q, NULL);
 }
@@ -429,6 +433,64 @@ static void a_call_that_is_cancelled_is_not_answered(void **state)
     assert_int_equal(f.applied, 0);
 }
 
+/* --- no memory -------------------------------------------------------------------------------- */
+
+static void polls_without_memory_are_sent_again_and_the_bundle_arrives(void **state)
+{
+    struct fixture f;
+    bool failed = true;
+    (void)state;
+
+    setup(&f);
+    f.answer = BUNDLE;
+    f.without_memory = true;
+    for (long n = 0; failed; n++) {
+        f.version = 10 + (uint64_t)n;
+        f.polls = 0;
+        sf_alloc_fail_after(n, false);
+        run_ms(&f, 60);
+        failed = sf_alloc_faults() > 0;
+        sf_alloc_fail_after(-1, false);
+        run_ms(&f, UPLINK_POLL_TIMEOUT_NS / SF_NS_PER_MS + 500);
+        assert_int_equal(f.had[f.polls - 1], f.version);
+        assert_true(uplink_is_up(f.uplink));
+        assert_true(n < 200);
+    }
+    teardown(&f);
+}
+
+static void a_product_without_memory_is_answered_once_all_the_same(void **state)
+{
+    struct fixture f;
+    bool failed = true;
+    unsigned refused = 0;
+    (void)state;
+
+    setup(&f);
+    f.answer = SILENCE; /* no polls between */
+    run_ms(&f, 10);
+    f.applies = true;
+    f.without_memory = true;
+    for (long n = 0; failed; n++) {
+        struct sf_error err = {0};
+        enum sf_code code;
+
+        f.applied = 0;
+        f.apply_error = (struct sf_error){0};
+        sf_alloc_fail_after(n, false);
+        code = uplink_apply_product(f.uplink, &product, on_applied, &f, &err);
+        run_ms(&f, UPLINK_CALL_TIMEOUT_NS / SF_NS_PER_MS + 500);
+        failed = sf_alloc_faults() > 0;
+        sf_alloc_fail_after(-1, false);
+        assert_int_equal(f.applied, code == SF_OK);
+        assert_true(code == SF_OK || (code == SF_NOMEM && err.code == SF_NOMEM));
+        refused += code != SF_OK;
+        assert_true(failed || f.has_reply);
+    }
+    assert_true(refused > 1);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +504,8 @@ int main(void)
         cmocka_unit_test(a_product_is_applied_by_the_hub),
         cmocka_unit_test(without_a_hub_nothing_is_applied),
         cmocka_unit_test(a_call_that_is_cancelled_is_not_answered),
+        cmocka_unit_test(polls_without_memory_are_sent_again_and_the_bundle_arrives),
+        cmocka_unit_test(a_product_without_memory_is_answered_once_all_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
