@@ -17,6 +17,7 @@
 #include "common/base/str.h"
 #include "common/base/time.h"
 #include "common/bus/bus_nats.h"
+#include "common/bus/flow.h"
 #include "common/bus/service.h"
 #include "common/sys/encoding.h"
 #include "common/sys/rt_uv.h"
@@ -27,9 +28,10 @@
 
 #define RETRY_NS   (500 * SF_NS_PER_MS)
 #define ANSWER_NS  (5 * SF_NS_PER_S)
+#define ROWS_NS    (25 * SF_NS_PER_S) /* printing may block, and the leaf waits 20 s for it */
 #define SILENCE_NS (12 * SF_NS_PER_S) /* two heartbeats and some */
 
-enum { DENIALS_MAX = 6, FAILURES_TOLD = 4, REQUEST_MAX = 512 };
+enum { DENIALS_MAX = 6, FAILURES_TOLD = 4 };
 
 enum sub_state { SUB_CONNECTING, SUB_REPLAYING, SUB_PAUSED, SUB_LIVE, SUB_ENDING };
 
@@ -49,6 +51,7 @@ struct sub {
     struct sf_bus *bus;
     struct sf_bus_sub live;
     struct sf_service_ask ask;
+    struct sf_flow flow; /* of the snapshot */
     struct sf_timer retry;
     struct sf_timer silence;
     enum sub_state state;
@@ -98,6 +101,7 @@ static void end(struct sub *s, const struct sf_error *why)
     }
     s->state = SUB_ENDING;
     s->error = *why;
+    sf_flow_end(&s->flow, /* is_over= */ false);
     sf_service_ask_cancel(&s->ask);
     sf_rt_timer_stop(s->rt, &s->retry);
     sf_rt_timer_start(s->rt, &s->silence, SILENCE_NS); /* keeps the loop running to the end */
@@ -375,10 +379,20 @@ static void on_snapshot_page(struct sub *s, const struct sf_bus_msg *m)
     if (event == NULL) {
         return; /* a leaf that does not know it: the next answer is a replay */
     }
+    if (!sf_flow_look(&s->flow, m)) {
+        cli_verbose(s->cli, "a page was lost; the snapshot is asked for again");
+        sf_flow_end(&s->flow, /* is_over= */ false);
+        sf_service_ask_cancel(&s->ask);
+        replay(s);
+        return;
+    }
     if (strcmp(event, "end") == 0) {
         end_snapshot(s, m);
     } else if (strcmp(event, "heartbeat") != 0) {
         print_snapshot(s, m->data, strcmp(event, "rows") != 0 && strcmp(event, "changes") != 0);
+    }
+    if (s->state != SUB_ENDING) {
+        sf_flow_taken(&s->flow);
     }
 }
 
@@ -495,6 +509,7 @@ static void on_answered(struct sf_service_ask *ask, enum sf_code code, const str
 {
     struct sub *s = ask->data;
 
+    sf_flow_end(&s->flow, /* is_over= */ true);
     if (s->state == SUB_ENDING) {
         return;
     }
@@ -521,33 +536,56 @@ static void on_answered(struct sf_service_ask *ask, enum sf_code code, const str
     }
 }
 
-static void replay(struct sub *s)
+/* What is asked for: the rows, then changes page by page; by time only until there is a position.
+ */
+static void write_request(const struct sub *s, struct sf_json_writer *w)
 {
     const struct product_ref *r = &s->o->product;
+
+    sf_json_object_begin(w);
+    sf_json_member_text(w, "table", r->table);
+    sf_json_member_uint(w, "major", r->major);
+    if (s->wants_snapshot) {
+        sf_json_member_bool(w, "snapshot", true);
+        sf_flow_members(&s->flow, w);
+    } else {
+        sf_json_member_uint(w, "pages", 1);
+        if (s->since[0] != '\0' && s->follow.at == 0) {
+            sf_json_member_text(w, "since", s->since);
+        } else {
+            sf_json_key(w, "after");
+            sf_json_printf(w, "%u:%" PRIu64, s->follow.epoch, s->follow.at);
+        }
+    }
+    sf_json_object_end(w);
+}
+
+static void replay(struct sub *s)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    const struct product_ref *r = &s->o->product;
     char subject[SUBJECT_MAX];
-    char body[REQUEST_MAX];
-    char from[64];
     struct sf_error err;
+    enum sf_code code;
 
     s->told = 0;
-    /* By time only until there is a position. */
     if (s->wants_snapshot) {
-        (void)snprintf(from, sizeof(from), "\"snapshot\":true");
-    } else if (s->since[0] != '\0' && s->follow.at == 0) {
-        (void)snprintf(from, sizeof(from), "\"since\":\"%s\"", s->since);
-    } else {
-        (void)snprintf(from, sizeof(from), "\"after\":\"%u:%" PRIu64 "\"", s->follow.epoch,
-                       s->follow.at);
+        subject_request(subject, r->domain, r->product, "taken");
+        sf_flow_begin(&s->flow, s->rt, s->bus, subject);
     }
-    (void)snprintf(body, sizeof(body), "{\"table\":\"%s\",\"major\":%u,%s%s}", r->table, r->major,
-                   from, s->wants_snapshot ? "" : ",\"pages\":1,\"format\":\"ndjson\"");
+    write_request(s, &(struct sf_json_writer){.out = &body});
     subject_request(subject, r->domain, r->product, "changes");
     s->ask = (struct sf_service_ask){.on_page = on_page, .on_end = on_answered, .data = s};
     s->state = SUB_REPLAYING;
     sf_rt_timer_start(s->rt, &s->silence, SILENCE_NS);
-    if (sf_service_ask_start(s->rt, s->bus, &s->ask,
-                             &(struct sf_bus_msg){.subject = subject, .data = sf_slice_text(body)},
-                             ANSWER_NS, &err) != SF_OK) {
+    code = sf_buf_check(&body, "request", &err);
+    if (code == SF_OK) {
+        const struct sf_bus_msg m = {.subject = subject, .data = sf_buf_view(&body)};
+
+        code = sf_service_ask_start(s->rt, s->bus, &s->ask, &m,
+                                    s->wants_snapshot ? ROWS_NS : ANSWER_NS, &err);
+    }
+    if (code != SF_OK) {
         pause_replay(s, &err);
     }
 }

@@ -31,6 +31,7 @@ enum { SUBJECT_MAX = 384 };
 #define HEADER_COUNT           "Sheaf-Count"
 #define HEADER_CURSOR          "Sheaf-Cursor"
 #define HEADER_EVENT           "Sheaf-Event"        /* of answers that follow: enum follow_kind */
+#define HEADER_FLOW            "Sheaf-Flow"         /* number of a page that is sent on credit */
 #define HEADER_EXAMINED        "Sheaf-Examined"     /* of a scan with where: rows looked at */
 #define HEADER_WHERE_NULLS     "Sheaf-Where-Nulls"  /* of these, left out as where was null... */
 #define HEADER_WHERE_ERRORS    "Sheaf-Where-Errors" /* ...or failed */

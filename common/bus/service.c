@@ -278,6 +278,24 @@ enum sf_code sf_service_ask_start(struct sf_rt *rt, struct sf_bus *bus, struct s
     return SF_OK;
 }
 
+void sf_service_ask_hold(struct sf_service_ask *ask)
+{
+    struct asking *a = ask->private;
+
+    if (a != NULL) {
+        sf_rt_timer_stop(a->rt, &a->idle);
+    }
+}
+
+void sf_service_ask_awake(struct sf_service_ask *ask)
+{
+    struct asking *a = ask->private;
+
+    if (a != NULL) {
+        sf_rt_timer_start(a->rt, &a->idle, a->idle_ns);
+    }
+}
+
 void sf_service_ask_cancel(struct sf_service_ask *ask)
 {
     if (ask->private != NULL) {

@@ -89,5 +89,9 @@ struct sf_service_ask {
 enum sf_code sf_service_ask_start(struct sf_rt *rt, struct sf_bus *bus, struct sf_service_ask *ask,
                                   const struct sf_bus_msg *request, uint64_t idle_ns,
                                   struct sf_error *err) SF_MUST_CHECK;
+/* Silence is ours until sf_service_ask_awake(), or the next page: it is not counted. Fine on one
+ * that is not under way, as the one below. */
+void sf_service_ask_hold(struct sf_service_ask *ask);
+void sf_service_ask_awake(struct sf_service_ask *ask);
 /* Afterwards no callback runs. Fine on one that is not under way. */
 void sf_service_ask_cancel(struct sf_service_ask *ask);

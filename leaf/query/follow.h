@@ -24,6 +24,7 @@ enum {
     FOLLOWS_CONSUMER_MAX = 32,   /* of one other domain */
     FOLLOW_SECONDS_MAX = 3600,   /* over NATS, where nobody tells us that a reader is gone */
     FOLLOW_SECONDS_NATS = 60,
+    FOLLOW_WINDOW_MAX = 64, /* pages on credit */
 };
 
 #define FOLLOW_HEARTBEAT_NS (5 * SF_NS_PER_S)

@@ -7,6 +7,7 @@
 #include "common/sys/crypto.h"
 #include "leaf/query/as_of.h"
 #include "leaf/query/cursor.h"
+#include "leaf/query/follow.h"
 #include "leaf/query/where.h"
 #include "leaf/rowcodec/key.h"
 #include "proto/errors.h"
@@ -57,53 +58,49 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
                                     struct query_params *ret, struct sf_error *err)
 {
     static const char *const names[] = {
-        "table", "major",  "key",      "from",    "to",     "prefix", "limit",
-        "pages", "cursor", "select",   "after",   "format", "where",  "reverse",
-        "count", "follow", "snapshot", "seconds", "as_of",  "since",  NULL};
+        "table",    "major",   "key",   "from",   "to",    "prefix",  "limit", "pages",
+        "cursor",   "select",  "after", "format", "where", "reverse", "count", "follow",
+        "snapshot", "seconds", "as_of", "since",  "flow",  "window",  NULL};
     struct query_params p = {0};
     int64_t major = 0;
     int64_t limit = 0;
     int64_t pages = 0;
     int64_t seconds = 0;
+    int64_t window = 0;
     const struct {
         const char *name;
         const char **to;
     } texts[] = {{"table", &p.table},   {"from", &p.from},     {"to", &p.to},
                  {"prefix", &p.prefix}, {"cursor", &p.cursor}, {"after", &p.after},
                  {"format", &p.format}, {"where", &p.where},   {"as_of", &p.as_of},
-                 {"since", &p.since}};
+                 {"since", &p.since},   {"flow", &p.flow}};
+    const struct {
+        const char *name;
+        struct sf_json_range range;
+        int64_t *to;
+    } numbers[] = {{"major", {0, UINT32_MAX}, &major},
+                   {"limit", {0, INT64_MAX}, &limit},
+                   {"pages", {0, INT64_MAX}, &pages},
+                   {"seconds", {1, SECONDS_MAX}, &seconds},
+                   {"window", {1, FOLLOW_WINDOW_MAX}, &window}};
+    const struct {
+        const char *name;
+        bool *to;
+    } flags[] = {{"reverse", &p.reverse},
+                 {"count", &p.count},
+                 {"follow", &p.follow},
+                 {"snapshot", &p.snapshot}};
     enum sf_code code = sf_json_check_names(body, names, err);
 
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(texts); i++) {
         code = sf_json_read_text(body, texts[i].name, SF_JSON_OPTIONAL, texts[i].to, err);
     }
-    if (code == SF_OK) {
-        code = sf_json_read_int(body, "major", SF_JSON_OPTIONAL,
-                                (struct sf_json_range){0, UINT32_MAX}, &major, err);
+    for (size_t i = 0; code == SF_OK && i < SF_COUNT(numbers); i++) {
+        code = sf_json_read_int(body, numbers[i].name, SF_JSON_OPTIONAL, numbers[i].range,
+                                numbers[i].to, err);
     }
-    if (code == SF_OK) {
-        code = sf_json_read_int(body, "limit", SF_JSON_OPTIONAL,
-                                (struct sf_json_range){0, INT64_MAX}, &limit, err);
-    }
-    if (code == SF_OK) {
-        code = sf_json_read_int(body, "pages", SF_JSON_OPTIONAL,
-                                (struct sf_json_range){0, INT64_MAX}, &pages, err);
-    }
-    if (code == SF_OK) {
-        code = sf_json_read_bool(body, "reverse", SF_JSON_OPTIONAL, &p.reverse, err);
-    }
-    if (code == SF_OK) {
-        code = sf_json_read_bool(body, "count", SF_JSON_OPTIONAL, &p.count, err);
-    }
-    if (code == SF_OK) {
-        code = sf_json_read_bool(body, "follow", SF_JSON_OPTIONAL, &p.follow, err);
-    }
-    if (code == SF_OK) {
-        code = sf_json_read_bool(body, "snapshot", SF_JSON_OPTIONAL, &p.snapshot, err);
-    }
-    if (code == SF_OK) {
-        code = sf_json_read_int(body, "seconds", SF_JSON_OPTIONAL,
-                                (struct sf_json_range){1, SECONDS_MAX}, &seconds, err);
+    for (size_t i = 0; code == SF_OK && i < SF_COUNT(flags); i++) {
+        code = sf_json_read_bool(body, flags[i].name, SF_JSON_OPTIONAL, flags[i].to, err);
     }
     if (code == SF_OK) {
         code = read_list(body, "key", arena, &p.key, err);
@@ -116,6 +113,7 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
         p.limit = (uint64_t)limit;
         p.pages = (uint64_t)pages;
         p.seconds = (uint64_t)seconds;
+        p.window = (uint32_t)window;
         *ret = p;
     }
     return code;

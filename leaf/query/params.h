@@ -4,7 +4,8 @@
  *
  * Members: table, major, key [parts], from, to, prefix (texts; composite: parts joined by ','),
  * limit, pages, cursor, select [names], after ("EPOCH:SEQ"), format ("ndjson" | "csv"), where,
- * reverse, count, as_of ("EPOCH:SEQ" or a time), since (a time), follow, snapshot, seconds.
+ * reverse, count, as_of ("EPOCH:SEQ" or a time), since (a time), follow, snapshot, seconds, flow,
+ * window.
  */
 #pragma once
 
@@ -34,6 +35,8 @@ struct query_params {
     bool follow; /* changes, as the two below: struct follow_spec */
     bool snapshot;
     uint64_t seconds;        /* 0: not given */
+    const char *flow;        /* with a window: the name of the flow (common/bus/flow.h) */
+    uint32_t window;         /* pages; 0: not given */
     struct sf_buf *findings; /* gets what is wrong with where, as text; NULL: not wanted */
 };
 

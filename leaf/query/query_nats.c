@@ -279,6 +279,7 @@ static enum sf_code follow(struct query_nats *n, const char *reply,
         .live = p->follow,
         .seconds = p->seconds,
     };
+    const struct follow_credit credit = {.flow = p->flow, .window = p->window};
 
     if (p->limit != 0 || p->pages != 0) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
@@ -289,7 +290,7 @@ static enum sf_code follow(struct query_nats *n, const char *reply,
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' is for changes",
                           p->follow ? "follow" : "snapshot");
     }
-    return follow_nats_start(n->bus, n->qs, reply, &spec, &n->follows, err);
+    return follow_nats_start(n->bus, n->qs, reply, &spec, &credit, &n->follows, err);
 }
 
 static bool op_of(const char *name, enum query_op *ret)
@@ -351,8 +352,29 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
         }
         return code;
     }
+    if (p->flow != NULL || p->window != 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "'%s' goes with 'follow' or 'snapshot': else ask page by page",
+                          p->flow != NULL ? "flow" : "window");
+    }
     code = query_request_build(p, op, &right, o->seal_key, &request, err);
     return code == SF_OK ? start(n, m->reply, op_index(parts->op), &request, err) : code;
+}
+
+static bool has_reply(const struct sf_bus_msg *m)
+{
+    return m->reply != NULL && *m->reply != '\0';
+}
+
+/* What an asker says of its flow; most do not wait for an answer. */
+static enum sf_code taken(struct query_nats *n, const struct sf_bus_msg *m, const char *account,
+                          const struct sf_json *body, struct sf_error *err)
+{
+    enum sf_code code = follow_nats_taken(&n->follows, account, body, err);
+
+    return code == SF_OK && has_reply(m)
+               ? sf_service_send(n->bus, m->reply, "application/json", sf_slice_text("{}\n"), err)
+               : code;
 }
 
 static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m, size_t *ret_op,
@@ -368,12 +390,18 @@ static enum sf_code answer_msg(struct query_nats *n, const struct sf_bus_msg *m,
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH, "subject is not q.D.P.OP");
     }
     *ret_op = op_index(parts.op);
-    sf_arena_init(&arena, SF_SERVICE_PAGE_MAX);
     if (m->data.size > 0) {
         code = sf_json_parse(m->data, &doc, err);
-        if (code == SF_OK) {
-            code = query_params_from_json(sf_json_root(doc), &arena, &params, err);
-        }
+    }
+    if (code == SF_OK && strcmp(parts.op, "taken") == 0) {
+        return taken(n, m, parts.account, sf_json_root(doc), err);
+    }
+    if (code != SF_OK || !has_reply(m)) {
+        return code; /* without a reply nobody hears an answer */
+    }
+    sf_arena_init(&arena, SF_SERVICE_PAGE_MAX);
+    if (doc != NULL) {
+        code = query_params_from_json(sf_json_root(doc), &arena, &params, err);
     }
     params.findings = findings;
     if (code == SF_OK) {
@@ -390,10 +418,10 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     size_t op = QUERY_NATS_OPS;
     struct sf_error err;
 
-    if (m->reply == NULL || *m->reply == '\0' || subject_is_reserved(m->reply)) {
+    if (has_reply(m) && subject_is_reserved(m->reply)) {
         return;
     }
-    if (answer_msg(n, m, &op, &findings, &err) != SF_OK) {
+    if (answer_msg(n, m, &op, &findings, &err) != SF_OK && has_reply(m)) {
         count_end(n, op, now_of(n), &err);
         send_error(n, m->reply, &err, &findings);
     }

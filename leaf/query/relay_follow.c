@@ -9,9 +9,19 @@
 #include "proto/errors.h"
 #include "proto/subjects.h"
 
-/* Messages come as fast as the owner's leaf sends them, and nothing holds it back: so much waits
- * here for a client that reads more slowly. */
-enum { HELD_MAX = 4 * 1024 * 1024 };
+/*
+ *             all in the server                    the answer is whole
+ *   TAKING -------------------> credit, TAKING ------------------------> asked again, or ended
+ *     |                            ^                      ^
+ *     | the client reads slowly    | drained              | drained (ask_waits)
+ *     +--------> HOLDING ----------+----------------------+
+ *
+ * A page lost on the way: asked again behind the position reached. A snapshot begins anew then, and
+ * the client is told so by another {"event":"snapshot"}.
+ */
+
+/* The window is what the owner's leaf may send; one that sends more is not waited for. */
+enum { HELD_MAX = SF_FLOW_WINDOW * (SF_SERVICE_PAGE_MAX + 4096), LOSSES_MAX = 8 };
 
 #define IDLE_NS (12 * SF_NS_PER_S) /* two heartbeats and some */
 
@@ -52,10 +62,20 @@ enum sf_code relay_follow_prepare(struct relay *relay, const struct http_read *w
 
 void relay_follow_done(struct relay *relay)
 {
+    sf_flow_end(&relay->follow.flow, /* is_over= */ false);
     follow_stream_done(&relay->follow.out);
     sf_free(relay->follow.table);
     sf_free(relay->follow.select);
     sf_free(relay->follow.since);
+}
+
+/* What ends by itself has time for a slow reader. */
+static uint64_t seconds_of(const struct relay_stream *s)
+{
+    if (s->seconds != 0) {
+        return s->seconds;
+    }
+    return s->live ? FOLLOW_SECONDS_NATS : FOLLOW_SECONDS_MAX;
 }
 
 static void write_body(const struct relay *relay, struct sf_buf *out)
@@ -68,7 +88,8 @@ static void write_body(const struct relay *relay, struct sf_buf *out)
     sf_json_member_text(&w, "table", s->table);
     sf_json_member_bool(&w, "follow", s->live);
     sf_json_member_bool(&w, "snapshot", s->snapshot);
-    sf_json_member_uint(&w, "seconds", s->seconds == 0 ? FOLLOW_SECONDS_NATS : s->seconds);
+    sf_json_member_uint(&w, "seconds", seconds_of(s));
+    sf_flow_members(&s->flow, &w);
     if (*s->after != '\0') {
         sf_json_member_text(&w, "after", s->after);
     } else if (s->since != NULL) {
@@ -86,6 +107,8 @@ enum sf_code relay_follow_ask(struct relay *relay, struct sf_error *err)
     char subject[SUBJECT_MAX];
     enum sf_code code;
 
+    subject_request(subject, relay->owner, relay->product, "taken");
+    sf_flow_begin(&relay->follow.flow, relay->host->rt, relay->host->own, subject);
     write_body(relay, &body);
     code = sf_buf_check(&body, "request", err);
     if (code != SF_OK) {
@@ -114,26 +137,57 @@ static bool parse_position(const char *text, uint32_t *epoch, uint64_t *seq)
     return true;
 }
 
-static void too_slow(struct relay *relay)
+static void stop_asking(struct relay *relay)
+{
+    sf_flow_end(&relay->follow.flow, /* is_over= */ false);
+    sf_service_ask_cancel(&relay->ask);
+}
+
+/* The other leaf does not do as it should. */
+static void give_up(struct relay *relay, const char *why)
 {
     struct sf_error err;
 
-    (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_TOO_SLOW, "%d MiB wait for it",
-                     HELD_MAX / (1024 * 1024));
-    sf_service_ask_cancel(&relay->ask);
+    (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE, "the leaf of domain %s %s",
+                     relay->owner, why);
+    stop_asking(relay);
     relay_fail(relay, &err, sf_slice_text(NULL));
     relay_free(relay);
 }
 
 static void not_ours(struct relay *relay)
 {
+    give_up(relay, "does not know how to be followed");
+}
+
+static void client_is_gone(struct relay *relay)
+{
+    stop_asking(relay);
+    sf_http_stream_end(relay->request, /* complete= */ false);
+    relay_free(relay);
+}
+
+/* Behind the position reached, once nothing is held. */
+static void ask_on(struct relay *relay)
+{
     struct sf_error err;
 
-    (void)SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LEAF_UNREACHABLE,
-                     "the leaf of domain %s does not know how to be followed", relay->owner);
-    sf_service_ask_cancel(&relay->ask);
+    relay->follow.ask_waits = relay->follow.out.held.size > 0;
+    if (relay->follow.ask_waits || relay_follow_ask(relay, &err) == SF_OK) {
+        return;
+    }
     relay_fail(relay, &err, sf_slice_text(NULL));
     relay_free(relay);
+}
+
+static void page_lost(struct relay *relay)
+{
+    if (++relay->follow.losses > LOSSES_MAX) {
+        give_up(relay, "answers, and its pages are lost on the way");
+        return;
+    }
+    stop_asking(relay);
+    ask_on(relay);
 }
 
 /* Where the reader is after an event. Who wants a snapshot gets none as long as it has a position
@@ -160,6 +214,27 @@ static void keep_place(struct relay_stream *s, enum follow_kind kind, uint32_t e
     (void)snprintf(s->after, sizeof(s->after), "%u:%llu", epoch, (unsigned long long)seq);
 }
 
+/* What became of a page: the owner's leaf may send another one once no page waits here. */
+static void on_put(struct relay *relay, enum follow_put put)
+{
+    switch (put) {
+    case FOLLOW_PUT_DONE:
+        if (relay->follow.ask_waits) {
+            ask_on(relay);
+        } else if (relay->ask.private != NULL) {
+            sf_flow_taken(&relay->follow.flow);
+            sf_service_ask_awake(&relay->ask);
+        }
+        return;
+    case FOLLOW_PUT_HELD:
+        sf_service_ask_hold(&relay->ask);
+        return;
+    case FOLLOW_PUT_FAILED:
+        client_is_gone(relay);
+        return;
+    }
+}
+
 void relay_follow_page(struct relay *relay, const struct sf_bus_msg *m)
 {
     struct relay_stream *s = &relay->follow;
@@ -173,6 +248,10 @@ void relay_follow_page(struct relay *relay, const struct sf_bus_msg *m)
         not_ours(relay);
         return;
     }
+    if (!sf_flow_look(&s->flow, m)) {
+        page_lost(relay);
+        return;
+    }
     if (!s->out.begun) {
         follow_stream_begin(&s->out, relay->request);
     }
@@ -181,14 +260,13 @@ void relay_follow_page(struct relay *relay, const struct sf_bus_msg *m)
         return;
     }
     if (s->out.held.size + m->data.size > HELD_MAX) {
-        too_slow(relay);
+        give_up(relay, "sends more than was asked for");
         return;
     }
-    if (follow_stream_put(&s->out, kind, epoch, seq, m->data) == FOLLOW_PUT_FAILED) {
-        sf_service_ask_cancel(&relay->ask);
-        sf_http_stream_end(relay->request, /* complete= */ false);
-        relay_free(relay);
+    if (kind != FOLLOW_SNAPSHOT && kind != FOLLOW_ROWS) {
+        s->losses = 0;
     }
+    on_put(relay, follow_stream_put(&s->out, kind, epoch, seq, m->data));
 }
 
 void relay_follow_drain(struct sf_http_request *r, void *data)
@@ -196,30 +274,22 @@ void relay_follow_drain(struct sf_http_request *r, void *data)
     struct relay *relay = data;
 
     (void)r;
-    if (follow_stream_drain(&relay->follow.out) == FOLLOW_PUT_FAILED) {
-        sf_service_ask_cancel(&relay->ask);
-        sf_http_stream_end(relay->request, /* complete= */ false);
-        relay_free(relay);
-    }
+    on_put(relay, follow_stream_drain(&relay->follow.out));
 }
 
 void relay_follow_end(struct relay *relay)
 {
     struct relay_stream *s = &relay->follow;
-    struct sf_error err;
 
     if (!s->out.begun) { /* an empty answer: not from a leaf that knows this request */
         not_ours(relay);
         return;
     }
     if (s->live && s->seconds == 0) {
-        if (relay_follow_ask(relay, &err) == SF_OK) {
-            return;
-        }
-        relay_fail(relay, &err, sf_slice_text(NULL));
-    } else {
-        follow_stream_end(
-            &s->out, &(struct follow_event){.kind = FOLLOW_END, .epoch = s->epoch, .seq = s->seq});
+        ask_on(relay);
+        return;
     }
+    follow_stream_end(&s->out,
+                      &(struct follow_event){.kind = FOLLOW_END, .epoch = s->epoch, .seq = s->seq});
     relay_free(relay);
 }

@@ -197,6 +197,7 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
     struct sf_error failed;
 
     sf_rt_timer_stop(relay->host->rt, &relay->silence);
+    sf_flow_end(&relay->follow.flow, /* is_over= */ true);
     if (code == SF_UNAVAILABLE && (relay->is_explaining || explain(relay))) {
         relay->has_ended = true;
         relay->error = *err;

@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include "common/bus/flow.h"
 #include "common/bus/service.h"
 #include "common/wire/json.h"
 #include "leaf/query/follow_stream.h"
@@ -10,7 +11,10 @@
 
 struct relay_stream {
     struct follow_stream out;
-    char *table; /* owned, as the one below */
+    struct sf_flow flow;
+    bool ask_waits;  /* until the client has taken what is held */
+    unsigned losses; /* in a row */
+    char *table;     /* owned, as the one below */
     char *select;
     char *since;
     bool live;

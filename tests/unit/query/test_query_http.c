@@ -191,6 +191,46 @@ static void changes_are_followed_here_and_through_another_leaf(void **state)
     teardown(&f);
 }
 
+/* Loses the messages of an answer whose number is set in @which. */
+struct loss {
+    unsigned which;
+    unsigned seen;
+};
+
+static bool lose(void *data, const char *subject)
+{
+    struct loss *loss = data;
+
+    return strncmp(subject, "_INBOX", 6) == 0 && (loss->which >> loss->seen++ & 1) != 0;
+}
+
+static void a_page_that_is_lost_on_the_way_is_asked_for_again(void **state)
+{
+    struct loss loss = {.which = 1U << 1}; /* the rows */
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    *fake_broker_knobs(f.broker) = (struct fake_broker_knobs){.drop = lose, .data = &loss};
+    get(&f, "/orders/changes?snapshot=true&select=order_id&relay=1", NULL, 200);
+    assert_string_equal(
+        f.call.text,
+        "{\"event\":\"snapshot\",\"head\":\"1:3\"}\n{\"event\":\"snapshot\",\"head\":\"1:3\"}\n"
+        "{\"seq\":1,\"op\":\"snapshot\",\"key\":{\"order_id\":\"a\"},\"row\":{\"order_id\":\"a\"}}"
+        "\n"
+        "{\"seq\":2,\"op\":\"snapshot\",\"key\":{\"order_id\":\"b\"},\"row\":{\"order_id\":\"b\"}}"
+        "\n"
+        "{\"seq\":3,\"op\":\"snapshot\",\"key\":{\"order_id\":\"c,d\"},\"row\":{\"order_id\":\"c,"
+        "d\"}}"
+        "\n{\"event\":\"position\",\"position\":\"1:3\"}\n{\"event\":\"end\",\"position\":\"1:3\"}"
+        "\n");
+    loss = (struct loss){.which = 0xaaaaaaaa}; /* again and again */
+    get(&f, "/orders/changes?snapshot=true&relay=1", NULL, 200);
+    assert_non_null(strstr(f.call.text, "its pages are lost on the way"));
+    teardown(&f);
+}
+
 static void a_follower_that_leaves_leaves_nothing(void **state)
 {
     struct fixture f;
@@ -367,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_row_is_the_document),
         cmocka_unit_test(changes_come_behind_a_position),
         cmocka_unit_test(changes_are_followed_here_and_through_another_leaf),
+        cmocka_unit_test(a_page_that_is_lost_on_the_way_is_asked_for_again),
         cmocka_unit_test(a_follower_that_leaves_leaves_nothing),
         cmocka_unit_test(quarantine_shows_what_was_refused),
         cmocka_unit_test(products_of_another_domain_are_read_by_asking_its_leaf),

@@ -27,6 +27,7 @@ struct fixture {
     char answer[16384];
     char error[32];    /* Sheaf-Error */
     char event[16];    /* Sheaf-Event */
+    char flow[24];     /* Sheaf-Flow */
     char status[8];    /* Nats-Service-Error-Code */
     char position[64]; /* of the last page */
     char head[64];
@@ -61,6 +62,7 @@ static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     keep(f->status, sizeof(f->status), m, HEADER_ERROR_CODE);
     keep(f->position, sizeof(f->position), m, HEADER_POSITION);
     keep(f->event, sizeof(f->event), m, HEADER_EVENT);
+    keep(f->flow, sizeof(f->flow), m, HEADER_FLOW);
     keep(f->head, sizeof(f->head), m, HEADER_HEAD);
     keep(f->count, sizeof(f->count), m, HEADER_COUNT);
     keep(f->cursor, sizeof(f->cursor), m, HEADER_CURSOR);
@@ -314,6 +316,71 @@ static void a_follower_that_is_gone_or_loses_its_right_is_ended(void **state)
     teardown(&f);
 }
 
+#define FLOW "0123456789abcdef"
+
+/* What the asker says of its flow, without waiting for an answer. */
+static void tell_taken(struct fixture *f, const char *subject, const char *body)
+{
+    const struct sf_bus_msg m = {.subject = subject, .data = sf_slice_text(body)};
+
+    assert_int_equal(sf_bus_publish(f->asker, &m, NULL), SF_OK);
+    rt_sim_run_for(&f->w.stores.sim, SF_NS_PER_S);
+}
+
+static void with_a_window_no_more_is_sent_than_was_taken(void **state)
+{
+    static const char changes[] = "dpq.sales." WORLD_ACCOUNT ".orders.changes";
+    static const char taken[] = "dpq.sales." WORLD_ACCOUNT ".orders.taken";
+    static const char request[] = "{\"table\":\"orders\",\"follow\":true,\"snapshot\":true,"
+                                  "\"seconds\":600,\"flow\":\"" FLOW "\",\"window\":2}";
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    send_request(&f, changes, request);
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_int_equal(f.messages, 2); /* snapshot, rows */
+    assert_string_equal(f.flow, "2");
+    /* Nothing new: nonsense, more than was sent, and what another account says. */
+    tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":9}");
+    tell_taken(&f, taken, "{\"flow\":\"another-flow-here\",\"taken\":1}");
+    tell_taken(&f, "q.sales.orders.taken", "{\"flow\":\"" FLOW "\",\"taken\":1}");
+    tell_taken(&f, taken, "[1]");
+    assert_int_equal(f.messages, 2);
+    tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":1}");
+    assert_int_equal(f.messages, 3);
+    assert_string_equal(f.event, "position");
+    assert_string_equal(f.flow, "3");
+    tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":3}");
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"delete\",\"row\":{\"order_id\":\"a\"}}\n");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_string_equal(f.event, "changes");
+
+    /* A name is good for one; stop ends it in silence, and its name is free again. */
+    send_request(&f, changes, request);
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_error(&f, "SHEAF-E0301", "400");
+    tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"stop\":true}");
+    assert_int_equal(follows_count(queries_follows(f.queries)), 0);
+
+    /* Who takes nothing is ended after a while. */
+    send_request(&f, changes, request);
+    rt_sim_run_for(&f.w.stores.sim, FOLLOW_STALL_NS - SF_NS_PER_S);
+    assert_int_equal(f.messages, 2);
+    rt_sim_run_for(&f.w.stores.sim, 2 * SF_NS_PER_S);
+    assert_string_equal(f.error, "SHEAF-E0316");
+    assert_int_equal(f.ends, 1);
+    ask(&f, "q.sales.orders.scan", "{\"table\":\"orders\",\"window\":2}");
+    assert_error(&f, "SHEAF-E0301", "400");
+    ask(&f, changes, "{\"table\":\"orders\",\"follow\":true,\"window\":2}");
+    assert_error(&f, "SHEAF-E0301", "400");
+    ask(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":1}"); /* of none: an answer all the same */
+    assert_string_equal(f.answer, "{}\n");
+    teardown(&f);
+}
+
 static void an_expired_bundle_serves_the_owner_only(void **state)
 {
     struct fixture f;
@@ -496,6 +563,7 @@ int main(void)
         cmocka_unit_test(whatever_is_wrong_is_told_by_its_number),
         cmocka_unit_test(changes_are_followed_until_the_time_is_up),
         cmocka_unit_test(a_follower_that_is_gone_or_loses_its_right_is_ended),
+        cmocka_unit_test(with_a_window_no_more_is_sent_than_was_taken),
         cmocka_unit_test(an_expired_bundle_serves_the_owner_only),
         cmocka_unit_test(a_long_answer_comes_in_pages_and_ends),
         cmocka_unit_test(a_row_that_is_larger_as_json_goes_out_whole),
