@@ -141,7 +141,7 @@ class Reference(unittest.TestCase):
         names = re.search(r"query_params_from_json\(.*?names\[\] = \{(.*?)NULL\}",
                           source("leaf/query/params.c"), re.S)
         self.assertEqual(first_column(sections(page("nats.md"))["Requests"])
-                         - {"describe", "get", "scan", "changes", "stats", "profile"}
+                         - {"describe", "get", "scan", "changes", "stats", "profile", "taken"}
                          - {n for n in first_column(page("nats.md")) if n[0].isupper()},
                          set(re.findall(r'"(\w+)"', names.group(1))))
 
