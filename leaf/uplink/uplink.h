@@ -5,6 +5,9 @@
  * else after its hold time; so one poll is lease, long poll and acknowledgement in one. A bundle is
  * acknowledged only when it survives a restart: a grant that was taken back must not come back.
  *
+ * A link that is only just coming up, or was lost a moment ago, is no reason to refuse a call: it
+ * waits until the hub has answered a poll, for UPLINK_LINK_NS at most.
+ *
  *   Threads   Loop thread.
  *   Limits    One poll and one other call at a time.
  *   Close     Cancels.
@@ -18,6 +21,8 @@
 #define UPLINK_POLL_TIMEOUT_NS (3 * SF_NS_PER_S) /* the hub holds for 2 s */
 #define UPLINK_RETRY_NS        (250 * SF_NS_PER_MS)
 #define UPLINK_CALL_TIMEOUT_NS (10 * SF_NS_PER_S)
+/* A link lost for longer is down: calls are refused at once. And how long a call waits for one. */
+#define UPLINK_LINK_NS (10 * SF_NS_PER_S)
 
 struct uplink;
 
@@ -61,7 +66,8 @@ struct uplink_apply {
 };
 /*
  * Asks the hub to take up a product. @cb runs once, later: SF_UNAVAILABLE E0704 when the hub does
- * not answer. SF_BUSY: another call is under way. SF_NOMEM.
+ * not answer, or the link has not come up. SF_UNAVAILABLE E0704 at once: it has been down for
+ * longer. SF_BUSY: another call is under way. SF_NOMEM.
  */
 enum sf_code uplink_apply_product(struct uplink *u, const struct uplink_apply *apply,
                                   uplink_apply_cb cb, void *data,

@@ -101,6 +101,7 @@ def pages(m):
         answer = m.leaves["sales"].call(
             "GET", f"/v1/products/sales/orders/clicks/records?cursor={cursor}", None,
             m.token("sales"), {"Accept": "application/x-ndjson"})
+        assert answer.status == 200, answer
         found += [json.loads(line)["page"] for line in answer.body.splitlines()]
         cursor = answer.headers.get("Sheaf-Cursor")
         if not cursor:

@@ -34,6 +34,7 @@ struct fixture {
     struct sf_buf bundle; /* the last */
 
     bool applies; /* the hub answers mesh.product.apply */
+    unsigned asked;
     unsigned applied;
     bool has_reply;
     struct sf_error apply_error;
@@ -112,6 +113,7 @@ static void on_apply(struct fixture *f, const struct sf_bus_msg *m)
     assert_true(q->dry_run);
     assert_memory_equal(q->product_yaml.data, "a: 1\n\0b", 7);
     assert_int_equal(q->product_yaml.len, 7);
+    f->asked++;
     reply.accepted = true;
     reply.version = version;
     if (f->applies) {
@@ -399,7 +401,8 @@ static void without_a_hub_nothing_is_applied(void **state)
 
     setup(&f);
     assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, &err), SF_OK);
-    run_ms(&f, 11000); /* A hub that says nothing. */
+    run_ms(&f, 11000);            /* A hub that says nothing. */
+    assert_int_equal(f.asked, 1); /* It may have done it. */
     assert_int_equal(f.applied, 1);
     assert_int_equal(f.apply_error.code, SF_UNAVAILABLE);
     assert_int_equal(f.apply_error.number, SHEAF_E_HUB_UNREACHABLE);
@@ -413,6 +416,146 @@ static void without_a_hub_nothing_is_applied(void **state)
     code = uplink_apply_product(f.uplink, &product, on_applied, &f, &err);
     assert_int_not_equal(code, SF_OK);
     assert_int_equal(err.number, SHEAF_E_HUB_UNREACHABLE);
+    teardown(&f);
+}
+
+static void stop_hub(struct fixture *f)
+{
+    sf_bus_unsubscribe(f->hub, &f->sub);
+}
+
+static void start_hub(struct fixture *f)
+{
+    f->applies = true;
+    assert_int_equal(sf_bus_subscribe(f->hub, &f->sub, "mesh.>", NULL, NULL), SF_OK);
+}
+
+static void a_call_waits_for_the_first_link(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    stop_hub(&f);
+    fake_bus_set_connected(f.leaf, false);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_BUSY);
+    run_ms(&f, 3000);
+    fake_bus_set_connected(f.leaf, true);
+    run_ms(&f, 3000);
+    assert_int_equal(f.applied, 0);
+    start_hub(&f);
+    run_ms(&f, 500);
+    assert_int_equal(f.applied, 1);
+    assert_true(f.has_reply);
+    assert_int_equal(f.asked, 1);
+    teardown(&f);
+}
+
+static void a_call_that_reached_nobody_is_sent_again_once_the_hub_is_back(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    f.applies = true;
+    run_ms(&f, 100);
+    stop_hub(&f);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    run_ms(&f, 9000);
+    assert_int_equal(f.applied, 0);
+    start_hub(&f);
+    run_ms(&f, 500);
+    assert_int_equal(f.applied, 1);
+    assert_true(f.has_reply);
+    assert_int_equal(f.asked, 1);
+    teardown(&f);
+}
+
+static void a_call_waits_for_a_connection_that_was_just_lost(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    f.applies = true;
+    run_ms(&f, 100);
+    fake_bus_set_connected(f.leaf, false);
+    run_ms(&f, 1);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    run_ms(&f, 2000);
+    assert_int_equal(f.applied, 0);
+    fake_bus_set_connected(f.leaf, true);
+    uplink_wake(f.uplink);
+    run_ms(&f, 500);
+    assert_int_equal(f.applied, 1);
+    assert_true(f.has_reply);
+    teardown(&f);
+}
+
+static void a_call_waits_so_long_and_no_longer(void **state)
+{
+    struct fixture f;
+    struct sf_error err = {0};
+    (void)state;
+
+    setup(&f);
+    stop_hub(&f);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    rt_sim_run_for(&f.sim, UPLINK_LINK_NS - SF_NS_PER_MS);
+    assert_int_equal(f.applied, 0);
+    run_ms(&f, 2);
+    assert_int_equal(f.applied, 1);
+    assert_int_equal(f.apply_error.number, SHEAF_E_HUB_UNREACHABLE);
+    /* Now it is known to be down. */
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    run_ms(&f, 50);
+    assert_int_equal(f.applied, 2);
+    assert_int_equal(f.apply_error.number, SHEAF_E_HUB_UNREACHABLE);
+    fake_bus_set_connected(f.leaf, false);
+    run_ms(&f, 1);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, &err),
+                     SF_UNAVAILABLE);
+    assert_int_equal(err.number, SHEAF_E_HUB_UNREACHABLE);
+    /* A connection that came again may bring the link. */
+    fake_bus_set_connected(f.leaf, true);
+    uplink_wake(f.uplink);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    run_ms(&f, 1000);
+    start_hub(&f);
+    run_ms(&f, 500);
+    assert_int_equal(f.applied, 3);
+    assert_true(f.has_reply);
+    teardown(&f);
+}
+
+static void a_hub_that_answers_polls_with_errors_is_linked(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    f.answer = ERROR;
+    f.applies = true;
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    run_ms(&f, 500);
+    assert_int_equal(f.applied, 1);
+    assert_true(f.has_reply);
+    teardown(&f);
+}
+
+static void a_call_that_waits_is_cancelled(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    stop_hub(&f);
+    assert_int_equal(uplink_apply_product(f.uplink, &product, on_applied, &f, NULL), SF_OK);
+    uplink_call_cancel(f.uplink);
+    start_hub(&f);
+    run_ms(&f, 20000);
+    assert_int_equal(f.applied + f.asked, 0);
     teardown(&f);
 }
 
@@ -503,6 +646,12 @@ int main(void)
         cmocka_unit_test(waking_polls_now_and_gives_up_the_poll_under_way),
         cmocka_unit_test(a_product_is_applied_by_the_hub),
         cmocka_unit_test(without_a_hub_nothing_is_applied),
+        cmocka_unit_test(a_call_waits_for_the_first_link),
+        cmocka_unit_test(a_call_that_reached_nobody_is_sent_again_once_the_hub_is_back),
+        cmocka_unit_test(a_call_waits_for_a_connection_that_was_just_lost),
+        cmocka_unit_test(a_call_waits_so_long_and_no_longer),
+        cmocka_unit_test(a_hub_that_answers_polls_with_errors_is_linked),
+        cmocka_unit_test(a_call_that_waits_is_cancelled),
         cmocka_unit_test(a_call_that_is_cancelled_is_not_answered),
         cmocka_unit_test(polls_without_memory_are_sent_again_and_the_bundle_arrives),
         cmocka_unit_test(a_product_without_memory_is_answered_once_all_the_same),
