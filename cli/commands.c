@@ -48,6 +48,7 @@ static const struct flag read_flags[] = {
 
 static const struct flag sub_flags[] = {
     {"since", 0, "WHERE", "new (default), all, snapshot, a time back like 1h, or EPOCH:SEQ"},
+    {"or-snapshot", 0, NULL, "begin anew with the rows when the position is no longer held"},
     {"count", 0, "N", "end after N changes"},
     {NULL, 0, NULL, NULL},
 };
@@ -245,13 +246,12 @@ static const struct command table[] = {
      2, 2, "sheaf product export sales/orders proto > orders.proto", NULL, cmd_product_export},
     {"product stats", GROUP_PRODUCT, "Show what is known of the values of each field",
      "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product stats sales/orders", NULL, cmd_product_stats},
-    {"product profile", GROUP_PRODUCT, "The same after looking at every row",
-     "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product profile sales/orders --as marketing", NULL,
-     cmd_product_profile},
+    {"product profile", GROUP_PRODUCT, "The same after looking at every row", "D/P[@MAJOR][.TABLE]",
+     1, 1, "sheaf product profile sales/orders --as marketing", NULL, cmd_product_profile},
     {"product checks", GROUP_PRODUCT, "Show whether the checks of the contract hold",
      "D/P[@MAJOR][.TABLE]", 1, 1,
-     "sheaf product checks sales/orders\nsheaf product checks sales/orders --history",
-     checks_flags, cmd_product_checks},
+     "sheaf product checks sales/orders\nsheaf product checks sales/orders --history", checks_flags,
+     cmd_product_checks},
     {"product test", GROUP_PRODUCT, "Run the checks on every row; exit 3 when one does not hold",
      "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product test sales/orders", NULL, cmd_product_test},
     {"product history", GROUP_PRODUCT, "List the versions of a product", "D/P", 1, 1,

@@ -19,11 +19,9 @@
 #include "common/bus/bus_nats.h"
 #include "common/bus/flow.h"
 #include "common/bus/service.h"
-#include "common/sys/encoding.h"
 #include "common/sys/rt_uv.h"
 #include "common/wire/csv.h"
 #include "proto/errors.h"
-#include "proto/message.h"
 #include "proto/subjects.h"
 
 #define RETRY_NS   (500 * SF_NS_PER_MS)
@@ -187,41 +185,6 @@ static void take_lines(struct sub *s, uint32_t epoch, struct sf_slice body)
 
 /* --- live messages ---------------------------------------------------------------------------- */
 
-static bool is_signed(struct sub *s, const struct sf_bus_msg *m, const struct follow_span *span)
-{
-    const char *audience = sf_bus_msg_header(m, HEADER_AUDIENCE);
-    const char *text = sf_bus_msg_header(m, HEADER_SIG);
-    const struct product_ref *r = &s->o->product;
-    uint8_t hash[SF_HASH256_SIZE];
-    char hash_text[2 * SF_HASH256_SIZE + 1];
-    char bytes[MESSAGE_TEXT_MAX];
-    struct sf_signature signature;
-    struct sf_error err;
-
-    if (audience == NULL || text == NULL || strlen(audience) > 64 ||
-        sf_decode_exact(SF_BASE64, sf_slice_text(text), signature.bytes, SF_SIGNATURE_SIZE, &err) !=
-            SF_OK) {
-        return false;
-    }
-    sf_hash256(&m->data, 1, hash);
-    sf_encode(SF_HEX, sf_slice_of(hash, sizeof(hash)), hash_text);
-    size_t n = message_signed_bytes(&(struct message_texts){.lane = {.domain = r->domain,
-                                                                     .product = r->product,
-                                                                     .table = r->table,
-                                                                     .major = r->major,
-                                                                     .partition = 0},
-                                                            .audience = audience,
-                                                            .epoch = span->epoch,
-                                                            .first = span->first,
-                                                            .last = span->last,
-                                                            .prev = span->prev,
-                                                            .head = span->head,
-                                                            .payload_hash = hash_text},
-                                    bytes);
-    return sf_verify(&s->o->leaf_key, SIGN_MESSAGE, sf_slice_of(bytes, n), &signature, &err) ==
-           SF_OK;
-}
-
 static void hold(struct sub *s, const struct follow_span *span, struct sf_slice data)
 {
     struct held *h = NULL;
@@ -289,7 +252,7 @@ static void on_live(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 
     if (!follow_parse(sf_bus_msg_header(m, HEADER_POSITION), sf_bus_msg_header(m, HEADER_PREV),
                       sf_bus_msg_header(m, HEADER_HEAD), &span) ||
-        !is_signed(s, m, &span)) {
+        !sub_is_signed(s->o, m, &span)) {
         if (!s->warned) {
             cli_warn(s->cli, "a message is not signed by the owner's leaf; such are ignored");
         }
@@ -492,6 +455,35 @@ static bool go_back(struct sub *s, const struct sf_error *err)
     return true;
 }
 
+/* What is missing was trimmed by the owner's retention: a snapshot takes its place, when that is
+ * wanted. False: it is not, or another error. */
+static bool begin_anew(struct sub *s, const struct sf_error *err)
+{
+    if (err->number != SHEAF_E_POSITION_GONE || !s->o->or_snapshot || s->wants_snapshot ||
+        strstr(err->text, "trimmed") == NULL) {
+        return false;
+    }
+    cli_warn(s->cli,
+             "changes behind %u:%" PRIu64 " are no longer held: a snapshot takes their place",
+             s->follow.epoch, s->follow.at);
+    s->wants_snapshot = true;
+    s->since[0] = '\0';
+    return true;
+}
+
+/* Says in the error what to do about it. */
+static void explain_gone(const struct sub *s, struct sf_error *err)
+{
+    const struct product_ref *r = &s->o->product;
+
+    if (err->number == SHEAF_E_POSITION_GONE && strstr(err->text, "trimmed") != NULL) {
+        (void)sf_error_wrap(err,
+                            "cannot go on behind %u:%" PRIu64 " of %s/%s.%s (--or-snapshot would "
+                            "begin anew with the rows)",
+                            s->follow.epoch, s->follow.at, r->domain, r->product, r->table);
+    }
+}
+
 /* A leaf that has just started may not know its grants yet: denial is believed when it stays. */
 static bool is_final(struct sub *s, enum sf_code code, const struct sf_error *err)
 {
@@ -519,8 +511,15 @@ static void on_answered(struct sf_service_ask *ask, enum sf_code code, const str
         }
         return;
     }
+    if (code != SF_OK && begin_anew(s, err)) {
+        replay(s);
+        return;
+    }
     if (code != SF_OK && is_final(s, code, err)) {
-        end(s, err);
+        struct sf_error why = *err;
+
+        explain_gone(s, &why);
+        end(s, &why);
         return;
     }
     if (code != SF_OK) {

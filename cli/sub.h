@@ -8,14 +8,17 @@
  *   Restore   When the owner's leaf was restored, a line {"event":"epoch","was":"1:500",
  *             "back_to":"1:300"} says that changes behind 1:300 no longer stand; what was given
  *             since follows. It is no change: --count does not count it.
- *   Threads   Loop thread. Printing blocks it: NATS then drops, and the gap is replayed.
- *   Limits    SUB_HELD_BYTES_MAX bytes of live messages wait; more are dropped and replayed.
+ *   Retention When the owner has trimmed what is missing, it ends with SHEAF-E0308, or, when that
+ * is wanted, begins anew with a snapshot: {"event":"snapshot"} stands before it. Threads   Loop
+ * thread. Printing blocks it: NATS then drops, and the gap is replayed. Limits SUB_HELD_BYTES_MAX
+ * bytes of live messages wait; more are dropped and replayed.
  */
 #pragma once
 
 #include "cli/cli.h"
 #include "cli/follow.h"
 #include "cli/product_ref.h"
+#include "common/bus/bus.h"
 #include "common/sys/crypto.h"
 
 enum { SUB_HELD_BYTES_MAX = 16 * 1024 * 1024 };
@@ -29,6 +32,7 @@ struct sub_options {
     struct sf_public_key leaf_key; /* of the owner's leaf */
     struct follow start;
     bool snapshot;    /* the rows first, then the changes behind them */
+    bool or_snapshot; /* the same when the position is no longer held */
     int64_t since_us; /* changes committed before are skipped; 0: none */
     uint64_t count;   /* 0: no end */
     /*
@@ -46,3 +50,9 @@ struct sub_options {
  */
 enum sf_code sub_run(struct cli *cli, const struct sub_options *o,
                      struct sf_error *err) SF_MUST_CHECK;
+
+/* --- for sub.c -------------------------------------------------------------------------------- */
+
+/* Whether the owner's leaf has signed @m, which says @span of the followed lane. */
+bool sub_is_signed(const struct sub_options *o, const struct sf_bus_msg *m,
+                   const struct follow_span *span);

@@ -150,6 +150,18 @@ static void go_on_with_query(struct follow *f)
     query_next(f->query);
 }
 
+/* Its position is no longer held: who wants a snapshot gets one. */
+static void begin_anew(struct follow *f)
+{
+    f->at = 0;
+    f->wants_since = false;
+    f->epoch_told = false;
+    f->wants_snapshot = true;
+    f->snapshot_announced = false;
+    f->state = FOLLOW_IDLE;
+    step(f);
+}
+
 static void on_page(void *data, const struct query_page *page, const struct sf_error *err)
 {
     struct follow *f = data;
@@ -158,7 +170,11 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
         const struct sf_error why = *err; /* it is the query's */
 
         query_close(SF_TAKE(f->query));
-        end(f, &why);
+        if (why.number == SHEAF_E_POSITION_GONE && f->spec.snapshot && !f->wants_snapshot) {
+            begin_anew(f);
+        } else {
+            end(f, &why);
+        }
         return;
     }
     f->page_is_last = page->is_last;

@@ -69,7 +69,7 @@ struct follow_spec {
     const char *after;  /* EPOCH:SEQ; NULL: from the beginning */
     const char *since;  /* instead of after: changes from this time on; NULL: not given */
     uint32_t major;     /* 0: the highest now; it stays */
-    bool snapshot;      /* begin with one, unless @after is a position of this epoch */
+    bool snapshot;      /* begin with one, unless @after is a position that is held */
     bool live;          /* go on when all is told */
     uint64_t seconds;   /* end after so many; 0: no end */
 };

@@ -201,6 +201,8 @@ static void keep_place(struct relay_stream *s, enum follow_kind kind, uint32_t e
         }
         return;
     case FOLLOW_SNAPSHOT:
+        *s->after = '\0';
+        return;
     case FOLLOW_ROWS:
         return;
     case FOLLOW_POSITION:

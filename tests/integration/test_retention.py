@@ -146,9 +146,45 @@ def test_what_is_gone_is_said(m):
     gone = m.sheaf("sub", "sales/carts.carts", "--as", "sales", "--since", "all", "--count", "1",
                    status=6)
     assert "SHEAF-E0308" in gone.err and "the first position held is 1:" in gone.err, gone
+    assert "of sales/carts.carts (--or-snapshot would begin anew with the rows)" in gone.err, gone
     shown = m.sheaf("read", "sales/carts.carts", "--as", "sales", "--as-of", last, "-o", "ndjson")
     assert len(shown.lines()) == len(found), shown
 
 
+def state_of(lines):
+    """What a reader holds who does as the lines say; each seq may come once."""
+    held, seqs = {}, []
+    for line in lines:
+        if line.get("event") == "snapshot":
+            held, seqs = {}, []
+        if "seq" in line:
+            seqs.append(line["seq"])
+            if line["op"] == "delete":
+                del held[line["key"]["k"]]
+            else:
+                held[line["key"]["k"]] = line["row"]["n"]
+    assert len(set(seqs)) == len(seqs), seqs
+    return held
+
+
+def test_begin_anew(m):
+    """Who comes too late begins anew with a snapshot when it wants to: 'sheaf sub' and over HTTP"""
+    _, found = rows(m)
+    late = m.sheaf("sub", "sales/carts.carts", "--as", "sales", "--since", "1:1", "--or-snapshot",
+                   "--count", len(found))
+    assert "changes behind 1:1 are no longer held: a snapshot takes their place" in late.err, late
+    assert late.lines()[0]["event"] == "snapshot" and state_of(late.lines()) == found, late
+    for query, headers in [("&after=1:1", {}), ("", {"Last-Event-ID": "1:1"})]:
+        answer = m.leaves["sales"].call("GET", f"{TABLE}/changes?snapshot=true{query}", None,
+                                        m.token("sales"), headers)
+        lines = answer.lines()
+        assert [x["event"] for x in lines if "event" in x] == ["snapshot", "position", "end"], lines
+        assert state_of(lines) == rows(m)[1], lines
+    answer = m.leaves["sales"].call("GET", f"{TABLE}/changes?follow=true&after=1:1", None,
+                                    m.token("sales"))
+    assert answer.lines()[-1]["code"] == "SHEAF-E0308", answer
+
+
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_killed_while_it_trims, test_what_is_gone_is_said], ["sales"]))
+    sys.exit(fixture.run([test_killed_while_it_trims, test_what_is_gone_is_said, test_begin_anew],
+                         ["sales"]))
