@@ -6,6 +6,7 @@
  *      |                                        CREATING -------+  +---------------------+
  *      +--- any failure, a gap in what is delivered, a lost connection ------------------+
  *
+ * HOLDING asks the consumer once more, and holds again when something was delivered meanwhile.
  * step() decides; callbacks note what they were told and call it. While RUNNING one pull stands at
  * the server; another follows when it has ended and little waits to be stored.
  */
@@ -44,6 +45,7 @@ static void end_session(struct source *s)
         s->has_inbox = false;
     }
     s->pull_open = false;
+    s->has_held = false;
     source_forget_waiting(s);
     move(s, SOURCE_OFF);
 }
@@ -365,10 +367,12 @@ static void use_consumer(struct source *s)
     if (c->acked_stream_seq > 0) {
         (void)seq_set_add(&s->stored, (struct seq_range){0, c->acked_stream_seq});
     }
-    if (is_settled(s, c)) {
+    if (is_settled(s, c) || (s->has_held && s->held_deliveries == c->delivered_consumer_seq)) {
         start_running(s);
         return;
     }
+    s->has_held = true;
+    s->held_deliveries = c->delivered_consumer_seq;
     move(s, SOURCE_HOLDING);
     sf_rt_timer_start(s->o.rt, &s->timer, c->ack_wait_ns);
 }
@@ -441,8 +445,8 @@ static void step(struct source *s)
     case SOURCE_ASKING_CONSUMER:
     case SOURCE_CREATING:
         break;
-    case SOURCE_HOLDING:
-        start_running(s);
+    case SOURCE_HOLDING: /* A pull of before may have been answered meanwhile. */
+        ask_consumer(s);
         break;
     case SOURCE_RUNNING: /* The pull's answer did not come. */
         source_fail(s, "JetStream was silent");

@@ -42,8 +42,10 @@ struct source {
     struct sf_bus_sub inbox;
     char inbox_subject[128];
     bool has_inbox;
-    uint64_t front;      /* seq of the newest message delivered for the first time */
-    uint64_t deliveries; /* consumer seq of the newest delivery */
+    bool has_held;            /* nothing was pulled for the time of an ack_wait, since */
+    uint64_t held_deliveries; /* the newest delivery was this one */
+    uint64_t front;           /* seq of the newest message delivered for the first time */
+    uint64_t deliveries;      /* consumer seq of the newest delivery */
     bool pull_open;
     uint64_t pull_left;
     struct sf_timer timer; /* of the state: try again, held long enough, pull forgotten */
