@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Reads meson's testlog.json: prints the output of each test that failed, then 'N passed, N failed'.
+"""Reads meson's testlog.json: prints the output of each test that failed, then once more, short, why
+each of them failed, then 'N passed, N failed'. A log that was cut at its beginning still tells why.
 
 A test program that speaks TAP counts by its cases, any other one counts as one. Exits 1 when
 something failed or nothing ran.
@@ -10,8 +11,10 @@ import re
 import sys
 
 LINES_SHOWN = 200
+LINES_REPEATED, LINES_REPEATED_ALL, LINE_MAX = 20, 200, 500
 GOOD = {"OK", "EXPECTEDFAIL"}
 TAP_LINE = re.compile(r"^(not )?ok \d+\b(.*)$", re.M)
+SANITIZER = re.compile(r"^.*(?:ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:)", re.M)
 
 
 def count(test):
@@ -43,9 +46,39 @@ def show(test):
     print(f"--- end of {test['name']}")
 
 
+def first_failure(text):
+    """The lines of the first case that failed, and the names of the others."""
+    cases = list(TAP_LINE.finditer(text))
+    bad = [i for i, case in enumerate(cases) if case[1]]
+    if not bad:
+        return [], []
+    end = cases[bad[0] + 1].start() if bad[0] + 1 < len(cases) else len(text)
+    return text[cases[bad[0]].start():end].splitlines(), [cases[i][0] for i in bad[1:]]
+
+
+def repeat(test, lines_max):
+    """Of the first failure the end, where its reason stands. Others may only follow from it."""
+    errors = (test.get("stderr") or "").splitlines()
+    lines, others = first_failure(test.get("stdout") or "")
+    sanitizer = SANITIZER.search(test.get("stderr") or "")
+    if sanitizer:
+        lines = lines[:1] + test["stderr"][sanitizer.start():].splitlines()[:lines_max]
+    elif not lines:
+        lines = (errors or (test.get("stdout") or "").splitlines())[-lines_max:]
+    elif len(lines) == 1:
+        lines += errors[-lines_max:]
+    elif len(lines) > lines_max + 1:
+        lines = [lines[0], "[...]", *lines[-lines_max:]]
+    print(f"\n--- why {test['name']} failed: {test['result']}, exit status {test.get('returncode')}")
+    for line in [*lines, *others[:5]]:
+        print(line[:LINE_MAX])
+    if len(others) > 5:
+        print(f"[and {len(others) - 5} more]")
+
+
 def summarize(tests, meson_status):
     passed = failed = 0
-    skipped = []
+    skipped, bad_tests = [], []
     for test in tests:
         ok, bad, left_out = count(test)
         passed += ok
@@ -53,6 +86,7 @@ def summarize(tests, meson_status):
         if left_out:
             skipped.append(test["name"])
         if bad:
+            bad_tests.append(test)
             show(test)
     if not tests:
         print("no test ran")
@@ -62,9 +96,10 @@ def summarize(tests, meson_status):
         failed = 1
     if skipped:
         print(f"\nskipped: {', '.join(skipped)}")
-    names = [test["name"] for test in tests if count(test)[1]]
-    if names:
-        print(f"\nfailed: {', '.join(names)}")
+    for test in bad_tests:
+        repeat(test, max(4, min(LINES_REPEATED, LINES_REPEATED_ALL // len(bad_tests))))
+    if bad_tests:
+        print(f"\nfailed: {', '.join(test['name'] for test in bad_tests)}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -262,7 +262,7 @@ class Test:
 def show_logs(home):
     for log in sorted([*home.glob("*.log"), *home.glob("*/log/*.log"), *home.glob("*/nats/*.log")]):
         print(f"--- {log}")
-        print("\n".join(log.read_text(errors="replace").splitlines()[-25:]))
+        print("\n".join(log.read_text(errors="replace").splitlines()[-15:]))
 
 
 def main():
@@ -294,8 +294,8 @@ def main():
         say(f"kills: {test.kills}; revocations: {test.guest.revoked}, of these at once: "
             f"{test.guest.prompt}; slowest recovery {test.slowest_s:.2f} s")
     except (Failure, subprocess.TimeoutExpired) as e:
-        print(f"FAILED with --seed {o.seed}: {e}")
         show_logs(home)
+        print(f"FAILED with --seed {o.seed}: {e}")
     finally:
         for writer in test.writers:
             writer.ending.set()

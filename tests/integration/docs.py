@@ -23,6 +23,8 @@ import sys
 import tempfile
 import urllib.request
 
+import report
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 DEADLINE_S = 150
@@ -150,12 +152,7 @@ class Home:
         parts = text.split("\036")
         return [(int(status), output) for output, status in zip(parts[0::2], parts[1::2])]
 
-    def end(self, show_logs):
-        if show_logs:
-            for log in sorted(self.path.rglob("log/sheaf-*.log")):
-                print(f"# --- {log}")
-                for line in log.read_text(errors="replace").splitlines()[-20:]:
-                    print("#", line)
+    def end(self):
         self.shell("sheaf dev stop")
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -232,11 +229,13 @@ def main():
             failed = False
             print(f"ok {number} - {name} does what it shows", flush=True)
         except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-            text = f"{type(error).__name__}: {error}".replace("\n", "\n# ")
-            print(f"not ok {number} - {name} does what it shows\n# {text}", flush=True)
+            print(f"not ok {number} - {name} does what it shows")
+            report.show_logs(home.path)
+            report.show_error(error)
+            sys.stdout.flush()
         finally:
             failures += failed
-            home.end(show_logs=failed)
+            home.end()
     return 1 if failures else 0
 
 

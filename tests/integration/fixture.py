@@ -2,7 +2,7 @@
 
 Every process dies with the test. Nothing waits for a length of time: conditions are polled until a
 deadline, and a deadline that passes fails the test. When a test fails, the ends of all logs are
-printed. Ports are below 32768, so that no outgoing connection takes one first.
+printed, then why. Ports are below 32768, so that no outgoing connection takes one first.
 """
 import base64
 import ctypes
@@ -18,9 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 import ed25519
+import report
 
 WITHIN_S = 30
 PR_SET_PDEATHSIG = 1
@@ -101,15 +101,26 @@ def make_token(seed, header=None, **claims):
 # --- answers --------------------------------------------------------------------------------------
 
 
+class Document(dict):
+    """An object of JSON; who looks for what is not in it is told what is."""
+
+    def __missing__(self, key):
+        raise KeyError(f"no {key!r} in {dict(self)!r:.1500}")
+
+
+def read_json(text):
+    return json.loads(text, object_hook=Document)
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
 
     def json(self):
-        return json.loads(self.body)
+        return read_json(self.body)
 
     def lines(self):
-        return [json.loads(line) for line in self.body.splitlines()]
+        return [read_json(line) for line in self.body.splitlines()]
 
     def problem(self):
         """(status, code) of a refusal; that it is complete and says what to do next is checked."""
@@ -129,10 +140,10 @@ class Ran:
         self.status, self.out, self.err = status, out, err
 
     def json(self):
-        return json.loads(self.out)
+        return read_json(self.out)
 
     def lines(self):
-        return [json.loads(line) for line in self.out.splitlines()]
+        return [read_json(line) for line in self.out.splitlines()]
 
     def __repr__(self):
         return f"exit {self.status}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
@@ -216,7 +227,7 @@ class Mesh:
                 until(lambda l=leaf: self.state_of(l.domain) == "up", f"{leaf.name} is up")
             self.write_context()
         except BaseException:
-            self.show_logs()
+            report.show_logs(self.directory)
             self.close()
             raise
 
@@ -310,14 +321,18 @@ class Mesh:
             "POST", f"/v1/products/{domain}/{table}/records{query}", rows, self.token(domain),
             {"Content-Type": kind})
 
-    def show_logs(self):
-        for log in sorted(self.directory.rglob("*.log")):
-            if "db" in log.parts or "jetstream" in log.parts:
-                continue
-            lines = log.read_text(errors="replace").splitlines()
-            print(f"# --- {log.relative_to(self.directory)}")
-            for line in lines[-25:]:
-                print(f"# {line[:400]}")
+    def rows(self, domain, table):
+        """All rows of a table of @domain's own, PRODUCT/TABLE, page by page."""
+        found, cursor = [], ""
+        while True:
+            answer = self.leaves[domain].call(
+                "GET", f"/v1/products/{domain}/{table}/records?cursor={cursor}", None,
+                self.token(domain), {"Accept": "application/x-ndjson"})
+            assert answer.status == 200, answer
+            found += answer.lines()
+            cursor = answer.headers.get("Sheaf-Cursor")
+            if not cursor:
+                return found
 
     def close(self):
         for process in self.processes:
@@ -335,6 +350,23 @@ def programs_of(argv):
     return {name: pathlib.Path(path) for name, path in (a.split("=", 1) for a in argv if "=" in a)}
 
 
+class Ended(BaseException):
+    """Someone ends the test from outside: it has taken too long."""
+
+
+def end(*_):
+    raise Ended("SIGTERM: it took too long")
+
+
+def show_failure(mesh, error, is_first):
+    """Tests of one mesh build on each other: behind the first failure others may follow from it."""
+    if not is_first:
+        print("# a test before this one failed; this may follow from that")
+    report.show_logs(mesh.directory, lines_max=report.LOG_LINES if is_first else 3)
+    report.show_error(error)
+    sys.stdout.flush()
+
+
 def run(tests, domains, argv=None):
     """Runs test functions of one mesh in order, as TAP; their first line of doc is their name.
 
@@ -344,6 +376,7 @@ def run(tests, domains, argv=None):
     wanted = [a for a in argv if "=" not in a]
     tests = [t for t in tests if not wanted or any(w in t.__name__ for w in wanted)]
     print(f"1..{len(tests)}", flush=True)
+    signal.signal(signal.SIGTERM, end)
     mesh = Mesh(programs_of(argv), domains)
     failed = 0
     try:
@@ -354,13 +387,12 @@ def run(tests, domains, argv=None):
                 skip = test(mesh)
                 note = f" # SKIP {skip}" if skip else f" # {time.monotonic() - began:.2f} s"
                 print(f"ok {number} - {name}{note}", flush=True)
-            except Exception:
+            except (Exception, Ended) as error:
                 failed += 1
-                print(f"not ok {number} - {name}")
-                for line in traceback.format_exc().splitlines():
-                    print(f"# {line[:3000]}")
-                mesh.show_logs()
-                sys.stdout.flush()
+                print(f"not ok {number} - {name} # {time.monotonic() - began:.2f} s")
+                show_failure(mesh, error, failed == 1)
+                if isinstance(error, Ended):
+                    break
     finally:
         mesh.close()
     return 1 if failed else 0

@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 
+import report
+
 DEADLINE_S = 60
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -82,11 +84,7 @@ class Mesh:
                         "--for", "9d", "-o", "json", *flags).json()
         return self.ok("access", "approve", asked["id"], "--as", owner, "-o", "json").json()
 
-    def end(self, show_logs):
-        if show_logs:
-            for log in sorted(self.home.rglob("*.log")):
-                print(f"--- {log}")
-                print("\n".join(log.read_text(errors="replace").splitlines()[-40:]))
+    def end(self):
         self.run("dev", "stop")
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -124,8 +122,10 @@ def main(tests):
             except (AssertionError, KeyError, ValueError, OSError, subprocess.SubprocessError,
                     StopIteration) as error:
                 failed += 1
-                text = f"{type(error).__name__}: {error}".replace("\n", "\n# ")
-                print(f"not ok {number} - {name}\n# {text}", flush=True)
+                print(f"not ok {number} - {name}")
+                report.show_logs(mesh.home, lines_max=report.LOG_LINES if failed == 1 else 3)
+                report.show_error(error)
+                sys.stdout.flush()
     finally:
-        mesh.end(show_logs=failed > 0)
+        mesh.end()
     return 1 if failed else 0

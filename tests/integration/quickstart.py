@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+import report
+
 BEGIN, END = "<!-- quick start:", "<!-- quick start ends -->"
 DEADLINE_S = 120
 
@@ -50,12 +52,6 @@ def run(command, directory, environment):
     return done.returncode, done.stdout.decode()
 
 
-def show_logs(home):
-    for log in sorted(pathlib.Path(home).rglob("*.log")):
-        print(f"--- {log}")
-        print("\n".join(log.read_text(errors="replace").splitlines()[-30:]))
-
-
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the mesh is ended
     write = "--write" in sys.argv
@@ -81,11 +77,10 @@ def main():
             printed += f"$ {command}\n{output}"
             if status != 0 or (not write and normal(output) != normal(expected)):
                 failed = True
+                report.show_logs(pathlib.Path(home))
                 print(f"$ {command}\n--- exit status {status}, README shows\n{expected}"
                       f"--- it printed\n{output}")
                 break
-        if failed:
-            show_logs(home)
     finally:
         run("sheaf dev stop", home, environment)
         shutil.rmtree(home, ignore_errors=True)

@@ -73,25 +73,13 @@ class Stream:
 
 def pages(m):
     """All pages in the event table, in order."""
-    found, cursor = [], ""
-    while True:
-        answer = m.leaves["sales"].call(
-            "GET", f"/v1/products/sales/orders/clicks/records?cursor={cursor}", None,
-            m.token("sales"), {"Accept": "application/x-ndjson"})
-        found += [json.loads(line)["page"] for line in answer.body.splitlines()]
-        cursor = answer.headers.get("Sheaf-Cursor")
-        if not cursor:
-            return found
+    return [row["page"] for row in m.rows("sales", "orders/clicks")]
 
 
 def post(m, body, query="", **headers):
     headers = {"Content-Type": "application/x-ndjson"} | {
         k.replace("_", "-"): v for k, v in headers.items()}
     return m.leaves["sales"].call("POST", PATH + query, body, m.token("sales"), headers)
-
-
-def lines_of(answer):
-    return [json.loads(line) for line in answer.body.splitlines()]
 
 
 def clicks(first, count):
@@ -141,18 +129,18 @@ def test_forms(m):
     answer = post(m, gzip.compress(("page,n\n" + rows).encode()), Content_Type="text/csv",
                   Content_Encoding="gzip")
     assert answer.status == 200, answer
-    lines = lines_of(answer)
+    lines = answer.lines()
     assert len(lines) == 31 and lines[-1]["accepted"] == 300000, lines[-1]
     assert lines[-1]["bytes"] == len("page,n\n" + rows) and lines[-1]["line"] == 600001, lines[-1]
     packed = gzip.compress(clicks(0, 25000).encode())
     answer = post(m, packed[:-4], Content_Encoding="gzip")
-    lines = lines_of(answer)
+    lines = answer.lines()
     assert lines[-1]["done"] is False and lines[-1]["problem"]["code"] == "SHEAF-E0201", lines[-1]
     assert lines[-1]["accepted"] == 20000, lines[-1]
     body = clicks(0, 20000) * 60
     assert len(body) > 16 * 1024 * 1024
     answer = post(m, body, "&on_invalid=reject")
-    assert lines_of(answer)[-1]["accepted"] == 20000 * 60, answer.body[-400:]
+    assert answer.lines()[-1]["accepted"] == 20000 * 60, answer.body[-400:]
 
 
 def test_refusals(m):
@@ -166,7 +154,7 @@ def test_refusals(m):
         answer = post(m, body, query, **headers)
         assert answer.problem() == want, (query, answer)
     answer = post(m, clicks(0, 10) + '{"page":1}\n', "&on_invalid=reject&batch_records=10")
-    first, last = lines_of(answer)
+    first, last = answer.lines()
     assert first["accepted"] == 10 and last["problem"]["code"] == "SHEAF-E0202", answer.body
     no_token = m.leaves["sales"].call("POST", PATH, clicks(0, 1), None,
                                       {"Content-Type": "application/x-ndjson"})
@@ -221,7 +209,7 @@ def test_client_leaves(m):
 def test_silent_reader(m):
     """A client that sends all and reads nothing meanwhile still gets the last line"""
     answer = post(m, clicks(0, 3000), "&batch_records=1")
-    lines = lines_of(answer)
+    lines = answer.lines()
     assert lines[-1]["batches"] == 3000 and lines[-1]["done"], lines[-1]
 
 
