@@ -26,6 +26,7 @@ enum { SUBJECT_MAX = 384 };
 #define HEADER_PREV            "Sheaf-Prev"     /* last seq of this audience's previous message */
 #define HEADER_CONTRACT        "Sheaf-Contract"
 #define HEADER_VIEW            "Sheaf-View"
+#define HEADER_POLICY          "Sheaf-Policy" /* version of the policies that made the view */
 #define HEADER_SIG             "Sheaf-Sig"
 #define HEADER_HEAD            "Sheaf-Head" /* EPOCH:SEQ, on heartbeats */
 #define HEADER_COUNT           "Sheaf-Count"

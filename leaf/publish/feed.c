@@ -25,6 +25,9 @@
  * Any state -- feed_close() --> freed at once, or CLOSING until work, flush and save are back.
  */
 
+/* What older leaves stored: epoch and cursor, without what was sent. */
+enum { CURSOR_BYTES = 12 };
+
 #define RETRY_NS (250 * SF_NS_PER_MS)
 #define PROBE_NS (100 * SF_NS_PER_MS)
 enum { PROBES_AT_ONCE = 20 }; /* in PROBE_NS, of all feeds */
@@ -73,9 +76,13 @@ static enum sf_code load_cursor(struct feed *f, struct sf_error *err)
     }
     f->epoch = head->epoch;
     f->cursor = head->seq;
-    if (found && value.size == sizeof(f->cursor_value) &&
-        sf_read_be64(value.data + 4) <= head->seq) {
+    if (found && value.size >= CURSOR_BYTES && sf_read_be64(value.data + 4) <= head->seq) {
         f->cursor = sf_read_be64(value.data + 4);
+    }
+    f->sent = f->cursor;
+    if (found && value.size == sizeof(f->cursor_value) &&
+        sf_read_be64(value.data + CURSOR_BYTES) <= f->cursor) {
+        f->sent = sf_read_be64(value.data + CURSOR_BYTES);
     }
     f->cursor_saved = found ? f->cursor : UINT64_MAX; /* A new feed's start is stored too. */
     return SF_OK;
@@ -102,6 +109,7 @@ static void save_cursor(struct feed *f)
     }
     put_be(f->cursor_value, f->epoch, 4);
     put_be(f->cursor_value + 4, f->cursor, 8);
+    put_be(f->cursor_value + CURSOR_BYTES, f->sent, 8);
     f->put = (struct store_put){
         .space = STORE_META,
         .key = cursor_key(f),
@@ -141,7 +149,9 @@ static void read_work(struct sf_work *work)
         f->code = find_start(f, snapshot, &f->error);
     }
     if (f->code == SF_OK) {
-        f->code = message_fill(&f->message, &f->spec, snapshot, f->table->lane, f->start, f->start,
+        const uint64_t prev = f->start > f->cursor ? f->start : f->sent;
+
+        f->code = message_fill(&f->message, &f->spec, snapshot, f->table->lane, f->start, prev,
                                &f->error);
     }
 }
@@ -152,6 +162,7 @@ static void note_gap(struct feed *f)
            SF_F_UINT("after", f->cursor), SF_F_UINT("to", f->start));
     sf_counter_add(&f->counters->gaps, 1);
     f->cursor = f->start;
+    f->sent = f->start;
 }
 
 static void stall(struct feed *f)
@@ -176,9 +187,10 @@ static bool is_over(const struct feed *f)
 static void message_taken(struct feed *f)
 {
     sf_counter_add(&f->counters->messages, 1);
-    sf_counter_add(&f->counters->changes, f->message.last - f->message.first + 1);
+    sf_counter_add(&f->counters->changes, f->message.changes);
     sf_counter_add(&f->counters->bytes, f->message.body.size);
-    f->cursor = f->message.last;
+    f->cursor = f->message.looked;
+    f->sent = f->message.last;
     f->epoch = f->message.epoch;
     if (f->state == FEED_FLUSHING) {
         f->state = f->nobody ? FEED_PARKED : FEED_IDLE;
@@ -206,6 +218,7 @@ static void probe_taken(struct feed *f)
         return;
     }
     f->cursor = head_seq(f);
+    f->sent = f->cursor;
     f->state = FEED_PARKED;
     f->asked = true;
     f->counters->asking++;
@@ -267,12 +280,20 @@ static enum sf_code send(struct feed *f, struct sf_error *err)
     return code;
 }
 
+/* The version that the next message is of; not while one is being made. */
+static void say_policy(struct feed *f)
+{
+    (void)snprintf(f->policy, sizeof(f->policy), "%llu", (unsigned long long)f->policy_version);
+    f->spec.policy = f->policy_version == 0 ? NULL : f->policy;
+}
+
 /* Where the lane is, also when the feed has sent nothing of its epoch. */
 static enum sf_code make_heartbeat(struct feed *f, struct sf_error *err)
 {
     const struct store_head *head = store_lane_head(f->table->lane);
 
-    return message_heartbeat(&f->message, &f->spec, head->epoch, head->seq, f->cursor, err);
+    say_policy(f);
+    return message_heartbeat(&f->message, &f->spec, head->epoch, head->seq, f->sent, err);
 }
 
 static void probe(struct feed *f)
@@ -283,6 +304,15 @@ static void probe(struct feed *f)
     f->state = FEED_PROBING;
     if (code != SF_OK || send(f, &err) != SF_OK) {
         stall(f);
+    }
+}
+
+/* The view shows nothing of what was read: nobody is told, and nobody sees a gap. */
+static void pass_hidden(struct feed *f)
+{
+    if (f->message.first == 0 && f->message.looked > f->cursor) {
+        f->cursor = f->message.looked;
+        f->epoch = f->message.epoch;
     }
 }
 
@@ -306,6 +336,7 @@ static void read_done(struct sf_task *done)
         note_gap(f);
     }
     if (f->message.first == 0 || is_over(f)) {
+        pass_hidden(f);
         f->state = FEED_IDLE;
         feed_step(f);
         return;
@@ -321,6 +352,7 @@ static void read_done(struct sf_task *done)
 static void start_reading(struct feed *f)
 {
     f->state = FEED_READING;
+    say_policy(f);
     f->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = read_work, .done.run = read_done};
     sf_rt_work(f->options->rt, &f->work);
 }
@@ -350,8 +382,7 @@ void feed_discard(struct feed *f)
         return;
     }
     message_done(&f->message);
-    row_view_free(f->view);
-    grant_set_unref(f->grants);
+    served_view_unref(f->view);
     sf_free(f->audience);
     sf_free(f);
 }
@@ -377,6 +408,7 @@ static void finish(struct feed *f)
         }
     } else {
         after->cursor = f->cursor;
+        after->sent = f->sent;
         after->epoch = f->epoch;
         after->before = NULL;
         after->state = FEED_IDLE;
@@ -423,6 +455,7 @@ void feed_take_over(struct feed *f, struct feed *old)
     struct feed *flushing = old->in_flight ? old : old->before;
 
     f->cursor = old->cursor;
+    f->sent = old->sent;
     f->epoch = old->epoch;
     if (flushing != NULL) {
         old->before = NULL;
@@ -472,11 +505,9 @@ static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, stru
 {
     const struct sf_product *p = spec->table->product->contract;
     const bool is_own = spec->grant == NULL;
-    enum sf_code code = serving_view(spec->table, spec->grant, NULL, 0, &f->view, err);
+    const struct serving *serving = f->options->serving;
+    enum sf_code code = serving_view(serving, spec->table, spec->grant, &f->view, err);
 
-    if (code == SF_OK) {
-        code = message_view_name(f->view, f->view_name, err);
-    }
     if (code != SF_OK) {
         return code;
     }
@@ -490,7 +521,6 @@ static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, stru
         .audience = f->audience,
         .subject = f->subject,
         .contract = f->contract,
-        .view_name = f->view_name,
         .view = f->view,
         .leaf_key = f->options->leaf_key,
     };
@@ -499,7 +529,7 @@ static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, stru
         subject_own(f->subject, &f->spec.lane);
     } else {
         subject_live_source(f->subject, &f->spec.lane, f->audience);
-        f->grants = grant_set_ref(f->options->serving->grants);
+        f->policy_version = serving->grants->policy_version;
     }
     return SF_OK;
 }

@@ -43,18 +43,19 @@ struct feed {
     const struct served_table *table;
     char *audience; /* owned; "own" for the owner's stream */
     struct sf_bus *bus;
-    struct row_view *view; /* owned */
+    struct served_view *view; /* a reference */
     char subject[SUBJECT_MAX];
-    char view_name[MESSAGE_VIEW_NAME];
     char contract[40];
     struct message_spec spec;
-    struct grant_set *grants; /* held while the view is in use; NULL for the owner */
 
     int64_t until_us; /* end of the last of the audience's grants: it sends nothing from then on */
-    uint64_t cursor;  /* last seq the server has taken */
+    uint64_t cursor;  /* last seq that was looked at, and what the view has of it the server has */
+    uint64_t sent;    /* last seq of the last message; what lies between is not in the view */
     uint64_t cursor_saved; /* as it is stored */
-    uint64_t start;        /* behind which the message under way begins */
-    uint64_t sent_first;   /* for tests and status: of the message under way */
+    uint64_t policy_version;
+    char policy[24];     /* as text, of what is sent next */
+    uint64_t start;      /* behind which the message under way begins */
+    uint64_t sent_first; /* for tests and status: of the message under way */
 
     struct message message;
     struct sf_error error;
@@ -64,7 +65,7 @@ struct feed {
     struct sf_timer retry; /* stalled: send again; parked: ask again */
     struct sf_timer save;
     uint8_t cursor_key[96];
-    uint8_t cursor_value[12];
+    uint8_t cursor_value[20];
     struct store_put put;
     struct store_write write;
 

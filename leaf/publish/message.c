@@ -4,7 +4,6 @@
 
 #include "common/sys/encoding.h"
 #include "leaf/serving/change.h"
-#include "leaf/serving/serving.h"
 
 void message_init(struct message *m)
 {
@@ -69,19 +68,23 @@ static enum sf_code message_close(struct message *m, const struct message_spec *
     }
     add_header(m, HEADER_PREV, m->prev_text);
     add_header(m, HEADER_CONTRACT, spec->contract);
-    add_header(m, HEADER_VIEW, spec->view_name);
+    add_header(m, HEADER_VIEW, spec->view->name);
+    if (spec->policy != NULL) {
+        add_header(m, HEADER_POLICY, spec->policy);
+    }
     add_header(m, HEADER_AUDIENCE, spec->audience);
     add_header(m, HEADER_SIG, m->signature);
     return SF_OK;
 }
 
-static enum sf_code append_changes(struct message *m, const struct message_spec *spec,
+static enum sf_code append_changes(struct message *m, struct change_reader *reader,
                                    struct store_log *log, struct sf_error *err)
 {
     struct store_log_entry entry;
     bool more;
+    bool shown;
 
-    while (m->body.size < MESSAGE_BYTES) {
+    for (unsigned looks = 0; m->body.size < MESSAGE_BYTES && looks < MESSAGE_LOOKS;) {
         enum sf_code code = store_log_next(log, &entry, &more, err);
 
         if (code != SF_OK) {
@@ -90,13 +93,18 @@ static enum sf_code append_changes(struct message *m, const struct message_spec 
         if (!more || (m->first != 0 && entry.epoch != m->epoch)) {
             return SF_OK;
         }
-        code = change_render_json(spec->view, &entry, &m->body, err);
+        code = change_render_json(reader, &entry, &m->body, &shown, err);
         if (code != SF_OK) {
             return code;
         }
         m->epoch = entry.epoch;
-        m->first = m->first == 0 ? entry.seq : m->first;
-        m->last = entry.seq;
+        if (shown) {
+            m->changes++;
+            m->first = m->first == 0 ? entry.seq : m->first;
+            m->last = entry.seq;
+        }
+        m->looked = entry.seq;
+        looks += reader->looked_back ? 4 : 1;
     }
     return SF_OK;
 }
@@ -106,6 +114,9 @@ enum sf_code message_fill(struct message *m, const struct message_spec *spec,
                           uint64_t after, uint64_t prev, struct sf_error *err)
 {
     SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
+    SF_CLEANUP(change_reader_done)
+    struct change_reader reader = {
+        .view = spec->view, .columns = spec->view->columns, .snapshot = snapshot};
     enum sf_code code;
 
     sf_buf_clear(&m->body);
@@ -113,9 +124,11 @@ enum sf_code message_fill(struct message *m, const struct message_spec *spec,
     m->last = 0;
     m->head = 0;
     m->prev = prev;
+    m->looked = after;
+    m->changes = 0;
     code = store_log_new(snapshot, lane, after, /* verify= */ false, &log, err);
     if (code == SF_OK) {
-        code = append_changes(m, spec, log, err);
+        code = append_changes(m, &reader, log, err);
     }
     if (code != SF_OK || m->first == 0) {
         return code;
@@ -143,10 +156,4 @@ struct sf_bus_msg message_of_bus(const struct message *m, const struct message_s
         .headers = m->headers,
         .header_count = m->header_count,
     };
-}
-
-enum sf_code message_view_name(const struct row_view *view, char ret[MESSAGE_VIEW_NAME],
-                               struct sf_error *err)
-{
-    return product_set_view_name(view, ret, err);
 }

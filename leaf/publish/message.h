@@ -10,11 +10,14 @@
 
 #include "common/bus/bus.h"
 #include "common/sys/crypto.h"
-#include "leaf/rowcodec/view.h"
+#include "leaf/serving/served_view.h"
 #include "leaf/store/read.h"
 #include "proto/message.h"
 
-enum { MESSAGE_BYTES = 192 * 1024 };
+enum {
+    MESSAGE_BYTES = 192 * 1024,
+    MESSAGE_LOOKS = 16 * 1024, /* changes; with the rows before them a quarter */
+};
 
 /* What all messages of one audience of one lane have in common. Immutable while in use. */
 struct message_spec {
@@ -22,8 +25,8 @@ struct message_spec {
     const char *audience;
     const char *subject;  /* full subject to publish on */
     const char *contract; /* version, "1.2.0" */
-    const char *view_name;
-    const struct row_view *view;
+    const char *policy;   /* version of the policies, or NULL: no policy binds the reader */
+    const struct served_view *view;
     const struct sf_seed *leaf_key;
 };
 
@@ -33,6 +36,8 @@ struct message {
     uint64_t first;
     uint64_t last;
     uint64_t prev;
+    uint64_t looked; /* last change looked at, shown or not; of the same epoch */
+    uint64_t changes;
     uint64_t head; /* heartbeats */
 
     /* Made by message_close(). */
@@ -41,7 +46,7 @@ struct message {
     char head_text[48];
     char id[SUBJECT_MAX + 64];
     char signature[96];
-    struct sf_bus_header headers[9];
+    struct sf_bus_header headers[10];
     size_t header_count;
 };
 
@@ -49,8 +54,10 @@ void message_init(struct message *m);
 void message_done(struct message *m);
 
 /*
- * Fills @m with changes behind @after of @snapshot, as many as fit, and closes it. With none, @m is
- * empty (first 0). @prev is the last seq of the audience's message before.
+ * Fills @m with what the view has of the changes behind @after of @snapshot, as much as fits, and
+ * closes it. Of a long run that the view does not show it looks at MESSAGE_LOOKS, then returns:
+ * @m is empty (first 0) when there is nothing to send, and m->looked says how far that goes. @prev
+ * is the last seq of the audience's message before.
  * SF_CORRUPT, SF_IO, SF_NOMEM.
  */
 enum sf_code message_fill(struct message *m, const struct message_spec *spec,
@@ -61,8 +68,3 @@ enum sf_code message_heartbeat(struct message *m, const struct message_spec *spe
                                uint64_t head, uint64_t prev, struct sf_error *err) SF_MUST_CHECK;
 /* As the bus wants it; borrows @m and @spec. */
 struct sf_bus_msg message_of_bus(const struct message *m, const struct message_spec *spec);
-
-/* The name of a view: 26 characters of its hash over table and field numbers. */
-enum { MESSAGE_VIEW_NAME = 27 }; /* SERVING_VIEW_NAME */
-enum sf_code message_view_name(const struct row_view *view, char ret[MESSAGE_VIEW_NAME],
-                               struct sf_error *err) SF_MUST_CHECK;

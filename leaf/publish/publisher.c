@@ -166,9 +166,10 @@ static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
     if (code != SF_OK) {
         return code;
     }
-    if (old != NULL && old->table == f->table && strcmp(old->view_name, f->view_name) == 0) {
+    if (old != NULL && old->table == f->table && strcmp(old->view->name, f->view->name) == 0) {
         old->wanted = true;
         old->until_us = spec->until_us;
+        old->policy_version = f->policy_version;
         feed_discard(f);
         return SF_OK;
     }
@@ -193,10 +194,68 @@ static void want_feed(struct publisher *p, const struct feed_spec *spec, enum sf
 {
     struct sf_error why;
 
-    if (try_feed(p, spec, &why) != SF_OK && *code == SF_OK) {
+    if (try_feed(p, spec, &why) != SF_OK && why.code != SF_DENIED && *code == SF_OK) {
         *code = why.code;
         if (err != NULL) {
             *err = why;
+        }
+    }
+}
+
+/*
+ * The hub puts grants of equal rights into one audience: what it is fed with must be what each of
+ * them sees. Where it is not, nobody is fed, as nobody gets what was made for another.
+ */
+static void check_feed(struct publisher *p, const struct feed_spec *spec, enum sf_code *code,
+                       struct sf_error *err)
+{
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    struct feed *f = find_feed(p, spec);
+    struct sf_error why;
+    enum sf_code found;
+
+    if (f == NULL || !f->wanted) {
+        return;
+    }
+    found = serving_view(p->options.serving, spec->table, spec->grant, &view, &why);
+    if (found == SF_OK && strcmp(view->name, f->view->name) == 0) {
+        return;
+    }
+    f->wanted = false;
+    sf_log(SF_LOG_WARN, "publish.audience_split", SF_F_TEXT("audience", f->audience),
+           SF_F_TEXT("grant", spec->grant->id));
+    if (found != SF_OK && found != SF_DENIED && *code == SF_OK) {
+        *code = found;
+        if (err != NULL) {
+            *err = why;
+        }
+    }
+}
+
+/* The feeds of other domains. @each is called for every grant that is in force. */
+static void for_grants(struct publisher *p, const struct served_table *table,
+                       void (*each)(struct publisher *p, const struct feed_spec *spec,
+                                    enum sf_code *code, struct sf_error *err),
+                       enum sf_code *code, struct sf_error *err)
+{
+    const struct serving *s = p->options.serving;
+    const struct sf_product *product = table->product->contract;
+    const int64_t now_us = serving_now_us(s);
+    const bool serves = s->grants != NULL && s->grants->expires_us > now_us;
+
+    for (size_t g = 0; serves && g < s->grants->grant_count; g++) {
+        const struct grant *grant = &s->grants->grants[g];
+        const struct feed_spec spec = {
+            .table = table,
+            .grant = grant,
+            .audience = grant->audience,
+            .until_us =
+                grant->until_us < s->grants->expires_us ? grant->until_us : s->grants->expires_us,
+        };
+
+        if (grant->until_us > now_us && grant->major == product->version.major &&
+            strcmp(grant->product, product->name) == 0) {
+            each(p, &spec, code, err);
         }
     }
 }
@@ -205,26 +264,14 @@ static void want_feed(struct publisher *p, const struct feed_spec *spec, enum sf
 static void want_feeds_of(struct publisher *p, const struct served_product *product,
                           enum sf_code *code, struct sf_error *err)
 {
-    const struct serving *s = p->options.serving;
-    const int64_t now_us = serving_now_us(s);
-    const bool serves = s->grants != NULL && s->grants->expires_us > now_us;
-
     for (size_t t = 0; t < product->table_count; t++) {
-        struct feed_spec spec = {
-            .table = &product->tables[t], .audience = OWN_AUDIENCE, .until_us = INT64_MAX};
+        const struct served_table *table = &product->tables[t];
+        const struct feed_spec own = {
+            .table = table, .audience = OWN_AUDIENCE, .until_us = INT64_MAX};
 
-        want_feed(p, &spec, code, err);
-        for (size_t g = 0; serves && g < s->grants->grant_count; g++) {
-            spec.grant = &s->grants->grants[g];
-            spec.audience = spec.grant->audience;
-            spec.until_us = spec.grant->until_us < s->grants->expires_us ? spec.grant->until_us
-                                                                         : s->grants->expires_us;
-            if (spec.grant->until_us > now_us &&
-                spec.grant->major == product->contract->version.major &&
-                strcmp(spec.grant->product, product->contract->name) == 0) {
-                want_feed(p, &spec, code, err);
-            }
-        }
+        want_feed(p, &own, code, err);
+        for_grants(p, table, want_feed, code, err);
+        for_grants(p, table, check_feed, code, err);
     }
 }
 

@@ -22,7 +22,7 @@ struct asker {
     struct quality_answers *owner;
     enum quality_op op;
     const struct served_table *table;
-    struct row_view *view;           /* owned */
+    struct served_view *view;        /* a reference */
     char grant_id[64];               /* "": the owner */
     struct sf_http_request *request; /* NULL: over NATS, or the client has left */
     struct sf_bus *bus;
@@ -41,7 +41,7 @@ static void asker_free(struct asker *k)
 {
     sf_list_remove(&k->link);
     k->owner->count--;
-    row_view_free(k->view);
+    served_view_unref(k->view);
     sf_free(k->reply);
     sf_free(k);
 }
@@ -90,8 +90,8 @@ static void on_statistics(struct collector_wait *w, const struct collected *foun
         fail(k, why);
         return;
     }
-    if (k->grant_id[0] != '\0' && !serving_still_granted(k->owner->options.serving, k->grant_id)) {
-        (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_DENIED, "the grant has ended");
+    if (k->grant_id[0] != '\0' &&
+        serving_still_shows(k->owner->options.serving, k->grant_id, k->view, &err) != SF_OK) {
         fail(k, &err);
         return;
     }
@@ -215,8 +215,14 @@ static enum sf_code asker_new(struct quality_answers *a, enum quality_op op,
     if (grant != NULL) {
         (void)snprintf(k->grant_id, sizeof(k->grant_id), "%s", grant->id);
     }
-    code = serving_view(table, grant, NULL, 0, &k->view, err);
+    code = serving_view(a->options.serving, table, grant, &k->view, err);
+    if (code == SF_OK && served_view_has_filter(k->view)) {
+        code = SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+                          "statistics of table '%s' count rows that you do not see",
+                          table->contract->name);
+    }
     if (code != SF_OK) {
+        served_view_unref(k->view);
         sf_free(k);
         return code;
     }

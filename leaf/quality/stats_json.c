@@ -109,7 +109,8 @@ static void write_freshness(struct sf_json_writer *w, const struct stats_page *p
 
     sf_json_key(w, "freshness");
     sf_json_object_begin(w);
-    if (page->table->contract->event_time >= 0) {
+    if (page->table->contract->event_time >= 0 &&
+        served_view_shows_field(page->view, (size_t)page->table->contract->event_time)) {
         write_time(w, "event", s->event_us);
         if (s->event_us != INT64_MIN) {
             sf_json_member_int(w, "event_age_us", page->now_us - s->event_us);
@@ -120,6 +121,14 @@ static void write_freshness(struct sf_json_writer *w, const struct stats_page *p
         sf_json_member_int(w, "commit_age_us", page->now_us - head->commit_us);
     }
     sf_json_object_end(w);
+}
+
+/* Whether values of the field are seen as they are; what is counted may be of another version. */
+static bool shows(const struct served_view *v, uint32_t number)
+{
+    const int32_t at = sf_table_field_by_number(v->table->contract, number);
+
+    return at >= 0 && served_view_shows_field(v, (size_t)at);
 }
 
 enum sf_code stats_write(const struct stats_page *page, struct sf_buf *out, struct sf_error *err)
@@ -148,7 +157,7 @@ enum sf_code stats_write(const struct stats_page *page, struct sf_buf *out, stru
     sf_json_key(&w, "fields");
     sf_json_array_begin(&w);
     for (size_t i = 0; i < s->table->field_count; i++) {
-        if (row_view_has(page->view, s->table->fields[i].number)) {
+        if (shows(page->view, s->table->fields[i].number)) {
             write_field(&w, &s->table->fields[i], &s->fields[i]);
         }
     }

@@ -13,12 +13,13 @@
 
 #include "common/wire/json.h"
 #include "leaf/quality/collector.h"
+#include "leaf/serving/served_view.h"
 
 enum { STATS_TOP = 10 };
 
 struct stats_page {
     const struct served_table *table;
-    const struct row_view *view; /* what the caller sees */
+    const struct served_view *view; /* what the caller sees: of fields seen as they are stored */
     const struct collected *found;
     int64_t now_us;
 };

@@ -32,17 +32,12 @@ static void write_field(struct sf_json_writer *w, const struct sf_field *f)
     sf_json_object_end(w);
 }
 
-static enum sf_code write_table(struct sf_json_writer *w, const struct served_table *table,
-                                const struct grant *grant, struct sf_error *err)
+/* The table as it is seen; how many rows it has is told when all of them are. */
+static void write_seen(struct sf_json_writer *w, const struct served_view *v)
 {
-    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
-    const struct store_head *head = store_lane_head(table->lane);
-    const struct sf_table *t = table->contract;
-    enum sf_code code = serving_view(table, grant, NULL, 0, &view, err);
+    const struct store_head *head = store_lane_head(v->table->lane);
+    const struct sf_table *t = v->seen;
 
-    if (code != SF_OK) {
-        return code;
-    }
     sf_json_object_begin(w);
     sf_json_member_text(w, "name", t->name);
     sf_json_member_text(w, "kind", t->kind == SF_TABLE_STATE ? "state" : "event");
@@ -54,18 +49,34 @@ static enum sf_code write_table(struct sf_json_writer *w, const struct served_ta
     sf_json_array_end(w);
     sf_json_key(w, "position");
     sf_json_printf(w, "%u:%llu", head->epoch, (unsigned long long)head->seq);
-    sf_json_member_uint(w, "rows", head->rows);
-    if (grant == NULL) {
-        sf_json_member_uint(w, "quarantined", store_lane_held(table->lane).entries);
+    if (!served_view_has_filter(v)) {
+        sf_json_member_uint(w, "rows", head->rows);
+    }
+    if (v->decision == NULL) {
+        sf_json_member_uint(w, "quarantined", store_lane_held(v->table->lane).entries);
+    } else {
+        sf_json_member_text(w, "view", v->name);
     }
     sf_json_key(w, "fields");
     sf_json_array_begin(w);
-    for (size_t i = 0; i < view->column_count; i++) {
-        write_field(w, view->columns[i].field);
+    for (size_t i = 0; i < t->field_count; i++) {
+        write_field(w, &t->fields[i]);
     }
     sf_json_array_end(w);
     sf_json_object_end(w);
-    return SF_OK;
+}
+
+/* Nothing, when a policy denies the table. */
+static enum sf_code write_table(struct sf_json_writer *w, const struct serving_right *right,
+                                const struct served_table *table, struct sf_error *err)
+{
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    enum sf_code code = serving_view(right->serving, table, right->grant, &view, err);
+
+    if (code == SF_OK) {
+        write_seen(w, view);
+    }
+    return code == SF_DENIED ? SF_OK : code;
 }
 
 static void write_end_of_life(struct sf_json_writer *w, const struct sf_product *p)
@@ -109,7 +120,7 @@ static enum sf_code write_members(struct sf_json_writer *w, const struct serving
     sf_json_key(w, "tables");
     sf_json_array_begin(w);
     for (size_t i = 0; code == SF_OK && i < right->product->table_count; i++) {
-        code = write_table(w, &right->product->tables[i], right->grant, err);
+        code = write_table(w, right, &right->product->tables[i], err);
     }
     sf_json_array_end(w);
     return code;

@@ -8,8 +8,10 @@
 #include "leaf/query/as_of.h"
 #include "leaf/query/cursor.h"
 #include "leaf/rowcodec/row.h"
-#include "leaf/serving/change.h"
 #include "proto/errors.h"
+
+/* What the row before a change costs, in rows that are read one after the other. */
+enum { LOOK_BACK_ROWS = 64 };
 
 void page_reader_init(struct page_reader *r, const struct queries_options *options,
                       struct query_request *request)
@@ -25,11 +27,13 @@ void page_reader_init(struct page_reader *r, const struct queries_options *optio
 
 void page_reader_done(struct page_reader *r)
 {
+    change_reader_done(&r->changes);
     store_scan_free(r->scan);
     store_past_free(r->past);
     store_log_free(r->log);
     store_snapshot_free(r->snapshot);
     query_request_done(&r->request);
+    sf_buf_done(&r->seen);
     sf_buf_done(&r->data);
     sf_buf_done(&r->last);
 }
@@ -44,18 +48,23 @@ static bool slice_is_over(const struct page_reader *r)
     return r->slice_rows >= QUERY_SLICE_ROWS || r->slice_bytes >= QUERY_SLICE_BYTES;
 }
 
-/* Whether the row is one of those asked for; counts the work. */
-static bool takes(struct page_reader *r, struct sf_slice row)
+/* Counts a stored row as looked at, whether the view shows it or not. */
+static void count_work(struct page_reader *r, struct sf_slice row)
+{
+    r->slice_rows++;
+    r->slice_bytes += row.size;
+}
+
+/* Whether a row, as it is seen, is one of those asked for. */
+static bool takes(struct page_reader *r, struct sf_slice seen)
 {
     const struct query_request *q = &r->request;
 
-    r->slice_rows++;
-    r->slice_bytes += row.size;
     r->examined++;
     if (q->where == NULL) {
         return true;
     }
-    switch (sf_expr_run(q->where, row, &r->caller)) {
+    switch (sf_expr_run(q->where, seen, &r->caller)) {
     case SF_EXPR_TRUE:
         return true;
     case SF_EXPR_FALSE:
@@ -76,12 +85,13 @@ static bool page_is_full(const struct page_reader *r)
            (r->request.limit != 0 && r->rows_total == r->request.limit);
 }
 
-static enum sf_code render_row(struct page_reader *r, struct sf_slice row, struct sf_error *err)
+/* Renders a row as it is seen. */
+static enum sf_code render_row(struct page_reader *r, struct sf_slice seen, struct sf_error *err)
 {
     if (r->request.format == QUERY_CSV) {
-        return row_render_csv(r->request.view, row, &r->data, err);
+        return row_render_csv(r->request.view, seen, &r->data, err);
     }
-    enum sf_code code = row_render_json(r->request.view, row, &r->data, err);
+    enum sf_code code = row_render_json(r->request.view, seen, &r->data, err);
 
     sf_buf_byte(&r->data, '\n');
     return code;
@@ -91,15 +101,20 @@ static enum sf_code render_row(struct page_reader *r, struct sf_slice row, struc
 static enum sf_code add_row(struct page_reader *r, const struct store_row *row,
                             struct sf_error *err)
 {
-    enum sf_code code = SF_OK;
+    struct sf_slice seen;
+    bool shown;
+    enum sf_code code;
 
-    if (!takes(r, row->row)) {
-        return SF_OK;
+    count_work(r, row->row);
+    code = served_view_row(r->request.served, row->row, &r->seen, &shown, &seen, err);
+    if (code != SF_OK || !shown || !takes(r, seen)) {
+        return code;
     }
     if (r->request.marked) {
-        code = change_render_snapshot_json(r->request.view, row, &r->data, err);
+        code = change_render_snapshot_json(r->request.served, r->request.view, row, seen, &r->data,
+                                           err);
     } else if (!r->request.count) {
-        code = render_row(r, row->row, err);
+        code = render_row(r, seen, err);
     }
     if (code == SF_OK) {
         r->page.rows++;
@@ -232,10 +247,22 @@ static enum sf_code open_snapshot(struct page_reader *r, struct sf_error *err)
         return code;
     }
     r->last_seq = q->after_seq;
+    r->changes =
+        (struct change_reader){.view = q->served, .columns = q->view, .snapshot = r->snapshot};
     return q->op == QUERY_CHANGES || is_event(r) ? open_log(r, err) : open_rows(r, err);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
+
+/* Renders the one row that was found; one that the view does not show was not. */
+static enum sf_code show_row(struct page_reader *r, struct sf_slice row, bool *found,
+                             struct sf_error *err)
+{
+    struct sf_slice seen;
+    enum sf_code code = served_view_row(r->request.served, row, &r->seen, found, &seen, err);
+
+    return code == SF_OK && *found ? render_row(r, seen, err) : code;
+}
 
 static enum sf_code get_event(struct page_reader *r, bool *found, struct sf_error *err)
 {
@@ -251,7 +278,7 @@ static enum sf_code get_event(struct page_reader *r, bool *found, struct sf_erro
     }
     code = store_read_version(r->snapshot, r->request.table->lane, sf_slice_text(NULL), seq, &bytes,
                               &entry, err);
-    return code == SF_OK ? render_row(r, entry.row, err) : code;
+    return code == SF_OK ? show_row(r, entry.row, found, err) : code;
 }
 
 static enum sf_code get_state(struct page_reader *r, bool *found, struct sf_error *err)
@@ -270,7 +297,7 @@ static enum sf_code get_state(struct page_reader *r, bool *found, struct sf_erro
         code = store_get(r->snapshot, lane, key, &bytes, &row, found, err);
     }
 
-    return code == SF_OK && *found ? render_row(r, row.row, err) : code;
+    return code == SF_OK && *found ? show_row(r, row.row, found, err) : code;
 }
 
 static enum sf_code read_get(struct page_reader *r, struct sf_error *err)
@@ -330,10 +357,14 @@ static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
 static enum sf_code add_change(struct page_reader *r, const struct store_log_entry *entry,
                                struct sf_error *err)
 {
-    enum sf_code code = change_render_json(r->request.view, entry, &r->data, err);
+    bool shown;
+    enum sf_code code;
 
-    if (code == SF_OK) {
-        (void)takes(r, entry->row); /* counts; changes have no where */
+    count_work(r, entry->row);
+    code = change_render_json(&r->changes, entry, &r->data, &shown, err);
+    r->slice_rows += r->changes.looked_back ? LOOK_BACK_ROWS : 0;
+    if (code == SF_OK && shown) {
+        r->examined++;
         r->page.first_seq = r->page.rows == 0 ? entry->seq : r->page.first_seq;
         r->page.rows++;
         r->rows_total++;
@@ -444,13 +475,14 @@ static void render_count(struct page_reader *r)
                   (unsigned long long)r->rows_total);
 }
 
-/* All rows of a table: its head knows how many. */
+/* All rows of a table: its head knows how many, also those that a view does not show. */
 static bool knows_count(const struct page_reader *r)
 {
     const struct query_request *q = &r->request;
 
-    return q->count && !r->is_past && q->where == NULL && q->from.size == 0 && q->to.size == 0 &&
-           q->prefix.size == 0 && q->after_seq == 0 && q->before_seq == UINT64_MAX && q->limit == 0;
+    return q->count && !r->is_past && q->where == NULL && !served_view_has_filter(q->served) &&
+           q->from.size == 0 && q->to.size == 0 && q->prefix.size == 0 && q->after_seq == 0 &&
+           q->before_seq == UINT64_MAX && q->limit == 0;
 }
 
 static enum sf_code read_slice(struct page_reader *r, struct sf_error *err)

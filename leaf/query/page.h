@@ -6,6 +6,7 @@
 #pragma once
 
 #include "leaf/query/query.h"
+#include "leaf/serving/change.h"
 #include "leaf/store/as_of.h"
 
 struct page_reader {
@@ -24,6 +25,8 @@ struct page_reader {
     struct store_log *log;
     uint64_t rows_total;
     uint64_t pages_total;
+    struct sf_buf seen; /* the row at hand, masked */
+    struct change_reader changes;
     struct sf_buf data;  /* the page's */
     struct sf_buf last;  /* key of the last row of a scan, given or only looked at */
     uint64_t last_seq;   /* of the last change read, or looked at */

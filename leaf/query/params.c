@@ -200,7 +200,7 @@ enum sf_code query_params_split(const char *name, const char *text, struct sf_ar
 
 /* One bound of a scan, or the key of a get, encoded into @out. */
 struct bound {
-    const struct grant *grant; /* of who asks; NULL: the owner */
+    const struct served_view *served; /* of who asks */
     const char *name;
     const char *text; /* NULL: not given */
     struct sf_buf *out;
@@ -221,22 +221,19 @@ static enum sf_code encode_event_bound(const struct bound *b, struct sf_error *e
 }
 
 /*
- * That who asks may see the first @count fields of the key: what is found at a key, or between two,
- * tells their values as well as showing them would.
+ * That who asks sees the first @count fields of the key as they are stored: what is found at a key,
+ * or between two, tells their values as well as showing them would. Said of every key alike, so
+ * that it tells nothing of any.
  */
 static enum sf_code check_sees_key(const struct sf_table *t, const struct bound *b, size_t count,
                                    struct sf_error *err)
 {
-    for (size_t i = 0; i < count && i < t->key_count; i++) {
-        const struct sf_field *f = &t->fields[t->key[i]];
-
-        if (!serving_sees(b->grant, f)) {
-            return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
-                              "'%s' goes by field '%s' of table '%s', which the grant leaves out",
-                              b->name, f->name, t->name);
-        }
-    }
-    return SF_OK;
+    return served_view_shows_key(b->served, count)
+               ? SF_OK
+               : SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+                            "'%s': you do not see the key of table '%s', or not as it is; 'where' "
+                            "goes by what you see",
+                            b->name, t->name);
 }
 
 static enum sf_code encode_bound(const struct sf_table *t, const struct bound *b,
@@ -388,8 +385,8 @@ static enum sf_code make_shape(struct query_request *r, struct sf_error *err)
 }
 
 /* Which rows of a scan, and how: where, reverse, count. */
-static enum sf_code build_filter(const struct query_params *p, const struct serving_right *right,
-                                 struct query_request *r, struct sf_error *err)
+static enum sf_code build_filter(const struct query_params *p, struct query_request *r,
+                                 struct sf_error *err)
 {
     enum sf_code code = SF_OK;
 
@@ -407,22 +404,19 @@ static enum sf_code build_filter(const struct query_params *p, const struct serv
     r->count = p->count;
     r->pages = r->count ? 1 : r->pages;
     if (p->where != NULL) {
-        code = query_where_parse(p->where, r->table, right->grant, &r->where, p->findings, err);
+        code = query_where_parse(p->where, r->served->seen, &r->where, p->findings, err);
     }
     return code == SF_OK ? make_shape(r, err) : code;
 }
 
-static enum sf_code build_view(const struct query_params *p, const struct serving_right *right,
-                               struct sf_arena *arena, struct query_request *r,
-                               struct sf_error *err)
+/* The columns that are selected. */
+static enum sf_code select_columns(const struct query_params *p, struct sf_arena *arena,
+                                   struct query_request *r, struct sf_error *err)
 {
     struct sf_slice *names;
     size_t count = 0;
     size_t capacity = 1;
 
-    if (p->select == NULL) {
-        return serving_view(r->table, right->grant, NULL, 0, &r->own_view, err);
-    }
     for (const char *at = p->select; *at != '\0'; at++) {
         capacity += *at == ',';
     }
@@ -436,23 +430,25 @@ static enum sf_code build_view(const struct query_params *p, const struct servin
         names[count++] = sf_slice_of(at, n);
         at += n + (at[n] == ',');
     }
-    return serving_view(r->table, right->grant, names, count, &r->own_view, err);
+    return served_view_select(r->served, names, count, &r->own_view, r->view_name, err);
 }
 
-/* The owner who asks for all fields sees the table's own view, which stands ready. */
 static enum sf_code take_view(const struct query_params *p, const struct serving_right *right,
                               struct sf_arena *arena, struct query_request *r, struct sf_error *err)
 {
-    enum sf_code code;
+    enum sf_code code = serving_view(right->serving, r->table, right->grant, &r->served, err);
 
-    if (right->grant == NULL && p->select == NULL) {
-        r->view = r->table->whole;
-        memcpy(r->view_name, r->table->whole_name, sizeof(r->view_name));
-        return SF_OK;
+    if (code != SF_OK) {
+        return code;
     }
-    code = build_view(p, right, arena, r, err);
-    r->view = r->own_view;
-    return code == SF_OK ? product_set_view_name(r->view, r->view_name, err) : code;
+    if (p->select != NULL && *p->select != '\0') {
+        code = select_columns(p, arena, r, err);
+        r->view = r->own_view;
+        return code;
+    }
+    r->view = r->served->columns;
+    memcpy(r->view_name, r->served->name, sizeof(r->view_name));
+    return SF_OK;
 }
 
 static enum sf_code read_format(const struct query_params *p, struct query_request *r,
@@ -510,29 +506,41 @@ static enum sf_code build_point(const struct query_params *p, struct query_reque
     return code;
 }
 
+/* The key of a get and the bounds of a scan, as far as the view lets rows be found by them. */
+static enum sf_code encode_bounds(const struct query_params *p, struct sf_arena *arena,
+                                  struct query_request *r, struct sf_error *err)
+{
+    const struct served_view *v = r->served;
+    const bool is_get = r->op == QUERY_GET;
+    const bool is_scan = r->op == QUERY_SCAN;
+    const struct bound bounds[] = {
+        {v, "key", is_get ? p->key : NULL, &r->key, KEY_LAST_WHOLE, true},
+        {v, "from", is_scan ? p->from : NULL, &r->from, KEY_LAST_WHOLE, false},
+        {v, "to", is_scan ? p->to : NULL, &r->to, KEY_LAST_WHOLE, false},
+        {v, "prefix", is_scan ? p->prefix : NULL, &r->prefix, KEY_LAST_BEGUN, false},
+    };
+    enum sf_code code = SF_OK;
+
+    for (size_t i = 0; code == SF_OK && i < SF_COUNT(bounds); i++) {
+        code = encode_bound(r->table->contract, &bounds[i], arena, err);
+    }
+    return code;
+}
+
 static enum sf_code build(const struct query_params *p, const struct serving_right *right,
                           const uint8_t *seal_key, struct sf_arena *arena, struct query_request *r,
                           struct sf_error *err)
 {
-    const struct grant *g = right->grant;
-    const bool is_get = r->op == QUERY_GET;
-    const bool is_scan = r->op == QUERY_SCAN;
-    const struct bound bounds[] = {
-        {g, "key", is_get ? p->key : NULL, &r->key, KEY_LAST_WHOLE, true},
-        {g, "from", is_scan ? p->from : NULL, &r->from, KEY_LAST_WHOLE, false},
-        {g, "to", is_scan ? p->to : NULL, &r->to, KEY_LAST_WHOLE, false},
-        {g, "prefix", is_scan ? p->prefix : NULL, &r->prefix, KEY_LAST_BEGUN, false},
-    };
     enum sf_code code = read_format(p, r, err);
 
     if (code == SF_OK) {
         code = take_view(p, right, arena, r, err);
     }
-    for (size_t i = 0; code == SF_OK && i < SF_COUNT(bounds); i++) {
-        code = encode_bound(r->table->contract, &bounds[i], arena, err);
+    if (code == SF_OK) {
+        code = encode_bounds(p, arena, r, err);
     }
     if (code == SF_OK) {
-        code = build_filter(p, right, r, err);
+        code = build_filter(p, r, err);
     }
     if (code == SF_OK) {
         code = build_point(p, r, err);

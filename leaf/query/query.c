@@ -43,6 +43,7 @@ struct queries {
 void query_request_done(struct query_request *r)
 {
     row_view_free(r->own_view);
+    served_view_unref(r->served);
     sf_expr_free(r->where);
     sf_buf_done(&r->key);
     sf_buf_done(&r->from);
@@ -172,13 +173,14 @@ static void tell(struct query *q)
     q->cb(q->data, &q->reader.page, NULL);
 }
 
+/* That who asks may still have the page, and would get it as it is. */
 static void check_grant(struct query *q)
 {
-    const char *grant_id = q->reader.request.grant_id;
+    const struct query_request *request = &q->reader.request;
 
-    if (q->code == SF_OK && *grant_id != '\0' &&
-        !serving_still_granted(q->qs->options.serving, grant_id)) {
-        q->code = SF_RAISE_E(&q->error, SF_DENIED, SHEAF_E_DENIED, "grant %s has ended", grant_id);
+    if (q->code == SF_OK && *request->grant_id != '\0') {
+        q->code = serving_still_shows(q->qs->options.serving, request->grant_id, request->served,
+                                      &q->error);
     }
 }
 

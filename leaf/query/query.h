@@ -49,8 +49,9 @@ struct query_request {
     enum query_op op;
     enum query_format format; /* CSV: get and scan only */
     const struct served_table *table;
-    const struct row_view *view; /* @own_view, or the table's */
-    struct row_view *own_view;   /* owned */
+    struct served_view *served;  /* a reference: what who asks sees of the table */
+    const struct row_view *view; /* @own_view, or all columns of @served */
+    struct row_view *own_view;   /* owned; NULL: nothing was selected */
     char grant_id[64];           /* "": the owner asks */
     char consumer[64];           /* domain; "": the owner asks */
     struct sf_buf key;           /* get: the whole key, encoded */
@@ -66,7 +67,7 @@ struct query_request {
     bool reverse;          /* scan: from the last row to the first; the bounds mean the same */
     bool count;            /* scan: how many rows, as {"count":N}, instead of the rows */
     bool marked;           /* scan: rows as {"seq","op":"snapshot","key","row"} */
-    struct sf_expr *where; /* scan: owned; NULL: all rows */
+    struct sf_expr *where; /* scan: owned, over the table as it is seen; NULL: all rows */
     char view_name[SERVING_VIEW_NAME];
     const char *contract;            /* version of the product, as it has it */
     struct query_point as_of;        /* get, scan: rows as they were */

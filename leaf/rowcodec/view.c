@@ -89,13 +89,12 @@ enum sf_code row_view_build(const struct sf_table *t, const struct row_view_opti
     if (code != SF_OK) {
         return code;
     }
-    for (size_t i = 0; i < t->field_count; i++) {
-        wanted[i] =
-            wanted[i] && (!options->only_open || sf_class_is_open(sf_field_class(&t->fields[i])));
-    }
     view = build(t, wanted);
     if (view == NULL) {
         return SF_RAISE(err, SF_NOMEM, "view of table '%s': out of memory", t->name);
+    }
+    if (options->stored != NULL) {
+        view->table = options->stored;
     }
     *ret = view;
     return SF_OK;

@@ -18,7 +18,7 @@ struct row_column {
 };
 
 struct row_view {
-    const struct sf_table *table; /* borrowed */
+    const struct sf_table *table; /* borrowed: of the keys, and of rows that are not masked */
     size_t column_count;          /* may be 0 */
     size_t label_bytes;           /* of all labels */
     bool has_key;                 /* all fields of the table's key are in it; false without one */
@@ -28,12 +28,13 @@ struct row_view {
 struct row_view_options {
     const struct sf_slice *names; /* field names; NULL: all fields */
     size_t name_count;
-    bool only_open; /* leave out classes that do not leave their domain: sf_class_is_open() */
+    /* The table that keys are of, when the fields of @t are those of its masked rows: borrowed, of
+     * the same name and field numbers. NULL: @t. */
+    const struct sf_table *stored;
 };
 
 /*
- * The fields of @t that are named and, with only_open, open: what is named and not open is left out
- * in silence, so that a caller cannot ask for more than it may see.
+ * The fields of @t that are named.
  * SF_INVALID, number E0304: a name is no field ("table 'orders' has no field 'x'"). SF_NOMEM.
  */
 enum sf_code row_view_build(const struct sf_table *t, const struct row_view_options *options,

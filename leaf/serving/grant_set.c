@@ -19,6 +19,7 @@ struct grant_set *grant_set_ref(struct grant_set *set)
 void grant_set_unref(struct grant_set *set)
 {
     if (set != NULL && --set->refs == 0) {
+        sf_policy_set_free(set->policies);
         sf_arena_done(&set->arena);
         sf_free(set);
     }
@@ -80,10 +81,11 @@ static enum sf_code copy_grant(struct sf_arena *a, const Sheaf__V1__Grant *g, st
         .audience = sf_arena_strdup(a, g->audience),
         .columns = columns,
         .column_count = g->n_columns,
+        .purpose = sf_arena_strdup(a, g->purpose),
         .until_us = g->until_us,
     };
     complete = complete && ret->id != NULL && ret->product != NULL && ret->consumer != NULL &&
-               ret->consumer_account != NULL && ret->audience != NULL;
+               ret->consumer_account != NULL && ret->audience != NULL && ret->purpose != NULL;
     for (size_t i = 0; complete && i < g->n_columns; i++) {
         columns[i] = sf_arena_strdup(a, g->columns[i]);
         complete = columns[i] != NULL;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "common/base/arena.h"
+#include "common/policy/policy.h"
 #include "common/sys/crypto.h"
 
 enum { GRANTS_MAX = 10000 };
@@ -27,6 +28,7 @@ struct grant {
     const char *audience;
     const char *const *columns; /* names; none: all that policy lets through */
     size_t column_count;
+    const char *purpose; /* as it was asked for, or "" */
     int64_t until_us;
 };
 
@@ -38,7 +40,9 @@ struct grant_set {
     int64_t expires_us;
     struct grant *grants;
     size_t grant_count;
-    size_t refused; /* grants of the bundle that were left out */
+    size_t refused;                 /* grants of the bundle that were left out */
+    struct sf_policy_set *policies; /* owned: of the platform; NULL: none */
+    uint64_t policy_version;        /* 0: there never was one */
 };
 
 /* What a bundle is checked against. */

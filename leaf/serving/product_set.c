@@ -8,14 +8,20 @@
 #include "common/base/buf.h"
 #include "common/base/str.h"
 #include "common/contract/product_file.h"
-#include "common/sys/crypto.h"
-#include "common/sys/encoding.h"
+#include "leaf/serving/view_cache.h"
 #include "proto/errors.h"
 
 enum sf_code product_set_init(struct product_set *set, const char *domain, struct store *store,
                               struct sf_error *err)
 {
-    *set = (struct product_set){.store = store, .domain = sf_strdup(domain)};
+    enum sf_code code;
+
+    *set = (struct product_set){.store = store};
+    code = view_cache_new(&set->views, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    set->domain = sf_strdup(domain);
     return set->domain == NULL ? SF_RAISE(err, SF_NOMEM, "products") : SF_OK;
 }
 
@@ -23,8 +29,9 @@ static void served_product_free(struct served_product *p)
 {
     if (p != NULL) {
         for (size_t i = 0; p->tables != NULL && i < p->table_count; i++) {
-            row_view_free(p->tables[i].whole);
+            served_view_unref(p->tables[i].whole);
         }
+        sf_policy_set_free(p->policies);
         sf_product_free(p->contract);
         sf_free(p->tables);
         sf_free(p);
@@ -34,6 +41,7 @@ SF_DEFINE_CLEANUP(struct served_product, served_product_free)
 
 void product_set_done(struct product_set *set)
 {
+    view_cache_free(set->views);
     for (size_t i = 0; i < set->version_count; i++) {
         served_product_free(set->versions[i]);
     }
@@ -77,17 +85,16 @@ static enum sf_code open_lanes(struct product_set *set, struct served_product *p
     return SF_OK;
 }
 
-static enum sf_code make_views(struct served_product *p, struct sf_error *err)
+static enum sf_code make_views(struct product_set *set, struct served_product *p,
+                               struct sf_error *err)
 {
     enum sf_code code = SF_OK;
 
     for (size_t i = 0; code == SF_OK && i < p->table_count; i++) {
-        struct served_table *t = &p->tables[i];
+        const struct served_view_spec spec = {.table = &p->tables[i],
+                                              .serial = view_cache_serial(set->views)};
 
-        code = row_view_build(t->contract, &(struct row_view_options){0}, &t->whole, err);
-        if (code == SF_OK) {
-            code = product_set_view_name(t->whole, t->whole_name, err);
-        }
+        code = served_view_new(&spec, &p->tables[i].whole, err);
     }
     return code;
 }
@@ -107,26 +114,6 @@ static enum sf_code link_name(struct product_set *set, struct served_product *p,
         at = at->next_of_name;
     }
     at->next_of_name = p;
-    return SF_OK;
-}
-
-enum sf_code product_set_view_name(const struct row_view *view, char ret[SERVING_VIEW_NAME],
-                                   struct sf_error *err)
-{
-    SF_CLEANUP(sf_buf_done) struct sf_buf canonical = {0};
-    uint8_t hash[SF_HASH128_SIZE];
-    struct sf_slice parts[2];
-    enum sf_code code;
-
-    row_view_canonical(view, &canonical);
-    code = sf_buf_check(&canonical, "view", err);
-    if (code != SF_OK) {
-        return code;
-    }
-    parts[0] = sf_slice_text(view->table->name);
-    parts[1] = sf_buf_view(&canonical);
-    sf_hash128(parts, 2, hash);
-    sf_encode(SF_BASE32_LOWER, sf_slice_of(hash, sizeof(hash)), ret);
     return SF_OK;
 }
 
@@ -183,7 +170,7 @@ enum sf_code product_set_add(struct product_set *set, uint32_t contract_id, stru
                    p->contract->version.minor, p->contract->version.patch);
     code = open_lanes(set, p, err);
     if (code == SF_OK) {
-        code = make_views(p, err);
+        code = make_views(set, p, err);
     }
     if (code != SF_OK) {
         return code;

@@ -23,19 +23,21 @@ enum {
 };
 
 struct served_product;
+struct served_view;
+struct view_cache;
 
 struct served_table {
     const struct served_product *product;
     const struct sf_table *contract;
     struct store_lane *lane;
-    struct row_view *whole; /* owned: all fields, what the table's owner sees */
-    char whole_name[SERVING_VIEW_NAME];
+    struct served_view *whole; /* owned: all fields, what the table's owner sees */
 };
 
 struct served_product {
     struct sf_product *contract; /* owned */
     uint32_t contract_id;
-    struct sf_slice yaml; /* as it was applied; in the contract's arena */
+    struct sf_slice yaml;           /* as it was applied; in the contract's arena */
+    struct sf_policy_set *policies; /* owned: those of its owner; NULL: none */
     struct served_table *tables;
     size_t table_count;
     char version[36];                    /* M.N.P */
@@ -50,7 +52,7 @@ struct product_removal {
     uint32_t major;
     int64_t purge_us;
     bool purging; /* has begun since the leaf was started: no way back */
-    bool purged; /* the rows are gone; the record stays, so that the major is not used again */
+    bool purged;  /* the rows are gone; the record stays, so that the major is not used again */
 };
 
 struct product_set {
@@ -62,6 +64,7 @@ struct product_set {
     uint32_t contract_id_highest;
     struct product_removal *removals; /* in no order */
     size_t removal_count;
+    struct view_cache *views; /* owned: what other domains see of them */
 };
 
 /* SF_NOMEM. */
@@ -87,9 +90,6 @@ const struct served_product *product_set_find(const struct product_set *set, con
                                               uint32_t major);
 /* The table, or the only one when @name is NULL or empty; NULL when there is none such. */
 const struct served_table *served_product_table(const struct served_product *p, const char *name);
-/* The name of a view, a hash of table and visible fields: Sheaf-View. SF_NOMEM. */
-enum sf_code product_set_view_name(const struct row_view *view, char ret[SERVING_VIEW_NAME],
-                                   struct sf_error *err) SF_MUST_CHECK;
 /* Newest versions in order of their ids: *at starts at 0 and is moved on; NULL at the end. */
 const struct served_product *product_set_next(const struct product_set *set, size_t *at);
 

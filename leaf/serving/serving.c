@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/base/alloc.h"
+#include "leaf/serving/view_cache.h"
 #include "proto/errors.h"
 
 int64_t serving_now_us(const struct serving *s)
@@ -23,6 +23,7 @@ void serving_take_grants(struct serving *s, struct grant_set *grants)
 {
     grant_set_unref(s->grants);
     s->grants = grants;
+    s->generation++;
     serving_know_time(s, grants->issued_us);
 }
 
@@ -50,67 +51,185 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
                               product, p->contract->version.major);
         }
     }
-    *ret = (struct serving_right){.product = p, .grant = grant};
+    *ret = (struct serving_right){.serving = s, .product = p, .grant = grant};
     return SF_OK;
 }
 
-bool serving_still_granted(const struct serving *s, const char *grant_id)
+/* The grant of this id, if it is in force; or NULL. */
+static const struct grant *serving_grant(const struct serving *s, const char *grant_id)
 {
     const int64_t now_us = serving_now_us(s);
 
     if (s->grants == NULL || s->grants->expires_us <= now_us) {
-        return false;
+        return NULL;
     }
     for (size_t i = 0; i < s->grants->grant_count; i++) {
         const struct grant *g = &s->grants->grants[i];
 
         if (strcmp(g->id, grant_id) == 0) {
-            return g->until_us > now_us;
+            return g->until_us > now_us ? g : NULL;
         }
     }
-    return false;
+    return NULL;
 }
 
-bool serving_sees(const struct grant *grant, const struct sf_field *field)
+bool serving_still_granted(const struct serving *s, const char *grant_id)
 {
-    if (grant == NULL) {
-        return true;
-    }
+    return serving_grant(s, grant_id) != NULL;
+}
+
+/* --- views ------------------------------------------------------------------------------------ */
+
+/* Texts that grants may do without. */
+static const char *text_of(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
+/* What a view depends on besides the policies: the table as of its contract, and the rights. */
+static enum sf_code make_key(const struct served_table *table, const struct grant *grant,
+                             struct sf_buf *ret, struct sf_error *err)
+{
+    sf_buf_be32(ret, table->product->contract_id);
+    sf_buf_be32(ret, (uint32_t)(table - table->product->tables));
+    sf_buf_append(ret, text_of(grant->consumer), strlen(text_of(grant->consumer)) + 1);
+    sf_buf_append(ret, text_of(grant->purpose), strlen(text_of(grant->purpose)) + 1);
     for (size_t i = 0; i < grant->column_count; i++) {
-        if (strcmp(grant->columns[i], field->name) == 0) {
-            return sf_class_is_open(sf_field_class(field));
-        }
+        sf_buf_append(ret, grant->columns[i], strlen(grant->columns[i]) + 1);
     }
-    return grant->column_count == 0 && sf_class_is_open(sf_field_class(field));
+    return sf_buf_check(ret, "view", err);
 }
 
-enum sf_code serving_view(const struct served_table *table, const struct grant *grant,
-                          const struct sf_slice *select, size_t select_count, struct row_view **ret,
-                          struct sf_error *err)
+static const char *purpose_of(const struct grant *grant)
 {
-    const struct sf_table *t = table->contract;
-    SF_CLEANUP(sf_freep) struct sf_slice *names = NULL;
-    struct row_view_options options = {.only_open = grant != NULL};
-    size_t wanted = select_count == 0 ? t->field_count : select_count;
+    return *text_of(grant->purpose) == '\0' ? NULL : grant->purpose;
+}
 
-    for (size_t i = 0; i < select_count; i++) {
-        if (sf_table_field_index(t, select[i]) < 0) {
-            return SF_RAISE_E(
-                err, SF_INVALID, SHEAF_E_FIELD_UNKNOWN, "table '%s' has no field '%.*s'", t->name,
-                (int)(select[i].size > 64 ? 64 : select[i].size), (const char *)select[i].data);
-        }
-    }
-    names = sf_calloc(wanted, sizeof(*names));
-    if (names == NULL) {
-        return SF_RAISE(err, SF_NOMEM, "view");
-    }
-    for (size_t i = 0; i < wanted; i++) {
-        int32_t at = select_count == 0 ? (int32_t)i : sf_table_field_index(t, select[i]);
+static enum sf_code decide_view(const struct serving *s, const struct served_table *table,
+                                const struct grant *grant, int64_t now_us,
+                                struct sf_policy_view **ret, struct sf_error *err)
+{
+    const struct sf_policy_input input = {
+        .platform = s->grants == NULL ? NULL : s->grants->policies,
+        .owner = table->product->policies,
+        .product = table->product->contract,
+        .table = table->contract,
+        .subject = {.domain = text_of(grant->consumer), .purpose = purpose_of(grant)},
+        .columns = grant->columns,
+        .column_count = grant->column_count,
+        .now_us = now_us,
+    };
 
-        if (serving_sees(grant, &t->fields[at])) {
-            names[options.name_count++] = sf_slice_text(t->fields[at].name);
-        }
+    return sf_policy_decide(&input, ret, err);
+}
+
+/* The key of the domain, when something is hashed for it. */
+static enum sf_code hash_key_of(const struct serving *s, const struct sf_policy_view *decision,
+                                const char *domain, uint8_t ret[SF_HASH_KEY_SIZE],
+                                struct sf_error *err)
+{
+    const struct sf_slice parts[] = {SF_LITERAL("sheaf mask v1"), sf_slice_of("", 1),
+                                     sf_slice_text(domain)};
+
+    if (!decision->hashes) {
+        return SF_OK;
     }
-    options.names = names; /* Not NULL, so that no names means no fields. */
-    return row_view_build(t, &options, ret, err);
+    if (s->mask_secret == NULL) {
+        return SF_RAISE(err, SF_UNAVAILABLE, "there is no key to hash with");
+    }
+    sf_hash256_keyed(sf_seed_bytes(s->mask_secret).data, parts, SF_COUNT(parts), ret);
+    return SF_OK;
+}
+
+static enum sf_code make_view(const struct serving *s, const struct served_table *table,
+                              const struct grant *grant, const struct view_rights *rights,
+                              struct served_view **ret, struct sf_error *err)
+{
+    struct view_cache *cache = s->products.views;
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *decision = NULL;
+    uint8_t hash_key[SF_HASH_KEY_SIZE];
+    struct served_view *same;
+    enum sf_code code = decide_view(s, table, grant, rights->now_us, &decision, err);
+
+    if (code == SF_OK) {
+        code = hash_key_of(s, decision, text_of(grant->consumer), hash_key, err);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    same = view_cache_renew(cache, rights, decision, hash_key);
+    if (same != NULL) {
+        *ret = served_view_ref(same);
+        return SF_OK;
+    }
+    const struct served_view_spec spec = {
+        .table = table,
+        .serial = view_cache_serial(cache),
+        .hash_key = decision->hashes ? hash_key : NULL,
+        .decision = decision,
+        .domain = text_of(grant->consumer),
+        .purpose = purpose_of(grant),
+        .counts = view_cache_counts(cache),
+    };
+
+    decision = NULL; /* taken over */
+    code = served_view_new(&spec, &view, err);
+    sf_wipe(hash_key, sizeof(hash_key));
+    if (code == SF_OK) {
+        code = view_cache_put(cache, rights, view, err);
+    }
+    if (code == SF_OK) {
+        *ret = SF_TAKE(view);
+    }
+    return code;
+}
+
+enum sf_code serving_view(const struct serving *s, const struct served_table *table,
+                          const struct grant *grant, struct served_view **ret, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf key = {0};
+    struct view_rights rights;
+    struct served_view *found;
+    enum sf_code code;
+
+    if (grant == NULL) {
+        *ret = served_view_ref(table->whole);
+        return SF_OK;
+    }
+    code = make_key(table, grant, &key, err);
+    if (code != SF_OK) {
+        return code;
+    }
+    rights = (struct view_rights){
+        .key = sf_buf_view(&key), .generation = s->generation, .now_us = serving_now_us(s)};
+    found = view_cache_find(s->products.views, &rights);
+    if (found != NULL) {
+        *ret = served_view_ref(found);
+        return SF_OK;
+    }
+    return make_view(s, table, grant, &rights, ret, err);
+}
+
+enum sf_code serving_still_shows(const struct serving *s, const char *grant_id,
+                                 const struct served_view *view, struct sf_error *err)
+{
+    const struct grant *grant = serving_grant(s, grant_id);
+    SF_CLEANUP(served_view_unrefp) struct served_view *now = NULL;
+    enum sf_code code;
+
+    if (grant == NULL) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "grant %s has ended", grant_id);
+    }
+    code = serving_view(s, view->table, grant, &now, err);
+    if (code == SF_OK && strcmp(now->name, view->name) != 0) {
+        code = SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "what grant %s sees has changed: ask again",
+                          grant_id);
+    }
+    return code;
+}
+
+void serving_keys_changed(struct serving *s)
+{
+    s->generation++;
 }

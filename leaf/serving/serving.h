@@ -6,17 +6,21 @@
  */
 #pragma once
 
-#include "leaf/rowcodec/view.h"
 #include "leaf/serving/grant_set.h"
 #include "leaf/serving/product_set.h"
+#include "leaf/serving/served_view.h"
 
 struct serving {
     struct sf_rt *rt;
     const char *domain; /* this leaf's */
     struct product_set products;
     struct grant_set *grants; /* in force, or NULL: other domains get nothing */
-    int64_t known_us;         /* it was at least so late... */
-    uint64_t known_ns;        /* ...at this monotonic time */
+    uint64_t generation;      /* of grants, policies and keys: views are decided anew */
+    /* What the keys of hash masks come from, one for each domain that sees them; NULL: nothing is
+     * hashed, and what would be is refused. */
+    const struct sf_seed *mask_secret;
+    int64_t known_us;  /* it was at least so late... */
+    uint64_t known_ns; /* ...at this monotonic time */
 };
 
 /*
@@ -36,6 +40,7 @@ struct serving_caller {
 
 /* What a caller may see of a table of a product. */
 struct serving_right {
+    const struct serving *serving; /* that decided */
     const struct served_product *product;
     const struct grant *grant; /* NULL: the owner; else borrowed from serving->grants */
 };
@@ -52,15 +57,23 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
 /* Whether the grant of this id is still in force; long answers ask before each page. */
 bool serving_still_granted(const struct serving *s, const char *grant_id);
 
-/* Whether who has @grant (NULL: the owner) may see the field: its class is open, and it is one of
- * the grant's columns. */
-bool serving_sees(const struct grant *grant, const struct sf_field *field);
-
 /*
- * The view of @table under @right, narrowed to the fields in @select (all when @select_count is 0).
- * For other domains: fields of open classes, and of these the grant's columns.
- * SF_INVALID E0304: a name of @select is no field. SF_NOMEM.
+ * What who has @grant (NULL: the owner) sees of @table, with a reference for the caller. The same
+ * view as before, as long as nothing it comes from has changed.
+ * SF_DENIED E0401: a policy denies the table. SF_UNAVAILABLE: there is no key to hash with.
+ * SF_NOMEM.
  */
-enum sf_code serving_view(const struct served_table *table, const struct grant *grant,
-                          const struct sf_slice *select, size_t select_count, struct row_view **ret,
+enum sf_code serving_view(const struct serving *s, const struct served_table *table,
+                          const struct grant *grant, struct served_view **ret,
                           struct sf_error *err) SF_MUST_CHECK;
+/*
+ * Whether @view is still what the grant of this id sees of its table; long answers ask before each
+ * page. Versions of a product that came later do not count.
+ * SF_DENIED E0401: the grant has ended. SF_BUSY E0602: the view has changed, and asking again gets
+ * the new one. And as serving_view().
+ */
+enum sf_code serving_still_shows(const struct serving *s, const char *grant_id,
+                                 const struct served_view *view,
+                                 struct sf_error *err) SF_MUST_CHECK;
+/* The keys of hash masks are others from now on. */
+void serving_keys_changed(struct serving *s);

@@ -271,6 +271,58 @@ enum sf_code store_get_as_of(const struct store_snapshot *snapshot, const struct
     return code == SF_OK ? follow_key(&f, key, ret->seq, ret, found, err) : code;
 }
 
+/* --- what a change replaced --- */
+
+struct store_before {
+    struct follow follow;
+};
+
+void store_before_free(struct store_before *b)
+{
+    if (b != NULL) {
+        follow_done(&b->follow);
+        sf_free(b);
+    }
+}
+
+enum sf_code store_before_new(const struct store_snapshot *snapshot, const struct store_lane *lane,
+                              struct store_before **ret, struct sf_error *err)
+{
+    SF_CLEANUP(store_before_freep) struct store_before *b = sf_calloc(1, sizeof(*b));
+    enum sf_code code;
+
+    if (b == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "changes");
+    }
+    b->follow = (struct follow){.snapshot = snapshot, .lane = lane, .seq = UINT64_MAX};
+    code = follow_init(&b->follow, err);
+    if (code == SF_OK) {
+        *ret = SF_TAKE(b);
+    }
+    return code;
+}
+
+enum sf_code store_before_read(struct store_before *b, const struct store_log_entry *change,
+                               struct sf_buf *bytes, struct store_row *ret, bool *found,
+                               struct sf_error *err)
+{
+    struct follow *f = &b->follow;
+
+    *found = false;
+    if (change->prev_seq == 0) {
+        return SF_OK;
+    }
+    if (change->seq <= f->anchor.seq) {
+        return as_of_gone(&f->anchor, err);
+    }
+    f->bytes = bytes;
+    f->seq = change->seq - 1;
+    if (change->prev_seq <= f->anchor.seq) {
+        return read_kept(f, change->key, change->seq, change->prev_seq, ret, found, err);
+    }
+    return follow_key(f, change->key, change->prev_seq, ret, found, err);
+}
+
 /* --- scans --- */
 
 struct store_past {

@@ -67,3 +67,17 @@ SF_DEFINE_CLEANUP(struct store_past, store_past_free)
 enum { STORE_PAST_STEP = 1024 };
 enum sf_code store_past_next(struct store_past *past, struct store_row *ret, bool *more,
                              struct sf_error *err) SF_MUST_CHECK;
+
+struct store_before;
+/* What changes of a lane of state have replaced, one after the other. Freed before the snapshot. */
+enum sf_code store_before_new(const struct store_snapshot *snapshot, const struct store_lane *lane,
+                              struct store_before **ret, struct sf_error *err) SF_MUST_CHECK;
+void store_before_free(struct store_before *b); /* NULL is fine */
+SF_DEFINE_CLEANUP(struct store_before, store_before_free)
+/*
+ * The row that @change, which is of this snapshot's log, replaced: sets *@found, and on true the
+ * row's bytes in @bytes and *@ret over them. At most two reads of a frame.
+ */
+enum sf_code store_before_read(struct store_before *b, const struct store_log_entry *change,
+                               struct sf_buf *bytes, struct store_row *ret, bool *found,
+                               struct sf_error *err) SF_MUST_CHECK;

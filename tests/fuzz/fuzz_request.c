@@ -50,7 +50,9 @@ static void check_body(const struct sf_json *body, enum query_op op, const struc
                        struct sf_arena *arena)
 {
     const struct serving_right right = {
-        .product = product_set_find(&world()->serving.products, "orders", 1), .grant = grant};
+        .serving = &world()->serving,
+        .product = product_set_find(&world()->serving.products, "orders", 1),
+        .grant = grant};
     struct sf_buf findings = {0};
     struct query_params p;
     struct query_request r;

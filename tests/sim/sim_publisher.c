@@ -116,19 +116,22 @@ static const struct grant *grant_of(const struct sim *s, unsigned audience)
 static void render(struct sim *s, const struct served_table *table, unsigned audience,
                    uint64_t first, uint64_t last, struct sf_buf *out)
 {
-    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
     SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
     SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
+    SF_CLEANUP(change_reader_done) struct change_reader reader = {0};
     struct store_log_entry entry;
     bool more = true;
+    bool shown;
 
-    sf_assert(serving_view(table, audience == OWN ? NULL : grant_of(s, audience), NULL, 0, &view,
-                           NULL) == SF_OK);
+    sf_assert(serving_view(&s->w.serving, table, audience == OWN ? NULL : grant_of(s, audience),
+                           &view, NULL) == SF_OK);
     sf_assert(store_snapshot_new(s->w.stores.store, &snapshot, NULL) == SF_OK);
     sf_assert(store_log_new(snapshot, table->lane, first - 1, true, &log, NULL) == SF_OK);
+    reader = (struct change_reader){.view = view, .columns = view->columns, .snapshot = snapshot};
     for (;;) {
         sf_assert(store_log_next(log, &entry, &more, NULL) == SF_OK && more);
-        sf_assert(change_render_json(view, &entry, out, NULL) == SF_OK);
+        sf_assert(change_render_json(&reader, &entry, out, &shown, NULL) == SF_OK);
         if (entry.seq == last) {
             return;
         }

@@ -10,7 +10,7 @@
 struct fixture {
     struct leaf_world w;
     const struct served_table *table;
-    struct row_view *view;
+    struct served_view *view;
     struct message_spec spec;
     struct message message;
     struct store_snapshot *snapshot;
@@ -23,13 +23,12 @@ static void setup(struct fixture *f)
     leaf_world_init(&f->w, 1);
     (void)leaf_world_add(&f->w, world_orders);
     f->table = leaf_world_table(&f->w, "clicks");
-    assert_int_equal(serving_view(f->table, NULL, NULL, 0, &f->view, NULL), SF_OK);
+    f->view = served_view_ref(f->table->whole);
     f->spec = (struct message_spec){
         .lane = {.domain = "sales", .product = "orders", .table = "clicks", .major = 1},
         .audience = "aud1",
         .subject = "dp.sales.orders.clicks.v1.0.aud1",
         .contract = "1.0.0",
-        .view_name = "someview",
         .view = f->view,
         .leaf_key = &f->w.leaf,
     };
@@ -40,7 +39,7 @@ static void teardown(struct fixture *f)
 {
     store_snapshot_free(f->snapshot);
     message_done(&f->message);
-    row_view_free(f->view);
+    served_view_unref(f->view);
     leaf_world_done(&f->w);
 }
 
@@ -116,7 +115,7 @@ static void a_message_says_where_it_stands_and_is_signed(void **state)
     assert_header(&f, 2, "Content-Type", "application/x-ndjson");
     assert_header(&f, 3, "Sheaf-Prev", "1");
     assert_header(&f, 4, "Sheaf-Contract", "1.0.0");
-    assert_header(&f, 5, "Sheaf-View", "someview");
+    assert_header(&f, 5, "Sheaf-View", f.view->name);
     assert_header(&f, 6, "Sheaf-Audience", "aud1");
     assert_signs(&f, "sales\norders\nclicks\n1\n0\naud1\n1\n2\n3\n1\n0\n");
     m = message_of_bus(&f.message, &f.spec);
@@ -142,7 +141,7 @@ static void a_heartbeat_is_empty_and_signed_too(void **state)
     assert_header(&f, 0, "Sheaf-Head", "2:9");
     assert_header(&f, 1, "Sheaf-Prev", "7");
     assert_header(&f, 2, "Sheaf-Contract", "1.0.0");
-    assert_header(&f, 3, "Sheaf-View", "someview");
+    assert_header(&f, 3, "Sheaf-View", f.view->name);
     assert_header(&f, 4, "Sheaf-Audience", "aud1");
     assert_signs(&f, "sales\norders\nclicks\n1\n0\naud1\n2\n0\n0\n7\n9\n");
     teardown(&f);
@@ -190,44 +189,17 @@ static void a_message_never_crosses_an_epoch(void **state)
 
     setup(&f);
     write_clicks(&f, 2, 1);
-    row_view_free(SF_TAKE(f.view));
+    served_view_unref(SF_TAKE(f.view));
     f.w.stores.options.raise_epoch = true;
     leaf_world_crash(&f.w, world_orders);
     f.table = leaf_world_table(&f.w, "clicks");
-    assert_int_equal(serving_view(f.table, NULL, NULL, 0, &f.view, NULL), SF_OK);
+    f.view = served_view_ref(f.table->whole);
     f.spec.view = f.view;
     write_clicks(&f, 2, 1);
     assert_int_equal(fill(&f, 1, 1), SF_OK);
     assert_header(&f, 0, "Sheaf-Position", "1:2-2");
     assert_int_equal(fill(&f, 2, 2), SF_OK);
     assert_header(&f, 0, "Sheaf-Position", "2:3-4");
-    teardown(&f);
-}
-
-static void equal_views_have_equal_names(void **state)
-{
-    struct fixture f;
-    struct row_view *orders = NULL;
-    struct row_view *less = NULL;
-    const struct sf_slice page = SF_LITERAL("page");
-    char names[3][MESSAGE_VIEW_NAME];
-    char again[MESSAGE_VIEW_NAME];
-    (void)state;
-
-    setup(&f);
-    assert_int_equal(serving_view(leaf_world_table(&f.w, "orders"), NULL, NULL, 0, &orders, NULL),
-                     SF_OK);
-    assert_int_equal(serving_view(f.table, NULL, &page, 1, &less, NULL), SF_OK);
-    assert_int_equal(message_view_name(f.view, names[0], NULL), SF_OK);
-    assert_int_equal(message_view_name(less, names[1], NULL), SF_OK);
-    assert_int_equal(message_view_name(orders, names[2], NULL), SF_OK);
-    assert_int_equal(message_view_name(f.view, again, NULL), SF_OK);
-    assert_string_equal(names[0], again);
-    assert_string_not_equal(names[0], names[1]);
-    assert_string_not_equal(names[0], names[2]);
-    assert_int_equal(strlen(names[0]), 26);
-    row_view_free(orders);
-    row_view_free(less);
     teardown(&f);
 }
 
@@ -264,7 +236,6 @@ int main(void)
         cmocka_unit_test(behind_the_head_there_is_no_message),
         cmocka_unit_test(a_message_ends_behind_the_change_that_fills_it),
         cmocka_unit_test(a_message_never_crosses_an_epoch),
-        cmocka_unit_test(equal_views_have_equal_names),
         cmocka_unit_test(out_of_memory_is_an_error_at_every_allocation),
     };
 

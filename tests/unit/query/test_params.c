@@ -316,7 +316,11 @@ static void fields_are_selected_within_the_right(void **state)
     setup(&f);
     assert_int_equal(build(&f, &f.orders, QUERY_SCAN, p), SF_OK);
     assert_int_equal(f.request.view->column_count, 2);
+    f.orders.serving = &f.w.serving;
     f.orders.grant = &grant;
+    assert_refused(&f, &f.orders, QUERY_SCAN, p, SHEAF_E_FIELD_UNKNOWN); /* hidden is unknown */
+    assert_string_equal(f.err.text, "table 'orders' has no field 'email'");
+    p.select = "amount";
     assert_int_equal(build(&f, &f.orders, QUERY_SCAN, p), SF_OK);
     assert_int_equal(f.request.view->column_count, 1);
     assert_string_equal(f.request.view->columns[0].field->name, "amount");
@@ -357,14 +361,16 @@ static void nobody_asks_by_fields_of_the_key_that_the_grant_leaves_out(void **st
     (void)state;
 
     setup(&f);
-    by_email = (struct serving_right){.product = leaf_world_add(&f.w, people), .grant = &all};
+    by_email = (struct serving_right){
+        .serving = &f.w.serving, .product = leaf_world_add(&f.w, people), .grant = &all};
     assert_refused(&f, &by_email, QUERY_GET, (struct query_params){.key = "a@b.example"},
                    SHEAF_E_DENIED);
-    assert_string_equal(f.err.text, "'key' goes by field 'email' of table 'people', which the "
-                                    "grant leaves out");
+    assert_string_equal(f.err.text, "'key': you do not see the key of table 'people', or not as it "
+                                    "is; 'where' goes by what you see");
     assert_refused(&f, &by_email, QUERY_SCAN, (struct query_params){.prefix = "a"}, SHEAF_E_DENIED);
     assert_int_equal(build(&f, &by_email, QUERY_SCAN, (struct query_params){0}), SF_OK);
 
+    f.daily.serving = &f.w.serving;
     f.daily.grant = &shops;
     assert_refused(&f, &f.daily, QUERY_GET, whole, SHEAF_E_DENIED);
     for (size_t i = 0; i < SF_COUNT(first); i++) {

@@ -77,8 +77,10 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
 /* Starts and waits for the first page or error: SF_OK is a page. */
 static enum sf_code ask(struct fixture *f, enum query_op op, struct query_params p)
 {
-    const struct serving_right right = {
-        .product = product_set_find(&f->w.serving.products, "orders", 1), .grant = f->grant};
+    const struct serving_right right = {.serving = &f->w.serving,
+                                        .product =
+                                            product_set_find(&f->w.serving.products, "orders", 1),
+                                        .grant = f->grant};
     struct query_request request;
 
     f->err = (struct sf_error){0};
@@ -452,6 +454,7 @@ static void a_revocation_while_a_page_is_read_keeps_it_back(void **state)
     put_orders(&f, 1, 1);
     leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
     const struct serving_right right = {
+        .serving = &f.w.serving,
         .product = product_set_find(&f.w.serving.products, "orders", 1),
         .grant = &f.w.serving.grants->grants[0],
     };
@@ -477,8 +480,8 @@ static void requests_under_way_are_bounded(void **state)
     (void)state;
 
     setup(&f);
-    const struct serving_right right = {.product =
-                                            product_set_find(&f.w.serving.products, "orders", 1)};
+    const struct serving_right right = {
+        .serving = &f.w.serving, .product = product_set_find(&f.w.serving.products, "orders", 1)};
 
     for (size_t i = 0; i <= QUERIES_MAX; i++) {
         assert_int_equal(query_request_build(&p, QUERY_SCAN, &right, seal_key, &request, NULL),
@@ -506,6 +509,7 @@ static size_t start_all(struct fixture *f, const char *consumer, struct query **
 {
     const struct grant grant = {.id = "G-1", .consumer = consumer};
     const struct serving_right right = {
+        .serving = &f->w.serving,
         .product = product_set_find(&f->w.serving.products, "orders", 1),
         .grant = consumer == NULL ? NULL : &grant,
     };
@@ -584,6 +588,7 @@ static void out_of_memory_or_a_bad_disk_is_an_error_of_the_answer(void **state)
         assert_null(f.query);
         for (long n = 0;; n++) {
             const struct serving_right right = {
+                .serving = &f.w.serving,
                 .product = product_set_find(&f.w.serving.products, "orders", 1)};
             struct query_params p = ps[i];
             struct query_request request;

@@ -25,12 +25,16 @@ struct fixture {
 static void render(struct fixture *f, const struct served_table *table, const struct grant *grant,
                    const char *wanted)
 {
-    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    struct change_reader reader;
     struct store_log_entry entry;
     bool more = true;
+    bool shown;
 
-    assert_int_equal(serving_view(table, grant, NULL, 0, &view, NULL), SF_OK);
+    assert_int_equal(serving_view(&f->w.serving, table, grant, &view, NULL), SF_OK);
     assert_int_equal(store_snapshot_new(f->w.stores.store, &f->snapshot, NULL), SF_OK);
+    reader =
+        (struct change_reader){.view = view, .columns = view->columns, .snapshot = f->snapshot};
     assert_int_equal(store_log_new(f->snapshot, table->lane, 0, true, &f->log, NULL), SF_OK);
     sf_buf_clear(&f->out);
     for (;;) {
@@ -39,8 +43,10 @@ static void render(struct fixture *f, const struct served_table *table, const st
             break;
         }
         entry.commit_us = some_time();
-        assert_int_equal(change_render_json(view, &entry, &f->out, NULL), SF_OK);
+        assert_int_equal(change_render_json(&reader, &entry, &f->out, &shown, NULL), SF_OK);
+        assert_true(shown);
     }
+    change_reader_done(&reader);
     store_log_free(SF_TAKE(f->log));
     store_snapshot_free(SF_TAKE(f->snapshot));
     assert_string_equal(sf_buf_cstr(&f->out), wanted);
@@ -127,25 +133,26 @@ static void events_have_no_key(void **state)
 
 static void a_damaged_change_adds_nothing(void **state)
 {
-    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
+    SF_CLEANUP(change_reader_done) struct change_reader reader = {0};
     struct store_log_entry bad = {.op = STORE_UPSERT, .seq = 1};
     struct fixture f;
+    bool shown;
     (void)state;
 
     setup(&f);
-    assert_int_equal(serving_view(leaf_world_table(&f.w, "orders"), NULL, NULL, 0, &view, NULL),
-                     SF_OK);
+    reader.view = leaf_world_table(&f.w, "orders")->whole;
+    reader.columns = reader.view->columns;
     sf_buf_text(&f.out, "before");
     bad.key = SF_LITERAL("O-1"); /* Without its end. */
-    assert_int_equal(change_render_json(view, &bad, &f.out, NULL), SF_CORRUPT);
+    assert_int_equal(change_render_json(&reader, &bad, &f.out, &shown, NULL), SF_CORRUPT);
     bad.key = SF_LITERAL("O-1\0\0");
     bad.row = SF_LITERAL("\xff");
-    assert_int_equal(change_render_json(view, &bad, &f.out, NULL), SF_CORRUPT);
+    assert_int_equal(change_render_json(&reader, &bad, &f.out, &shown, NULL), SF_CORRUPT);
     assert_string_equal(sf_buf_cstr(&f.out), "before");
     f.out.size_max = f.out.size + 8;
     bad.row = sf_slice_text(NULL);
     bad.op = STORE_DELETE;
-    assert_int_equal(change_render_json(view, &bad, &f.out, NULL), SF_BUSY);
+    assert_int_equal(change_render_json(&reader, &bad, &f.out, &shown, NULL), SF_BUSY);
     teardown(&f);
 }
 

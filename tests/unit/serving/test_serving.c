@@ -1,5 +1,7 @@
 #include "tests/lib/cmocka.h"
 
+#include <stdio.h>
+
 #include "common/base/alloc.h"
 #include "common/base/time.h"
 #include "proto/errors.h"
@@ -156,7 +158,9 @@ static void a_clock_that_jumps_forward_and_back_ends_nothing_for_good(void **sta
 static const char *view_of(struct fixture *f, const struct grant *grant, const char *const *select,
                            char ret[256])
 {
-    SF_CLEANUP(row_view_freep) struct row_view *view = NULL;
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    SF_CLEANUP(row_view_freep) struct row_view *some = NULL;
+    char name[SERVING_VIEW_NAME];
     struct sf_slice names[8];
     size_t n = 0;
 
@@ -164,12 +168,17 @@ static const char *view_of(struct fixture *f, const struct grant *grant, const c
         names[n] = sf_slice_text(select[n]);
         n++;
     }
-    assert_int_equal(serving_view(leaf_world_table(&f->w, "orders"), grant, names, n, &view, NULL),
-                     SF_OK);
+    assert_int_equal(
+        serving_view(&f->w.serving, leaf_world_table(&f->w, "orders"), grant, &view, NULL), SF_OK);
+    if (served_view_select(view, names, n, &some, name, &f->err) != SF_OK) {
+        (void)snprintf(ret, 256, "%.255s", f->err.text);
+        return ret;
+    }
     ret[0] = '\0';
-    for (size_t i = 0; i < view->column_count; i++) {
+    for (size_t i = 0; i < (n == 0 ? view->columns : some)->column_count; i++) {
         (void)strncat(ret, i == 0 ? "" : " ", 255 - strlen(ret));
-        (void)strncat(ret, view->columns[i].field->name, 255 - strlen(ret));
+        (void)strncat(ret, (n == 0 ? view->columns : some)->columns[i].field->name,
+                      255 - strlen(ret));
     }
     return ret;
 }
@@ -201,35 +210,33 @@ static void others_never_see_pii_and_secrets_whatever_the_grant_names(void **sta
     setup(&f);
     assert_string_equal(VIEW(&all, ), "order_id amount note");
     assert_string_equal(VIEW(&some, ), "order_id amount");
-    assert_string_equal(VIEW(&some, "order_id", "note", "email", ), "order_id");
-    assert_string_equal(VIEW(&some, "note", ), "");
+    assert_string_equal(VIEW(&some, "order_id", ), "order_id");
     assert_string_equal(VIEW(&hidden, ), "");
     leaf_world_done(&f.w);
 }
 
-static void a_selected_name_that_is_no_field_is_refused(void **state)
+static void what_is_not_seen_is_no_field(void **state)
 {
-    const struct sf_slice names[] = {SF_LITERAL("order_id"), SF_LITERAL("colour")};
-    const struct grant all = {.id = "G-1"};
-    struct row_view *view = NULL;
+    static const char *const named[] = {"order_id", "email"};
+    const struct grant some = {.id = "G-2", .columns = named, .column_count = 2};
     struct fixture f;
+    char text[256];
     (void)state;
 
     setup(&f);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(serving_view(leaf_world_table(&f.w, "orders"), i == 0 ? NULL : &all, names,
-                                      2, &view, &f.err),
-                         SF_INVALID);
-        assert_int_equal(f.err.number, SHEAF_E_FIELD_UNKNOWN);
-        assert_string_equal(f.err.text, "table 'orders' has no field 'colour'");
-    }
+    assert_string_equal(VIEW(NULL, "colour", ), "table 'orders' has no field 'colour'");
+    assert_string_equal(VIEW(&some, "order_id", "colour", ),
+                        "table 'orders' has no field 'colour'");
+    assert_int_equal(f.err.number, SHEAF_E_FIELD_UNKNOWN);
+    assert_string_equal(VIEW(&some, "order_id", "note", ), "table 'orders' has no field 'note'");
+    assert_string_equal(VIEW(&some, "email", ), "table 'orders' has no field 'email'");
     leaf_world_done(&f.w);
 }
 
 static void a_view_out_of_memory_is_none(void **state)
 {
     const struct grant all = {.id = "G-1"};
-    struct row_view *view = NULL;
+    struct served_view *view = NULL;
     struct fixture f;
     (void)state;
 
@@ -238,7 +245,7 @@ static void a_view_out_of_memory_is_none(void **state)
         enum sf_code code;
 
         sf_alloc_fail_after(n, false);
-        code = serving_view(leaf_world_table(&f.w, "orders"), &all, NULL, 0, &view, &f.err);
+        code = serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), &all, &view, &f.err);
         if (sf_alloc_faults() == 0) {
             assert_int_equal(code, SF_OK);
             break;
@@ -247,7 +254,40 @@ static void a_view_out_of_memory_is_none(void **state)
         assert_null(view);
     }
     sf_alloc_fail_after(-1, false);
-    row_view_free(view);
+    served_view_unref(view);
+    leaf_world_done(&f.w);
+}
+
+/* What was asked for before is there, also under another bundle that changes nothing. */
+static void a_view_is_made_once(void **state)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    static const struct world_grant less = {.id = "G-1", .columns = {"order_id"}};
+    struct served_view *views[3] = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (unsigned i = 0; i < 3; i++) {
+        leaf_world_grant(&f.w, &(struct world_bundle){.version = i + 1,
+                                                      .grants = i < 2 ? &one : &less,
+                                                      .grant_count = 1});
+        assert_int_equal(serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"),
+                                      &f.w.serving.grants->grants[0], &views[i], NULL),
+                         SF_OK);
+    }
+    assert_ptr_equal(views[0], views[1]);
+    assert_ptr_not_equal(views[0], views[2]);
+    assert_true(views[0]->serial != views[2]->serial);
+    assert_string_not_equal(views[0]->name, views[2]->name);
+    assert_int_equal(serving_still_shows(&f.w.serving, "G-1", views[2], &f.err), SF_OK);
+    assert_int_equal(serving_still_shows(&f.w.serving, "G-1", views[0], &f.err), SF_BUSY);
+    assert_string_equal(f.err.text, "what grant G-1 sees has changed: ask again");
+    assert_int_equal(serving_still_shows(&f.w.serving, "G-2", views[0], &f.err), SF_DENIED);
+    assert_string_equal(f.err.text, "grant G-2 has ended");
+    for (unsigned i = 0; i < 3; i++) {
+        served_view_unref(views[i]);
+    }
     leaf_world_done(&f.w);
 }
 
@@ -262,7 +302,8 @@ int main(void)
         cmocka_unit_test(a_clock_that_jumps_forward_and_back_ends_nothing_for_good),
         cmocka_unit_test(the_owner_sees_every_field_or_those_it_selects),
         cmocka_unit_test(others_never_see_pii_and_secrets_whatever_the_grant_names),
-        cmocka_unit_test(a_selected_name_that_is_no_field_is_refused),
+        cmocka_unit_test(what_is_not_seen_is_no_field),
+        cmocka_unit_test(a_view_is_made_once),
         cmocka_unit_test(a_view_out_of_memory_is_none),
     };
 

@@ -1,0 +1,131 @@
+#include "leaf/serving/view_cache.h"
+
+#include <string.h>
+
+#include "common/base/alloc.h"
+
+struct entry {
+    struct served_view *view; /* a reference */
+    uint64_t generation;
+    int64_t until_us;
+};
+
+struct view_cache {
+    struct sf_map entries;
+    uint64_t serial;
+    struct served_counts counts;
+};
+
+enum sf_code view_cache_new(struct view_cache **ret, struct sf_error *err)
+{
+    *ret = sf_calloc(1, sizeof(**ret));
+    return *ret == NULL ? SF_RAISE(err, SF_NOMEM, "views") : SF_OK;
+}
+
+static void entry_free(struct entry *e)
+{
+    if (e != NULL) {
+        served_view_unref(e->view);
+        sf_free(e);
+    }
+}
+
+void view_cache_free(struct view_cache *c)
+{
+    size_t at = 0;
+    struct sf_map_entry *e;
+
+    if (c == NULL) {
+        return;
+    }
+    while ((e = sf_map_next(&c->entries, &at)) != NULL) {
+        entry_free(e->value);
+    }
+    sf_map_done(&c->entries);
+    sf_free(c);
+}
+
+uint64_t view_cache_serial(struct view_cache *c)
+{
+    return ++c->serial;
+}
+
+struct served_counts *view_cache_counts(struct view_cache *c)
+{
+    return &c->counts;
+}
+
+struct served_view *view_cache_find(const struct view_cache *c, const struct view_rights *rights)
+{
+    const struct entry *e = sf_map_find(&c->entries, rights->key);
+
+    return e != NULL && e->generation == rights->generation && rights->now_us < e->until_us
+               ? e->view
+               : NULL;
+}
+
+static bool comes_to_the_same(const struct served_view *v, const struct sf_policy_view *decision,
+                              const uint8_t *hash_key)
+{
+    const bool same_key = hash_key == NULL || !decision->hashes ||
+                          memcmp(v->hash_key, hash_key, sizeof(v->hash_key)) == 0;
+
+    return same_key && sf_slice_equal(v->decision->canon, decision->canon);
+}
+
+struct served_view *view_cache_renew(struct view_cache *c, const struct view_rights *rights,
+                                     const struct sf_policy_view *decision, const uint8_t *hash_key)
+{
+    struct entry *e = sf_map_find(&c->entries, rights->key);
+
+    if (e == NULL || !comes_to_the_same(e->view, decision, hash_key)) {
+        return NULL;
+    }
+    e->generation = rights->generation;
+    e->until_us = decision->until_us;
+    return e->view;
+}
+
+static void make_room(struct view_cache *c)
+{
+    size_t at = 0;
+    struct sf_map_entry *oldest;
+
+    if (c->entries.live >= VIEW_CACHE_MAX) {
+        oldest = sf_map_next(&c->entries, &at);
+        entry_free(sf_map_remove(&c->entries, sf_slice_of(oldest->key, oldest->key_size)));
+    }
+}
+
+enum sf_code view_cache_put(struct view_cache *c, const struct view_rights *rights,
+                            struct served_view *v, struct sf_error *err)
+{
+    struct entry *e;
+
+    entry_free(sf_map_remove(&c->entries, rights->key));
+    make_room(c);
+    e = sf_calloc(1, sizeof(*e));
+    if (e == NULL || sf_map_put(&c->entries, rights->key, e) != SF_OK) {
+        sf_free(e);
+        return SF_RAISE(err, SF_NOMEM, "view");
+    }
+    *e = (struct entry){.view = served_view_ref(v),
+                        .generation = rights->generation,
+                        .until_us = v->decision->until_us};
+    return SF_OK;
+}
+
+bool view_cache_has_ended(const struct view_cache *c, int64_t after_us, int64_t now_us)
+{
+    size_t at = 0;
+    struct sf_map_entry *m;
+
+    while ((m = sf_map_next(&c->entries, &at)) != NULL) {
+        const struct entry *e = m->value;
+
+        if (e->until_us > after_us && e->until_us <= now_us) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,44 @@
+/*
+ * Views that were made for other domains, by their rights: asked for again, they are there.
+ *
+ *   Threads   Loop thread.
+ *   Memory    Holds a reference to each of its views. VIEW_CACHE_MAX of them: the oldest goes.
+ */
+#pragma once
+
+#include "common/base/map.h"
+#include "leaf/serving/served_view.h"
+
+enum { VIEW_CACHE_MAX = 1024 };
+
+struct view_cache;
+
+/* What a view was made of. Equal rights under one @generation make equal views until @until_us. */
+struct view_rights {
+    struct sf_slice key;
+    uint64_t generation;
+    int64_t now_us;
+};
+
+/* SF_NOMEM. */
+enum sf_code view_cache_new(struct view_cache **ret, struct sf_error *err) SF_MUST_CHECK;
+void view_cache_free(struct view_cache *c); /* NULL is fine */
+/* A number for a view, never given before. */
+uint64_t view_cache_serial(struct view_cache *c);
+/* Counts of all views that are given it. */
+struct served_counts *view_cache_counts(struct view_cache *c);
+
+/* The view made of these rights, borrowed, or NULL. */
+struct served_view *view_cache_find(const struct view_cache *c, const struct view_rights *rights);
+/*
+ * The view that was made of these rights under an older generation, borrowed, when @decision comes
+ * to the same; then it is found under this one too. Else NULL.
+ */
+struct served_view *view_cache_renew(struct view_cache *c, const struct view_rights *rights,
+                                     const struct sf_policy_view *decision,
+                                     const uint8_t *hash_key);
+/* Keeps a reference to @v. SF_NOMEM. */
+enum sf_code view_cache_put(struct view_cache *c, const struct view_rights *rights,
+                            struct served_view *v, struct sf_error *err) SF_MUST_CHECK;
+/* Whether a view ended by its time behind @after_us, at @now_us or before. */
+bool view_cache_has_ended(const struct view_cache *c, int64_t after_us, int64_t now_us);
