@@ -569,6 +569,40 @@ static void compare_table(struct sf_compat *c, const struct sf_table *before,
     compare_fields(c, before->name, before, after);
 }
 
+static const struct sf_product_policy *find_policy(const struct sf_product *p, const char *name)
+{
+    for (size_t i = 0; i < p->policy_count; i++) {
+        if (same(p->policies[i].name, name)) {
+            return &p->policies[i];
+        }
+    }
+    return NULL;
+}
+
+/* The owner's own: they change what others see, and break no contract. */
+static void compare_policies(struct sf_compat *c, const struct sf_product *before,
+                             const struct sf_product *after)
+{
+    for (size_t i = 0; i < before->policy_count; i++) {
+        const struct sf_product_policy *p = &before->policies[i];
+        const struct sf_product_policy *other = find_policy(after, p->name);
+        const struct subject s = {c, "policies", p->name, false};
+
+        if (other == NULL) {
+            harmless(&s, "policy removed", "policy", "");
+        } else if (!same(p->text, other->text)) {
+            harmless(&s, "policy", p->text, other->text);
+        }
+    }
+    for (size_t i = 0; i < after->policy_count; i++) {
+        const char *name = after->policies[i].name;
+
+        if (find_policy(before, name) == NULL) {
+            harmless(&(struct subject){c, "policies", name, false}, "policy added", "", "policy");
+        }
+    }
+}
+
 static void compare_products(struct sf_compat *c, const struct sf_product *before,
                              const struct sf_product *after)
 {
@@ -589,6 +623,7 @@ static void compare_products(struct sf_compat *c, const struct sf_product *befor
                      "table");
         }
     }
+    compare_policies(c, before, after);
 }
 
 static const struct sf_change_note *first_breaking(const struct sf_compat *c)

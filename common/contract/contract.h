@@ -158,6 +158,13 @@ struct sf_version {
     uint32_t major, minor, patch; /* a product's major is at least 1 */
 };
 
+/* What the owner wrote under policies, as it is: common/policy reads it. */
+struct sf_product_policy {
+    const char *name; /* or "" */
+    const char *text; /* one line of YAML */
+    uint32_t line;    /* of the file, where it says what it does */
+};
+
 struct sf_product {
     struct sf_arena arena; /* owns everything below */
     const char *domain;
@@ -184,11 +191,14 @@ struct sf_product {
     int64_t slo_freshness_us;     /* 0: none promised */
     int64_t slo_retention_us;     /* 0: kept for ever */
     const char *slo_availability; /* text as given, or NULL */
+    const struct sf_product_policy *policies;
+    size_t policy_count;
 };
 
 enum {
-    SF_FIELDS_MAX = 1000, /* per table, those inside structs counted too */
-    SF_TABLES_MAX = 64,   /* per product */
+    SF_FIELDS_MAX = 1000,  /* per table, those inside structs counted too */
+    SF_TABLES_MAX = 64,    /* per product */
+    SF_POLICIES_MAX = 100, /* of the owner, per product */
     SF_KEY_FIELDS_MAX = 8,
     SF_ROW_BYTES_MAX = 256 * 1024,
     SF_KEY_BYTES_MAX = 1024,

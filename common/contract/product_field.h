@@ -53,5 +53,8 @@ bool sf_product_take_name(struct sf_slice *rest) SF_MUST_CHECK;
 /* status, compatibility and deprecated of the file @root. */
 void sf_product_read_life(struct sf_product_reader *r, const struct sf_yaml_node *root,
                           struct sf_product *p);
+/* policies: what each says is read by common/policy. @node may be NULL. */
+void sf_product_read_policies(struct sf_product_reader *r, const struct sf_yaml_node *node,
+                              struct sf_product *p);
 /* Checks the shape of the keys of the file @root that have no effect in this release. */
 void sf_product_check_shapes(struct sf_product_reader *r, const struct sf_yaml_node *root);

@@ -605,6 +605,7 @@ static void read_product(struct sf_product_reader *r, const struct sf_yaml_node 
     }
     read_slo(r, sf_yaml_get(root, "slo"), p);
     read_access(r, sf_yaml_get(root, "access"), p);
+    sf_product_read_policies(r, sf_yaml_get(root, "policies"), p);
     sf_product_check_shapes(r, root);
 }
 

@@ -56,7 +56,7 @@ static bool needs_escape(uint32_t code)
            code == 0xfeff || code == 0xfffe || code == 0xffff;
 }
 
-static void put_quoted(struct sf_slice text, struct sf_buf *out)
+void sf_product_print_quoted(struct sf_slice text, struct sf_buf *out)
 {
     sf_buf_byte(out, '"');
     while (text.size > 0) {
@@ -85,7 +85,7 @@ static void put_text(const char *text, struct sf_buf *out)
     if (is_plain(sf_slice_text(text))) {
         sf_buf_text(out, text);
     } else {
-        put_quoted(sf_slice_text(text), out);
+        sf_product_print_quoted(sf_slice_text(text), out);
     }
 }
 
@@ -107,7 +107,7 @@ static void put_value(const struct sf_field *f, const struct sf_value *v, struct
                   f->type == SF_TYPE_UUID;
 
     if (f->type == SF_TYPE_STRING) {
-        put_quoted(v->s, out);
+        sf_product_print_quoted(v->s, out);
         return;
     }
     sf_buf_text(out, quoted ? "\"" : "");
@@ -143,7 +143,7 @@ static void put_missing(const struct sf_clean *c, struct sf_buf *out)
     sf_buf_text(out, is_map ? ", missing: {texts: [" : ", missing: [");
     for (size_t i = 0; i < c->missing_count; i++) {
         sf_buf_text(out, i == 0 ? "" : ", ");
-        put_quoted(sf_slice_text(c->missing_texts[i]), out);
+        sf_product_print_quoted(sf_slice_text(c->missing_texts[i]), out);
     }
     sf_buf_byte(out, ']');
     sf_buf_text(out, is_map ? as[c->missing] : "");
@@ -437,6 +437,10 @@ void sf_product_print(const struct sf_product *p, const struct sf_print_notes *n
     }
     put_slo(p, out);
     put_access(p, out);
+    sf_buf_text(out, p->policy_count > 0 ? "policies:\n" : "");
+    for (size_t i = 0; i < p->policy_count; i++) {
+        sf_buf_printf(out, "  - %s\n", p->policies[i].text);
+    }
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
@@ -541,6 +545,16 @@ static bool same_life(const struct sf_product *a, const struct sf_product *b)
            same_text(a->deprecation_note, b->deprecation_note);
 }
 
+static bool same_policies(const struct sf_product *a, const struct sf_product *b)
+{
+    for (size_t i = 0; i < a->policy_count && a->policy_count == b->policy_count; i++) {
+        if (!same_text(a->policies[i].text, b->policies[i].text)) {
+            return false;
+        }
+    }
+    return a->policy_count == b->policy_count;
+}
+
 bool sf_product_equal(const struct sf_product *a, const struct sf_product *b)
 {
     if (a->version.major != b->version.major || a->version.minor != b->version.minor ||
@@ -552,7 +566,8 @@ bool sf_product_equal(const struct sf_product *a, const struct sf_product *b)
         !same_text(a->support_email, b->support_email) || !same_life(a, b) ||
         !same_text(a->slo_availability, b->slo_availability) ||
         !same_texts(a->tags, a->tag_count, b->tags, b->tag_count) ||
-        !same_texts(a->approvers, a->approver_count, b->approvers, b->approver_count)) {
+        !same_texts(a->approvers, a->approver_count, b->approvers, b->approver_count) ||
+        !same_policies(a, b)) {
         return false;
     }
     for (size_t i = 0; i < a->table_count; i++) {

@@ -19,5 +19,7 @@ void sf_product_print(const struct sf_product *p, const struct sf_print_notes *n
                       struct sf_buf *out);
 /* Its line "deprecated: {...}", or nothing. */
 void sf_product_print_deprecated(const struct sf_product *p, struct sf_buf *out);
+/* Text in double quotes, on one line. */
+void sf_product_print_quoted(struct sf_slice text, struct sf_buf *out);
 /* Whether two products say the same. */
 bool sf_product_equal(const struct sf_product *a, const struct sf_product *b);

@@ -113,23 +113,16 @@ static void check_resources(struct sf_product_reader *r, const struct sf_yaml_no
     }
 }
 
-static void check_policies(struct sf_product_reader *r, const struct sf_yaml_node *node)
-{
-    const char *const *texts = NULL;
-    size_t count = 0;
-
-    sf_product_read_texts(r, node, "policies", &texts, &count);
-}
-
 void sf_product_check_shapes(struct sf_product_reader *r, const struct sf_yaml_node *root)
 {
     static const struct {
         const char *key;
         void (*check)(struct sf_product_reader *r, const struct sf_yaml_node *node);
     } parts[] = {
-        {"ports", check_ports},         {"inputs", check_inputs},
-        {"transform", check_transform}, {"resources", check_resources},
-        {"policies", check_policies},
+        {"ports", check_ports},
+        {"inputs", check_inputs},
+        {"transform", check_transform},
+        {"resources", check_resources},
     };
 
     for (size_t i = 0; i < SF_COUNT(parts); i++) {

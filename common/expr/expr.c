@@ -1,6 +1,7 @@
 #include "common/expr/expr.h"
 
 #include "common/base/alloc.h"
+#include "common/base/assert.h"
 #include "common/expr/expr_private.h"
 
 static void free_nodes(struct sf_node **nodes)
@@ -8,8 +9,8 @@ static void free_nodes(struct sf_node **nodes)
     sf_free(*nodes);
 }
 
-enum sf_code sf_expr_parse(struct sf_issues *issues, const struct sf_table *t, struct sf_expr **ret,
-                           struct sf_error *err)
+static enum sf_code read(struct sf_issues *issues, const struct sf_table *t, struct sf_expr **ret,
+                         struct sf_error *err)
 {
     SF_CLEANUP(sf_expr_freep) struct sf_expr *e = sf_calloc(1, sizeof(*e));
     SF_CLEANUP(free_nodes)
@@ -21,7 +22,8 @@ enum sf_code sf_expr_parse(struct sf_issues *issues, const struct sf_table *t, s
         return SF_RAISE(err, SF_NOMEM, "%s: out of memory", issues->file);
     }
     sf_arena_init(&e->arena, 0);
-    if (sf_expr_build_tree(&b) && !b.nomem && sf_expr_check_types(&b) && sf_expr_compile(&b)) {
+    if (sf_expr_build_tree(&b) && !b.nomem && sf_expr_check_types(&b) &&
+        (t == NULL || sf_expr_compile(&b))) {
         *ret = SF_TAKE(e);
         return SF_OK;
     }
@@ -30,6 +32,20 @@ enum sf_code sf_expr_parse(struct sf_issues *issues, const struct sf_table *t, s
     }
     code = sf_issues_check(issues, err);
     return code;
+}
+
+enum sf_code sf_expr_parse(struct sf_issues *issues, const struct sf_table *t, struct sf_expr **ret,
+                           struct sf_error *err)
+{
+    sf_assert(t != NULL);
+    return read(issues, t, ret, err);
+}
+
+enum sf_code sf_expr_check(struct sf_issues *issues, struct sf_error *err)
+{
+    SF_CLEANUP(sf_expr_freep) struct sf_expr *e = NULL;
+
+    return read(issues, NULL, &e, err);
 }
 
 void sf_expr_free(struct sf_expr *e)

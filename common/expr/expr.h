@@ -48,6 +48,8 @@ enum sf_expr_result {
  */
 enum sf_code sf_expr_parse(struct sf_issues *issues, const struct sf_table *t, struct sf_expr **ret,
                            struct sf_error *err) SF_MUST_CHECK;
+/* The same as far as it can be told without a table: all but names and types of fields. */
+enum sf_code sf_expr_check(struct sf_issues *issues, struct sf_error *err) SF_MUST_CHECK;
 void sf_expr_free(struct sf_expr *e);
 SF_DEFINE_CLEANUP(struct sf_expr, sf_expr_free)
 

@@ -1,3 +1,5 @@
+#include "common/base/decimal.h"
+#include "common/base/str.h"
 #include "common/base/utf8.h"
 #include "common/expr/expr_private.h"
 #include "proto/errors.h"
@@ -150,4 +152,71 @@ struct sf_token sf_expr_next_token(struct sf_issues *issues, size_t at)
         end++;
     }
     return (struct sf_token){.kind = SF_TOKEN_NAME, .from = at, .to = end};
+}
+
+/* --- what tokens say -------------------------------------------------------------------------- */
+
+struct sf_slice sf_expr_unquote(struct sf_expr_build *b, struct sf_token t)
+{
+    struct sf_slice raw = sf_slice_of(b->issues->source.data + t.from + 1, t.to - t.from - 2);
+    uint8_t *copy = sf_arena_alloc(&b->expr->arena, raw.size + 1);
+    size_t size = 0;
+
+    if (copy == NULL) {
+        b->nomem = true;
+        return sf_slice_of(NULL, 0);
+    }
+    for (size_t i = 0; i < raw.size; i++) {
+        copy[size++] = raw.data[i];
+        i += raw.data[i] == b->issues->source.data[t.from];
+    }
+    return sf_slice_of(copy, size);
+}
+
+/* Digits behind the point; whether there is an exponent. */
+static unsigned scale_of(struct sf_slice text, bool *ret_exponent)
+{
+    const uint8_t *point = memchr(text.data, '.', text.size);
+
+    *ret_exponent =
+        memchr(text.data, 'e', text.size) != NULL || memchr(text.data, 'E', text.size) != NULL;
+    return point == NULL ? 0 : (unsigned)(text.data + text.size - point - 1);
+}
+
+static unsigned digits_of(int64_t value)
+{
+    unsigned digits = 1;
+
+    while (value > 9 || value < -9) {
+        value /= 10;
+        digits++;
+    }
+    return digits;
+}
+
+const char *sf_expr_read_number(struct sf_slice text, struct sf_node *ret)
+{
+    bool exponent;
+    unsigned scale = scale_of(text, &exponent);
+    enum sf_parse parsed;
+
+    if (exponent) {
+        ret->type.kind = SF_KIND_DOUBLE;
+        parsed = sf_parse_double(text, &ret->value.d);
+        return parsed == SF_PARSE_OK ? NULL : "the number is too large";
+    }
+    if (scale > 0) {
+        int64_t unscaled = 0;
+
+        parsed = scale > SF_DECIMAL_NARROW_MAX
+                     ? SF_PARSE_RANGE
+                     : sf_decimal_parse(text, SF_DECIMAL_NARROW_MAX, scale, &unscaled);
+        ret->value.wide = unscaled;
+        ret->type = (struct sf_expr_type){.kind = SF_KIND_DECIMAL, .scale = (uint8_t)scale};
+        ret->type.width = (uint8_t)(digits_of(unscaled) > scale ? digits_of(unscaled) : scale);
+        return parsed == SF_PARSE_OK ? NULL : "a decimal has at most 18 digits";
+    }
+    ret->type.kind = SF_KIND_INT;
+    parsed = sf_parse_i64(text, &ret->value.i);
+    return parsed == SF_PARSE_OK ? NULL : "the number does not fit into 64 bits";
 }

@@ -223,12 +223,17 @@ struct sf_place sf_expr_place(const struct sf_issues *issues, size_t from, size_
 /* A filter under construction. */
 struct sf_expr_build {
     struct sf_issues *issues;
-    const struct sf_table *table;
+    const struct sf_table *table; /* NULL: any, so that fields have no types */
     struct sf_expr *expr;
     struct sf_node *nodes; /* SF_EXPR_NODES_MAX + 1, the first is unused */
     uint16_t node_count;
     bool nomem;
 };
+
+/* The contents of a quoted token, with doubled quotes single. */
+struct sf_slice sf_expr_unquote(struct sf_expr_build *b, struct sf_token t);
+/* Type and value of the text of a number; returns what is wrong with it, or NULL. */
+const char *sf_expr_read_number(struct sf_slice text, struct sf_node *ret);
 
 /* Each reports into b->issues and returns false when it did, or when there is no memory. */
 bool sf_expr_build_tree(struct sf_expr_build *b);

@@ -6,7 +6,6 @@
  * The row in the middle does not chain: a = b = c needs parentheses, because people and databases
  * read it differently.
  */
-#include "common/base/decimal.h"
 #include "common/base/str.h"
 #include "common/base/utf8.h"
 #include "common/expr/expr_private.h"
@@ -138,45 +137,6 @@ static uint16_t over(struct parser *p, enum sf_node_op op, uint16_t left)
 
 /* --- literals and names ----------------------------------------------------------------------- */
 
-/* The contents of a quoted token, with doubled quotes single. */
-static struct sf_slice unquote(struct parser *p, struct sf_token t)
-{
-    struct sf_slice raw = sf_slice_of(p->b->issues->source.data + t.from + 1, t.to - t.from - 2);
-    uint8_t *copy = sf_arena_alloc(&p->b->expr->arena, raw.size + 1);
-    size_t size = 0;
-
-    if (copy == NULL) {
-        p->b->nomem = true;
-        return sf_slice_of(NULL, 0);
-    }
-    for (size_t i = 0; i < raw.size; i++) {
-        copy[size++] = raw.data[i];
-        i += raw.data[i] == p->b->issues->source.data[t.from];
-    }
-    return sf_slice_of(copy, size);
-}
-
-/* Digits behind the point; whether there is an exponent. */
-static unsigned scale_of(struct sf_slice text, bool *ret_exponent)
-{
-    const uint8_t *point = memchr(text.data, '.', text.size);
-
-    *ret_exponent =
-        memchr(text.data, 'e', text.size) != NULL || memchr(text.data, 'E', text.size) != NULL;
-    return point == NULL ? 0 : (unsigned)(text.data + text.size - point - 1);
-}
-
-static unsigned digits_of(int64_t value)
-{
-    unsigned digits = 1;
-
-    while (value > 9 || value < -9) {
-        value /= 10;
-        digits++;
-    }
-    return digits;
-}
-
 /* @from: of the number, or of the minus before it. */
 static uint16_t parse_number(struct parser *p, size_t from)
 {
@@ -184,37 +144,14 @@ static uint16_t parse_number(struct parser *p, size_t from)
     struct sf_token t = p->token;
     size_t size = t.to - t.from;
     size_t minus = from < t.from;
-    struct sf_slice value;
     struct sf_node n = {0};
-    bool exponent;
-    enum sf_parse parsed;
-    unsigned scale;
+    const char *wrong;
     uint16_t index;
 
     memcpy(text + minus, p->b->issues->source.data + t.from, size);
-    value = sf_slice_of(text, size + minus);
-    scale = scale_of(value, &exponent);
-    if (exponent) {
-        n.type.kind = SF_KIND_DOUBLE;
-        parsed = sf_parse_double(value, &n.value.d);
-    } else if (scale > 0) {
-        int64_t unscaled = 0;
-
-        parsed = scale > SF_DECIMAL_NARROW_MAX
-                     ? SF_PARSE_RANGE
-                     : sf_decimal_parse(value, SF_DECIMAL_NARROW_MAX, scale, &unscaled);
-        n.value.wide = unscaled;
-        n.type = (struct sf_expr_type){.kind = SF_KIND_DECIMAL, .scale = (uint8_t)scale};
-        n.type.width = (uint8_t)(digits_of(unscaled) > scale ? digits_of(unscaled) : scale);
-    } else {
-        n.type.kind = SF_KIND_INT;
-        parsed = sf_parse_i64(value, &n.value.i);
-    }
-    if (parsed != SF_PARSE_OK) {
-        return fail_at(p, t,
-                       exponent    ? "the number is too large"
-                       : scale > 0 ? "a decimal has at most 18 digits"
-                                   : "the number does not fit into 64 bits");
+    wrong = sf_expr_read_number(sf_slice_of(text, size + minus), &n);
+    if (wrong != NULL) {
+        return fail_at(p, t, wrong);
     }
     advance(p);
     index = new_node(p, SF_NODE_LITERAL, from);
@@ -227,7 +164,7 @@ static uint16_t parse_number(struct parser *p, size_t from)
 
 static uint16_t parse_string(struct parser *p)
 {
-    struct sf_slice text = unquote(p, p->token);
+    struct sf_slice text = sf_expr_unquote(p->b, p->token);
     size_t from = p->token.from;
     uint16_t index;
 
@@ -276,7 +213,7 @@ static bool parse_member(struct parser *p, const struct sf_field **f, struct sf_
         (void)expected(p, "the name of a field behind '.'");
         return false;
     }
-    name = t.kind == SF_TOKEN_QUOTED ? unquote(p, t) : text_of(p, t);
+    name = t.kind == SF_TOKEN_QUOTED ? sf_expr_unquote(p->b, t) : text_of(p, t);
     advance(p);
     if ((*f)->type != SF_TYPE_STRUCT) {
         return refuse_step(p, t.from, *f, "only a struct has fields");
@@ -351,11 +288,34 @@ static bool parse_steps(struct parser *p, const struct sf_field *f, struct sf_sl
     return !p->b->nomem;
 }
 
+/* Without a table any step may be right. */
+static bool skip_steps(struct parser *p)
+{
+    for (;;) {
+        if (take_sign(p, ".")) {
+            if (p->token.kind != SF_TOKEN_NAME && p->token.kind != SF_TOKEN_QUOTED) {
+                return expected(p, "the name of a field") != 0;
+            }
+            advance(p);
+        } else if (take_sign(p, "[")) {
+            if (p->token.kind != SF_TOKEN_NUMBER) {
+                return expected(p, "a number") != 0;
+            }
+            advance(p);
+            if (!take_sign(p, "]")) {
+                return expected(p, "']'") != 0;
+            }
+        } else {
+            return true;
+        }
+    }
+}
+
 static uint16_t parse_field(struct parser *p)
 {
     struct sf_token t = p->token;
-    struct sf_slice name = t.kind == SF_TOKEN_QUOTED ? unquote(p, t) : text_of(p, t);
-    int32_t field = sf_table_field_index(p->b->table, name);
+    struct sf_slice name = t.kind == SF_TOKEN_QUOTED ? sf_expr_unquote(p->b, t) : text_of(p, t);
+    int32_t field = p->b->table == NULL ? -1 : sf_table_field_index(p->b->table, name);
     const struct sf_field *f;
     uint16_t index;
 
@@ -363,6 +323,9 @@ static uint16_t parse_field(struct parser *p)
     index = new_node(p, SF_NODE_FIELD, t.from);
     if (index == 0) {
         return 0;
+    }
+    if (p->b->table == NULL) {
+        return skip_steps(p) ? index : 0;
     }
     if (field < 0) {
         sf_expr_report_field(p->b, p->b->table, "table", t, name);

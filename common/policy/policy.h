@@ -56,6 +56,32 @@ enum sf_code sf_policy_set_add_product(struct sf_policy_set *s, const struct sf_
                                        struct sf_error *err) SF_MUST_CHECK;
 size_t sf_policy_set_count(const struct sf_policy_set *s);
 
+/* One policy of a file: its text with the comments before it, without the line of dashes. */
+struct sf_policy_document {
+    const char *name;
+    struct sf_slice text; /* of issues->source */
+    uint32_t line;        /* of the file that it begins on */
+};
+
+/* Checks the documents of issues->source as sf_policy_set_add() does, and tells them apart; pieces
+ * in @arena. */
+enum sf_code sf_policy_split(struct sf_issues *issues, struct sf_arena *arena,
+                             struct sf_policy_document **ret, size_t *ret_count,
+                             struct sf_error *err) SF_MUST_CHECK;
+/* Checks the policies of a product file, which is issues->source and @p. Likewise. */
+enum sf_code sf_policy_check_file(struct sf_issues *issues, const struct sf_product *p,
+                                  struct sf_error *err) SF_MUST_CHECK;
+
+/* A key of the format, for documentation. */
+struct sf_policy_key {
+    const char *of; /* "policy", "match", "except", "require", "tests" */
+    const char *name;
+    const char *value;
+    const char *text;
+};
+/* NULL behind the last. */
+const struct sf_policy_key *sf_policy_key_at(size_t i);
+
 /* --- decisions -------------------------------------------------------------------------------- */
 
 /* Who asks, as its credentials say. All borrowed. */
@@ -121,3 +147,37 @@ enum sf_code sf_policy_decide(const struct sf_policy_input *in, struct sf_policy
                               struct sf_error *err) SF_MUST_CHECK;
 void sf_policy_view_free(struct sf_policy_view *v);
 SF_DEFINE_CLEANUP(struct sf_policy_view, sf_policy_view_free)
+
+/* --- requirements ----------------------------------------------------------------------------- */
+
+/* What a product lacks, or a rule that cannot be applied to it. */
+struct sf_policy_breach {
+    struct sf_policy_cause cause;
+    bool refuses; /* else a warning */
+    const char *text;
+};
+
+/* What rules of @platform (or NULL) have against @p, by name of policy; all in @arena. SF_NOMEM. */
+enum sf_code sf_policy_check_product(const struct sf_policy_set *platform,
+                                     const struct sf_product *p, int64_t now_us,
+                                     struct sf_arena *arena, struct sf_policy_breach **ret,
+                                     size_t *ret_count, struct sf_error *err) SF_MUST_CHECK;
+
+/* --- cases ------------------------------------------------------------------------------------ */
+
+/* A test written beside a policy: who asks for what, and what is to come of it. */
+struct sf_policy_case {
+    struct sf_policy_subject who;
+    const char *product; /* "sales/orders" */
+    const char *table;   /* or NULL: the only one */
+    const char *field;   /* or NULL: the table */
+    const char *expect;  /* a mask, "clear"; of a table "denied", "all rows", "filter ..." */
+    const char *file;
+    uint32_t line;
+};
+
+/* The cases of all policies of @s, one after another: NULL behind the last. */
+const struct sf_policy_case *sf_policy_case_at(const struct sf_policy_set *s, size_t i);
+/* Whether the view is what the case expects; else @got says what it is. */
+bool sf_policy_case_holds(const struct sf_policy_case *c, const struct sf_table *table,
+                          const struct sf_policy_view *v, struct sf_buf *got) SF_MUST_CHECK;

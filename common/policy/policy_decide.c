@@ -197,7 +197,7 @@ static enum sf_code add_filter(struct decider *d, const struct sf_policy *p, str
     sf_issues_init(&issues, p->file, p->filter);
     code = sf_expr_parse(&issues, d->in->table, &expr, &why);
     if (code == SF_INVALID) {
-        deny(d, p, why.text);
+        deny(d, p, issues.first->text);
         return SF_OK;
     }
     if (code != SF_OK) {

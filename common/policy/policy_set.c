@@ -3,7 +3,6 @@
 
 #include "common/base/alloc.h"
 #include "common/policy/policy_private.h"
-#include "proto/errors.h"
 
 struct sf_policy_set *sf_policy_set_new(void)
 {
@@ -11,6 +10,7 @@ struct sf_policy_set *sf_policy_set_new(void)
 
     if (s != NULL) {
         sf_arena_init(&s->arena, 0);
+        s->last = &s->first;
     }
     return s;
 }
@@ -32,6 +32,9 @@ void sf_policy_set_free(struct sf_policy_set *s)
 {
     if (s == NULL) {
         return;
+    }
+    for (struct sf_policy *p = s->first; p != NULL; p = p->next) {
+        sf_policy_free_patterns(p);
     }
     free_buckets(&s->domains);
     free_buckets(&s->products);
@@ -163,14 +166,14 @@ static bool index_add(struct sf_policy_set *s, const struct sf_policy *p)
     return m->types != 0 ? bits_add(s->types, m->types, p) : bucket_add(&s->rest, p);
 }
 
-enum sf_code sf_policy_set_put(struct sf_policy_set *s, const struct sf_policy *p,
-                               struct sf_error *err)
+enum sf_code sf_policy_set_put(struct sf_policy_set *s, struct sf_policy *p, struct sf_error *err)
 {
-    if (s->count >= SF_POLICY_SET_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "a set holds at most %d policies",
-                          SF_POLICY_SET_MAX);
-    }
-    if (!index_add(s, p)) {
+    const char *name = sf_policy_full_name(p, &s->arena);
+
+    *s->last = p;
+    s->last = &p->next;
+    if (name == NULL || sf_map_put(&s->names, sf_slice_text(name), p) != SF_OK ||
+        !index_add(s, p)) {
         return SF_RAISE(err, SF_NOMEM, "policy %s", p->name);
     }
     s->count++;

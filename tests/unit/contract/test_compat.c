@@ -68,6 +68,31 @@ static void test_optional_fields_and_tables_may_come(void **state)
                   "  + lines  table added table  ok\n");
 }
 
+static void test_policies_of_the_owner_are_told_and_break_nothing(void **state)
+{
+    struct sf_product *a = read(AFTER(FIELDS) "policies: [{name: x, mask: hash}, {name: y, deny: "
+                                              "true}]\n");
+    struct sf_product *b = read(
+        HEAD "1.4.0" TABLE FIELDS "policies: [{name: z, deny: true}, {name: x, mask: redact}]\n");
+    struct sf_compat compat;
+    struct sf_buf out = {0};
+    struct sf_error err;
+
+    (void)state;
+    assert_int_equal(sf_compat_check((const struct sf_product *const[]){a}, 1, b, &compat, &err),
+                     SF_OK);
+    sf_compat_render(&compat, &out);
+    assert_string_equal(sf_buf_cstr(&out),
+                        "  ~ policies.x  policy {name: x, mask: hash} -> {name: x, mask: redact}  "
+                        "ok\n"
+                        "  - policies.y  policy removed policy  ok\n"
+                        "  + policies.z  policy added policy  ok\n");
+    sf_buf_done(&out);
+    sf_compat_done(&compat);
+    sf_product_free(a);
+    sf_product_free(b);
+}
+
 /* Compares two versions with these fields beside the key. */
 static void assert_fields(const char *before, const char *after, const char *wanted)
 {
@@ -429,6 +454,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_optional_fields_and_tables_may_come),
+        cmocka_unit_test(test_policies_of_the_owner_are_told_and_break_nothing),
         cmocka_unit_test(test_changes_inside_structs_are_named_by_their_path),
         cmocka_unit_test(test_types_inside_lists_change_as_others),
         cmocka_unit_test(test_every_breaking_change_is_listed),

@@ -662,7 +662,7 @@ static void test_keys_without_effect_are_told_and_checked(void **state)
                   "inputs: [customer/customers@1]\n"
                   "transform: {sql: transform.sql}\n"
                   "resources: {memory: 256MiB, disk: 10GiB}\n"
-                  "policies: [pii.yaml]\n",
+                  "policies: []\n",
                   "p.yaml:9:1: warning: ports has no effect in this release\n"
                   "ports: {stream: {format: json}, http: {}, files: {format: parquet, every: 1h}}\n"
                   "^~~~~\n"
@@ -674,10 +674,9 @@ static void test_keys_without_effect_are_told_and_checked(void **state)
                   "^~~~~~~~~\n"
                   "p.yaml:12:1: warning: resources has no effect in this release\n"
                   "resources: {memory: 256MiB, disk: 10GiB}\n"
-                  "^~~~~~~~~\n"
-                  "p.yaml:13:1: warning: policies has no effect in this release\n"
-                  "policies: [pii.yaml]\n"
-                  "^~~~~~~~\n");
+                  "^~~~~~~~~\n");
+    assert_refused(SAMPLE "policies: [pii.yaml]\n", SHEAF_E_BAD_VALUE,
+                   "p.yaml:24:12: a policy stands here itself: {name: ..., match: ..., mask: ...}");
     assert_refused(SAMPLE "inputs: [customers]\n", SHEAF_E_BAD_REFERENCE,
                    "p.yaml:24:10: an input is DOMAIN/PRODUCT or DOMAIN/PRODUCT@MAJOR");
     assert_refused(SAMPLE "resources: {memory: much}\n", SHEAF_E_BAD_VALUE,

@@ -435,6 +435,45 @@ static void test_reading_what_was_written_gives_the_same_product(void **state)
     }
 }
 
+static void test_policies_stand_one_to_a_line_whatever_they_say(void **state)
+{
+    static const char head[] = "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\nstatus: active\n"
+                               "tables:\n  t:\n    kind: event\n    fields:\n"
+                               "      a: {number: 1, type: string}\n";
+    struct sf_buf text = {0};
+    struct sf_buf out = {0};
+    struct sf_product *p;
+    struct sf_product *back;
+
+    (void)state;
+    sf_buf_printf(&text,
+                  "%spolicies:\n"
+                  "  - name: mail\n"
+                  "    # why\n"
+                  "    match: {field: [a, 'b c'], class: pii}\n"
+                  "    mask: keep_first(2, 5)\n"
+                  "    expires: 2027-06-30T12:00:00Z\n"
+                  "    x-empty:\n"
+                  "  - {\"name\": rows, filter: \"a = 'NO'\"}\n",
+                  head);
+    p = read(sf_buf_view(&text));
+    assert_int_equal(p->policy_count, 2);
+    assert_int_equal(p->policies[0].line, 14);
+    assert_int_equal(p->policies[1].line, 17);
+    sf_product_print(p, NULL, &out);
+    assert_non_null(strstr(sf_buf_cstr(&out),
+                           "policies:\n"
+                           "  - {name: mail, match: {field: [a, \"b c\"], class: pii}, mask: "
+                           "\"keep_first(2, 5)\", expires: 2027-06-30T12:00:00Z, x-empty: null}\n"
+                           "  - {name: rows, filter: \"a = 'NO'\"}\n"));
+    back = read(sf_buf_view(&out));
+    assert_true(sf_product_equal(p, back));
+    sf_product_free(p);
+    sf_product_free(back);
+    sf_buf_done(&text);
+    sf_buf_done(&out);
+}
+
 static void test_products_differ_in_every_word(void **state)
 {
     static const char base[] = "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\ntables:\n"
@@ -456,6 +495,7 @@ static void test_products_differ_in_every_word(void **state)
         {"version", "slo: {availability: 9%}\nversion"},
         {"version", "access: {default: open}\nversion"},
         {"version", "access: {approvers: [x]}\nversion"},
+        {"version", "policies: [{name: a, mask: hash}]\nversion"},
         {"  t:", "  u:"},
         {"    key", "    description: x\n    key"},
         {"    key", "    reserved: [7]\n    key"},
@@ -510,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_writes_one_line_per_field),
         cmocka_unit_test(test_characters_that_may_end_a_line_are_escaped),
         cmocka_unit_test(test_reading_what_was_written_gives_the_same_product),
+        cmocka_unit_test(test_policies_stand_one_to_a_line_whatever_they_say),
         cmocka_unit_test(test_products_differ_in_every_word),
     };
 

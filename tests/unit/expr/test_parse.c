@@ -243,6 +243,57 @@ static void test_what_stays_on_the_stack_is_bounded_by_the_depth(void **state)
     sf_buf_done(&text);
 }
 
+static void assert_checked(const char *text, const char *wanted)
+{
+    struct sf_issues issues;
+    struct sf_error err = {0};
+    enum sf_code code;
+
+    sf_issues_init(&issues, "f", sf_slice_text(text));
+    code = sf_expr_check(&issues, &err);
+    assert_int_equal(code, *wanted == '\0' ? SF_OK : SF_INVALID);
+    assert_string_equal(err.text, wanted);
+    sf_issues_done(&issues);
+}
+
+static void test_without_a_table_all_but_fields_is_checked(void **state)
+{
+    (void)state;
+    assert_checked("a.b[1].\"c d\" > 3 AND len(l) = 2 AND lower(x) LIKE 'a%' AND paid", "");
+    assert_checked("caller.domain = d AND x IN (1, 2)", "");
+    assert_checked("a = ", "f:1:5: expected a value, found the end");
+    assert_checked("a[b] = 1", "f:1:3: expected a number, found 'b'");
+    assert_checked("a. = 1", "f:1:4: expected the name of a field, found '='");
+    assert_checked("1 = 'x'", "f:1:1: integer and string do not compare");
+    assert_checked("lower(1) = 'a'", "f:1:7: lower takes a string, found integer");
+    assert_checked("lower(a)", "f:1:1: a filter takes true or false, found string");
+}
+
+static void test_what_of_the_caller_is_read_is_told(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned callers;
+    } cases[] = {
+        {"paid", 0},
+        {"country = caller.domain", SF_EXPR_CALLER_DOMAIN},
+        {"caller.role = 'a' OR caller.purpose = 'b'", SF_EXPR_CALLER_ROLE | SF_EXPR_CALLER_PURPOSE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct sf_issues issues;
+        struct sf_expr *e = NULL;
+        struct sf_error err;
+
+        sf_issues_init(&issues, "f", sf_slice_text(cases[i].text));
+        assert_int_equal(sf_expr_parse(&issues, &orders, &e, &err), SF_OK);
+        assert_int_equal(sf_expr_callers(e), cases[i].callers);
+        sf_expr_free(e);
+        sf_issues_done(&issues);
+    }
+}
+
 static void test_memory_may_end_at_any_moment(void **state)
 {
     long faults = 1;
@@ -275,6 +326,8 @@ int main(void)
         cmocka_unit_test(test_numbers_that_do_not_fit_are_told),
         cmocka_unit_test(test_size_parts_and_depth_are_limited),
         cmocka_unit_test(test_what_stays_on_the_stack_is_bounded_by_the_depth),
+        cmocka_unit_test(test_without_a_table_all_but_fields_is_checked),
+        cmocka_unit_test(test_what_of_the_caller_is_read_is_told),
         cmocka_unit_test(test_memory_may_end_at_any_moment),
     };
 

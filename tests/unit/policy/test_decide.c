@@ -1,0 +1,344 @@
+#include "tests/lib/cmocka.h"
+
+#include "common/base/alloc.h"
+#include "tests/lib/policies.h"
+
+struct world {
+    struct sf_product *product;
+    struct sf_policy_input in;
+};
+
+static int setup(void **state)
+{
+    struct world *w = sf_calloc(1, sizeof(*w));
+
+    w->product = policies_product(policies_customers);
+    w->in = (struct sf_policy_input){.product = w->product,
+                                     .table = w->product->tables,
+                                     .subject = {.domain = "marketing"},
+                                     .now_us = INT64_C(1790000000000000)};
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    sf_product_free(w->product);
+    sf_free(w);
+    return 0;
+}
+
+/* What the caller sees: lines "field mask  < policy", those that are clear left out. */
+static void assert_sees(struct world *w, const char *policies, const char *wanted)
+{
+    struct sf_policy_set *set = policies_set(policies);
+    struct sf_policy_view *v = NULL;
+    struct sf_buf out = {0};
+    struct sf_error err;
+
+    w->in.platform = set;
+    assert_int_equal(sf_policy_decide(&w->in, &v, &err), SF_OK);
+    w->in.platform = NULL;
+    sf_policy_set_free(set); /* a view borrows nothing of it */
+    if (v->denied) {
+        sf_buf_printf(&out, "denied by %s %s:%u%s%s\n", v->denied_by.policy, v->denied_by.file,
+                      v->denied_by.line, v->denied_by.note == NULL ? "" : ": ",
+                      v->denied_by.note == NULL ? "" : v->denied_by.note);
+    }
+    for (size_t i = 0; i < v->field_count && !v->denied; i++) {
+        const struct sf_policy_cause *c = &v->causes[i];
+
+        if (v->masks[i].kind == SF_MASK_NONE) {
+            continue;
+        }
+        sf_buf_printf(&out, "%s ", w->in.table->fields[i].name);
+        sf_mask_print(&v->masks[i], &out);
+        if (c->by == SF_POLICY_BY_RULE) {
+            sf_buf_printf(&out, " %s:%u%s%s", c->policy, c->line, c->note == NULL ? "" : ": ",
+                          c->note == NULL ? "" : c->note);
+        } else {
+            sf_buf_text(&out, c->by == SF_POLICY_BY_DEFAULT ? " default" : " columns");
+        }
+        sf_buf_byte(&out, '\n');
+    }
+    for (size_t i = 0; i < v->filter_count && !v->denied; i++) {
+        sf_buf_printf(&out, "where %s < %s:%u\n", v->filters[i].text, v->filters[i].cause.policy,
+                      v->filters[i].cause.line);
+    }
+    assert_string_equal(out.size == 0 ? "" : sf_buf_cstr(&out), wanted);
+    sf_buf_done(&out);
+    sf_policy_view_free(v);
+}
+
+#define HEAD(name) "sheaf: policy/v1\nname: " name "\n"
+#define REST       "token omit default\nhome omit default\n"
+
+static void test_without_policies_the_safe_default_and_the_columns_hold(void **state)
+{
+    static const char *const columns[] = {"email", "country"};
+    struct world *w = *state;
+
+    assert_sees(w, "", "email omit default\n" REST "born omit default\n");
+    w->in.columns = columns;
+    w->in.column_count = 2;
+    assert_sees(w, "",
+                "id omit columns\nemail omit default\n" REST
+                "born omit default\namount omit columns\nnote omit columns\n");
+}
+
+static void test_the_owning_domain_is_never_bound(void **state)
+{
+    struct world *w = *state;
+
+    w->in.subject.domain = "sales";
+    assert_sees(w, HEAD("all") "match: all\ndeny: true\n", "");
+}
+
+static void test_a_mask_that_names_the_class_stands_for_the_default(void **state)
+{
+    struct world *w = *state;
+
+    assert_sees(w, HEAD("pii") "match: {class: [pii]}\nmask: {with: keep_domain}\n",
+                "email keep_domain pii:4\n"
+                "token omit default\n"
+                "home omit pii:4: is for single values (null and omit are for all), not for "
+                "struct\n"
+                "born omit pii:4: is for strings, not for date\n");
+    assert_sees(w, HEAD("email") "match: {field: email}\nmask: hash\n",
+                "email hash email:4\n" REST "born omit default\n");
+    /* Whatever the tag is on: it names neither class nor field. */
+    assert_sees(w, HEAD("contact") "match: {tag: contact}\nmask: hash\n",
+                "email omit default\n" REST "born omit default\nnote hash contact:4\n");
+}
+
+static void test_a_struct_is_as_closed_as_what_is_inside(void **state)
+{
+    struct world *w = *state;
+
+    assert_sees(w, HEAD("some") "match: {class: confidential}\nmask: \"null\"\n",
+                "email omit default\n" REST "born omit default\namount null some:4\n");
+    assert_sees(w, HEAD("some") "match: {class: pii, type: struct}\nmask: \"null\"\n",
+                "email omit default\ntoken omit default\nhome null some:4\nborn omit default\n");
+}
+
+static void test_the_strictest_mask_wins_and_two_may_join(void **state)
+{
+    struct world *w = *state;
+
+    assert_sees(w,
+                HEAD("b") "match: {field: email}\nmask: hash\n---\n" HEAD(
+                    "a") "match: {field: email}\nmask: redact\n",
+                "email redact a:9\n" REST "born omit default\n");
+    assert_sees(w,
+                HEAD("b") "match: {field: email}\nmask: hash\n---\n" HEAD(
+                    "a") "match: {field: email}\nmask: keep_domain\n",
+                "email redact b:4: together with another rule\n" REST "born omit default\n");
+    assert_sees(w,
+                HEAD("b") "match: {field: email}\nmask: hash\n---\n" HEAD(
+                    "a") "match: {class: pii, field: email}\nmask: hash\n",
+                "email hash a:9\n" REST "born omit default\n");
+}
+
+static void test_exceptions_are_by_domain_role_and_purpose(void **state)
+{
+    static const char policy[] = HEAD("p") "match: {field: note}\n"
+                                           "except: [{consumer_domain: [finance, owner]},\n"
+                                           "         {roles: dpo, purposes: fraud}]\n"
+                                           "mask: hash\n";
+    static const char hashed[] = "email omit default\n" REST "born omit default\nnote hash p:6\n";
+    static const char clear[] = "email omit default\n" REST "born omit default\n";
+    static const char *const roles[] = {"analyst", "dpo"};
+    struct world *w = *state;
+
+    assert_sees(w, policy, hashed);
+    w->in.subject.domain = "owner"; /* A domain of that name is nobody's owner. */
+    assert_sees(w, policy, hashed);
+    w->in.subject.domain = "finance";
+    assert_sees(w, policy, clear);
+    w->in.subject.domain = "marketing";
+    w->in.subject.roles = roles;
+    w->in.subject.role_count = 2;
+    assert_sees(w, policy, hashed);
+    w->in.subject.purpose = "churn";
+    assert_sees(w, policy, hashed);
+    w->in.subject.purpose = "fraud";
+    assert_sees(w, policy, clear);
+    w->in.subject.role_count = 1;
+    assert_sees(w, policy, hashed);
+}
+
+static void test_who_is_excepted_from_the_rule_for_a_class_sees_it(void **state)
+{
+    static const char policy[] = HEAD("p") "match: {class: pii, type: string}\n"
+                                           "except: {consumer_domain: finance}\n"
+                                           "mask: redact\n";
+    struct world *w = *state;
+
+    w->in.subject.domain = "finance";
+    assert_sees(w, policy, REST "born omit default\n");
+    /* Another rule holds for it all the same. */
+    assert_sees(w,
+                HEAD("p") "match: {class: pii, type: string}\nexcept: {consumer_domain: finance}\n"
+                          "mask: redact\n---\n" HEAD("q") "match: {domain: sales, field: email}\n"
+                                                          "mask: hash\n",
+                "email hash q:10\n" REST "born omit default\n");
+}
+
+static void test_all_filters_hold_and_equal_ones_are_one(void **state)
+{
+    struct world *w = *state;
+
+    assert_sees(
+        w,
+        HEAD("b") "match: {tag: eu-only}\nfilter: country IN ('NO', 'SE')\n---\n" HEAD(
+            "a") "match: {field: amount}\nfilter: amount > 3\n---\n" HEAD("c") "match: {domain: "
+                                                                               "sales}\nfilter: "
+                                                                               "(country in "
+                                                                               "('NO','SE'))\n---"
+                                                                               "\n" HEAD("d") "matc"
+                                                                                              "h: "
+                                                                                              "{fie"
+                                                                                              "ld: "
+                                                                                              "else"
+                                                                                              "wher"
+                                                                                              "e}"
+                                                                                              "\nfi"
+                                                                                              "lter"
+                                                                                              ": "
+                                                                                              "else"
+                                                                                              "wher"
+                                                                                              "e = "
+                                                                                              "1\n",
+        "email omit default\n" REST "born omit default\n"
+        "where amount > 3 < a:9\n"
+        "where country IN ('NO', 'SE') < b:4\n");
+}
+
+static void test_one_deny_or_a_filter_that_cannot_be_applied_denies(void **state)
+{
+    struct world *w = *state;
+
+    assert_sees(w,
+                HEAD("a") "match: {class: pii}\nmask: hash\n---\n" HEAD(
+                    "b") "match: {tag: eu-only}\nexcept: {consumer_domain: hr}\ndeny: true\n",
+                "denied by b policies/f.yaml:10\n");
+    assert_sees(w, HEAD("b") "match: {domain: sales}\nfilter: region = 'eu'\n",
+                "denied by b policies/f.yaml:4: table 'customers' has no "
+                "field 'region'\n");
+    assert_sees(w, HEAD("b") "match: {domain: sales}\nfilter: id > 3\n",
+                "denied by b policies/f.yaml:4: string and integer do not "
+                "compare\n");
+}
+
+static void test_what_expired_is_not_there_and_bounds_the_view_before(void **state)
+{
+    struct world *w = *state;
+    struct sf_policy_set *set =
+        policies_set(HEAD("a") "match: {field: id}\nmask: hash\nexpires: 2026-12-31\n---\n" HEAD(
+            "b") "match: {tag: eu-only}\ndeny: true\nexpires: 2026-09-21T00:00:00Z\n");
+    struct sf_policy_view *v;
+    struct sf_error err;
+
+    w->in.platform = set;
+    assert_int_equal(sf_policy_decide(&w->in, &v, &err), SF_OK);
+    assert_false(v->denied);
+    assert_int_equal(v->masks[0].kind, SF_MASK_HASH);
+    assert_true(v->until_us == INT64_C(1798761600000000)); /* 2027-01-01 */
+    w->in.now_us = v->until_us;
+    sf_policy_view_free(v);
+    assert_int_equal(sf_policy_decide(&w->in, &v, &err), SF_OK);
+    assert_int_equal(v->masks[0].kind, SF_MASK_NONE);
+    assert_true(v->until_us == INT64_MAX);
+    sf_policy_view_free(v);
+    sf_policy_set_free(set);
+}
+
+static void test_views_are_equal_when_their_bytes_are(void **state)
+{
+    static const char domain[] = HEAD("a") "match: all\nfilter: note = caller.domain\n";
+    static const char hash[] = HEAD("a") "match: {field: email}\nmask: hash\n";
+    static const char constant[] = HEAD("a") "match: {field: id}\nmask: constant(it)\n";
+    static const struct {
+        const char *policies;
+        const char *canon;
+    } cases[] = {
+        {"", "1 \n4 \n7 \n8 \n"},
+        {domain, "1 \n4 \n7 \n8 \nfilter note = caller.domain\ndomain marketing\n"},
+        {hash, "1 \n2 hash\n4 \n7 \n8 \ndomain marketing\n"},
+        {constant, "1 constant('it')\n4 \n7 \n8 \n"},
+        {HEAD("a") "match: all\ndeny: true\n", "deny\n"},
+        {HEAD("a") "match: all\nfilter: caller.purpose = 'x' AND caller.role = 'dpo'\n",
+         "1 \n4 \n7 \n8 \nfilter caller.purpose = 'x' AND caller.role = 'dpo'\npurpose churn\nrole "
+         "analyst\n"},
+    };
+    static const char *const roles[] = {"analyst"};
+    struct world *w = *state;
+
+    w->in.subject.purpose = "churn";
+    w->in.subject.roles = roles;
+    w->in.subject.role_count = 1;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct sf_policy_set *set = policies_set(cases[i].policies);
+        struct sf_policy_view *v;
+        struct sf_error err;
+
+        w->in.platform = set;
+        assert_int_equal(sf_policy_decide(&w->in, &v, &err), SF_OK);
+        assert_int_equal(v->canon.size, strlen(cases[i].canon));
+        assert_memory_equal(v->canon.data, cases[i].canon, v->canon.size);
+        assert_int_equal(v->hashes, cases[i].policies == hash);
+        sf_policy_view_free(v);
+        sf_policy_set_free(set);
+    }
+}
+
+static void test_memory_may_end_at_any_moment(void **state)
+{
+    struct world *w = *state;
+    struct sf_policy_set *set =
+        policies_set(HEAD("a") "match: {class: pii}\nmask: constant('x')\n---\n" HEAD(
+            "b") "match: {tag: eu-only}\nfilter: country = 'NO'\n---\n" HEAD("c") "match: "
+                                                                                  "all\ndeny: "
+                                                                                  "true\n");
+    bool done = false;
+
+    w->in.platform = set;
+    for (long i = 0; !done; i++) {
+        struct sf_policy_view *v = NULL;
+        struct sf_error err;
+        enum sf_code code;
+
+        sf_alloc_fail_after(i, 0);
+        code = sf_policy_decide(&w->in, &v, &err);
+        done = sf_alloc_faults() == 0;
+        sf_alloc_fail_after(-1, 0);
+        assert_int_equal(code, done ? SF_OK : SF_NOMEM);
+        if (code == SF_OK) {
+            sf_policy_view_free(v);
+        }
+    }
+    sf_policy_set_free(set);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_without_policies_the_safe_default_and_the_columns_hold),
+        T(test_the_owning_domain_is_never_bound),
+        T(test_a_mask_that_names_the_class_stands_for_the_default),
+        T(test_a_struct_is_as_closed_as_what_is_inside),
+        T(test_the_strictest_mask_wins_and_two_may_join),
+        T(test_exceptions_are_by_domain_role_and_purpose),
+        T(test_who_is_excepted_from_the_rule_for_a_class_sees_it),
+        T(test_all_filters_hold_and_equal_ones_are_one),
+        T(test_one_deny_or_a_filter_that_cannot_be_applied_denies),
+        T(test_what_expired_is_not_there_and_bounds_the_view_before),
+        T(test_views_are_equal_when_their_bytes_are),
+        T(test_memory_may_end_at_any_moment),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
