@@ -243,6 +243,35 @@ static void print_text_shown(struct cli *cli, const char *title, struct sf_slice
     }
 }
 
+/* A record that is no text: what can be read of it, and its bytes unless that is all. */
+static enum sf_code show_message(struct cli *cli, const struct sf_json *entry, struct sf_error *err)
+{
+    const struct sf_json *decoded = sf_json_get(entry, "decoded");
+    SF_CLEANUP(sf_buf_done) struct sf_buf json = {0};
+    struct sf_json_writer w = {.out = &json, .pretty = true};
+    struct sf_slice bytes = {0};
+    char title[96] = "record, in base64";
+    uint64_t read = 0;
+    bool whole = false;
+
+    (void)sf_json_as_slice(sf_json_get(entry, "raw_base64"), &bytes);
+    (void)sf_json_as_bool(sf_json_get(entry, "decoded_whole"), &whole);
+    (void)sf_json_as_uint(sf_json_get(entry, "decoded_bytes"), &read);
+    if (decoded != NULL) {
+        sf_json_value(&w, decoded);
+        if (sf_buf_check(&json, "record", err) != SF_OK) {
+            return err->code;
+        }
+        print_text_shown(cli, "record, decoded", sf_buf_view(&json));
+        (void)snprintf(title, sizeof(title),
+                       "record, in base64; from byte %" PRIu64 " on it is no message", read);
+    }
+    if (!whole) {
+        print_text_shown(cli, title, bytes);
+    }
+    return SF_OK;
+}
+
 static enum sf_code show_for_people(struct cli *cli, const struct sf_json *entry,
                                     struct sf_error *err)
 {
@@ -268,8 +297,10 @@ static enum sf_code show_for_people(struct cli *cli, const struct sf_json *entry
     if (sf_json_as_slice(sf_json_get(entry, "raw"), &text)) {
         print_text_shown(cli, "record", text);
     } else {
-        (void)sf_json_as_slice(sf_json_get(entry, "raw_base64"), &text);
-        print_text_shown(cli, "record, in base64", text);
+        code = show_message(cli, entry, err);
+        if (code != SF_OK) {
+            return code;
+        }
     }
     (void)sf_json_as_text(sf_json_get(entry, "version"), &version);
     if (sf_json_count(errors) == 0) {

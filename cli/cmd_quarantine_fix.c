@@ -22,7 +22,7 @@ struct entry {
     uint64_t qseq;
     bool is_csv;
     bool is_change;
-    bool is_text;
+    bool is_text;         /* or was a message that could be read, and stands in @raw as JSON */
     struct sf_buf header; /* of CSV */
     struct sf_buf raw;
 };
@@ -48,6 +48,9 @@ static enum sf_code read_entry(struct quarantine *q, struct entry *ret, struct s
     ret->is_change = strcmp(form, "change") == 0;
     ret->is_text = sf_json_as_slice(sf_json_get(root, "raw"), &text);
     sf_buf_slice(&ret->raw, text);
+    if (sf_json_as_bool(sf_json_get(root, "decoded_whole"), &ret->is_text) && ret->is_text) {
+        sf_json_value(&(struct sf_json_writer){.out = &ret->raw}, sf_json_get(root, "decoded"));
+    }
     text = (struct sf_slice){0};
     (void)sf_json_as_slice(sf_json_get(root, "header"), &text);
     sf_buf_slice(&ret->header, text);

@@ -10,51 +10,8 @@
 #include "common/base/decimal.h"
 #include "common/base/time.h"
 #include "common/base/utf8.h"
+#include "common/contract/message_reader.h"
 #include "common/contract/wire_value.h"
-
-enum { VARINT_BITS = 64 };
-
-/* --- the wire --------------------------------------------------------------------------------- */
-
-static bool get_varint(struct sf_pb_reader *r, uint64_t *ret)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < VARINT_BITS && r->p < r->end; shift += 7) {
-        uint8_t byte = *r->p++;
-
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *ret = value;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool get_bytes(struct sf_pb_reader *r, struct sf_slice *ret)
-{
-    uint64_t size;
-
-    if (!get_varint(r, &size) || size > (uint64_t)(r->end - r->p)) {
-        return false;
-    }
-    *ret = sf_slice_of(r->p, (size_t)size);
-    r->p += size;
-    return true;
-}
-
-static bool get_tag(struct sf_pb_reader *r, uint32_t *ret_number, unsigned *ret_wire)
-{
-    uint64_t tag;
-
-    if (!get_varint(r, &tag) || tag >> 3 == 0 || tag >> 3 > SF_PB_FIELD_MAX) {
-        return false;
-    }
-    *ret_number = (uint32_t)(tag >> 3);
-    *ret_wire = (unsigned)(tag & 7);
-    return true;
-}
 
 /* --- values ----------------------------------------------------------------------------------- */
 
@@ -80,7 +37,7 @@ static bool get_number(const struct sf_field *f, struct sf_pb_reader *r, struct 
 
     switch (sf_wire_of(f->type)) {
     case SF_PB_VARINT:
-        if (!get_varint(r, &raw)) {
+        if (!sf_message_varint(r, &raw)) {
             return false;
         }
         ret->i = f->type == SF_TYPE_BOOL ? raw != 0 : sf_pb_unzigzag(raw);
@@ -229,7 +186,7 @@ static bool read_list(struct sf_record_reader *r, size_t field, unsigned wire,
     sf_record_enter(r, field);
     sf_record_at_item(r, r->nested[field].count);
     if (wire == SF_PB_BYTES) {
-        whole = get_bytes(m, &bytes);
+        whole = sf_message_bytes(m, &bytes);
         if (whole && sf_wire_of(item->type) != SF_PB_BYTES) {
             whole = read_packed(r, field, sf_pb_reader_of(bytes), v);
         } else if (whole) {
@@ -295,7 +252,7 @@ static bool read_field(struct sf_record_reader *r, size_t field, unsigned wire,
         return false;
     }
     if (wire == SF_PB_BYTES) {
-        return get_bytes(m, &bytes) && read_bytes(r, field, bytes, ret, v);
+        return sf_message_bytes(m, &bytes) && read_bytes(r, field, bytes, ret, v);
     }
     if (!get_number(f, m, ret, &parsed)) {
         return false;
@@ -329,7 +286,7 @@ static bool read_fields(struct sf_record_reader *r, struct sf_slice message,
         unsigned wire;
         int32_t field;
 
-        if (!get_tag(&m, &number, &wire)) {
+        if (!sf_message_tag(&m, &number, &wire)) {
             return false;
         }
         field = sf_table_field_by_number(r->table, number);

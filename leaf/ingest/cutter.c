@@ -10,9 +10,45 @@ void cutter_done(struct cutter *c)
     sf_buf_done(&c->text);
 }
 
+/* The same of messages. What has no length ends where that shows; who reads the body says so. */
+static size_t message_size(struct cutter *c, struct sf_slice text)
+{
+    size_t at = 0;
+    size_t n;
+
+    while (!c->in_message) {
+        uint8_t byte;
+
+        if (at == text.size) {
+            return 0;
+        }
+        byte = text.data[at++];
+        c->left |= (uint64_t)(byte & 0x7f) << c->shift;
+        c->shift += 7;
+        c->in_message = byte < 0x80 || c->shift >= 64;
+        if (byte >= 0x80 && c->in_message) {
+            c->left = 0;
+        }
+    }
+    n = text.size - at;
+    if (c->left > n) {
+        c->left -= n;
+        return 0;
+    }
+    n = at + (size_t)c->left;
+    c->in_message = false;
+    c->left = 0;
+    c->shift = 0;
+    c->open_lines = 1;
+    return n;
+}
+
 /* Bytes up to and with the end of the record at the front of @text; 0: it does not end there. */
 static size_t record_size(struct cutter *c, struct sf_slice text)
 {
+    if (c->format == BATCH_PROTOBUF) {
+        return message_size(c, text);
+    }
     for (size_t at = 0; at < text.size;) {
         const uint8_t *end = memchr(text.data + at, '\n', text.size - at);
         const size_t n = end == NULL ? text.size : (size_t)(end - text.data) + 1;

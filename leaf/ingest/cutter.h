@@ -18,7 +18,7 @@ struct cutter_limits {
 
 /* Fill in format and limits; the rest is zero. */
 struct cutter {
-    enum batch_format format; /* NDJSON or CSV */
+    enum batch_format format; /* NDJSON, CSV or PROTOBUF, where a line is a message */
     struct cutter_limits limits;
     struct sf_buf header;  /* CSV: once it is whole */
     struct sf_buf text;    /* of the body, and the beginning of what follows */
@@ -29,6 +29,9 @@ struct cutter {
     uint64_t lines_before; /* of the text in front of the body's records */
     uint64_t bytes_before; /* of the text in front of them */
     bool in_quotes;
+    bool in_message; /* PROTOBUF: its length is read, and so much of it is left */
+    uint64_t left;   /* or the length so far */
+    unsigned shift;  /* of the length's next seven bits */
     bool has_header;
 };
 

@@ -2,6 +2,7 @@
 #include "common/base/alloc.h"
 #include "common/base/time.h"
 #include "common/base/utf8.h"
+#include "common/contract/message_show.h"
 #include "leaf/ingest/mend_http.h"
 #include "leaf/ingest/raw_place.h"
 #include "leaf/serving/http_answer.h"
@@ -30,21 +31,34 @@ static const char *form_text(uint8_t form)
     return form < SF_COUNT(names) ? names[form] : "unknown";
 }
 
-/* Bytes that are no text are shown as base64. */
-static void write_raw(struct sf_json_writer *w, struct sf_slice raw)
+/* Bytes that are no text are shown as base64, a message as the record it would be too. */
+static void write_raw(struct sf_json_writer *w, const struct sf_table *table,
+                      const struct store_quarantined *e)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
 
-    if (sf_utf8_is_valid(raw)) {
-        sf_json_member_slice(w, "raw", raw);
+    if (e->form != BATCH_FORM_PROTOBUF && sf_utf8_is_valid(e->raw)) {
+        sf_json_member_slice(w, "raw", e->raw);
         return;
     }
-    sf_json_put_base64(&text, raw);
+    sf_json_put_base64(&text, e->raw);
     sf_json_key(w, "raw_base64");
     sf_json_raw(w, sf_buf_view(&text));
+    if (e->form == BATCH_FORM_PROTOBUF) {
+        size_t read;
+
+        sf_buf_clear(&text);
+        read = sf_message_show(table, e->raw, &text);
+        sf_json_key(w, "decoded");
+        sf_json_raw(w, sf_buf_view(&text));
+        sf_json_member_uint(w, "decoded_bytes", read);
+        sf_json_member_bool(w, "decoded_whole", read == e->raw.size);
+    }
+    w->out->failed = text.failed != SF_OK ? text.failed : w->out->failed;
 }
 
-static void write_entry(struct sf_json_writer *w, const struct store_quarantined *e)
+static void write_entry(struct sf_json_writer *w, const struct sf_table *table,
+                        const struct store_quarantined *e)
 {
     char time[SF_TIME_TEXT_SIZE];
 
@@ -63,7 +77,7 @@ static void write_entry(struct sf_json_writer *w, const struct store_quarantined
     if (e->context.size > 0) {
         sf_json_member_slice(w, "header", e->context);
     }
-    write_raw(w, e->raw);
+    write_raw(w, table, e);
 }
 
 static void write_error(struct sf_json_writer *w, const struct sf_table *table,
@@ -155,7 +169,7 @@ static enum sf_code write_document(struct showing *s, struct sf_error *err)
     sf_json_object_begin(&w);
     sf_json_member_text(&w, "apiVersion", "sheaf/v1");
     sf_json_member_text(&w, "kind", "QuarantineEntry");
-    write_entry(&w, &e);
+    write_entry(&w, s->table->contract, &e);
     code = write_verdict(s, &w, &e, err);
     sf_json_object_end(&w);
     return code;

@@ -172,8 +172,9 @@ static enum sf_code read_form(struct sf_http_request *r, struct ingest_request *
 
     ingest_http_form(r, &form);
     code = ingest_form_read(&form, ret, err);
-    if (code == SF_OK && ret->format != BATCH_NDJSON && ret->format != BATCH_CSV) {
-        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'batch' needs NDJSON or CSV");
+    if (code == SF_OK && ret->format == BATCH_JSON) {
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
+                          "'batch' needs NDJSON, CSV or messages");
     }
     if (code == SF_OK && (ret->expect != INGEST_EXPECT_ANY || ret->expect_tables != NULL)) {
         code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,

@@ -9,7 +9,9 @@
 static struct cutter make(uint8_t how)
 {
     return (struct cutter){
-        .format = how % 2 == 0 ? BATCH_NDJSON : BATCH_CSV,
+        .format = how >= 224     ? BATCH_PROTOBUF
+                  : how % 2 == 0 ? BATCH_NDJSON
+                                 : BATCH_CSV,
         .limits = {.records_max = 1 + how / 2 % 8, .bytes_max = 1 + (size_t)(how / 16) * 20},
     };
 }

@@ -131,6 +131,37 @@ def try_replay(m):
         return
 
 
+def test_messages(m):
+    """Records that came as protobuf are shown decoded, mended by field, and replayed as they came"""
+    def message(*fields):
+        body = b"".join(fields)
+        return bytes([len(body)]) + body
+    id_x, amount, extra = b"\x0a\x01X", b"\x10\xd4\x17", b"\x4a\x02hi"
+    m.apply("sales", PRODUCT.format(version="1.0.0", more="").replace("sales/orders", "sales/boxes"))
+    path = "/v1/products/sales/boxes/orders/records"
+    answer = m.leaves["sales"].call(
+        "POST", path,
+        message(b"\x0a\x01Y", b"\x12\x03abc") + message(id_x, amount, extra)
+        + message(id_x, b"\xff") + message(amount),
+        m.token("sales"), {"Content-Type": "application/protobuf"}).json()
+    assert (answer["accepted"], answer["quarantined"]) == (0, 4), answer
+    shows = [m.sheaf("product", "quarantine", "show", "sales/boxes.orders", q).out
+             for q in range(1, 5)]
+    assert '"order_id":"Y"' in shows[0] and '"amount":"abc"' in shows[0], shows[0]
+    assert "base64" not in shows[0] + shows[1], shows
+    assert '"amount":"15.14"' in shows[1] and '"#9":"hi"' in shows[1], shows[1]
+    assert '"order_id":"X"' in shows[2] and "from byte 3 on it is no message\n    CgFY/w==" in shows[2]
+    fixed = m.sheaf("product", "quarantine", "fix", "sales/boxes.orders", "1", "--set", "amount=2.75")
+    assert "fixed entry 1" in fixed.out, fixed
+    m.sheaf("product", "quarantine", "fix", "sales/boxes.orders", "4", "--set", "order_id=Z")
+    m.sheaf("product", "quarantine", "fix", "sales/boxes.orders", "3", "--set", "amount=1", status=2)
+    m.apply("sales", NEWER.replace("sales/orders", "sales/boxes"))  # has the field of number 9
+    m.sheaf("product", "quarantine", "replay", "sales/boxes.orders", "2")
+    found = m.sheaf("read", "sales/boxes.orders", "--as", "sales", "-o", "ndjson").lines()
+    assert {r["order_id"]: (r["amount"], r["extra"]) for r in found} == {
+        "X": ("15.14", "hi"), "Y": ("2.75", None), "Z": ("15.14", None)}, found
+
+
 def test_audit(m):
     """The log says who did what, without a value"""
     logs = "".join(p.read_text(errors="replace") for p in m.directory.rglob("*.log")
@@ -141,5 +172,5 @@ def test_audit(m):
 
 if __name__ == "__main__":
     sys.exit(fixture.run([test_contract_stands, test_show_marks_the_cause, test_fix, test_owner_only,
-                 test_drop_wants_a_yes, test_replay_survives_kill, test_audit],
+                 test_drop_wants_a_yes, test_replay_survives_kill, test_messages, test_audit],
                 ["sales", "marketing"]))

@@ -143,6 +143,30 @@ def test_forms(m):
     assert answer.lines()[-1]["accepted"] == 20000 * 60, answer.body[-400:]
 
 
+def test_messages(m):
+    """Messages behind their lengths, cut anywhere, in batches; what ends inside one is told"""
+    def message(page):
+        page = page.encode()
+        body = b"\x0a" + bytes([len(page) % 128 | 128, len(page) // 128]) + page
+        return bytes([len(body) % 128 | 128, len(body) // 128]) + body
+    before = len(pages(m))
+    wanted = [f"/{i}" + "x" * 150 for i in range(500)]
+    body = b"".join(message(page) for page in wanted)
+    s = Stream(m, PATH + "&batch_records=200", Content_Type="application/protobuf")
+    for at in range(0, len(body), 1013):
+        s.send(body[at:at + 1013])
+    assert s.line()["accepted"] == 200
+    s.finish()
+    lines = s.rest()
+    s.close()
+    assert [line["accepted"] for line in lines] == [200, 100, 500], lines
+    assert pages(m)[before:] == wanted
+    answer = post(m, body + b"\x05\x0a", "&batch_records=500", Content_Type="application/protobuf")
+    lines = lines_of(answer)
+    assert lines[0]["accepted"] == 500 and lines[-1]["problem"]["code"] == "SHEAF-E0201", lines
+    assert "message 501" in lines[-1]["problem"]["detail"], lines
+
+
 def test_refusals(m):
     """What cannot be begun is a problem; a refused batch ends the stream and keeps those before"""
     for query, headers, body, want in [
@@ -213,7 +237,7 @@ def test_silent_reader(m):
     assert lines[-1]["batches"] == 3000 and lines[-1]["done"], lines[-1]
 
 
-TESTS = [test_contract_stands, test_acked_while_sending, test_few_records_do_not_wait, test_forms,
+TESTS = [test_contract_stands, test_acked_while_sending, test_few_records_do_not_wait, test_forms, test_messages,
          test_refusals, test_killed_and_sent_again, test_client_leaves, test_silent_reader]
 
 if __name__ == "__main__":

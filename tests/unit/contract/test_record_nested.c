@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
+#include "common/contract/message_show.h"
 #include "common/contract/product_file.h"
 #include "common/contract/record.h"
 
@@ -337,6 +338,46 @@ static void valid_records_take_nothing_from_the_heap(void **state)
     teardown(&f);
 }
 
+static void a_message_is_shown_as_far_as_it_can_be_read(void **state)
+{
+    /* What a message has; what stands behind it is no message. */
+    static const struct {
+        struct sf_slice message;
+        size_t read;
+        const char *shown;
+    } cases[] = {
+        {SF_LITERAL("\x08\x02\x1a\x01"
+                    "a\x1a\x01"
+                    "b\x22\x02\x02\x04\x2a\x09{ \"b\":1 }"),
+         23, "{\"id\":1,\"tags\":[\"a\",\"b\"],\"nums\":[1,2],\"doc\":{\"b\":1}}"},
+        {SF_LITERAL("\x32\x08\x0a\x04Oslo\x18\x05\x3a\x03\x0a\x01X\x3a\x02\x10\x08"), 19,
+         "{\"to\":{\"city\":\"Oslo\",\"at\":5},\"lines\":[{\"sku\":\"X\"},{\"qty\":4}]}"},
+        {SF_LITERAL("\x88\x01\x07\x92\x01\x02hi\x92\x01\x02\xff\xfe\x9d\x01\x01\0\0\0"), 19,
+         "{\"#17\":7,\"#18\":\"hi\",\"#18\":\"//4=\",\"#19\":1}"},
+        {SF_LITERAL("\x0a\x01z\x12\x02no\x2a\x01{"), 10,
+         "{\"id\":\"z\",\"big\":\"no\",\"doc\":\"{\"}"},
+        {SF_LITERAL("\x08\x02\x1a\x09"
+                    "a"),
+         2, "{\"id\":1}"},
+        {SF_LITERAL("\x08\x02\x0b"), 2, "{\"id\":1}"},
+        {SF_LITERAL("\x32\x03\x0a\x09y"), 0, "{\"to\":{}}"},
+        {SF_LITERAL(""), 0, "{}"},
+    };
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct sf_buf out = {0};
+        size_t read = sf_message_show(&f.product->tables[0], cases[i].message, &out);
+
+        assert_string_equal(sf_buf_cstr(&out), cases[i].shown);
+        assert_int_equal(read, cases[i].read);
+        sf_buf_done(&out);
+    }
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +389,7 @@ int main(void)
         cmocka_unit_test(messages_are_refused_with_the_path),
         cmocka_unit_test(survives_every_failed_allocation),
         cmocka_unit_test(valid_records_take_nothing_from_the_heap),
+        cmocka_unit_test(a_message_is_shown_as_far_as_it_can_be_read),
     };
 
     return cmocka_run_group_tests_name("record_nested", tests, NULL, NULL);
