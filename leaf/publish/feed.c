@@ -16,9 +16,9 @@
  *                                             |
  *                                READING <----+ bus is back, or the retry timer
  *
- *   IDLE -- nobody listens --> PARKED -- changes --> PROBING -- somebody listens --> READING
- *                                 ^                     |
- *                                 +--- nobody ----------+
+ *   IDLE -- nobody listens --> PARKED -- changes, and its turn --> PROBING -- no answer --> IDLE
+ *                                 ^                                   |
+ *                                 +------------- nobody --------------+
  *
  *   WAITING -- the feed before it is gone --> IDLE
  *
@@ -28,11 +28,11 @@
 /* What older leaves stored: epoch and cursor, without what was sent. */
 enum { CURSOR_BYTES = 12 };
 
-#define RETRY_NS (250 * SF_NS_PER_MS)
-#define PROBE_NS (100 * SF_NS_PER_MS)
-enum { PROBES_AT_ONCE = 20 }; /* in PROBE_NS, of all feeds */
-#define SAVE_NS  (100 * SF_NS_PER_MS)
-#define FLUSH_NS (10 * SF_NS_PER_S)
+#define RETRY_NS  (250 * SF_NS_PER_MS)
+#define PROBE_NS  ASKING_MOMENT_NS
+#define SAVE_NS   ASKING_MOMENT_NS
+#define FLUSH_NS  (10 * SF_NS_PER_S)
+#define ANSWER_NS (5 * SF_NS_PER_MS)
 
 static void feed_step(struct feed *f);
 
@@ -197,32 +197,18 @@ static void message_taken(struct feed *f)
     }
 }
 
-uint64_t feed_ask_after_ns(size_t asking)
-{
-    const uint64_t ns = PROBE_NS * (1 + asking / PROBES_AT_ONCE);
-
-    return ns < PUBLISHER_HEARTBEAT_NS ? ns : PUBLISHER_HEARTBEAT_NS;
-}
-
-static void end_asking(struct feed *f)
-{
-    f->counters->asking -= f->asked ? 1 : 0;
-    f->asked = false;
-}
-
-/* PROBING: the server has the heartbeat. */
+/* PROBING: the server has the heartbeat. Its "nobody" is sent before that answer, but comes by
+ * another thread: it is waited for a moment, else for many feeds messages are made in vain. */
 static void probe_taken(struct feed *f)
 {
     if (!f->nobody) {
-        f->state = FEED_IDLE;
+        sf_rt_timer_start(f->options->rt, &f->retry, ANSWER_NS);
         return;
     }
     f->cursor = head_seq(f);
     f->sent = f->cursor;
     f->state = FEED_PARKED;
-    f->asked = true;
-    f->counters->asking++;
-    sf_rt_timer_start(f->options->rt, &f->retry, feed_ask_after_ns(f->counters->asking));
+    asking_start_timer(f->options->rt, &f->retry, PROBE_NS);
 }
 
 static void flushed(struct sf_bus_flush *flush, enum sf_code code)
@@ -256,6 +242,9 @@ static void call_done(struct sf_bus_call *call, enum sf_bus_outcome outcome,
     if (f->nobody && f->state == FEED_IDLE) {
         f->state = FEED_PARKED;
         feed_step(f);
+    } else if (f->nobody && f->state == FEED_PROBING && f->flush.data == NULL) {
+        probe_taken(f);
+        feed_step(f);
     }
 }
 
@@ -283,7 +272,13 @@ static enum sf_code send(struct feed *f, struct sf_error *err)
 /* The version that the next message is of; not while one is being made. */
 static void say_policy(struct feed *f)
 {
-    (void)snprintf(f->policy, sizeof(f->policy), "%llu", (unsigned long long)f->policy_version);
+    char policy[sizeof(f->policy)];
+
+    (void)snprintf(policy, sizeof(policy), "%llu", (unsigned long long)f->policy_version);
+    if (strcmp(policy, f->policy) != 0) {
+        memcpy(f->policy, policy, sizeof(policy));
+        message_forget(&f->message); /* A heartbeat that says it is another. */
+    }
     f->spec.policy = f->policy_version == 0 ? NULL : f->policy;
 }
 
@@ -304,6 +299,16 @@ static void probe(struct feed *f)
     f->state = FEED_PROBING;
     if (code != SF_OK || send(f, &err) != SF_OK) {
         stall(f);
+    }
+}
+
+/* Its turn has come. */
+static void ask(struct asking_turn *turn)
+{
+    struct feed *f = SF_CONTAINER_OF(turn, struct feed, turn);
+
+    if (f->state == FEED_PARKED && !is_over(f)) {
+        probe(f);
     }
 }
 
@@ -361,8 +366,7 @@ static void retry_fire(struct sf_timer *timer)
 {
     struct feed *f = SF_CONTAINER_OF(timer, struct feed, retry);
 
-    end_asking(f);
-    if (f->state == FEED_STALLED) {
+    if (f->state == FEED_STALLED || f->state == FEED_PROBING) {
         f->state = FEED_IDLE;
     }
     feed_step(f);
@@ -429,8 +433,9 @@ static void feed_step(struct feed *f)
         }
         break;
     case FEED_PARKED:
-        if (head_seq(f) > f->cursor && !sf_list_linked(&f->retry.link) && !is_over(f)) {
-            probe(f);
+        if (head_seq(f) > f->cursor && !sf_list_linked(&f->retry.link) && !asking_waits(&f->turn) &&
+            !is_over(f)) {
+            asking_want(f->asking, &f->turn);
         }
         break;
     case FEED_READING:
@@ -446,7 +451,7 @@ static void feed_step(struct feed *f)
         return;
     }
     if (f->cursor != f->cursor_saved && !f->saving && !sf_list_linked(&f->save.link)) {
-        sf_rt_timer_start(f->options->rt, &f->save, SAVE_NS);
+        asking_start_timer(f->options->rt, &f->save, SAVE_NS);
     }
 }
 
@@ -485,8 +490,8 @@ void feed_heartbeat(struct feed *f)
     enum sf_code code;
 
     if ((f->state != FEED_IDLE && f->state != FEED_PARKED) || is_over(f) ||
-        !sf_bus_connected(f->bus)) {
-        return;
+        asking_waits(&f->turn) || !sf_bus_connected(f->bus)) {
+        return; /* To ask is a heartbeat too. */
     }
     code = make_heartbeat(f, &err);
     if (code == SF_OK) {
@@ -535,7 +540,8 @@ static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, stru
 }
 
 enum sf_code feed_new(const struct publisher_options *options, struct feed_counters *counters,
-                      const struct feed_spec *spec, struct feed **ret, struct sf_error *err)
+                      struct asking *asking, const struct feed_spec *spec, struct feed **ret,
+                      struct sf_error *err)
 {
     SF_CLEANUP(feed_discardp) struct feed *f = sf_calloc(1, sizeof(*f));
     enum sf_code code;
@@ -545,6 +551,8 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
     }
     f->options = options;
     f->counters = counters;
+    f->asking = asking;
+    f->turn.ask = ask;
     f->table = spec->table;
     f->until_us = spec->until_us;
     f->audience = sf_strdup(spec->audience);
@@ -568,7 +576,7 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
 void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
 {
     sf_assert(f->state != FEED_CLOSING);
-    end_asking(f);
+    asking_forget(f->asking, &f->turn);
     sf_rt_timer_stop(f->options->rt, &f->retry);
     sf_rt_timer_stop(f->options->rt, &f->save);
     sf_bus_cancel(f->bus, &f->call);

@@ -3,14 +3,15 @@
  *
  * A message carries a reply subject that no consumer uses: the server itself answers "no
  * responders" when it delivered the message to nobody. Then the feed parks: rendering for nobody
- * would cost ingest half its speed. Parked, it asks with a heartbeat when there are changes, ten
- * times a second at most, and skips what was committed before the last answer "nobody".
+ * would cost ingest half its speed. Parked, it asks with a heartbeat when there are changes and it
+ * is its turn (asking.h), and skips what was committed before the last answer "nobody".
  *
  *   Threads   Loop thread, but for the message while it is being read.
  *   Close     Cancels; on_gone runs once nothing of the feed is in use, and the feed is freed then.
  */
 #pragma once
 
+#include "leaf/publish/asking.h"
 #include "leaf/publish/message.h"
 #include "leaf/publish/publisher.h"
 
@@ -31,12 +32,12 @@ struct feed_counters {
     struct sf_counter bytes;
     struct sf_counter gaps;
     struct sf_counter stalls;
-    size_t asking; /* parked feeds that have asked and wait until they may again */
 };
 
 struct feed {
     const struct publisher_options *options;
     struct feed_counters *counters;
+    struct asking *asking;
     void (*on_gone)(void *data);
     void *data;
 
@@ -62,7 +63,8 @@ struct feed {
     struct sf_work work;
     struct sf_bus_call call; /* the message: the server answers it when nobody listens */
     struct sf_bus_flush flush;
-    struct sf_timer retry; /* stalled: send again; parked: ask again */
+    struct sf_timer retry;   /* stalled: send again; parked: not to ask before */
+    struct asking_turn turn; /* parked, and there are changes */
     struct sf_timer save;
     uint8_t cursor_key[96];
     uint8_t cursor_value[20];
@@ -75,7 +77,6 @@ struct feed {
     bool nobody;       /* the server answered the call */
     bool in_flight;    /* the flush is of a message, not of a question */
     bool saving;
-    bool asked;               /* counted in asking */
     bool wanted;              /* scratch of publisher_update() */
     struct feed *before;      /* whose end a waiting feed waits for; NULL: none */
     struct feed *after;       /* who waits for the end of this one; NULL: none */
@@ -93,11 +94,8 @@ struct feed_spec {
 /* The feed starts behind its stored cursor, or at the lane's head when it never was. Reads the
  * store: a few microseconds on the loop. SF_NOMEM, SF_CORRUPT, SF_IO. */
 enum sf_code feed_new(const struct publisher_options *options, struct feed_counters *counters,
-                      const struct feed_spec *spec, struct feed **ret,
+                      struct asking *asking, const struct feed_spec *spec, struct feed **ret,
                       struct sf_error *err) SF_MUST_CHECK;
-/* How long a parked feed waits until it asks again, when @asking of them do: together they ask at
- * most 200 times a second, and none waits longer than a heartbeat. */
-uint64_t feed_ask_after_ns(size_t asking);
 /* Frees a feed that was never woken; its cursor stays as it is stored. NULL is fine. */
 void feed_discard(struct feed *f);
 /* Lets @f go on where @old, which is closed next, has got to: what @old is sending is not sent

@@ -63,8 +63,10 @@ void message_done(struct message *m);
 enum sf_code message_fill(struct message *m, const struct message_spec *spec,
                           const struct store_snapshot *snapshot, const struct store_lane *lane,
                           uint64_t after, uint64_t prev, struct sf_error *err) SF_MUST_CHECK;
-/* A heartbeat: an empty body and Sheaf-Head. SF_NOMEM. */
+/* A heartbeat: an empty body and Sheaf-Head. One that @m is already stays as it is. SF_NOMEM. */
 enum sf_code message_heartbeat(struct message *m, const struct message_spec *spec, uint32_t epoch,
                                uint64_t head, uint64_t prev, struct sf_error *err) SF_MUST_CHECK;
+/* @m is nothing any more: the spec has changed. */
+void message_forget(struct message *m);
 /* As the bus wants it; borrows @m and @spec. */
 struct sf_bus_msg message_of_bus(const struct message *m, const struct message_spec *spec);

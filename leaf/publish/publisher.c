@@ -14,6 +14,7 @@ enum { LANE_BUCKETS = 1024 };
 struct publisher {
     struct publisher_options options;
     struct feed_counters counters;
+    struct asking asking;
     struct sf_list feeds;
     struct sf_list by_lane[LANE_BUCKETS]; /* the same, by the id of their lane */
     size_t feed_count;                    /* including those that are closing */
@@ -87,6 +88,7 @@ enum sf_code publisher_new(const struct publisher_options *options, struct publi
     }
     p->options = *options;
     p->options.feeds_max = options->feeds_max == 0 ? FEEDS_MAX : options->feeds_max;
+    asking_init(&p->asking, options->rt);
     sf_list_init(&p->feeds);
     for (size_t i = 0; i < LANE_BUCKETS; i++) {
         sf_list_init(&p->by_lane[i]);
@@ -111,6 +113,7 @@ static void finish_close(struct sf_task *turn)
     sf_metric_remove(&p->counters.bytes.metric);
     sf_metric_remove(&p->counters.gaps.metric);
     sf_metric_remove(&p->counters.stalls.metric);
+    asking_done(&p->asking);
     sf_free(p);
     closed(data);
 }
@@ -162,7 +165,7 @@ static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
         old->until_us = spec->until_us > old->until_us ? spec->until_us : old->until_us;
         return SF_OK;
     }
-    code = feed_new(&p->options, &p->counters, spec, &f, err);
+    code = feed_new(&p->options, &p->counters, &p->asking, spec, &f, err);
     if (code != SF_OK) {
         return code;
     }

@@ -34,6 +34,7 @@ enum { BUSY_CHANGES = 10000 }; /* a second: much is committed */
 struct lane {
     struct sf_list link;       /* in the collector */
     struct sf_list ready_link; /* in its queue while is_ready */
+    struct sf_list shelf_link; /* in memory, and nothing is done with it */
     struct collector *owner;
     const struct served_table *table;
     struct lane_stats stats;
@@ -63,6 +64,8 @@ struct collector {
     struct collector_options options;
     struct sf_list lanes;
     struct sf_list ready;
+    struct sf_list shelf; /* that which changed longest ago first */
+    size_t shelf_count;
     struct lane **by_id; /* by the lane's id; NULL: none */
     size_t by_id_size;
     size_t saves; /* under way */
@@ -107,12 +110,30 @@ static void fail_waits(struct lane *l, const struct sf_error *err)
     }
 }
 
+/* Until it is worked on again, it may be unloaded for others. */
+static void shelve(struct lane *l)
+{
+    if (l->stats.loaded && !lane_stats_is_counting(&l->stats) && !sf_list_linked(&l->shelf_link)) {
+        sf_list_push(&l->owner->shelf, &l->shelf_link);
+        l->owner->shelf_count++;
+    }
+}
+
+static void unshelve(struct lane *l)
+{
+    if (sf_list_linked(&l->shelf_link)) {
+        sf_list_remove(&l->shelf_link);
+        l->owner->shelf_count--;
+    }
+}
+
 static void lane_free(struct lane *l)
 {
     struct sf_error err;
 
     (void)SF_RAISE(&err, SF_CLOSED, "the table is not served any more");
     fail_waits(l, &err);
+    unshelve(l);
     if (l->is_ready) {
         sf_list_remove(&l->ready_link);
     }
@@ -145,6 +166,16 @@ static bool is_behind(const struct lane *l)
     return !l->stats.loaded || l->stats.seq != store_lane_head(l->table->lane)->seq;
 }
 
+/* Of those in memory it is the last to go. */
+static void note_change(struct lane *l)
+{
+    l->changed_ns = now_of(l->owner);
+    if (sf_list_linked(&l->shelf_link)) {
+        sf_list_remove(&l->shelf_link);
+        sf_list_push(&l->owner->shelf, &l->shelf_link);
+    }
+}
+
 static void on_changes(struct store_listener *listener, struct store_lane *lane)
 {
     struct collector *c = SF_CONTAINER_OF(listener, struct collector, listener);
@@ -152,30 +183,24 @@ static void on_changes(struct store_listener *listener, struct store_lane *lane)
     const uint32_t id = store_lane_id(lane);
 
     if (id < c->by_id_size && c->by_id[id] != NULL) {
-        c->by_id[id]->changed_ns = now_of(c);
+        note_change(c->by_id[id]);
         make_ready(c->by_id[id]);
         kick(c);
     }
+}
+
+static void unload(struct lane *l)
+{
+    unshelve(l);
+    lane_stats_unload(&l->stats);
 }
 
 /* Makes room for one more in memory: the one that changed longest ago goes. What of it is not saved
  * is counted once more when it comes back. */
 static void make_room(struct collector *c)
 {
-    struct lane *oldest = NULL;
-    size_t loaded = 0;
-
-    for (struct sf_list *at = c->lanes.next; at != &c->lanes; at = at->next) {
-        struct lane *l = SF_CONTAINER_OF(at, struct lane, link);
-
-        if (!l->stats.loaded || l == c->busy || lane_stats_is_counting(&l->stats)) {
-            continue;
-        }
-        loaded++;
-        oldest = oldest == NULL || l->changed_ns < oldest->changed_ns ? l : oldest;
-    }
-    if (loaded >= COLLECTOR_LOADED_MAX) {
-        lane_stats_unload(&oldest->stats);
+    if (c->shelf_count >= COLLECTOR_LOADED_MAX) {
+        unload(SF_CONTAINER_OF(c->shelf.next, struct lane, shelf_link));
     }
 }
 
@@ -343,6 +368,7 @@ static void step_done(struct sf_task *task)
         after_step(l);
     }
     sf_buf_done(&c->step.bytes);
+    shelve(l);
     pause = pause_of(c, l);
     free_if_gone(l);
     if (c->closing) {
@@ -373,6 +399,7 @@ static void kick(struct collector *c)
     sf_list_remove(&l->ready_link);
     l->is_ready = false;
     c->busy = l;
+    unshelve(l);
     if (!l->stats.loaded) {
         make_room(c);
     }
@@ -409,7 +436,7 @@ static void keep_lane(struct lane *l, uint64_t now)
         l->recount = true;
         make_ready(l);
     } else if (now - l->changed_ns > UNLOAD_AFTER_NS && !lane_stats_is_counting(&l->stats)) {
-        lane_stats_unload(&l->stats);
+        unload(l);
     }
 }
 
@@ -448,6 +475,7 @@ enum sf_code collector_new(const struct collector_options *options, struct colle
     c->options = *options;
     sf_list_init(&c->lanes);
     sf_list_init(&c->ready);
+    sf_list_init(&c->shelf);
     c->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = do_step, .done = {.run = step_done}};
     c->rest.fire = rest_over;
     c->housekeeping.fire = keep_house;
@@ -537,6 +565,9 @@ static enum sf_code want_lane(struct collector *c, const struct served_table *ta
         code = c->busy == l
                    ? SF_OK
                    : lane_stats_set_table(&l->stats, &c->options.serving->products, table, err);
+        if (c->busy != l) {
+            shelve(l); /* It may have been taken out of a counting. */
+        }
     }
     return code;
 }
@@ -579,7 +610,7 @@ enum sf_code collector_get(struct collector *c, const struct served_table *table
     if (l == NULL || c->closing) {
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "no statistics of this table");
     }
-    l->changed_ns = now_of(c);
+    note_change(l);
     l->waited_steps = 0;
     sf_list_push(&l->waits, &w->link);
     make_ready(l);

@@ -246,15 +246,6 @@ static void what_nobody_listens_to_is_skipped_and_shows_as_missing(void **state)
     teardown(&f);
 }
 
-static void feeds_that_nobody_listens_to_share_the_asking(void **state)
-{
-    (void)state;
-    assert_true(feed_ask_after_ns(1) == 100 * SF_NS_PER_MS);
-    assert_true(feed_ask_after_ns(19) == 100 * SF_NS_PER_MS);
-    assert_true(feed_ask_after_ns(200) == 1100 * SF_NS_PER_MS);
-    assert_true(feed_ask_after_ns(100000) == PUBLISHER_HEARTBEAT_NS);
-}
-
 static void heartbeats_say_where_the_head_is(void **state)
 {
     struct fixture f;
@@ -380,7 +371,6 @@ int main(void)
         cmocka_unit_test(a_message_that_is_read_when_its_grant_ends_is_not_sent),
         cmocka_unit_test(a_server_that_takes_nothing_holds_the_feed_where_it_is),
         cmocka_unit_test(what_nobody_listens_to_is_skipped_and_shows_as_missing),
-        cmocka_unit_test(feeds_that_nobody_listens_to_share_the_asking),
         cmocka_unit_test(heartbeats_say_where_the_head_is),
         cmocka_unit_test(after_a_restart_it_goes_on_behind_the_stored_cursor),
         cmocka_unit_test(feeds_beyond_the_limit_are_refused_and_the_others_stay),
