@@ -143,6 +143,7 @@ static void contract_stored(struct store_write *w, const struct sf_error *err)
     sf_log(SF_LOG_INFO, "leaf.product_applied", SF_F_TEXT("product", a->product->name),
            SF_F_UINT("major", a->product->version.major), SF_F_UINT("contract_id", a->contract_id));
     leaf_serving_changed(leaf);
+    leaf_retain_changed(leaf);
     answer_applied(a);
 }
 

@@ -134,6 +134,7 @@ static void life_stored(struct store_write *w, const struct sf_error *err)
                SF_F_UINT("major", l->removal.major));
     }
     leaf_serving_changed(leaf);
+    leaf_retain_changed(leaf);
     answer_changed(l);
 }
 

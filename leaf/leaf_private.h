@@ -47,10 +47,12 @@ enum stop_stage {
     STOP_DONE,
 };
 
-struct apply; /* leaf_retain.c */
+/* leaf_retain.c */
 enum sf_code leaf_retain_start(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
+/* Another product is in force, or gone: what is kept follows soon. */
+void leaf_retain_changed(struct leaf *leaf);
 
-/* leaf_apply.c */
+struct apply; /* leaf_apply.c */
 struct life;  /* leaf_life.c */
 struct purge; /* leaf_purge.c */
 

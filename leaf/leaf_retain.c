@@ -43,6 +43,13 @@ static uint64_t taken_of(void *data, const struct store_lane *lane)
     return leaf->publisher == NULL ? 0 : publisher_taken(leaf->publisher, lane);
 }
 
+void leaf_retain_changed(struct leaf *leaf)
+{
+    if (leaf->retainer != NULL) {
+        retainer_wake(leaf->retainer);
+    }
+}
+
 enum sf_code leaf_retain_start(struct leaf *leaf, struct sf_error *err)
 {
     const struct retainer_options options = {

@@ -84,6 +84,7 @@ struct retainer {
     bool measured; /* in this round */
     uint64_t bytes_found;
     int64_t oldest_us;
+    bool woken; /* the next round is due soon */
     bool closing;
     void (*closed)(void *data);
     void *closed_data;
@@ -563,9 +564,19 @@ static void wait_for_round(struct retainer *r)
     uint64_t ns = (uint64_t)r->shortest_us * 1000 / (2 * SEGMENTS);
 
     ns = ns < SOONEST_NS ? SOONEST_NS : ns;
+    ns = ns > r->options.every_ns ? r->options.every_ns : ns;
     r->phase = PHASE_END;
-    sf_rt_timer_start(r->options.rt, &r->timer,
-                      ns > r->options.every_ns ? r->options.every_ns : ns);
+    sf_rt_timer_start(r->options.rt, &r->timer, r->woken && ns > SOONEST_NS ? SOONEST_NS : ns);
+}
+
+void retainer_wake(struct retainer *r)
+{
+    if (!r->woken && !r->closing) {
+        r->woken = true;
+        if (r->phase == PHASE_END) {
+            wait_for_round(r);
+        }
+    }
 }
 
 /* Starts the next thing of the lane; false: the lane needs nothing more in this phase. */
@@ -651,6 +662,7 @@ static void on_timer(struct sf_timer *timer)
 {
     struct retainer *r = SF_CONTAINER_OF(timer, struct retainer, timer);
 
+    r->woken = false;
     r->shortest_us = (int64_t)(r->options.every_ns / 1000) * 2 * SEGMENTS;
     if (!clock_is_trusted(r) || store_failed(r->options.store)) {
         wait_for_round(r);

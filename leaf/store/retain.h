@@ -51,6 +51,8 @@ struct retainer;
 /* @options is copied, what it points to is borrowed. The first round begins soon. SF_NOMEM. */
 enum sf_code retainer_new(const struct retainer_options *options, struct retainer **ret,
                           struct sf_error *err) SF_MUST_CHECK;
+/* What rule() says has changed: the next round begins within a second, or right behind this one. */
+void retainer_wake(struct retainer *r);
 /* Lets the step under way end, then frees; @closed runs once from the loop. Before store_close().
  */
 void retainer_close(struct retainer *r, void (*closed)(void *data), void *data);

@@ -24,6 +24,7 @@ struct kept {
     uint64_t head;
     uint64_t rows;
     bool gone; /* the lane */
+    bool keeps_all;
     size_t told;
 };
 
@@ -34,7 +35,8 @@ static struct retain_rule rule_of(void *data, const struct store_lane *lane)
     if (k->gone && lane == k->lane) {
         return (struct retain_rule){.gone = true};
     }
-    return (struct retain_rule){.keep_us = KEEP_US, .quarantine_us = KEEP_US};
+    return k->keeps_all ? (struct retain_rule){0}
+                        : (struct retain_rule){.keep_us = KEEP_US, .quarantine_us = KEEP_US};
 }
 
 static void on_purged(void *data)
@@ -73,6 +75,11 @@ static void on_retainer_closed(void *data)
 static void kept_pass(struct kept *k, unsigned seconds)
 {
     rt_sim_run_for(&k->w.sim, seconds * SF_NS_PER_S);
+}
+
+static void kept_pass_ms(struct kept *k, unsigned ms)
+{
+    rt_sim_run_for(&k->w.sim, ms * SF_NS_PER_MS);
 }
 
 static void stop_retainer(struct kept *k)
@@ -311,6 +318,32 @@ static void test_a_lane_that_is_written_to_waits_for_the_next_round(void **state
     kept_done(&k);
 }
 
+static void test_what_is_promised_anew_is_looked_at_within_a_second(void **state)
+{
+    static struct kept k;
+
+    (void)state;
+    kept_init(&k, 8);
+    k.keeps_all = true;
+    kept_fill(&k, 3);
+    kept_pass(&k, 30);
+    k.told = 0;
+    kept_pass(&k, 70);
+    assert_int_equal(k.told, 1); /* A round a minute is enough. */
+    for (unsigned i = 1; i <= 3; i++) {
+        retainer_wake(k.retainer);
+        kept_pass_ms(&k, 600);
+        retainer_wake(k.retainer); /* It does not begin to wait again. */
+        kept_pass_ms(&k, 600);
+        assert_int_equal(k.told, 1 + i);
+    }
+    k.gone = true;
+    retainer_wake(k.retainer);
+    kept_pass(&k, 2);
+    assert_true(retain_is_purged(k.lane));
+    kept_done(&k);
+}
+
 static void on_small(struct store_write *w, const struct sf_error *err)
 {
     (void)w;
@@ -359,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_of_a_lane_that_is_gone_its_head_stays_and_nothing_else),
         cmocka_unit_test(test_power_may_fail_while_a_lane_goes),
         cmocka_unit_test(test_a_lane_that_is_written_to_waits_for_the_next_round),
+        cmocka_unit_test(test_what_is_promised_anew_is_looked_at_within_a_second),
         cmocka_unit_test(test_small_values_are_forgotten_by_how_their_keys_begin),
     };
 
