@@ -23,6 +23,7 @@ enum {
     IN_MESSAGES_MAX = 262144,
     CALLS_MAX = 65536,
     EVENTS_PER_TURN = 1024, /* then others have their turn */
+    EVENTS_PER_PIECE = 32,  /* what is published for so many goes out while others are handled */
     INBOX_SIZE = 32,        /* "_INBOX." and the id */
 };
 
@@ -58,7 +59,10 @@ struct nats_bus {
     struct nats_link link;
     struct nats_event *backlog; /* taken from the mailbox, not yet handled */
     struct nats_event **backlog_last;
-    struct sf_task more; /* handles the backlog */
+    struct sf_task more;       /* handles the backlog */
+    struct sf_task send;       /* lets the link have what was published in the turn before */
+    bool is_holding;           /* the link, until the end of the turn */
+    struct nats_grave handled; /* messages */
     bool is_more_posted;
     bool is_connected;
     uint64_t disconnects;
@@ -81,6 +85,41 @@ struct nats_bus {
 static struct nats_bus *bus_of(struct sf_bus *base)
 {
     return SF_CONTAINER_OF(base, struct nats_bus, base);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+/* What is published in one turn of the loop goes out in one piece: the pages of an answer and its
+ * end wake the link once, and are one system call of it. */
+static void hold(struct nats_bus *bus)
+{
+    if (!bus->is_holding) {
+        bus->is_holding = true;
+        nats_link_hold(&bus->link);
+    }
+}
+
+static void release(struct nats_bus *bus)
+{
+    if (bus->is_holding) {
+        bus->is_holding = false;
+        nats_link_release(&bus->link);
+    }
+}
+
+static void on_send(struct sf_task *t)
+{
+    release(SF_CONTAINER_OF(t, struct nats_bus, send));
+}
+
+static void hold_for_turn(struct nats_bus *bus)
+{
+    if (!bus->is_holding) {
+        hold(bus);
+        if (!sf_list_linked(&bus->send.link)) {
+            sf_rt_post(bus->rt, &bus->send);
+        }
+    }
 }
 
 /* --- publishing ------------------------------------------------------------------------------- */
@@ -150,7 +189,11 @@ static enum sf_code send_msg(struct nats_bus *bus, const struct sf_bus_msg *m, c
                         m->data.size, (long long)max_payload);
     }
     code = make_publish(m, reply, &p, err);
-    if (code == SF_OK && !nats_link_publish(&bus->link, p)) {
+    if (code != SF_OK) {
+        return code;
+    }
+    hold_for_turn(bus);
+    if (!nats_link_publish(&bus->link, p)) {
         nats_publish_free(p);
         code = SF_RAISE(err, SF_BUSY, "too many bytes wait for NATS");
     }
@@ -433,6 +476,7 @@ static void handle_message(struct nats_bus *bus, struct nats_message *m)
     if (owner != NULL) {
         owner->on_msg(owner, &view);
     }
+    nats_grave_put(&bus->handled, SF_TAKE(m->msg));
     nats_message_free(m);
 }
 
@@ -482,9 +526,14 @@ static void handle_events(struct nats_bus *bus)
     size_t messages = 0;
     size_t bytes = 0;
 
+    hold(bus);
     for (unsigned i = 0; i < EVENTS_PER_TURN && bus->backlog != NULL; i++) {
         struct nats_event *e = bus->backlog;
 
+        if (i % EVENTS_PER_PIECE == EVENTS_PER_PIECE - 1) {
+            release(bus);
+            hold(bus);
+        }
         bus->backlog = e->next;
         if (bus->backlog == NULL) {
             bus->backlog_last = &bus->backlog;
@@ -500,6 +549,7 @@ static void handle_events(struct nats_bus *bus)
         }
     }
     nats_mailbox_release(&bus->mailbox, messages, bytes);
+    release(bus);
 }
 
 static void set_connected(struct nats_bus *bus, bool is_connected)
@@ -533,7 +583,9 @@ static void end_calls(struct nats_bus *bus)
 
 static void free_parts(struct nats_bus *bus)
 {
+    sf_list_remove(&bus->send.link);
     nats_link_done(&bus->link);
+    nats_grave_empty(&bus->handled);
     nats_mailbox_done(&bus->mailbox);
     while (!sf_list_empty(&bus->subs)) {
         sub_free(SF_CONTAINER_OF(bus->subs.next, struct nats_sub, link));
@@ -683,6 +735,7 @@ enum sf_code sf_bus_nats_open(struct sf_rt *rt, const struct sf_bus_nats_options
     bus->rt = rt;
     bus->backlog_last = &bus->backlog;
     bus->more.run = on_more;
+    bus->send.run = on_send;
     sf_list_init(&bus->subs);
     code = start(bus, o, err);
     if (code != SF_OK) {

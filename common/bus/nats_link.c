@@ -14,7 +14,8 @@
  * A batch is everything that was handed over since the last one. It ends with a flush, whose PING
  * makes nats.c write at once; while that is under way the next batch grows, so that the number of
  * messages per system call rises with the load, and a single message waits for nothing. (nats.c
- * itself writes each message alone, or 1 ms late.)
+ * itself writes each message alone, or 1 ms late.) What the loop publishes in one turn comes in one
+ * piece (nats_link_hold()), so that an answer and its end are one batch.
  */
 #include "common/bus/nats_link.h"
 
@@ -146,6 +147,7 @@ static size_t run_command(struct nats_link *l, struct nats_command *c)
         p = SF_CONTAINER_OF(c, struct nats_publish, command);
         publish(l, p);
         size = p->size;
+        nats_grave_put(&l->published, SF_TAKE(p->msg));
         nats_publish_free(p);
         break;
     case NATS_COMMAND_SUBSCRIBE:
@@ -276,7 +278,8 @@ struct turn {
 
 static bool is_idle(const struct nats_link *l)
 {
-    return l->first == NULL && !l->is_closing && !l->has_news && !(l->nc != NULL && l->is_lost);
+    return (l->first == NULL || l->is_held) && !l->is_closing && !l->has_news &&
+           !(l->nc != NULL && l->is_lost);
 }
 
 /* Waits for something to do, at most until @deadline (NULL: without end). */
@@ -290,9 +293,12 @@ static struct turn wait_for_turn(struct nats_link *l, const struct timespec *dea
         r = deadline == NULL ? pthread_cond_wait(&l->wake, &l->lock)
                              : pthread_cond_timedwait(&l->wake, &l->lock, deadline);
     }
-    turn = (struct turn){l->first, l->is_closing, l->nc != NULL && l->is_lost};
-    l->first = NULL;
-    l->last = &l->first;
+    turn = (struct turn){NULL, l->is_closing, l->nc != NULL && l->is_lost};
+    if (!l->is_held || l->is_closing) {
+        turn.batch = l->first;
+        l->first = NULL;
+        l->last = &l->first;
+    }
     l->has_news = false;
     (void)pthread_mutex_unlock(&l->lock);
     return turn;
@@ -361,6 +367,7 @@ static void *run(void *data)
     }
     disconnect(l);
     end_batch(l, turn.batch);
+    nats_grave_empty(&l->published);
     nats_ReleaseThreadMemory();
     nats_mailbox_put(l->mailbox, &l->ended);
     return NULL;
@@ -474,7 +481,29 @@ static void hand_over(struct nats_link *l, struct nats_command *c)
     c->next = NULL;
     *l->last = c;
     l->last = &c->next;
-    (void)pthread_cond_signal(&l->wake);
+    if (!l->is_held) {
+        (void)pthread_cond_signal(&l->wake);
+    }
+}
+
+void nats_link_hold(struct nats_link *l)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    l->is_held = true;
+    (void)pthread_mutex_unlock(&l->lock);
+}
+
+void nats_link_release(struct nats_link *l)
+{
+    bool has_some;
+
+    (void)pthread_mutex_lock(&l->lock);
+    l->is_held = false;
+    has_some = l->first != NULL;
+    (void)pthread_mutex_unlock(&l->lock);
+    if (has_some) {
+        (void)pthread_cond_signal(&l->wake);
+    }
 }
 
 bool nats_link_publish(struct nats_link *l, struct nats_publish *p)

@@ -14,6 +14,7 @@
 #include <nats/nats.h>
 
 #include "common/bus/bus_nats.h"
+#include "common/bus/nats_grave.h"
 #include "common/bus/nats_mailbox.h"
 
 enum nats_command_kind {
@@ -85,6 +86,7 @@ struct nats_link {
     struct nats_command *first;
     struct nats_command **last;
     size_t out_bytes;
+    bool is_held;
     char *jwt; /* owned; NULL: none */
     uint64_t disconnects;
     bool is_closing;
@@ -95,6 +97,7 @@ struct nats_link {
     /* The thread's own. */
     natsConnection *nc;
     natsStatistics *statistics;
+    struct nats_grave published;
     struct sf_list subs;
     uint64_t connections;            /* made so far */
     uint64_t unconfirmed_generation; /* of the connection when the first of them was published */
@@ -116,6 +119,9 @@ void nats_link_close(struct nats_link *l);
 /* Behind NATS_EVENT_LINK_ENDED and the end of all taps, or when it was not started. */
 void nats_link_done(struct nats_link *l);
 
+/* What is handed over waits until the release, so that it goes out in one piece. */
+void nats_link_hold(struct nats_link *l);
+void nats_link_release(struct nats_link *l);
 /* False: over the limit, and @p is still the caller's. */
 bool nats_link_publish(struct nats_link *l, struct nats_publish *p);
 void nats_link_command(struct nats_link *l, struct nats_command *c);
