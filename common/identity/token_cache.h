@@ -1,9 +1,10 @@
 /*
- * Tokens whose signature was found good a moment ago: a check of it takes 30 us, a look here 1.
+ * Tokens whose signature was found good a moment ago: a check of it takes 30 us, a look here less
+ * than 1.
  *
  * It remembers that a key signed a text, and nothing else: whose key that is, the mesh and the time
  * are judged on every use, so a key that is no longer the issuer's ends its tokens at once. Texts
- * are held as their hashes.
+ * are held as hashes under a key of the process.
  *
  *   Threads   One user.
  *   Limits    SF_TOKEN_CACHE_SIZE tokens; where there is no room the one that expires first goes.

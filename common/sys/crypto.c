@@ -308,6 +308,14 @@ void sf_hash128(const struct sf_slice *parts, size_t count, uint8_t ret[SF_HASH1
     hash_parts(&h, parts, count, ret, SF_HASH128_SIZE);
 }
 
+void sf_hash128_short(const uint8_t key[SF_SHORT_KEY_SIZE], struct sf_slice bytes,
+                      uint8_t ret[SF_HASH128_SIZE])
+{
+    _Static_assert(SF_HASH128_SIZE == crypto_shorthash_siphashx24_BYTES, "as libsodium has it");
+    _Static_assert(SF_SHORT_KEY_SIZE == crypto_shorthash_siphashx24_KEYBYTES, "likewise");
+    (void)crypto_shorthash_siphashx24(ret, bytes.data, bytes.size, key);
+}
+
 void sf_hash256_keyed(const uint8_t key[SF_HASH_KEY_SIZE], const struct sf_slice *parts,
                       size_t count, uint8_t ret[SF_HASH256_SIZE])
 {

@@ -77,6 +77,11 @@ enum sf_code sf_verify(const struct sf_public_key *key, const char *context,
 /* BLAKE2b of the parts one behind the other. */
 void sf_hash256(const struct sf_slice *parts, size_t count, uint8_t ret[SF_HASH256_SIZE]);
 void sf_hash128(const struct sf_slice *parts, size_t count, uint8_t ret[SF_HASH128_SIZE]);
+/* SipHash-2-4 of 128 bits: half the time of the others for some hundred bytes, and without the key
+ * nobody finds two texts with the same. For tables in memory, not for what is stored. */
+enum { SF_SHORT_KEY_SIZE = 16 };
+void sf_hash128_short(const uint8_t key[SF_SHORT_KEY_SIZE], struct sf_slice bytes,
+                      uint8_t ret[SF_HASH128_SIZE]);
 void sf_hash256_keyed(const uint8_t key[SF_HASH_KEY_SIZE], const struct sf_slice *parts,
                       size_t count, uint8_t ret[SF_HASH256_SIZE]);
 

@@ -66,7 +66,8 @@ enum sf_route_match sf_route_find(const struct sf_routes *routes, const char *me
     for (size_t i = 0; part_count > 0 && i < routes->count; i++) {
         const struct sf_route *r = &routes->routes[i];
 
-        if (strcmp(r->method, method) == 0 && path_matches(r->path, parts, part_count)) {
+        if ((r->parts == 0 || r->parts == part_count) && strcmp(r->method, method) == 0 &&
+            path_matches(r->path, parts, part_count)) {
             *ret = r;
             return SF_ROUTE_FOUND;
         }

@@ -32,6 +32,7 @@ struct sf_route {
     const struct sf_route_parameter *query;   /* up to one without a name; NULL: none */
     const struct sf_route_parameter *headers; /* the same */
     bool is_open;                             /* wants no token */
+    uint8_t parts; /* of the path, so that others are passed over at once; 0: not said */
 };
 
 struct sf_routes {

@@ -33,13 +33,14 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
 {
     const struct served_product *p = product_set_find(&s->products, product, major);
     const struct grant *grant = NULL;
-    const int64_t now_us = serving_now_us(s);
 
     if (p == NULL) {
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s", s->domain,
                           product);
     }
     if (caller->account != NULL) {
+        const int64_t now_us = serving_now_us(s);
+
         if (s->grants == NULL || s->grants->expires_us <= now_us) {
             return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_BUNDLE_EXPIRED,
                               "domain %s has no grants in force", s->domain);
