@@ -102,6 +102,7 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
 
     leaf->serving.rt = leaf->rt;
     leaf->serving.domain = leaf->config->domain;
+    leaf->serving.mask_secret = &leaf->identity.keys.masks;
     code = product_set_init(&leaf->serving.products, leaf->config->domain, leaf->store, err);
     if (code == SF_OK) {
         code = leaf_products_load(leaf, err);

@@ -7,6 +7,7 @@
 #include "common/bus/natsd_config.h"
 #include "common/wire/control.h"
 #include "leaf/leaf_private.h"
+#include "leaf/serving/view_cache.h"
 #include "leaf/store/read.h"
 #include "leaf/uplink/join.h"
 #include "proto/errors.h"
@@ -299,7 +300,8 @@ static void tick_fire(struct sf_timer *timer)
     const int64_t now_us = serving_now_us(&leaf->serving);
 
     /* Since the last tick, however long ago: the machine may have slept, or the clock been set. */
-    if (has_expired_grant(leaf->serving.grants, leaf->expiry_checked_us, now_us)) {
+    if (has_expired_grant(leaf->serving.grants, leaf->expiry_checked_us, now_us) ||
+        view_cache_has_ended(leaf->serving.products.views, leaf->expiry_checked_us, now_us)) {
         leaf_serving_changed(leaf);
     }
     leaf->expiry_checked_us = now_us;

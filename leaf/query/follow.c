@@ -42,7 +42,9 @@ struct follow {
     bool wants_since;        /* the first changes are those from spec.since on */
     bool epoch_told; /* @epoch is an older one, and the query decides whether @at still stands */
     bool in_callback;
-    bool busy; /* no room for a query: the timer tries again */
+    bool busy;                             /* no room for a query: the timer tries again */
+    const struct served_table *seen_table; /* of the last request */
+    char seen[SERVING_VIEW_NAME];          /* its view */
     uint32_t epoch;
     uint64_t at; /* last seq told */
     uint64_t count;
@@ -150,7 +152,12 @@ static void go_on_with_query(struct follow *f)
     query_next(f->query);
 }
 
-/* Its position is no longer held: who wants a snapshot gets one. */
+static bool is_gone(const struct follow *f, const struct sf_error *why)
+{
+    return why->number == SHEAF_E_POSITION_GONE && !f->wants_snapshot;
+}
+
+/* Its position is no longer held, or it is of another view: who wants a snapshot gets one. */
 static void begin_anew(struct follow *f)
 {
     f->at = 0;
@@ -170,7 +177,10 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
         const struct sf_error why = *err; /* it is the query's */
 
         query_close(SF_TAKE(f->query));
-        if (why.number == SHEAF_E_POSITION_GONE && f->spec.snapshot && !f->wants_snapshot) {
+        if (why.code == SF_BUSY && !f->wants_snapshot) { /* It sees other things: step() knows. */
+            f->state = FOLLOW_IDLE;
+            step(f);
+        } else if (f->spec.snapshot && (why.code == SF_BUSY || is_gone(f, &why))) {
             begin_anew(f);
         } else {
             end(f, &why);
@@ -234,12 +244,31 @@ static void wait_for(struct follow *f, uint64_t ns)
     sf_rt_timer_start(options_of(f)->rt, &f->timer, ns);
 }
 
+/*
+ * Whether what is seen of the table has changed, other than by a newer version of it, since the
+ * last request. What the reader has of it may hold rows that it sees no more.
+ */
+static bool sees_otherwise(struct follow *f, const struct query_request *request)
+{
+    const bool other = f->seen_table == request->table &&
+                       memcmp(f->seen, request->view_name, sizeof(f->seen)) != 0;
+
+    f->seen_table = request->table;
+    memcpy(f->seen, request->view_name, sizeof(f->seen));
+    return other;
+}
+
 static void read_on(struct follow *f, const struct serving_right *right)
 {
     struct query_request request;
     struct sf_error err;
     enum sf_code code = build(f, right, &request, &err);
 
+    if (code == SF_OK && sees_otherwise(f, &request) && f->spec.snapshot && !f->wants_snapshot) {
+        query_request_done(&request);
+        begin_anew(f);
+        return;
+    }
     if (code == SF_OK) {
         code = query_start(f->owner->qs, &request, on_page, f, &f->query, &err);
     }

@@ -94,6 +94,7 @@ static enum sf_code load_keys(struct identity *id, struct sf_error *err)
     } seeds[] = {
         {"keys/domain.seed", &id->keys.domain},
         {"keys/leaf.seed", &id->keys.leaf},
+        {"keys/masks.seed", &id->keys.masks},
         {"keys/process.seed", &id->keys.process},
         {"keys/system.seed", &id->keys.system},
         {"keys/uplink.seed", &id->keys.uplink},
@@ -225,6 +226,7 @@ void identity_done(struct identity *id)
     sf_seed_done(&id->keys.uplink);
     sf_seed_done(&id->keys.serve);
     sf_seed_done(&id->keys.app);
+    sf_seed_done(&id->keys.masks);
     sf_free(id->data_dir);
     sf_free(id->creds_path);
     sf_free(id->serve_creds_path);

@@ -4,8 +4,8 @@
  * Under <data>/keys, each 0600 and made at first start: domain.seed (signs decisions and HTTP
  * tokens), leaf.seed (signs messages), process.seed, process-serve.seed, system.seed (users of the
  * leaf's nats-server), uplink.seed, serve.seed (users of its two remotes), app.nk (nkey seed for
- * apps of the domain). <data>/identity.json holds what joining gave; <data>/creds the credentials
- * of the remotes.
+ * apps of the domain), masks.seed (what hash masks are keyed with). <data>/identity.json holds
+ * what joining gave; <data>/creds the credentials of the remotes.
  *
  *   Threads   Loop thread, before it runs; identity_store() on a query thread while nothing reads.
  *   Memory    The struct owns its keys; identity_done() wipes them.
@@ -24,6 +24,7 @@ struct identity_keys {
     struct sf_seed uplink;
     struct sf_seed serve;
     struct sf_seed app;
+    struct sf_seed masks;
     char process_user[SF_NKEY_TEXT_MAX];
     char process_serve_user[SF_NKEY_TEXT_MAX];
     char system_user[SF_NKEY_TEXT_MAX];

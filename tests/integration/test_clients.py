@@ -118,7 +118,7 @@ async def requests(m):
         assert [l["seq"] for l in lines(changes)] == [8999, 9000], lines(changes)
         for subject, body, code, status in [
                 ("q.sales.orders.get", {"key": ["none"]}, "SHEAF-E0305", "404"),
-                ("q.sales.orders.scan", {"where": "email = 'x'"}, "SHEAF-E0401", "403"),
+                ("q.sales.orders.scan", {"where": "email = 'x'"}, "SHEAF-E0107", "422"),
                 ("q.sales.orders.scan", {"where": "nota = 'x'"}, "SHEAF-E0107", "422"),
                 ("q.sales.orders.scan", {"limt": 1}, "SHEAF-E0301", "400"),
                 ("q.sales.orders.changes", {"after": "9:9"}, "SHEAF-E0308", "410")]:
