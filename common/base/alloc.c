@@ -9,6 +9,7 @@
 static atomic_long fail_countdown = -1;
 static atomic_int fail_forever;
 static atomic_long faults;
+static _Thread_local int spared;
 
 void sf_alloc_fail_after(long successes, int forever)
 {
@@ -22,11 +23,16 @@ long sf_alloc_faults(void)
     return atomic_load(&faults);
 }
 
+void sf_alloc_spare(int is_spared)
+{
+    spared = is_spared;
+}
+
 static bool must_fail(void)
 {
     long left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
 
-    if (left < 0) {
+    if (left < 0 || spared) {
         return false;
     }
     left = atomic_fetch_sub(&fail_countdown, 1);

@@ -33,3 +33,6 @@ static inline void sf_freep(void *owner)
  */
 void sf_alloc_fail_after(long successes, int forever);
 long sf_alloc_faults(void);
+/* What this thread allocates until it says otherwise neither fails nor counts: it plays the world
+ * outside. */
+void sf_alloc_spare(int spared);

@@ -40,6 +40,7 @@ void sf_arena_done(struct sf_arena *a)
 
 void sf_arena_reset(struct sf_arena *a)
 {
+    a->missed = false;
     if (a->blocks != NULL) {
         free_blocks(a, a->blocks->next);
         a->blocks->next = NULL;
@@ -80,6 +81,7 @@ void *sf_arena_alloc(struct sf_arena *a, size_t size)
     if (b == NULL || b->capacity - b->used < rounded) {
         b = add_block(a, rounded);
         if (b == NULL) {
+            a->missed = true;
             return NULL;
         }
     }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/attr.h"
@@ -18,6 +19,7 @@ struct sf_arena {
     struct sf_arena_block *blocks; /* newest first */
     size_t taken;                  /* bytes taken from the heap */
     size_t size_max;               /* 0: no limit */
+    bool missed;                   /* an allocation has been NULL since the last reset */
 };
 
 void sf_arena_init(struct sf_arena *a, size_t size_max);

@@ -106,12 +106,22 @@ static void reading_done(struct reading *r)
     sf_buf_done(&r->header);
 }
 
-static bool read_claims(struct sf_slice text, struct reading *r, struct sf_token *ret)
+/* GOOD: they can be read, and are to be judged. */
+static enum sf_token_verdict read_claims(struct sf_slice text, struct reading *r,
+                                         struct sf_token *ret)
 {
-    return sf_jws_split(text, &r->header, &r->payload, &r->jws, NULL) == SF_OK &&
-           sf_slice_equal(sf_buf_view(&r->header), HEADER) &&
-           sf_json_parse(sf_buf_view(&r->payload), &r->doc, NULL) == SF_OK &&
-           take_claims(sf_json_root(r->doc), ret);
+    enum sf_code code = sf_jws_split(text, &r->header, &r->payload, &r->jws, NULL);
+
+    if (code == SF_OK && !sf_slice_equal(sf_buf_view(&r->header), HEADER)) {
+        return SF_TOKEN_MALFORMED;
+    }
+    if (code == SF_OK) {
+        code = sf_json_parse(sf_buf_view(&r->payload), &r->doc, NULL);
+    }
+    if (code != SF_OK) {
+        return code == SF_NOMEM ? SF_TOKEN_NO_MEMORY : SF_TOKEN_MALFORMED;
+    }
+    return take_claims(sf_json_root(r->doc), ret) ? SF_TOKEN_GOOD : SF_TOKEN_MALFORMED;
 }
 
 static enum sf_token_verdict judge_time(const struct sf_token *t, int64_t now_s)
@@ -152,18 +162,22 @@ static enum sf_token_verdict verify_signature(const struct sf_token_check *check
 {
     SF_CLEANUP(reading_done) struct reading r = {0};
     struct sf_public_key key;
+    enum sf_token_verdict verdict;
+    enum sf_code code;
 
     if (was_verified(check, text, ret)) {
         return SF_TOKEN_GOOD;
     }
-    if (!read_claims(text, &r, ret)) {
-        return SF_TOKEN_MALFORMED;
+    verdict = read_claims(text, &r, ret);
+    if (verdict != SF_TOKEN_GOOD) {
+        return verdict;
     }
     if (!check->find_key(check->data, ret->issuer, &key)) {
         return SF_TOKEN_FOREIGN;
     }
-    if (sf_jws_verify(&r.jws, &key, NULL) != SF_OK) {
-        return SF_TOKEN_BAD_SIGNATURE;
+    code = sf_jws_verify(&r.jws, &key, NULL);
+    if (code != SF_OK) {
+        return code == SF_NOMEM ? SF_TOKEN_NO_MEMORY : SF_TOKEN_BAD_SIGNATURE;
     }
     if (check->cache != NULL && judge_time(ret, check->now_s) == SF_TOKEN_GOOD) {
         sf_token_cache_keep(check->cache, text, &key, ret);
@@ -230,6 +244,8 @@ enum sf_code sf_token_raise(enum sf_token_verdict verdict, struct sf_error *err)
                           "the token was issued in the future; a clock is wrong");
     case SF_TOKEN_EXPIRED:
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_EXPIRED, "the token has expired");
+    case SF_TOKEN_NO_MEMORY:
+        return SF_RAISE_E(err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
     case SF_TOKEN_GOOD:
         break;
     }

@@ -52,6 +52,7 @@ enum sf_token_verdict {
     SF_TOKEN_TOO_LONG_LIVED, /* more than an hour */
     SF_TOKEN_NOT_YET,        /* issued in the future: a clock is wrong */
     SF_TOKEN_EXPIRED,
+    SF_TOKEN_NO_MEMORY, /* it was not judged */
 };
 
 struct sf_token_cache;
@@ -73,6 +74,7 @@ enum sf_token_verdict sf_token_verify(const struct sf_token_check *check, struct
                                       struct sf_token *ret) SF_MUST_CHECK;
 /* The token of an Authorization header: behind "Bearer ", any case; empty when there is none. */
 struct sf_slice sf_token_of_header(const char *authorization);
-/* SF_DENIED with the number (E0501 to E0504) and the text that belongs to @verdict; not of GOOD. */
+/* SF_DENIED with the number (E0501 to E0504) and the text that belongs to @verdict; SF_NOMEM
+ * (E0602); not of GOOD. */
 enum sf_code sf_token_raise(enum sf_token_verdict verdict, struct sf_error *err) SF_MUST_CHECK;
 bool sf_token_has_role(const struct sf_token *t, const char *role);

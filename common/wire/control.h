@@ -4,11 +4,12 @@
  *
  *     Sheaf__V1__Decision *d = SF_CONTROL_UNPACK(decision, &arena, bytes);
  *
- * NULL: not such a message, or the arena is full. The message lives as long as the arena.
+ * NULL: not such a message, or no memory: sf_control_why(). The message lives as long as the arena.
  */
 #pragma once
 
 #include "common/base/arena.h"
+#include "common/base/error.h"
 #include "common/base/slice.h"
 #include "control.pb-c.h"
 
@@ -37,6 +38,12 @@ static inline ProtobufCMessage *sf_control_unpack(const ProtobufCMessageDescript
     };
 
     return protobuf_c_message_unpack(type, &allocator, bytes.size, bytes.data);
+}
+
+/* Why SF_CONTROL_UNPACK() gave NULL: SF_NOMEM, or SF_INVALID. */
+static inline enum sf_code sf_control_why(const struct sf_arena *arena)
+{
+    return arena->missed ? SF_NOMEM : SF_INVALID;
 }
 
 static inline struct sf_slice sf_control_slice(ProtobufCBinaryData data)

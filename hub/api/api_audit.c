@@ -78,7 +78,8 @@ static void write_detail(struct answer *a, const Sheaf__V1__Event *e)
     sf_json_object_end(w);
 }
 
-/* An event that cannot be read any more is shown as it is: the reader's check finds it. */
+/* An event that cannot be read any more is shown as it is: the reader's check finds it. Without
+ * memory there is no page. */
 static void write_event(struct answer *a, struct sf_arena *arena, uint64_t number,
                         struct sf_slice bytes)
 {
@@ -87,6 +88,9 @@ static void write_event(struct answer *a, struct sf_arena *arena, uint64_t numbe
     const Sheaf__V1__Event *e = SF_CONTROL_UNPACK(event, arena, payload);
     uint8_t hash[SF_HASH256_SIZE];
 
+    if (arena->missed) {
+        a->body.failed = SF_NOMEM;
+    }
     sf_hash256(&payload, 1, hash);
     sf_json_object_begin(&a->json);
     sf_json_member_uint(&a->json, "number", number);

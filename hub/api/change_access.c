@@ -108,6 +108,15 @@ struct consent {
     bool holds;
 };
 
+static enum sf_code raise_unreadable(const struct sf_arena *arena, const char *what,
+                                     struct sf_error *err)
+{
+    if (sf_control_why(arena) == SF_NOMEM) {
+        return SF_RAISE_E(err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
+    }
+    return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "%s", what);
+}
+
 static enum sf_code open_consent(struct sf_arena *arena, struct sf_slice bytes, const char *context,
                                  const struct sf_public_key *key, struct consent *ret,
                                  struct sf_error *err)
@@ -116,7 +125,7 @@ static enum sf_code open_consent(struct sf_arena *arena, struct sf_slice bytes, 
 
     ret->sealed = SF_CONTROL_UNPACK(signed, arena, bytes);
     if (ret->sealed == NULL) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "the bytes are no signed message");
+        return raise_unreadable(arena, "the bytes are no signed message", err);
     }
     code = sf_signed_verify(context, ret->sealed, key, err);
     if (code == SF_NOMEM) {
@@ -278,7 +287,7 @@ static enum sf_code build_decision(struct event_append *op, Sheaf__V1__Event *e,
     }
     decision = SF_CONTROL_UNPACK(decision, arena, consent.payload);
     if (decision == NULL) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "the signed bytes are no decision");
+        return raise_unreadable(arena, "the signed bytes are no decision", err);
     }
     code = check_decision(c, q, &consent, decision, err);
     return code != SF_OK ? code : fill_decision(c, q, &consent, decision, arena, e, err);
@@ -307,8 +316,7 @@ static enum sf_code check_revocation(const struct change_revocation *c,
     }
     words = SF_CONTROL_UNPACK(revocation, arena, consent.payload);
     if (words == NULL) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
-                          "the signed bytes are no revocation");
+        return raise_unreadable(arena, "the signed bytes are no revocation", err);
     }
     const struct policy_revocation facts = {
         .revocation = words,

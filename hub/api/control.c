@@ -34,13 +34,34 @@ struct apply {
 static void fail(struct control *c, const char *reply, const struct sf_error *why)
 {
     struct sf_error err;
+    enum sf_code code = sf_service_reply_error(c->state->mesh_bus, reply, why, &err);
 
-    if (sf_service_reply_error(c->state->mesh_bus, reply, why, &err) != SF_OK) {
+    if (code == SF_NOMEM) { /* a leaf that hears nothing waits for long */
+        code = sf_service_reply_error(c->state->mesh_bus, reply, why, &err);
+    }
+    if (code != SF_OK) {
         sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&err));
     }
 }
 
+/* An answer that could not be sent: the leaf is told that. */
+static void lose(struct control *c, const char *reply, const struct sf_error *why)
+{
+    sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(why));
+    fail(c, reply, why);
+}
+
 /* --- poll ------------------------------------------------------------------------------------- */
+
+/* What was sent is not what it should be, or there was no memory to read it. */
+static enum sf_code unreadable(const struct sf_arena *arena, const char *what,
+                               const struct registry_domain *d, struct sf_error *err)
+{
+    if (arena->missed) {
+        return SF_RAISE_E(err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
+    }
+    return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not %s of domain %s", what, d->name);
+}
 
 static void poll(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
 {
@@ -55,7 +76,7 @@ static void poll(struct control *c, const struct registry_domain *d, const struc
         (void)SF_RAISE_E(&err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
         fail(c, m->reply, &err);
     } else if (request == NULL || strcmp(request->domain, d->name) != 0) {
-        (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not a poll of domain %s", d->name);
+        (void)unreadable(&arena, "a poll", d, &err);
         fail(c, m->reply, &err);
     } else {
         lease_poll(lease, request, m->reply);
@@ -130,7 +151,7 @@ static void on_applied(struct event_append *op, enum sf_code code, const struct 
     if (code != SF_OK) {
         fail(a->control, a->reply, err);
     } else if (send_reply(a, &why) != SF_OK) {
-        sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&why));
+        lose(a->control, a->reply, &why);
     }
     apply_free(a);
 }
@@ -139,11 +160,11 @@ static enum sf_code read_apply(struct apply *a, const struct registry_domain *d,
                                struct sf_slice bytes, struct sf_error *err)
 {
     struct sf_slice own = sf_arena_slice(&a->arena, bytes);
-    const Sheaf__V1__ApplyRequest *m = SF_CONTROL_UNPACK(apply_request, &a->arena, own);
+    const Sheaf__V1__ApplyRequest *m =
+        own.data == NULL ? NULL : SF_CONTROL_UNPACK(apply_request, &a->arena, own);
 
     if (m == NULL || strcmp(m->domain, d->name) != 0) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not an apply of domain %s",
-                          d->name);
+        return unreadable(&a->arena, "an apply", d, err);
     }
     if (strlen(m->applied_by) > APPLIED_BY_MAX || !sf_utf8_is_valid(sf_slice_text(m->applied_by))) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'applied_by' is not a name");
@@ -218,7 +239,7 @@ static void on_life_changed(struct event_append *op, enum sf_code code,
     } else if (sf_service_reply(l->control->state->mesh_bus, l->reply, PROTOBUF,
                                 sf_slice_of(bytes, sheaf__v1__life_reply__pack(&m, bytes)),
                                 &why) != SF_OK) {
-        sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&why));
+        lose(l->control, l->reply, &why);
     }
     life_free(l);
 }
@@ -227,15 +248,15 @@ static enum sf_code read_life(struct life *l, const struct registry_domain *d,
                               struct sf_slice bytes, struct sf_error *err)
 {
     struct sf_slice own = sf_arena_slice(&l->arena, bytes);
-    const Sheaf__V1__LifeRequest *m = SF_CONTROL_UNPACK(life_request, &l->arena, own);
+    const Sheaf__V1__LifeRequest *m =
+        own.data == NULL ? NULL : SF_CONTROL_UNPACK(life_request, &l->arena, own);
 
     if (m == NULL || strcmp(m->domain, d->name) != 0 ||
         !sf_name_is_product(sf_slice_text(m->product)) || m->keep_us < 0 ||
         m->keep_us > LIFE_KEEP_MAX_US || strlen(m->reason) > LIFE_REASON_MAX ||
         !sf_utf8_is_valid(sf_slice_text(m->reason)) || strlen(m->changed_by) > APPLIED_BY_MAX ||
         !sf_utf8_is_valid(sf_slice_text(m->changed_by))) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not a removal of domain %s",
-                          d->name);
+        return unreadable(&l->arena, "a removal", d, err);
     }
     l->change.domain = d->name;
     l->change.product = m->product;
@@ -318,13 +339,13 @@ static void explain(struct control *c, const struct registry_domain *d, const st
 
     sf_arena_init(&arena, 0);
     q = SF_CONTROL_UNPACK(explain_request, &arena, m->data);
-    code = q == NULL ? SF_RAISE_E(&err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not an explain request")
+    code = q == NULL ? unreadable(&arena, "a question", d, &err)
                      : explain_access(c->state, d, q, &err);
     if (code != SF_OK) {
         fail(c, m->reply, &err);
     } else if (sf_service_reply(c->state->mesh_bus, m->reply, PROTOBUF, sf_slice_text(NULL),
                                 &err) != SF_OK) {
-        sf_log(SF_LOG_WARN, "control.answer_lost", SF_F_ERROR(&err));
+        lose(c, m->reply, &err);
     }
     sf_arena_done(&arena);
 }

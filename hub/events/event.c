@@ -67,6 +67,15 @@ static enum sf_code damaged(const struct event_chain *chain, const char *what, s
                       (unsigned long)(chain->number + 1), what);
 }
 
+static enum sf_code unreadable(const struct event_chain *chain, const struct sf_arena *arena,
+                               const char *what, struct sf_error *err)
+{
+    if (sf_control_why(arena) == SF_NOMEM) {
+        return SF_RAISE(err, SF_NOMEM, "event %lu", (unsigned long)(chain->number + 1));
+    }
+    return damaged(chain, what, err);
+}
+
 static enum sf_code check_place(const struct event_chain *chain, const Sheaf__V1__Event *e,
                                 struct sf_error *err)
 {
@@ -92,7 +101,7 @@ enum sf_code event_open(struct event_chain *chain, const struct sf_public_key *h
     enum sf_code code;
 
     if (sealed == NULL) {
-        return damaged(chain, "it is not a signed message", err);
+        return unreadable(chain, arena, "it is not a signed message", err);
     }
     code = sf_signed_verify(SIGN_EVENT, sealed, hub_key, err);
     if (code == SF_NOMEM) {
@@ -103,7 +112,7 @@ enum sf_code event_open(struct event_chain *chain, const struct sf_public_key *h
     }
     e = SF_CONTROL_UNPACK(event, arena, sf_control_slice(sealed->payload));
     if (e == NULL) {
-        return damaged(chain, "its payload is not an event", err);
+        return unreadable(chain, arena, "its payload is not an event", err);
     }
     code = check_place(chain, e, err);
     if (code != SF_OK) {

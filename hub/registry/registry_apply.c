@@ -459,7 +459,7 @@ static enum sf_code access_decided(const struct apply *a)
     }
     decision = SF_CONTROL_UNPACK(decision, a->scratch, sf_control_slice(m->decision->payload));
     if (decision == NULL) {
-        return misfit(a, "a decision that cannot be read");
+        return a->scratch->missed ? no_memory(a) : misfit(a, "a decision that cannot be read");
     }
     q = registry_request(a->r, decision->request_id);
     if (q == NULL || q->state != REGISTRY_PENDING || decision->approved != (m->grant != NULL)) {
@@ -487,7 +487,8 @@ static enum sf_code keep_reason(const struct apply *a, struct registry_grant *g)
     if (m->revocation != NULL) {
         words = SF_CONTROL_UNPACK(revocation, a->scratch, sf_control_slice(m->revocation->payload));
         if (words == NULL) {
-            return misfit(a, "a revocation that cannot be read");
+            return a->scratch->missed ? no_memory(a)
+                                      : misfit(a, "a revocation that cannot be read");
         }
     }
     g->reason = keep_text(a, words != NULL ? words->reason : m->reason);

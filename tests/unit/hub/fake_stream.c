@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/alloc.h"
 #include "common/wire/json.h"
 
 static void answer(struct fake_stream *s, const char *reply, struct sf_slice data,
@@ -18,7 +19,9 @@ static void answer(struct fake_stream *s, const char *reply, struct sf_slice dat
         .header_count = count,
     };
 
+    sf_alloc_spare(true);
     assert_int_equal(sf_bus_publish(s->bus, &m, NULL), SF_OK);
+    sf_alloc_spare(false);
 }
 
 static void on_info(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
@@ -50,7 +53,9 @@ void fake_stream_put(struct fake_stream *s, struct sf_slice bytes)
 {
     assert_true(s->count < FAKE_STREAM_MAX);
     s->exists = true;
+    sf_alloc_spare(true);
     sf_buf_slice(&s->events[s->count++], bytes);
+    sf_alloc_spare(false);
 }
 
 static void on_event(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
@@ -101,7 +106,9 @@ static void on_get(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
         return;
     }
     s->batches++;
+    sf_alloc_spare(true);
     assert_int_equal(sf_json_parse(m->data, &doc, NULL), SF_OK);
+    sf_alloc_spare(false);
     assert_true(sf_json_as_uint(sf_json_get(sf_json_root(doc), "seq"), &from));
     assert_true(sf_json_as_uint(sf_json_get(sf_json_root(doc), "batch"), &batch));
     sf_json_free(doc);

@@ -1,11 +1,6 @@
 #include "tests/unit/query/http_fixture.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/bus/service.h"
 #include "common/sys/http_client.h"
@@ -14,6 +9,7 @@
 #include "proto/errors.h"
 #include "tests/lib/cmocka.h"
 #include "tests/lib/leaf_world.h"
+#include "tests/lib/raw_http.h"
 
 static const uint8_t seal_key[32] = {5};
 
@@ -145,77 +141,20 @@ static void keep(const struct sf_http_answer *a, const char *name, char *to, siz
     (void)snprintf(to, size, "%s", value == NULL ? "-" : value);
 }
 
-/* Until the server closes. */
-static void read_all(int fd, char *ret, size_t size)
-{
-    size_t n = 0;
-    ssize_t got;
-
-    while (n < size - 1 && (got = recv(fd, ret + n, size - 1 - n, 0)) > 0) {
-        n += (size_t)got;
-    }
-    ret[n] = '\0';
-}
-
-/* Chunks become their bytes. */
-static void unchunk(struct call *c)
-{
-    const char *from = c->text;
-    char *to = c->text;
-    unsigned long n;
-    char *end;
-
-    while ((n = strtoul(from, &end, 16)) > 0 && strncmp(end, "\r\n", 2) == 0 &&
-           strlen(end + 2) >= n + 2) {
-        memmove(to, end + 2, n);
-        to += n;
-        from = end + 2 + n + 2;
-    }
-    c->is_complete = strcmp(from, "0\r\n\r\n") == 0;
-    *to = '\0';
-}
-
-static void take_answer(struct call *c, const char *head)
-{
-    const char *body = strstr(head, "\r\n\r\n");
-    const char *length = strcasestr(head, "\r\nContent-Length: ");
-
-    if (body == NULL || sscanf(head, "HTTP/1.1 %u ", &c->status) != 1) {
-        c->status = 0;
-        return;
-    }
-    (void)snprintf(c->text, sizeof(c->text), "%s", body + 4);
-    (void)snprintf(c->cursor, sizeof(c->cursor), "%s",
-                   strcasestr(head, "\r\nSheaf-Cursor: ") == NULL ? "-" : "there");
-    c->is_complete = length != NULL && strtoul(length + 18, NULL, 10) == strlen(c->text);
-    if (strcasestr(head, "\r\nTransfer-Encoding: chunked") != NULL) {
-        unchunk(c);
-    }
-}
-
 /* Query thread. */
 static void work_raw(struct fixture *f, struct call *c)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)sf_http_server_port(f->server)),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char text[sizeof(c->text)];
-    int n = snprintf(text, sizeof(text),
-                     "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
-                     "%zu\r\nContent-Type: %s\r\nAccept: %s\r\n\r\n%.*s",
-                     c->method, c->path, c->body.size, c->type == NULL ? "-" : c->type,
-                     c->accept == NULL ? "*/*" : c->accept, (int)c->body.size,
-                     c->body.size == 0 ? "" : (const char *)c->body.data);
+    struct raw_http_answer answer;
+    char headers[200];
 
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-        send(fd, text, (size_t)n, MSG_NOSIGNAL) == n) {
-        read_all(fd, text, sizeof(text));
-        take_answer(c, text);
-    }
-    (void)close(fd);
+    (void)snprintf(headers, sizeof(headers), "Content-Type: %s\r\nAccept: %s\r\n",
+                   c->type == NULL ? "-" : c->type, c->accept == NULL ? "*/*" : c->accept);
+    raw_http_call(sf_http_server_port(f->server), c->method, c->path, headers, c->body, &answer);
+    c->status = answer.status;
+    c->is_complete = answer.is_complete;
+    (void)snprintf(c->text, sizeof(c->text), "%s", answer.text);
+    (void)snprintf(c->cursor, sizeof(c->cursor), "%s",
+                   strcasestr(answer.head, "\r\nSheaf-Cursor: ") == NULL ? "-" : "there");
 }
 
 /* Query thread. */

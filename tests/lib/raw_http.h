@@ -1,0 +1,25 @@
+/*
+ * One HTTP request over a connection of its own, without an allocation: in a test that makes
+ * allocations fail, each that does is the server's.
+ *
+ *   Threads   Any; blocks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+
+enum { RAW_HTTP_MAX = 8192 };
+
+struct raw_http_answer {
+    unsigned status;  /* 0: the connection ended before an answer */
+    bool is_complete; /* all bytes came that were promised, or the last chunk */
+    char head[RAW_HTTP_MAX];
+    char text[RAW_HTTP_MAX]; /* the body, cut there; chunks are joined */
+};
+
+/* @headers: whole lines. */
+void raw_http_call(uint16_t port, const char *method, const char *path, const char *headers,
+                   struct sf_slice body, struct raw_http_answer *ret);

@@ -1,0 +1,388 @@
+/* The hub behind HTTP and NATS when memory runs out: each allocation fails once. */
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+#include <sys/time.h>
+
+#include "common/base/alloc.h"
+#include "common/bus/service.h"
+#include "common/identity/token.h"
+#include "common/sys/http_server.h"
+#include "common/wire/control.h"
+#include "hub/api/api.h"
+#include "hub/api/control.h"
+#include "proto/subjects.h"
+#include "tests/lib/fake_bus.h"
+#include "tests/lib/raw_http.h"
+#include "tests/lib/test_loop.h"
+#include "tests/unit/hub/fake_stream.h"
+#include "tests/unit/hub/hub_world.h"
+
+/* One hub at a time over one stream, which stays. */
+struct world {
+    struct hub_world hub; /* the events of before */
+    struct test_loop loop;
+    struct fake_broker *broker;
+    struct sf_bus *bus;
+    struct fake_stream stream;
+    struct authority keys;
+    struct hub_state state;
+    struct control *control;
+    struct api *api;
+    bool opened;
+    bool failed; /* the log: the hub has to stop */
+
+    struct sf_bus *leaf;
+    struct sf_bus_sub inbox;
+    size_t answers;
+    unsigned errors; /* of these */
+    char last[400];
+
+    struct sf_work work; /* an HTTP call */
+    const char *method;
+    const char *path;
+    const char *body;
+    char headers[1200];
+    struct raw_http_answer answer;
+    bool done;
+};
+
+static enum sf_code on_event(void *data, const struct event_record *r, struct sf_error *err)
+{
+    return state_on_event(&((struct world *)data)->state, r, err);
+}
+
+static void on_open(void *data, enum sf_code code, const struct sf_error *err)
+{
+    struct world *w = data;
+
+    (void)err;
+    assert_int_equal(code, SF_OK);
+    w->opened = true;
+}
+
+static void on_failed(void *data, const struct sf_error *err)
+{
+    (void)err;
+    ((struct world *)data)->failed = true;
+}
+
+static void start_hub(struct world *w)
+{
+    const struct event_log_options log = {
+        .rt = w->loop.rt,
+        .bus = w->bus,
+        .hub_key = &w->keys.hub_key,
+        .on_event = on_event,
+        .on_open = on_open,
+        .on_failed = on_failed,
+        .data = w,
+    };
+    const struct api_options api = {.uv = w->loop.uv, .state = &w->state};
+
+    w->opened = w->failed = false;
+    w->state = (struct hub_state){.rt = w->loop.rt, .mesh_bus = w->bus, .keys = &w->keys};
+    assert_int_equal(state_init(&w->state, NULL), SF_OK);
+    assert_int_equal(event_log_open(&log, &w->state.log, NULL), SF_OK);
+    test_loop_until_flag(&w->loop, &w->opened, "log", 10000);
+    assert_int_equal(state_open(&w->state, NULL), SF_OK);
+    assert_int_equal(control_new(&w->state, &w->control, NULL), SF_OK);
+    assert_int_equal(api_new(&api, &w->api, NULL), SF_OK);
+}
+
+static void stop_hub(struct world *w)
+{
+    state_close(&w->state);
+    event_log_close(SF_TAKE(w->state.log));
+    api_free(SF_TAKE(w->api));
+    control_free(SF_TAKE(w->control));
+    state_done(&w->state);
+}
+
+static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct world *w = sub->data;
+
+    w->answers++;
+    w->errors += sf_bus_msg_header(m, HEADER_ERROR_ID) != NULL;
+    (void)snprintf(w->last, sizeof(w->last), "%.*s", (int)m->data.size,
+                   m->data.size == 0 ? "" : (const char *)m->data.data);
+}
+
+static void init(struct world *w)
+{
+    memset(w, 0, sizeof(*w));
+    world_init(&w->hub);
+    world_join(&w->hub, "sales");
+    world_join(&w->hub, "marketing");
+    world_product(&w->hub, ORDERS_1_0);
+    world_key(0x11, &w->keys.hub_key); /* as hub_world */
+    world_key(0x31, &w->keys.operator_key);
+    world_key(0x32, &w->keys.signing_key);
+    world_key(0x33, &w->keys.platform_key);
+    world_key(0x34, &w->keys.accounts_key);
+    test_loop_init(&w->loop);
+    w->broker = fake_broker_new(w->loop.rt);
+    w->bus = fake_bus_connect(w->broker);
+    w->leaf = fake_bus_connect(w->broker);
+    w->inbox = (struct sf_bus_sub){.on_msg = on_answer, .data = w};
+    assert_int_equal(sf_bus_subscribe(w->leaf, &w->inbox, "inbox", NULL, NULL), SF_OK);
+    fake_stream_init(&w->stream, fake_bus_connect(w->broker));
+    for (size_t i = 0; i < w->hub.count; i++) {
+        fake_stream_put(&w->stream, sf_buf_view(&w->hub.events[i]));
+    }
+    start_hub(w);
+}
+
+static void finish(struct world *w)
+{
+    stop_hub(w);
+    sf_bus_unsubscribe(w->leaf, &w->inbox);
+    fake_stream_done(&w->stream);
+    fake_broker_free(w->broker);
+    test_loop_done(&w->loop);
+    authority_done(&w->keys);
+    world_done(&w->hub);
+}
+
+/* --- HTTP ------------------------------------------------------------------------------------- */
+
+/* Query thread. */
+static void call(struct sf_work *work)
+{
+    struct world *w = SF_CONTAINER_OF(work, struct world, work);
+
+    raw_http_call(api_port(w->api), w->method, w->path, w->headers, sf_slice_text(w->body),
+                  &w->answer);
+}
+
+static void called(struct sf_task *t)
+{
+    SF_CONTAINER_OF(t, struct world, work.done)->done = true;
+}
+
+static void sign_as(struct world *w, const char *issuer, const struct sf_seed *key)
+{
+    const int64_t now_s = sf_rt_wall_us(w->loop.rt) / SF_US_PER_S;
+    struct sf_token claims = {.issued_s = now_s, .expires_s = now_s + 600};
+    struct sf_buf token = {0};
+
+    (void)snprintf(claims.issuer, sizeof(claims.issuer), "%s", issuer);
+    (void)snprintf(claims.subject, sizeof(claims.subject), "ada");
+    (void)snprintf(claims.mesh, sizeof(claims.mesh), WORLD_MESH);
+    assert_int_equal(sf_token_make(&claims, key, &token, NULL), SF_OK);
+    (void)snprintf(w->headers, sizeof(w->headers), "Authorization: Bearer %s\r\n",
+                   sf_buf_cstr(&token));
+    sf_buf_done(&token);
+}
+
+/* Says whether an allocation has failed. */
+static bool ask(struct world *w, const char *method, const char *path, const char *body, long fault)
+{
+    bool failed;
+
+    w->method = method;
+    w->path = path;
+    w->body = body;
+    w->done = false;
+    w->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = call, .done.run = called};
+    sf_alloc_fail_after(fault, false);
+    sf_rt_work(w->loop.rt, &w->work);
+    test_loop_until_flag(&w->loop, &w->done, path, 20000);
+    failed = sf_alloc_faults() > 0;
+    sf_alloc_fail_after(-1, false);
+    return failed;
+}
+
+/* The stream says what has happened; a hub that could not take an event in stops, and starts with
+ * what the stream has. */
+static unsigned restart_if_failed(struct world *w)
+{
+    if (w->failed) {
+        stop_hub(w);
+        start_hub(w);
+        return 1;
+    }
+    return 0;
+}
+
+static void assert_whole(const struct world *w)
+{
+    assert_int_equal(w->state.registry.events, w->stream.count);
+}
+
+/* For the moment; or the connection was cut before there was an answer. */
+static void assert_refused(const struct world *w)
+{
+    if (w->answer.status != 0 && w->answer.status != 429 && w->answer.status != 500 &&
+        w->answer.status != 503) {
+        fail_msg("%s: %u %s", w->path, w->answer.status, w->answer.text);
+    }
+}
+
+static void reads_without_memory_are_refused_and_the_next_is_answered(void **state)
+{
+    static const char *const paths[] = {
+        "/v1/mesh",
+        "/v1/domains",
+        "/v1/domains/sales",
+        "/v1/products",
+        "/v1/products/sales/orders",
+        "/v1/access",
+        "/v1/audit?limit=3",
+        "/metrics",
+    };
+    static struct raw_http_answer whole;
+    struct world w;
+    (void)state;
+
+    init(&w);
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        const bool changes = strcmp(paths[i], "/metrics") == 0; /* counts what it is asked */
+
+        sign_as(&w, "marketing", &w.hub.domain_keys[1]);
+        assert_false(ask(&w, "GET", paths[i], "", -1));
+        if (w.answer.status != 200) {
+            fail_msg("%s: %s", paths[i], w.answer.text);
+        }
+        whole = w.answer;
+        for (long n = 0; ask(&w, "GET", paths[i], "", n); n++) {
+            if (w.answer.status == 200 && w.answer.is_complete && !changes) {
+                assert_string_equal(w.answer.text, whole.text);
+            } else if (w.answer.status != 200) {
+                assert_refused(&w);
+            }
+        }
+        assert_int_equal(w.answer.status, 200);
+        assert_true(changes || strcmp(w.answer.text, whole.text) == 0);
+    }
+    assert_false(w.failed);
+    finish(&w);
+}
+
+/* @path is posted until all goes well. */
+static void sweep_posts(struct world *w, const char *path, const char *body, unsigned status)
+{
+    unsigned refused = 0;
+
+    for (long n = 0;; n++) {
+        const size_t before = w->stream.count;
+        const bool failed = ask(w, "POST", path, body, n);
+
+        if (!failed || w->answer.status == status) {
+            assert_int_equal(w->answer.status, status);
+            assert_int_equal(w->stream.count, before + 1);
+        } else {
+            assert_refused(w);
+            refused++;
+        }
+        (void)restart_if_failed(w);
+        assert_whole(w);
+        if (!failed || w->stream.count > before) {
+            break; /* it was stored: the same again would be another thing */
+        }
+    }
+    assert_true(refused > 3);
+}
+
+static void changes_without_memory_are_made_once_or_not_at_all(void **state)
+{
+    struct world w;
+    (void)state;
+
+    init(&w);
+    sign_as(&w, "platform", &w.keys.platform_key);
+    sweep_posts(&w, "/v1/join-tokens", "{\"domain\":\"finance\"}", 201);
+    sign_as(&w, "marketing", &w.hub.domain_keys[1]);
+    sweep_posts(&w, "/v1/access/requests",
+                "{\"product\":\"sales/orders\",\"purpose\":\"churn model\","
+                "\"duration_us\":86400000000}",
+                201);
+    finish(&w);
+}
+
+/* --- control ---------------------------------------------------------------------------------- */
+
+static void tell(struct world *w, const char *op, const ProtobufCMessage *m)
+{
+    uint8_t bytes[2048];
+    char subject[SUBJECT_MAX];
+
+    assert_true(protobuf_c_message_get_packed_size(m) <= sizeof(bytes));
+    const size_t size = protobuf_c_message_pack(m, bytes);
+    const struct sf_bus_msg msg = {
+        .subject = subject, .reply = "inbox", .data = sf_slice_of(bytes, size)};
+
+    (void)snprintf(subject, sizeof(subject), "mesh.ctl.AsalesSERVE.%s", op);
+    assert_int_equal(sf_bus_publish(w->leaf, &msg, NULL), SF_OK);
+}
+
+/* Until a request is answered; says whether an allocation has failed. */
+static bool ask_control(struct world *w, const char *op, const ProtobufCMessage *m, long fault)
+{
+    bool failed;
+
+    w->answers = 0;
+    w->errors = 0;
+    tell(w, op, m);
+    sf_alloc_fail_after(fault, false);
+    test_loop_until_count(&w->loop, &w->answers, 1, op, 10000);
+    failed = sf_alloc_faults() > 0;
+    sf_alloc_fail_after(-1, false);
+    assert_int_equal(w->answers, 1);
+    return failed;
+}
+
+static void leaves_are_answered_without_memory_too(void **state)
+{
+    static char domain[] = "sales";
+    static char product[] = "orders";
+    Sheaf__V1__ApplyRequest apply = SHEAF__V1__APPLY_REQUEST__INIT;
+    Sheaf__V1__ExplainRequest explain = SHEAF__V1__EXPLAIN_REQUEST__INIT;
+    unsigned restarts = 0;
+    unsigned refused = 0;
+    bool failed = true;
+    struct world w;
+    (void)state;
+
+    init(&w);
+    explain.owner = domain;
+    explain.product = product;
+    explain.major = 1;
+    for (long n = 0; failed; n++) { /* there is no grant: always an error, always one */
+        failed = ask_control(&w, "access.explain", &explain.base, n);
+        assert_int_equal(w.errors, 1);
+    }
+    apply.domain = domain;
+    apply.product_yaml = sf_control_data(sf_slice_text(ORDERS_WITH("1.1.0", "")));
+    failed = true;
+    for (long n = 0; failed; n++) {
+        const size_t before = w.stream.count;
+
+        failed = ask_control(&w, "product.apply", &apply.base, n);
+        refused += w.errors;
+        if (w.errors == 0) {
+            assert_non_null(strstr(w.last, "1.1.0"));
+            assert_int_equal(w.stream.count, before + 1);
+        }
+        restarts += restart_if_failed(&w);
+        assert_whole(&w);
+        if (w.stream.count > before) { /* the same again would be no change */
+            finish(&w);
+            init(&w);
+        }
+    }
+    assert_true(refused > 5 && restarts > 0);
+    finish(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_without_memory_are_refused_and_the_next_is_answered),
+        cmocka_unit_test(changes_without_memory_are_made_once_or_not_at_all),
+        cmocka_unit_test(leaves_are_answered_without_memory_too),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
