@@ -56,6 +56,9 @@ enum sf_code sf_policy_set_add_product(struct sf_policy_set *s, const struct sf_
                                        struct sf_error *err) SF_MUST_CHECK;
 size_t sf_policy_set_count(const struct sf_policy_set *s);
 
+/* Whether the platform's policy of this name may decide what others see of products of @domain. */
+bool sf_policy_set_binds(const struct sf_policy_set *s, const char *name, const char *domain);
+
 /* One policy of a file: its text with the comments before it, without the line of dashes. */
 struct sf_policy_document {
     const char *name;

@@ -55,6 +55,26 @@ size_t sf_policy_set_count(const struct sf_policy_set *s)
     return s->count;
 }
 
+bool sf_policy_set_binds(const struct sf_policy_set *s, const char *name, const char *domain)
+{
+    const struct sf_policy *p = sf_map_get(&s->names, name);
+    const size_t size = strlen(domain);
+
+    if (p == NULL || p->does == SF_POLICY_REQUIRES ||
+        (p->match.domains.count > 0 && !sf_policy_names_have(&p->match.domains, domain))) {
+        return false;
+    }
+    for (size_t i = 0; i < p->match.products.count; i++) {
+        const char *product = p->match.products.items[i];
+
+        if (strchr(product, '/') == NULL ||
+            (strncmp(product, domain, size) == 0 && product[size] == '/')) {
+            return true;
+        }
+    }
+    return p->match.products.count == 0;
+}
+
 /* --- the index -------------------------------------------------------------------------------- */
 
 static bool bucket_add(struct sf_policy_bucket *b, const struct sf_policy *p)

@@ -19,6 +19,29 @@ struct audit_call {
     uint64_t head;
 };
 
+/* As in the set's history: "+name" or "-name", all in one text. */
+static void write_policies(struct answer *a, const Sheaf__V1__Event *e)
+{
+    const bool applied = e->kind_case == SHEAF__V1__EVENT__KIND_POLICY_APPLIED;
+    char *const *removed = applied ? e->policy_applied->removed : e->policy_removed->names;
+    size_t removed_count = applied ? e->policy_applied->n_removed : e->policy_removed->n_names;
+    SF_CLEANUP(sf_buf_done) struct sf_buf names = {0};
+
+    sf_json_member_uint(&a->json, "version",
+                        applied ? e->policy_applied->version : e->policy_removed->version);
+    if (applied && e->policy_applied->rolled_back_to != 0) {
+        sf_json_member_uint(&a->json, "rolled_back_to", e->policy_applied->rolled_back_to);
+    }
+    for (size_t i = 0; applied && i < e->policy_applied->n_policies; i++) {
+        sf_buf_printf(&names, "%s+%s", names.size == 0 ? "" : " ",
+                      e->policy_applied->policies[i]->name);
+    }
+    for (size_t i = 0; i < removed_count; i++) {
+        sf_buf_printf(&names, "%s-%s", names.size == 0 ? "" : " ", removed[i]);
+    }
+    sf_json_member_slice(&a->json, "policies", sf_buf_view(&names));
+}
+
 /* What an event is about, in names that say so; whole payloads are there as bytes. */
 static void write_detail(struct answer *a, const Sheaf__V1__Event *e)
 {
@@ -70,6 +93,10 @@ static void write_detail(struct answer *a, const Sheaf__V1__Event *e)
         sf_json_key(w, "product");
         sf_json_printf(w, "%s/%s@%u", e->product_restored->domain, e->product_restored->product,
                        e->product_restored->major);
+        break;
+    case SHEAF__V1__EVENT__KIND_POLICY_APPLIED:
+    case SHEAF__V1__EVENT__KIND_POLICY_REMOVED:
+        write_policies(a, e);
         break;
     case SHEAF__V1__EVENT__KIND__NOT_SET:
     case _SHEAF__V1__EVENT__KIND__CASE_IS_INT_SIZE:

@@ -169,6 +169,16 @@ void lease_renew(struct lease *l)
     }
 }
 
+void leases_renew(struct leases *l)
+{
+    struct sf_map_entry *entry;
+    size_t at = 0;
+
+    while ((entry = sf_map_next(&l->by_domain, &at)) != NULL) {
+        lease_renew(entry->value);
+    }
+}
+
 struct lease *lease_of(struct leases *all, const struct registry_domain *domain)
 {
     struct lease *l = lease_find(all, domain->name);

@@ -83,7 +83,7 @@ struct lease {
 struct leases {
     struct sf_rt *rt;
     struct sf_bus *bus; /* account MESH */
-    const struct registry *registry;
+    struct registry *registry;
     const struct sf_seed *hub_key;
     struct sf_map by_domain; /* name -> struct lease, owned */
 };
@@ -100,6 +100,8 @@ struct lease *lease_find(const struct leases *l, const char *domain);
 void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *reply);
 /* The grants on the domain's products have changed: makes the bundle and answers a held poll. */
 void lease_renew(struct lease *l);
+/* The same of every domain that has one. */
+void leases_renew(struct leases *l);
 /* Whether the leaf has said that the newest bundle is in force. */
 bool lease_is_acknowledged(const struct lease *l);
 bool lease_is_up(const struct lease *l);

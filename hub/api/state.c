@@ -172,6 +172,11 @@ enum sf_code state_on_event(struct hub_state *s, const struct event_record *r, s
     if (r->event->kind_case == SHEAF__V1__EVENT__KIND_DOMAIN_JOINED) {
         return domain_joined(s, r->event->domain_joined->domain, err);
     }
+    if (r->event->kind_case == SHEAF__V1__EVENT__KIND_POLICY_APPLIED ||
+        r->event->kind_case == SHEAF__V1__EVENT__KIND_POLICY_REMOVED) {
+        leases_renew(&s->leases);
+        return SF_OK;
+    }
     q = request_of(s, r->event);
     if (q == NULL) {
         return SF_OK;

@@ -29,6 +29,10 @@ const char *event_kind_name(const Sheaf__V1__Event *e)
         return "product_removed";
     case SHEAF__V1__EVENT__KIND_PRODUCT_RESTORED:
         return "product_restored";
+    case SHEAF__V1__EVENT__KIND_POLICY_APPLIED:
+        return "policy_applied";
+    case SHEAF__V1__EVENT__KIND_POLICY_REMOVED:
+        return "policy_removed";
     case SHEAF__V1__EVENT__KIND__NOT_SET:
     case _SHEAF__V1__EVENT__KIND__CASE_IS_INT_SIZE:
         return "unknown";

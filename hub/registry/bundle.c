@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/identity/signed.h"
 #include "common/wire/control.h"
+#include "hub/registry/registry_policy.h"
 #include "proto/subjects.h"
 
 static Sheaf__V1__Grant *grant_message(struct sf_arena *arena, const struct registry_grant *g)
@@ -58,13 +59,58 @@ static bool collect(const struct registry *r, const struct registry_domain *owne
     return true;
 }
 
-enum sf_code bundle_make(const struct registry *r, const struct bundle_terms *terms,
+static Sheaf__V1__Policy *policy_message(struct sf_arena *arena, const struct registry_policy *p)
+{
+    Sheaf__V1__Policy *m = sf_arena_alloc(arena, sizeof(*m));
+
+    if (m != NULL) {
+        sheaf__v1__policy__init(m);
+        m->name = sf_control_text(p->name);
+        m->text = sf_control_text(p->text);
+        m->file = sf_control_text(p->file);
+        m->line = p->line;
+        m->version = p->version;
+    }
+    return m;
+}
+
+/* What is about other domains alone, or about no view, is nothing that the leaf has to know. */
+static enum sf_code collect_policies(struct registry *r, const char *domain, struct sf_arena *arena,
+                                     Sheaf__V1__Bundle *m, struct sf_error *err)
+{
+    const struct sf_policy_set *set;
+    struct sf_map_entry *entry;
+    size_t at = 0;
+    enum sf_code code = registry_policy_set(r, &set, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    m->policy_version = r->policies.version;
+    m->policies = sf_arena_calloc(arena, r->policies.by_name.live + 1, sizeof(Sheaf__V1__Policy *));
+    while (m->policies != NULL && (entry = sf_map_next(&r->policies.by_name, &at)) != NULL) {
+        const struct registry_policy *p = entry->value;
+
+        if (!sf_policy_set_binds(set, p->name, domain)) {
+            continue;
+        }
+        m->policies[m->n_policies] = policy_message(arena, p);
+        if (m->policies[m->n_policies] == NULL) {
+            m->policies = NULL;
+            break;
+        }
+        m->n_policies++;
+    }
+    return m->policies == NULL ? SF_RAISE(err, SF_NOMEM, "bundle of %s", domain) : SF_OK;
+}
+
+enum sf_code bundle_make(struct registry *r, const struct bundle_terms *terms,
                          const struct sf_seed *hub_key, struct sf_buf *ret, struct sf_error *err)
 {
     Sheaf__V1__Bundle m;
     struct sf_arena arena;
     uint8_t *payload = NULL;
-    enum sf_code code = SF_NOMEM;
+    enum sf_code code;
     size_t size = 0;
 
     sheaf__v1__bundle__init(&m);
@@ -74,13 +120,14 @@ enum sf_code bundle_make(const struct registry *r, const struct bundle_terms *te
     m.issued_us = terms->issued_us;
     m.expires_us = terms->expires_us;
     sf_arena_init(&arena, 0);
-    if (collect(r, terms->owner, &arena, &m)) {
+    code = collect_policies(r, terms->owner->name, &arena, &m, err);
+    if (code == SF_OK && collect(r, terms->owner, &arena, &m)) {
         size = sheaf__v1__bundle__get_packed_size(&m);
         payload = sf_arena_alloc(&arena, size);
     }
-    if (payload == NULL) {
-        (void)SF_RAISE(err, SF_NOMEM, "bundle of %s", terms->owner->name);
-    } else {
+    if (code == SF_OK && payload == NULL) {
+        code = SF_RAISE(err, SF_NOMEM, "bundle of %s", terms->owner->name);
+    } else if (code == SF_OK) {
         (void)sheaf__v1__bundle__pack(&m, payload);
         code = sf_signed_make(SIGN_BUNDLE, sf_slice_of(payload, size), hub_key, ret, err);
     }

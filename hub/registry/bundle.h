@@ -1,4 +1,7 @@
-/* The bundle of one domain: the grants in force on its products, signed by the hub. */
+/*
+ * The bundle of one domain, signed by the hub: the grants in force on its products, and the
+ * platform's policies that may decide what others see of them.
+ */
 #pragma once
 
 #include "common/base/buf.h"
@@ -11,7 +14,8 @@ struct bundle_terms {
     int64_t expires_us;
 };
 
-/* Appends an encoded Signed (SIGN_BUNDLE) to @ret. SF_NOMEM. */
-enum sf_code bundle_make(const struct registry *r, const struct bundle_terms *terms,
+/* Appends an encoded Signed (SIGN_BUNDLE) to @ret. SF_NOMEM; SF_CORRUPT: a policy cannot be read.
+ */
+enum sf_code bundle_make(struct registry *r, const struct bundle_terms *terms,
                          const struct sf_seed *hub_key, struct sf_buf *ret,
                          struct sf_error *err) SF_MUST_CHECK;

@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "common/base/str.h"
 #include "common/contract/product_file.h"
+#include "hub/registry/registry_policy.h"
 #include "proto/errors.h"
 
 void registry_init(struct registry *r)
@@ -24,6 +25,7 @@ void registry_done(struct registry *r)
 
         for (size_t i = 0; i < p->version_count; i++) {
             sf_product_free(p->versions[i].product);
+            sf_policy_set_free(p->versions[i].policies);
         }
         sf_free(p->versions);
     }
@@ -35,6 +37,7 @@ void registry_done(struct registry *r)
     sf_map_done(&r->active);
     sf_free(r->requests);
     sf_free(r->grants);
+    registry_policies_done(&r->policies);
     sf_arena_done(&r->arena);
     *r = (struct registry){0};
 }

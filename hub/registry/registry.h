@@ -15,6 +15,7 @@
 #include "common/base/map.h"
 #include "common/contract/contract.h"
 #include "common/identity/nkey.h"
+#include "common/policy/policy.h"
 #include "control.pb-c.h"
 
 enum {
@@ -23,8 +24,10 @@ enum {
     REGISTRY_VERSIONS_MAX = 500, /* per product */
     REGISTRY_REQUESTS_MAX = 200000,
     REGISTRY_TOKENS_MAX = 20000,
-    REGISTRY_ID_MAX = 24,      /* "AR-18446744073709551615" */
-    REGISTRY_AUDIENCE_MAX = 16 /* "a" and 12 letters */
+    REGISTRY_POLICIES_MAX = 10000,
+    REGISTRY_POLICY_BYTES_MAX = 1024 * 1024, /* of the texts in force: a bundle holds them */
+    REGISTRY_ID_MAX = 24,                    /* "AR-18446744073709551615" */
+    REGISTRY_AUDIENCE_MAX = 16               /* "a" and 12 letters */
 };
 
 struct registry_domain {
@@ -36,12 +39,13 @@ struct registry_domain {
     int64_t joined_us;
     int64_t serve_iat_s;     /* of the JWT of <d>.serve: never changes after the first join */
     int64_t iat_s;           /* of the JWT of <d>: rises with each change of its grants */
-    uint64_t grants_changed; /* number of the newest event that changed what it has granted */
+    uint64_t grants_changed; /* number of the newest event that changed what its bundle says */
     size_t product_count;
 };
 
 struct registry_version {
-    struct sf_product *product; /* owned */
+    struct sf_product *product;     /* owned */
+    struct sf_policy_set *policies; /* owned: those of the product file; NULL: none */
     struct sf_slice yaml;
     int64_t applied_us;
     const char *applied_by; /* "sales/ada" */
@@ -111,6 +115,37 @@ struct registry_token {
     bool spent;
 };
 
+/* A policy of the platform, as it was applied; never changes. */
+struct registry_policy {
+    const char *name;
+    const char *text; /* one document */
+    const char *file;
+    uint32_t line;
+    uint64_t version; /* of the set that it came with */
+    int64_t applied_us;
+    const char *applied_by;
+};
+
+/* How a version of the set differs from the one before. */
+struct registry_policy_change {
+    const struct registry_policy **policies; /* new, or in the place of one of that name */
+    size_t policy_count;
+    const char *const *removed;
+    size_t removed_count;
+    uint64_t rolled_back_to; /* 0: no rollback */
+    int64_t time_us;
+    const char *actor;
+};
+
+struct registry_policies {
+    uint64_t version;                       /* of the set in force; 0: there never was a policy */
+    struct sf_map by_name;                  /* in force: name -> const struct registry_policy */
+    size_t bytes;                           /* of their texts */
+    struct registry_policy_change *changes; /* to version i + 1 */
+    size_t change_capacity;
+    struct sf_policy_set *set; /* owned: those in force; NULL: not read yet */
+};
+
 struct registry {
     struct sf_arena arena;
     const char *mesh; /* NULL before the first event */
@@ -127,6 +162,7 @@ struct registry {
     struct registry_grant **grants; /* G-1 first */
     size_t grant_count;
     size_t grant_capacity;
+    struct registry_policies policies;
     uint64_t events; /* applied */
 };
 

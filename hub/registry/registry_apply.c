@@ -5,7 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/contract/product_file.h"
 #include "common/wire/control.h"
-#include "hub/registry/registry.h"
+#include "hub/registry/registry_policy.h"
 #include "proto/errors.h"
 
 /* What one event is applied with. */
@@ -203,6 +203,20 @@ static enum sf_code parse_product(const struct apply *a, struct sf_slice yaml,
     return SF_OK;
 }
 
+/* The owner's, which were checked before the event was made. */
+static enum sf_code read_policies(const struct apply *a, const struct sf_product *p,
+                                  struct sf_policy_set **ret)
+{
+    SF_CLEANUP(sf_policy_set_freep) struct sf_policy_set *set = sf_policy_set_new();
+    enum sf_code code = set == NULL ? SF_NOMEM : sf_policy_set_add_product(set, p, a->err);
+
+    if (code == SF_OK) {
+        *ret = SF_TAKE(set);
+        return SF_OK;
+    }
+    return code == SF_NOMEM ? no_memory(a) : misfit(a, "the product's policies cannot be read");
+}
+
 static enum sf_code product_applied(const struct apply *a)
 {
     const Sheaf__V1__ProductApplied *m = a->e->product_applied;
@@ -210,6 +224,7 @@ static enum sf_code product_applied(const struct apply *a)
     struct registry_product *p = registry_product(a->r, m->domain, m->product);
     struct registry_version v = {.applied_us = a->e->time_us};
     SF_CLEANUP(sf_product_freep) struct sf_product *product = NULL;
+    SF_CLEANUP(sf_policy_set_freep) struct sf_policy_set *policies = NULL;
     enum sf_code code = SF_OK;
 
     if (owner == NULL) {
@@ -221,15 +236,20 @@ static enum sf_code product_applied(const struct apply *a)
         return no_memory(a);
     }
     code = parse_product(a, v.yaml, &product);
+    if (code == SF_OK && product->policy_count > 0) {
+        code = read_policies(a, product, &policies);
+    }
     if (code == SF_OK && p == NULL) {
         code = new_product(a, owner, &p);
     }
     if (code == SF_OK) {
         v.product = product;
+        v.policies = policies;
         code = add_version(a, p, &v);
     }
     if (code == SF_OK) {
         (void)SF_TAKE(product);
+        (void)SF_TAKE(policies);
     }
     return code;
 }
@@ -539,6 +559,9 @@ static enum sf_code apply_kind(const struct apply *a)
         return product_removed(a);
     case SHEAF__V1__EVENT__KIND_PRODUCT_RESTORED:
         return product_restored(a);
+    case SHEAF__V1__EVENT__KIND_POLICY_APPLIED:
+    case SHEAF__V1__EVENT__KIND_POLICY_REMOVED:
+        return registry_policy_apply(a->r, a->e, a->err);
     case SHEAF__V1__EVENT__KIND__NOT_SET:
     case _SHEAF__V1__EVENT__KIND__CASE_IS_INT_SIZE:
         break;
