@@ -37,11 +37,14 @@ struct relay_host {
     struct sf_rt *rt;
     struct sf_bus *own;   /* this domain's account: requests go out in its name */
     struct sf_bus *serve; /* <d>.serve: asks the hub why there is no answer */
+    uint64_t nobody_ns;   /* how long to ask again while nobody serves it; 0: 5 s */
 };
 
 /*
  * Of another domain: asks q.<domain>.<product>.<op>, so the owner's leaf decides what is seen. When
  * it is silent, the hub is asked why: no such product (404), not granted (403), leaf down (503).
+ * When the hub knows nothing against it, the leaf is asked again for a while: links that have just
+ * come up and grants just given are not known everywhere at once.
  */
 void query_http_relay(const struct relay_host *host, const char *domain,
                       const struct http_read *what, struct sf_http_request *r);

@@ -14,9 +14,11 @@
 /*
  *           page, end
  *   ASKING ------------------------------------------> answered
- *      |                                          ^
- *      +-- silence, or nobody serves it --> EXPLAINING: the hub says why; until it has, or if it
- *                                           knows nothing, the request goes on
+ *    ^ |                                          ^
+ *    | +-- silence, or nobody serves it --> EXPLAINING: the hub says why; until it has, or if it
+ *    |                                      |           knows nothing, the request goes on
+ *    +------- AGAIN_NS ---------------------+ nobody serves it, for NOBODY_NS: links that come up,
+ *                                             and grants, are known everywhere a moment later
  */
 
 enum { FINDINGS_MAX = 64 * 1024 };
@@ -24,11 +26,15 @@ enum { FINDINGS_MAX = 64 * 1024 };
 #define IDLE_NS    (5 * SF_NS_PER_S)
 #define SILENCE_NS (300 * SF_NS_PER_MS)
 #define EXPLAIN_NS (2 * SF_NS_PER_S)
+#define AGAIN_NS   (200 * SF_NS_PER_MS)
+#define NOBODY_NS  (5 * SF_NS_PER_S)
 
 void relay_free(struct relay *relay)
 {
     sf_rt_timer_stop(relay->host->rt, &relay->silence);
+    sf_rt_timer_stop(relay->host->rt, &relay->again);
     sf_bus_cancel(relay->host->serve, &relay->explain);
+    sf_buf_done(&relay->body);
     sf_buf_done(&relay->lines);
     sf_buf_done(&relay->cursor);
     relay_follow_done(relay);
@@ -142,6 +148,29 @@ void relay_fail(struct relay *relay, const struct sf_error *err, struct sf_slice
 
 /* --- why there is no answer ------------------------------------------------------------------- */
 
+/* Whether it will be asked again, as nobody has heard the request. */
+static bool asks_again(struct relay *relay)
+{
+    const struct relay_host *host = relay->host;
+    const uint64_t patience_ns = host->nobody_ns == 0 ? NOBODY_NS : host->nobody_ns;
+
+    if (relay->told || sf_rt_now_ns(host->rt) - relay->began_ns >= patience_ns) {
+        return false;
+    }
+    sf_rt_timer_start(host->rt, &relay->again, AGAIN_NS);
+    return true;
+}
+
+/* Nobody has heard the request, and nothing is known against it. */
+static void nobody_heard(struct relay *relay)
+{
+    if (asks_again(relay)) {
+        return;
+    }
+    relay_fail(relay, &relay->error, sf_slice_text(NULL));
+    relay_free(relay);
+}
+
 static void explained(struct sf_bus_call *call, enum sf_bus_outcome outcome,
                       const struct sf_bus_msg *m)
 {
@@ -154,8 +183,7 @@ static void explained(struct sf_bus_call *call, enum sf_bus_outcome outcome,
         relay_fail(relay, &why, sf_slice_text(NULL));
         relay_free(relay);
     } else if (relay->has_ended) {
-        relay_fail(relay, &relay->error, sf_slice_text(NULL));
-        relay_free(relay);
+        nobody_heard(relay);
     }
 }
 
@@ -198,9 +226,12 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
 
     sf_rt_timer_stop(relay->host->rt, &relay->silence);
     sf_flow_end(&relay->follow.flow, /* is_over= */ true);
-    if (code == SF_UNAVAILABLE && (relay->is_explaining || explain(relay))) {
+    if (code == SF_UNAVAILABLE) {
         relay->has_ended = true;
         relay->error = *err;
+        if (!relay->is_explaining && !explain(relay)) {
+            nobody_heard(relay);
+        }
         return;
     }
     if (code == SF_OK && relay->is_follow) {
@@ -318,38 +349,56 @@ static enum sf_code write_body(const struct http_read *what, const struct sf_htt
     return code == SF_OK ? sf_buf_check(out, "request", err) : code;
 }
 
-static enum sf_code relay_start(const char *subject, const struct http_read *what,
-                                struct relay *relay, struct sf_error *err)
+static enum sf_code ask(struct relay *relay, struct sf_error *err)
 {
-    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    const struct relay_host *host = relay->host;
+    const struct sf_bus_msg m = {.subject = relay->subject, .data = sf_buf_view(&relay->body)};
+    enum sf_code code =
+        relay->is_follow ? relay_follow_ask(relay, err)
+                         : sf_service_ask_start(host->rt, host->own, &relay->ask, &m, IDLE_NS, err);
+
+    relay->has_ended = code != SF_OK;
+    if (code == SF_OK) {
+        sf_rt_timer_start(host->rt, &relay->silence, SILENCE_NS);
+    } else if (code == SF_UNAVAILABLE) { /* The connection has just been lost. */
+        err->number = SHEAF_E_LEAF_UNREACHABLE;
+        code = asks_again(relay) ? SF_OK : code;
+    }
+    return code;
+}
+
+static void again_fire(struct sf_timer *timer)
+{
+    struct relay *relay = SF_CONTAINER_OF(timer, struct relay, again);
+    struct sf_error err;
+
+    if (ask(relay, &err) != SF_OK) {
+        relay_fail(relay, &err, sf_slice_text(NULL));
+        relay_free(relay);
+    }
+}
+
+static enum sf_code relay_start(const struct http_read *what, struct relay *relay,
+                                struct sf_error *err)
+{
     enum sf_code code = relay->is_follow
                             ? relay_follow_prepare(relay, what, err)
-                            : write_body(what, relay->request, relay->form, &body, err);
+                            : write_body(what, relay->request, relay->form, &relay->body, err);
 
-    if (code != SF_OK) {
-        return code;
-    }
     relay->ask = (struct sf_service_ask){
         .on_page = on_ask_page,
         .on_end = on_ask_end,
         .data = relay,
     };
-    const struct sf_bus_msg m = {.subject = subject, .data = sf_buf_view(&body)};
-
-    code = relay->is_follow ? relay_follow_ask(relay, err)
-                            : sf_service_ask_start(relay->host->rt, relay->host->own, &relay->ask,
-                                                   &m, IDLE_NS, err);
-    if (code == SF_OK) {
-        relay->silence.fire = silence_fire;
-        sf_rt_timer_start(relay->host->rt, &relay->silence, SILENCE_NS);
-    }
-    return code;
+    relay->silence.fire = silence_fire;
+    relay->again.fire = again_fire;
+    relay->began_ns = sf_rt_now_ns(relay->host->rt);
+    return code == SF_OK ? ask(relay, err) : code;
 }
 
 static void relay_request(const struct relay_host *host, const char *domain, const char *op,
                           const struct http_read *what, bool is_document, struct sf_http_request *r)
 {
-    char subject[SUBJECT_MAX];
     struct relay *relay = sf_calloc(1, sizeof(*relay));
     bool count = false;
     struct sf_error err;
@@ -375,8 +424,8 @@ static void relay_request(const struct relay_host *host, const char *domain, con
     relay->kind = http_page_kind(what->op, count);
     relay->is_document = is_document;
     relay->is_follow = what->op == QUERY_CHANGES && !relay->is_document && follow_stream_wanted(r);
-    subject_request(subject, domain, what->product, op);
-    code = relay_start(subject, what, relay, &err);
+    subject_request(relay->subject, domain, what->product, op);
+    code = relay_start(what, relay, &err);
     if (code != SF_OK) {
         http_problem(r, &err);
         relay_free(relay);

@@ -8,6 +8,7 @@
 #include "leaf/query/follow_stream.h"
 #include "leaf/query/http_page.h"
 #include "leaf/query/query_http.h"
+#include "proto/subjects.h"
 
 struct relay_stream {
     struct follow_stream out;
@@ -29,6 +30,10 @@ struct relay {
     const struct relay_host *host;
     struct sf_http_request *request;
     struct sf_service_ask ask;
+    char subject[SUBJECT_MAX]; /* of a request for one answer, and its body */
+    struct sf_buf body;
+    uint64_t began_ns;
+    struct sf_timer again;
     enum http_form form;
     const char *kind; /* as in struct http_page; static */
     bool is_document;

@@ -50,6 +50,7 @@ struct fixture {
     struct sf_bus *hub;
     struct sf_bus_sub hub_sub;
     bool hub_refuses; /* says why there is no answer */
+    bool comes_late;  /* that leaf: when the hub has been asked why */
 
     bool leave; /* the server is closed while the next request is handled */
     struct sf_task closing;

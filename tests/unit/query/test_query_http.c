@@ -338,6 +338,35 @@ static void when_that_leaf_does_not_answer_the_hub_says_why(void **state)
     teardown(&f);
 }
 
+/* Its link has come up, but not everybody knows yet what it serves. */
+static void a_leaf_that_is_heard_of_a_moment_later_is_asked_again(void **state)
+{
+    static const char *const paths[] = {"/orders/records?relay=1", "/orders/describe?relay=1",
+                                        "/orders/changes?snapshot=true&relay=1"};
+    char direct[8192];
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    f.relay.nobody_ns = 0;
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        get(&f, paths[i], NULL, 200);
+        memcpy(direct, f.call.text, sizeof(direct));
+        query_nats_free(SF_TAKE(f.requests));
+        f.comes_late = true;
+        get(&f, paths[i], NULL, 200);
+        assert_string_equal(f.call.text, direct);
+    }
+    fake_bus_set_connected(f.relay.own, false);
+    query_nats_free(SF_TAKE(f.requests));
+    f.hub_refuses = true;
+    f.leave = true; /* The client leaves while it waits. */
+    run(&f, (struct call){.method = "GET", .path = paths[0]});
+    test_loop_until(&f.loop, is_quiet, &f, "quiet", 10000);
+    teardown(&f);
+}
+
 /* A leaf of another domain that never ends its answer. */
 static void on_endless(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 {
@@ -411,6 +440,7 @@ int main(void)
         cmocka_unit_test(a_follower_that_leaves_leaves_nothing),
         cmocka_unit_test(quarantine_shows_what_was_refused),
         cmocka_unit_test(products_of_another_domain_are_read_by_asking_its_leaf),
+        cmocka_unit_test(a_leaf_that_is_heard_of_a_moment_later_is_asked_again),
         cmocka_unit_test(when_that_leaf_does_not_answer_the_hub_says_why),
         cmocka_unit_test(another_leaf_cannot_fill_this_ones_memory),
         cmocka_unit_test(a_client_that_leaves_is_not_answered_and_nothing_is_lost),
