@@ -671,18 +671,22 @@ static enum sf_code build(struct commit_group *g)
     return sf_buf_check(&g->bytes_out, "commit group", &g->error);
 }
 
-/* The log is durable by now: whatever fails here must not be tried again under another number. */
-static enum sf_code write_rows(struct commit_group *g)
+static enum sf_code write(struct commit_group *g)
 {
-    enum sf_code code = g->kv->ops->write(g->kv, g->rows, KV_VOLATILE, &g->error);
+    const struct kv_ops *ops = g->kv->ops;
+    const enum kv_durability d = g->sync ? KV_SYNC : KV_PLAIN;
+    enum sf_code code = SF_OK;
 
-    if (code == SF_OK) {
-        return SF_OK;
+    if (g->dirty && g->has_rows) {
+        return ops->write_both(g->kv, g->batch, d, g->rows, &g->error);
     }
-    return SF_RAISE_E(&g->error, SF_IO,
-                      g->error.number == SHEAF_E_DISK_FULL ? SHEAF_E_DISK_FULL
-                                                           : SHEAF_E_STORE_FAILED,
-                      "rows could not be written");
+    if (g->dirty) {
+        return ops->write(g->kv, g->batch, d, &g->error);
+    }
+    if (g->has_rows) {
+        code = ops->write(g->kv, g->rows, KV_VOLATILE, &g->error);
+    }
+    return code == SF_OK ? SF_OK : kv_half_written(&g->error);
 }
 
 /* After success only: the lanes now stand where the group has brought them. */
@@ -713,12 +717,7 @@ void commit_group_run(struct commit_group *g)
     g->rows->ops->clear(g->rows);
     sf_buf_clear(&g->bytes_out);
     g->code = build(g);
-    if (g->code == SF_OK && g->dirty) {
-        g->code = g->kv->ops->write(g->kv, g->batch, g->sync ? KV_SYNC : KV_PLAIN, &g->error);
-    }
-    if (g->code == SF_OK && g->has_rows) {
-        g->code = write_rows(g);
-    }
+    g->code = g->code == SF_OK ? write(g) : g->code;
     if (g->code == SF_OK) {
         move_tips(g);
         upkeep_applied(g);

@@ -5,7 +5,7 @@
  * tests/conformance/test_kv.c. Nothing outside leaf/store/ uses it.
  *
  *   Threads   Reads, snapshots and iterators from any thread; one iterator belongs to one thread
- *             at a time. One batch is written at a time, from one thread.
+ *             at a time. One call that writes at a time, from one thread.
  *   Order     Keys compare as bytes. A batch is atomic: all of it is visible and durable, or none.
  *   Memory    Bytes given to a batch are copied. Bytes from an iterator live until it moves.
  *             Batches, iterators and snapshots are freed before the kv is closed.
@@ -18,6 +18,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/slice.h"
+#include "proto/errors.h"
 
 enum kv_family { KV_LOG, KV_STATE, KV_OLD, KV_QUARANTINE, KV_IDEM, KV_META, KV_FAMILY_COUNT };
 
@@ -94,6 +95,13 @@ struct kv_ops {
     /* After SF_IO or SF_CORRUPT it is unknown what reached the disk: never call it again. */
     enum sf_code (*write)(struct kv *kv, struct kv_batch *b, enum kv_durability d,
                           struct sf_error *err);
+    /*
+     * Writes @b with @d, then @after with KV_VOLATILE, or both at a time: after a crash there is
+     * nothing of @after without @b, and a snapshot that was made meanwhile shows neither, or @b. It
+     * is SF_IO when @after alone has failed.
+     */
+    enum sf_code (*write_both)(struct kv *kv, struct kv_batch *b, enum kv_durability d,
+                               struct kv_batch *after, struct sf_error *err);
     /* Sets *@found, and on true the contents of @value. @snapshot may be NULL: the latest. */
     enum sf_code (*get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
                         struct sf_slice key, struct sf_buf *value, bool *found,
@@ -145,6 +153,16 @@ struct kv {
 static inline struct kv_parts kv_one(struct sf_slice s)
 {
     return (struct kv_parts){.a = s};
+}
+
+/* For who implements write_both: @err is why what was to follow a durable write has failed. It must
+ * not be tried again, as SF_BUSY or SF_NOMEM would have it. */
+static inline enum sf_code kv_half_written(struct sf_error *err)
+{
+    const uint16_t number =
+        err != NULL && err->number == SHEAF_E_DISK_FULL ? SHEAF_E_DISK_FULL : SHEAF_E_STORE_FAILED;
+
+    return SF_RAISE_E(err, SF_IO, number, "rows could not be written");
 }
 
 static inline void kv_iter_free(struct kv_iter *it)

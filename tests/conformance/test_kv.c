@@ -1,9 +1,13 @@
 /* What kv.h promises, of RocksDB and of the fake: the same tests run on both. */
 #include "tests/lib/cmocka.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/alloc.h"
+#include "common/base/assert.h"
 #include "common/sys/crypto.h"
 #include "common/sys/file.h"
 #include "leaf/store/kv_rocks.h"
@@ -364,6 +368,105 @@ static void test_a_cleared_batch_writes_nothing_of_before(void **state)
     assert_string_equal(walk(s->kv, NULL, "", "", false), "b=2 ");
 }
 
+enum { BIG_BYTES = 4096 };
+
+/* Writes @n into the log, and into @rows rows that follow it. */
+static void write_both(struct kv *kv, unsigned n, size_t rows)
+{
+    static char value[BIG_BYTES];
+    struct kv_batch *b = NULL;
+    struct kv_batch *after = NULL;
+    struct sf_error err = {0};
+    char key[32];
+
+    (void)snprintf(value, sizeof(value), "%u", n);
+    assert_int_equal(kv->ops->batch_new(kv, &b, &err), SF_OK);
+    assert_int_equal(kv->ops->batch_new(kv, &after, &err), SF_OK);
+    b->ops->put(b, KV_LOG, kv_one(SF_LITERAL("n")), kv_one(sf_slice_text(value)));
+    for (size_t i = 0; i < rows; i++) {
+        (void)snprintf(key, sizeof(key), "row-%zu", i);
+        after->ops->put(after, KV_STATE, kv_one(sf_slice_text(key)),
+                        kv_one(sf_slice_of(value, rows == 1 ? strlen(value) : BIG_BYTES)));
+    }
+    if (kv->ops->write_both(kv, b, KV_SYNC, after, &err) != SF_OK) {
+        fail_msg("write: %s", err.text);
+    }
+    b->ops->free(b);
+    after->ops->free(after);
+}
+
+static void test_two_writes_are_both_there(void **state)
+{
+    static const size_t rows[] = {1, 100}; /* One after the other; side by side. */
+    struct subject *s = *state;
+    char text[64];
+
+    for (unsigned n = 0; n < SF_COUNT(rows); n++) {
+        write_both(s->kv, n, rows[n]);
+        (void)snprintf(text, sizeof(text), "%u", n);
+        assert_string_equal(get(s->kv, NULL, KV_LOG, "n"), text);
+        assert_string_equal(get(s->kv, NULL, KV_STATE, "row-0"), text);
+        subject_reopen(s);
+        assert_string_equal(get(s->kv, NULL, KV_LOG, "n"), text);
+        assert_string_equal(get(s->kv, NULL, KV_STATE, "row-0"), text);
+    }
+}
+
+struct looker {
+    struct kv *kv;
+    atomic_bool stop;
+    unsigned looks;
+    unsigned torn; /* snapshots that showed one of the two */
+};
+
+static unsigned number_at(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
+                          const char *key)
+{
+    struct sf_buf value = {0};
+    bool found = false;
+    unsigned n;
+
+    sf_assert(kv->ops->get(kv, snapshot, f, sf_slice_text(key), &value, &found, NULL) == SF_OK &&
+              found);
+    sf_buf_byte(&value, '\0');
+    n = (unsigned)strtoul((const char *)value.data, NULL, 10);
+    sf_buf_done(&value);
+    return n;
+}
+
+static void *look_on(void *data)
+{
+    struct looker *l = data;
+
+    while (!atomic_load(&l->stop)) {
+        struct kv_snapshot *snapshot = NULL;
+
+        sf_assert(l->kv->ops->snapshot_new(l->kv, &snapshot, NULL) == SF_OK);
+        l->torn += number_at(l->kv, snapshot, KV_LOG, "n") !=
+                   number_at(l->kv, snapshot, KV_STATE, "row-99");
+        l->kv->ops->snapshot_free(l->kv, snapshot);
+        l->looks++;
+    }
+    return NULL;
+}
+
+static void test_a_snapshot_made_during_two_writes_shows_neither(void **state)
+{
+    struct subject *s = *state;
+    struct looker l = {.kv = s->kv};
+    pthread_t thread;
+
+    write_both(s->kv, 0, 100);
+    assert_int_equal(pthread_create(&thread, NULL, look_on, &l), 0);
+    for (unsigned n = 1; n < 100; n++) {
+        write_both(s->kv, n, 100);
+    }
+    atomic_store(&l.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(l.torn, 0);
+    print_message("%u snapshots\n", l.looks);
+}
+
 static void test_one_owner_at_a_time(void **state)
 {
     struct subject *s = *state;
@@ -541,6 +644,7 @@ static void test_a_database_without_its_current_file_is_not_taken_for_a_new_one(
         cmocka_unit_test_setup_teardown(test_multi_get_calls_once_per_key, setup_of, teardown),    \
         cmocka_unit_test_setup_teardown(test_a_cleared_batch_writes_nothing_of_before, setup_of,   \
                                         teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_two_writes_are_both_there, setup_of, teardown),       \
         cmocka_unit_test_setup_teardown(test_one_owner_at_a_time, setup_of, teardown),             \
         cmocka_unit_test_setup_teardown(test_space_is_known, setup_of, teardown),                  \
         cmocka_unit_test_setup_teardown(test_a_checkpoint_is_the_kv_of_its_moment, setup_of,       \
@@ -552,6 +656,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON(setup_fake), ON(setup_rocks),
+        cmocka_unit_test_setup_teardown(test_a_snapshot_made_during_two_writes_shows_neither,
+                                        setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_open_for_reading_is_not_changed, setup_rocks,
                                         teardown),
         cmocka_unit_test_setup_teardown(

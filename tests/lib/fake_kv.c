@@ -356,6 +356,17 @@ static enum sf_code fake_write(struct kv *kv, struct kv_batch *batch, enum kv_du
     return fail ? injected(d, err) : code;
 }
 
+static enum sf_code fake_write_both(struct kv *kv, struct kv_batch *batch, enum kv_durability d,
+                                    struct kv_batch *after, struct sf_error *err)
+{
+    const enum sf_code code = fake_write(kv, batch, d, err);
+
+    if (code == SF_OK && fake_write(kv, after, KV_VOLATILE, err) != SF_OK) {
+        return kv_half_written(err);
+    }
+    return code;
+}
+
 /* --- reads --- */
 
 static uint64_t number_of(const struct fake_disk *d, const struct kv_snapshot *snapshot)
@@ -712,6 +723,7 @@ enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error 
     static const struct kv_ops ops = {
         .batch_new = fake_batch_new,
         .write = fake_write,
+        .write_both = fake_write_both,
         .get = fake_get,
         .get_from_memory = fake_get_from_memory,
         .multi_get = fake_multi_get,
