@@ -104,9 +104,10 @@ static bool read_value(const struct sf_slot *s, enum sf_pb_wire wire, struct sf_
     case SF_TYPE_DECIMAL_WIDE:
         return wire == SF_PB_BYTES && read_wide(s, r, ret);
     case SF_TYPE_JSON:
-    case SF_TYPE_LIST:
     case SF_TYPE_STRUCT:
-        return false; /* filters do not read these */
+        break; /* as a whole: only that it is there */
+    case SF_TYPE_LIST:
+        return false; /* sf_expr_read_paths() counts its elements */
     }
     ret->fold = SF_FOLD_NONE;
     return wire == SF_PB_BYTES && sf_pb_get_bytes(r, &ret->s) &&

@@ -402,6 +402,14 @@ static uint16_t check_arguments(struct parser *p, uint16_t call, unsigned count)
 }
 
 /* The token is the name, "(" stands behind it. */
+/* A list is read as the count of its elements, which is null where the list is. */
+static void read_as_length(struct parser *p, uint16_t index)
+{
+    struct sf_slot *slot = &p->slots[index];
+
+    slot->is_length = node(p, index)->op == SF_NODE_FIELD && slot->type == SF_TYPE_LIST;
+}
+
 static uint16_t parse_call(struct parser *p)
 {
     struct sf_token name = p->token;
@@ -436,10 +444,7 @@ static uint16_t parse_call(struct parser *p)
     }
     node(p, call)->to = (uint16_t)p->end;
     if (which == SF_FN_LEN && count == 1) {
-        struct sf_slot *slot = &p->slots[node(p, call)->first];
-
-        slot->is_length =
-            node(p, node(p, call)->first)->op == SF_NODE_FIELD && slot->type == SF_TYPE_LIST;
+        read_as_length(p, node(p, call)->first);
     }
     return check_arguments(p, call, count);
 }
@@ -618,6 +623,9 @@ static uint16_t parse_is(struct parser *p, uint16_t left)
     }
     index = over(p, SF_NODE_IS_NULL, left);
     node(p, index)->negated = negated;
+    if (left != 0) {
+        read_as_length(p, left);
+    }
     return index;
 }
 

@@ -498,21 +498,32 @@ static struct sf_expr_type type_of(struct sf_expr_build *b, struct sf_node *n)
     return WRONG;
 }
 
-/* Children first; as deep as the tree, which is at most SF_EXPR_NODES_MAX. */
-static void check(struct sf_expr_build *b, struct sf_node *n)
+/* A struct or json, of which a filter knows no more than whether it is there. */
+static bool is_whole(const struct sf_expr_build *b, const struct sf_node *n)
+{
+    const enum sf_type type =
+        n->op == SF_NODE_FIELD && n->which == 1 ? b->expr->slots[n->slot].type : SF_TYPE_BOOL;
+
+    return type == SF_TYPE_STRUCT || type == SF_TYPE_JSON;
+}
+
+/* Children first; @is_only_there: of IS NULL. As deep as the tree, which is at most
+ * SF_EXPR_NODES_MAX. */
+static void check(struct sf_expr_build *b, struct sf_node *n, bool is_only_there)
 {
     EACH_CHILD(b, n, c)
     {
-        check(b, c);
+        check(b, c, n->op == SF_NODE_IS_NULL);
     }
-    n->type = type_of(b, n);
+    n->type = is_only_there && is_whole(b, n) ? (struct sf_expr_type){.kind = SF_KIND_NULL}
+                                              : type_of(b, n);
 }
 
 bool sf_expr_check_types(struct sf_expr_build *b)
 {
     struct sf_node *root = &b->nodes[b->expr->root];
 
-    check(b, root);
+    check(b, root, /* is_only_there= */ false);
     if (root->type.kind != SF_KIND_BOOL && root->type.kind != SF_KIND_NULL &&
         root->type.kind != SF_KIND_WRONG) {
         report_argument(b, root, "a filter", "true or false");

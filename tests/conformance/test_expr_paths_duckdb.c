@@ -71,6 +71,18 @@ static const struct {
 
 static const char *const filters[] = {
     "a.b = 1",
+    "a IS NULL",
+    "a IS NOT NULL AND a.b IS NULL",
+    "a IS NULL OR a.s = 'x'",
+    "a.\"inner\" IS NULL",
+    "a.\"inner\" IS NOT NULL AND a.\"inner\".d IS NULL",
+    "a.\"inner\".tags IS NULL",
+    "tags IS NULL",
+    "(tags) IS NOT NULL AND len(tags) = 0",
+    "l IS NOT NULL",
+    "l[1] IS NULL",
+    "l[2] IS NOT NULL AND l[2].qty > 4",
+    "l[2].days IS NULL",
     "a.b IS NULL",
     "a.s IS NOT NULL",
     "a.s = 'x' OR a.\"inner\".d < 1",

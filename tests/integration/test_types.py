@@ -88,6 +88,15 @@ def test_json_array(m):
     assert rows(m) == [FULL, BARE]
 
 
+def test_whole(m):
+    """Filters know whether a struct or json is there; a list always is"""
+    for where, wanted in [("doc IS NOT NULL", ["A"]), ("doc IS NULL", ["B"]),
+                          ('"to" IS NULL AND lines IS NOT NULL', ["B"]),
+                          ('"to" IS NOT NULL OR tags IS NULL', ["A"])]:
+        found = m.sheaf("read", "sales/shop", "--as", "sales", "--where", where, "-o", "ndjson")
+        assert [row["id"] for row in found.lines()] == wanted, (where, found)
+
+
 def test_csv(m):
     """CSV has lists, structs and json as JSON text, and reads back as the same rows"""
     text = m.sheaf("read", "sales/shop", "--as", "sales", "-o", "csv").out
@@ -203,5 +212,5 @@ def test_example(m):
 
 
 sys.exit(fixture.run(
-    [test_json, test_json_array, test_csv, test_protobuf, test_violations, test_patch, test_classes,
+    [test_json, test_json_array, test_whole, test_csv, test_protobuf, test_violations, test_patch, test_classes,
      test_versions, test_publish, test_show, test_example], ["sales", "marketing"]))

@@ -54,8 +54,12 @@ static void wrong_steps_are_told(void **state)
     assert_refused("at. = 1",
                    "f:1:5: error[SHEAF-E0112]: expected the name of a field behind '.', found '='");
     assert_refused("tags = 'x'", "f:1:1: error[SHEAF-E0113]: filters do not read a list");
-    assert_refused("at IS NULL", "f:1:1: error[SHEAF-E0113]: filters do not read a struct");
-    assert_refused("doc IS NULL", "f:1:1: error[SHEAF-E0113]: filters do not read a json");
+    assert_refused("at = NULL", "f:1:1: error[SHEAF-E0113]: filters do not read a struct");
+    assert_refused("doc = 'x'", "f:1:1: error[SHEAF-E0113]: filters do not read a json");
+    assert_refused("(at = NULL) IS NULL",
+                   "f:1:2: error[SHEAF-E0113]: filters do not read a struct");
+    assert_refused("coalesce(at, at) IS NULL",
+                   "f:1:10: error[SHEAF-E0113]: filters do not read a struct");
     assert_refused("len(at) = 1", "f:1:5: error[SHEAF-E0113]: filters do not read a struct");
     assert_refused("len(at.lat) = 1", "f:1:5: error[SHEAF-E0113]: len takes a list, found double");
     assert_refused("lines[1].days[1].x = 1",
@@ -70,6 +74,8 @@ static void paths_print_as_they_parse(void **state)
         {"lines[2].days[1] = '2026-01-01' OR nums[1] = nums[1]",
          "lines[2].days[1] = '2026-01-01' OR nums[1] = nums[1]"},
         {"wide > 1", "wide > 1"},
+        {"at is null or doc is not null", "at IS NULL OR doc IS NOT NULL"},
+        {"(tags) IS NULL AND lines[1] IS NULL", "tags IS NULL AND lines[1] IS NULL"},
     };
     struct sf_expr *e = NULL;
     struct sf_buf out = {0};
@@ -105,7 +111,7 @@ static void rows_that_are_none_do_no_harm(void **state)
         "wide > 0 OR tags[2] = 'x' OR nums[3] = 1 OR ratios[2] > 0 OR at.lat = 1 OR len(ids) = 2 "
         "OR "
         "lines[2].days[2] = '2026-01-01' OR lines[3].at.seen = '2026-01-01' OR len(lines[1].days) "
-        "= 1 "
+        "= 1 OR at IS NULL OR doc IS NULL OR lines[2] IS NULL OR lines[1].at IS NULL "
         "OR len(lines) = 2 OR ids[1] = '00000000-0000-0000-0000-000000000000' OR lines[1].sku = ''";
     struct rows_random random = {.state = 7};
     struct sf_arena arena = {0};
