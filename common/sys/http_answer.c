@@ -12,7 +12,7 @@ enum { SENDING_FACTOR = 6 };
 
 const char *sf_http_method(const struct sf_http_request *r)
 {
-    return r->method;
+    return strcmp(r->method, "HEAD") == 0 ? "GET" : r->method;
 }
 
 const char *sf_http_path(const struct sf_http_request *r)
@@ -265,6 +265,9 @@ void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char
     }
     response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r, NULL);
     r->state = SF_HTTP_STREAMING;
+    if (strcmp(r->method, "HEAD") == 0) { /* MHD 0.9.75 ends it with a last chunk all the same */
+        sf_http_add_header(r, "Connection", "close");
+    }
     answer(r, status, with_headers(r, response, content_type, headers, header_count));
 }
 

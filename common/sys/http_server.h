@@ -1,6 +1,8 @@
 /*
  * HTTP/1.1 server over libmicrohttpd inside the loop.
  *
+ *   HEAD      Is handed over as GET and answered alike; the body stays here. A streamed answer ends
+ *             with its head, as if the client had gone, and the connection with it.
  *   Flow      A request is handed to its handler once, when its whole body is there. The handler
  *             answers now or later, exactly once: sf_http_respond(), or sf_http_stream_begin() and
  *             writes until sf_http_stream_end(). What cannot be handed over (400, 413, 429, and 431
@@ -86,7 +88,7 @@ struct sf_http_stats sf_http_server_stats(const struct sf_http_server *s);
 void sf_http_server_free(struct sf_http_server *s);
 
 /* What was asked; valid as long as the request. Values are percent-decoded. */
-const char *sf_http_method(const struct sf_http_request *r);
+const char *sf_http_method(const struct sf_http_request *r); /* HEAD is GET */
 /* The decoded path, and its parts between slashes; part i or NULL. */
 const char *sf_http_path(const struct sf_http_request *r);
 size_t sf_http_part_count(const struct sf_http_request *r);

@@ -55,7 +55,8 @@ static void add_method(char allow[64], const char *method)
 {
     size_t n = strlen(allow);
 
-    (void)snprintf(allow + n, 64 - n, "%s%s", n == 0 ? "" : ", ", method);
+    (void)snprintf(allow + n, 64 - n, "%s%s%s", n == 0 ? "" : ", ", method,
+                   strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
 enum sf_route_match sf_route_find(const struct sf_routes *routes, const char *method,
@@ -102,6 +103,17 @@ static enum sf_code refuse(const char *name, const char *const *names, size_t co
                       count == 0 ? "there are no parameters" : "known: ", all);
 }
 
+enum sf_code sf_route_check_name(const char *name, const char *const *names, size_t count,
+                                 struct sf_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return SF_OK;
+        }
+    }
+    return refuse(name, names, count, err);
+}
+
 enum sf_code sf_route_check_parameter(const struct sf_route *route, const char *name,
                                       struct sf_error *err)
 {
@@ -110,12 +122,9 @@ enum sf_code sf_route_check_parameter(const struct sf_route *route, const char *
 
     for (const struct sf_route_parameter *p = route->query;
          p != NULL && p->name != NULL && count < SF_ROUTE_PARAMETERS_MAX; p++) {
-        if (strcmp(p->name, name) == 0) {
-            return SF_OK;
-        }
         names[count++] = p->name;
     }
-    return refuse(name, names, count, err);
+    return sf_route_check_name(name, names, count, err);
 }
 
 /* --- OpenAPI ---------------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ struct sf_routes {
 enum sf_route_match { SF_ROUTE_FOUND, SF_ROUTE_NO_PATH, SF_ROUTE_NO_METHOD };
 
 /* @parts of the path, as they came. NO_METHOD: the path is there; @allow, of 64 bytes, names the
- * methods it has: "GET, POST". */
+ * methods it has: "GET, HEAD, POST". */
 enum sf_route_match sf_route_find(const struct sf_routes *routes, const char *method,
                                   const char *const *parts, size_t part_count,
                                   const struct sf_route **ret, char allow[64]);
@@ -56,6 +56,10 @@ enum sf_route_match sf_route_find(const struct sf_routes *routes, const char *me
  */
 enum sf_code sf_route_check_parameter(const struct sf_route *route, const char *name,
                                       struct sf_error *err) SF_MUST_CHECK;
+
+/* The same of one of @count names. */
+enum sf_code sf_route_check_name(const char *name, const char *const *names, size_t count,
+                                 struct sf_error *err) SF_MUST_CHECK;
 
 /* OpenAPI 3.1. Failure is the buffer's. */
 void sf_routes_openapi(const struct sf_routes *routes, struct sf_buf *out);

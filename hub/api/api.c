@@ -5,6 +5,7 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/rt_uv.h"
+#include "common/wire/routes.h"
 #include "hub/api/call.h"
 #include "proto/errors.h"
 
@@ -16,6 +17,7 @@ enum {
     STREAM_MAX = 1024 * 1024,
     CALL_ARENA_MAX = 16 * 1024 * 1024,
     CALLS_MAX = 1024,
+    QUERY_MAX = 4,
 };
 
 enum who { ANYBODY, MEMBER, PLATFORM };
@@ -25,6 +27,7 @@ struct route {
     const char *parts[PARTS_MAX]; /* "*" takes any one; ends with NULL */
     enum who who;
     call_handler handler;
+    const char *query[QUERY_MAX]; /* parameters; ends with NULL */
 };
 
 static const struct route ROUTES[] = {
@@ -33,14 +36,14 @@ static const struct route ROUTES[] = {
     {"POST", {"v1", "join"}, ANYBODY, join_post},
     {"GET", {"v1", "domains"}, MEMBER, domain_list},
     {"GET", {"v1", "domains", "*"}, MEMBER, domain_get},
-    {"GET", {"v1", "products"}, MEMBER, product_list},
+    {"GET", {"v1", "products"}, MEMBER, product_list, {"all"}},
     {"GET", {"v1", "products", "*", "*"}, MEMBER, product_get},
-    {"GET", {"v1", "access"}, MEMBER, access_list},
+    {"GET", {"v1", "access"}, MEMBER, access_list, {"role", "state"}},
     {"GET", {"v1", "access", "*"}, MEMBER, access_get},
     {"POST", {"v1", "access", "requests"}, MEMBER, request_post},
     {"POST", {"v1", "access", "requests", "*", "decision"}, MEMBER, decision_post},
     {"POST", {"v1", "access", "grants", "*", "revoke"}, MEMBER, revocation_post},
-    {"GET", {"v1", "audit"}, MEMBER, audit_get},
+    {"GET", {"v1", "audit"}, MEMBER, audit_get, {"after", "limit"}},
     {"GET", {"v1", "status"}, MEMBER, status_get},
 };
 
@@ -175,21 +178,25 @@ static bool path_matches(const struct route *route, const struct sf_http_request
     return i == sf_http_part_count(r);
 }
 
-/* NULL with @err: no such path (404) or another method (405). */
-static const struct route *find_route(const struct sf_http_request *r, const char **ret_parts,
+/* NULL with @err: no such path (404) or another method (405), which Allow says more of. */
+static const struct route *find_route(struct sf_http_request *r, const char **ret_parts,
                                       struct sf_error *err)
 {
-    bool path_known = false;
+    char allow[64] = "";
 
     for (size_t i = 0; i < SF_COUNT(ROUTES); i++) {
         if (path_matches(&ROUTES[i], r, ret_parts)) {
-            path_known = true;
+            size_t n = strlen(allow);
+
             if (strcmp(ROUTES[i].method, sf_http_method(r)) == 0) {
                 return &ROUTES[i];
             }
+            (void)snprintf(allow + n, sizeof(allow) - n, "%s%s", n == 0 ? "" : ", ",
+                           strcmp(ROUTES[i].method, "GET") == 0 ? "GET, HEAD" : ROUTES[i].method);
         }
     }
-    if (path_known) {
+    if (allow[0] != '\0') {
+        sf_http_add_header(r, "Allow", allow);
         (void)SF_RAISE_E(err, SF_INVALID, SHEAF_E_METHOD_NOT_ALLOWED, "%.10s is not allowed here",
                          sf_http_method(r));
     } else {
@@ -197,6 +204,27 @@ static const struct route *find_route(const struct sf_http_request *r, const cha
                          sf_http_path(r));
     }
     return NULL;
+}
+
+/* One that is not known is a typing error, not nothing. */
+static enum sf_code check_query(const struct route *route, const struct sf_http_request *r,
+                                struct sf_error *err)
+{
+    const char *name;
+    const char *value;
+    size_t count = 0;
+    enum sf_code code = SF_OK;
+
+    while (count < QUERY_MAX && route->query[count] != NULL) {
+        count++;
+    }
+    for (size_t i = 0; code == SF_OK && sf_http_query_at(r, i, &name, &value); i++) {
+        code = sf_route_check_name(name, route->query, count, err);
+        if (code == SF_OK && sf_http_query(r, name) != value) {
+            code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' is given twice", name);
+        }
+    }
+    return code;
 }
 
 static enum sf_code read_body(struct call *c, struct sf_error *err)
@@ -231,6 +259,9 @@ static void dispatch(struct call *c)
         code = SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LOG_AWAY, "the hub is starting");
     } else {
         code = authenticate(c, route->who, &err);
+    }
+    if (code == SF_OK) {
+        code = check_query(route, c->r, &err);
     }
     if (code == SF_OK) {
         code = read_body(c, &err);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """/openapi.json of a leaf against the leaf: every documented answer is seen, and no other one."""
+import http.client
 import json
 import re
 import sys
@@ -96,13 +97,70 @@ def test_routes(m):
     for path, operations in leaf.call("GET", "/openapi.json").json()["paths"].items():
         answer = leaf.call("PATCH", re.sub(r"\{(\w+)\}", lambda at: OWN[at[1]], path), token=token)
         assert answer.problem() == (405, "SHEAF-E0307"), answer
-        assert set(answer.headers["Allow"].split(", ")) == {o.upper() for o in operations}, answer
+        allowed = {o.upper() for o in operations} | ({"HEAD"} if "get" in operations else set())
+        assert set(answer.headers["Allow"].split(", ")) == allowed, answer
     answer = leaf.call("GET", "/v1/products/sales/orders/orders/records?limt=1", token=token)
     assert answer.problem() == (400, "SHEAF-E0301") and "did you mean 'limit'?" in answer.json()["detail"], answer
     answer = leaf.call("GET", "/v1/products/sales/orders/orders/records?limit=1&limit=2", token=token)
     assert answer.problem() == (400, "SHEAF-E0301") and "twice" in answer.json()["detail"], answer
     answer = leaf.call("GET", "/v1/status")
     assert answer.problem() == (401, "SHEAF-E0501") and answer.headers["WWW-Authenticate"] == "Bearer", answer
+
+
+def heads(connection, paths, headers):
+    """HEAD of each path has status and headers of GET and no body: the next answer is in its place."""
+    def ask(method, path):
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        return answer.status, {k: v for k, v in answer.getheaders() if k != "Date"}, body
+    for path in paths:
+        got, head = ask("GET", path), ask("HEAD", path)
+        if path == "/metrics":  # counts the requests for it
+            got[1].pop("Content-Length"), head[1].pop("Content-Length")
+        assert head[:2] == got[:2] and head[2] == b"" and got[2] != b"", (path, got, head)
+
+
+def test_head(m):
+    """HEAD is answered like GET, without a body, by leaf and hub; a stream ends with its head"""
+    m.apply("sales", orders("1.0.0").replace("sales/orders", "sales/heads"))
+    assert m.load("sales", "heads/orders", [{"order_id": "h", "amount": "1"}]).status == 200
+    orders_path = "/v1/products/sales/heads/orders"
+    headers = {"Authorization": f"Bearer {m.token('sales')}"}
+    leaf, hub = (http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                 for port in (m.leaves["sales"].http, m.hub.http))
+    heads(leaf, ["/livez", "/readyz", "/openapi.json", "/v1/products", "/nothing", f"{orders_path}/records",
+                 f"{orders_path}/records/h", f"{orders_path}/records/none", f"{orders_path}/records?limt=1",
+                 f"{orders_path}/changes"], headers)
+    heads(hub, ["/livez", "/readyz", "/metrics", "/v1/mesh", "/v1/products", "/v1/nothing"], headers)
+    leaf.request("GET", f"{orders_path}/records/h", headers=headers)
+    tag = leaf.getresponse()
+    tag.read()
+    leaf.request("HEAD", f"{orders_path}/records/h", headers=headers | {"If-None-Match": tag.headers["ETag"]})
+    answer = leaf.getresponse()
+    assert (answer.status, answer.read()) == (304, b"")
+    leaf.request("HEAD", f"{orders_path}/changes?follow=true", headers=headers)
+    answer = leaf.getresponse()
+    assert (answer.status, answer.read()) == (200, b""), answer.status
+    heads(leaf, ["/livez"], headers)
+
+    def follows():
+        text = m.leaves["sales"].call("GET", "/metrics").body.decode()
+        return 'sheaf_limit_used{limit="follows"} 0\n' in text
+    fixture.until(follows, "the stream is gone")
+
+
+def test_hub_routes(m):
+    """The hub names the methods of a path, and refuses parameters it does not know"""
+    token = m.token("sales")
+    answer = m.hub.call("DELETE", "/v1/access", token=token)
+    assert answer.problem() == (405, "SHEAF-E0307") and answer.headers["Allow"] == "GET, HEAD", answer
+    answer = m.hub.call("GET", "/v1/access?stat=pending", token=token)
+    assert answer.problem() == (400, "SHEAF-E0301") and "did you mean 'state'?" in answer.json()["detail"], answer
+    answer = m.hub.call("GET", "/v1/audit?limit=1&limit=2", token=token)
+    assert answer.problem() == (400, "SHEAF-E0301") and "'limit' is given twice" in answer.json()["detail"], answer
+    answer = m.hub.call("POST", "/v1/access/requests?product=x", {}, token)
+    assert answer.problem() == (400, "SHEAF-E0301") and "there are no parameters" in answer.json()["detail"], answer
 
 
 def call_all_as_strangers(s):
@@ -227,4 +285,4 @@ def test_every_answer(m):
 
 
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_document, test_routes, test_every_answer], ["sales", "marketing"]))
+    sys.exit(fixture.run([test_document, test_routes, test_head, test_hub_routes, test_every_answer], ["sales", "marketing"]))

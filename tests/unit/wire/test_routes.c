@@ -55,7 +55,7 @@ static void a_path_and_a_method_lead_to_one_route(void **state)
         {"GET", {"v1", "things", "x"}, SF_ROUTE_FOUND, 10, NULL},
         {"GET", {"v1", "things", ""}, SF_ROUTE_FOUND, 10, NULL},
         {"DELETE", {"v1", "things", "x", "part"}, SF_ROUTE_FOUND, 11, NULL},
-        {"PUT", {"v1", "things"}, SF_ROUTE_NO_METHOD, 0, "GET, POST"},
+        {"PUT", {"v1", "things"}, SF_ROUTE_NO_METHOD, 0, "GET, HEAD, POST"},
         {"GET", {"v1", "things", "x", "part"}, SF_ROUTE_NO_METHOD, 0, "DELETE"},
         {"GET", {"v1"}, SF_ROUTE_NO_PATH, 0, ""},
         {"GET", {"v1", "thing"}, SF_ROUTE_NO_PATH, 0, ""},
