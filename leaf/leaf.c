@@ -117,9 +117,6 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         code = ingest_new(leaf->rt, leaf->store, &leaf->metrics, &ingest, &leaf->ingest, err);
     }
     if (code == SF_OK) {
-        code = idem_trim_new(leaf->ingest, &leaf->trim_keys, err);
-    }
-    if (code == SF_OK) {
         code = mender_new(leaf->rt, leaf->store, &leaf->mender, err);
     }
     if (code == SF_OK) {
@@ -344,8 +341,6 @@ static void begin_sources(struct leaf *leaf)
 
 static void begin_store(struct leaf *leaf)
 {
-    idem_trim_free(leaf->trim_keys);
-    leaf->trim_keys = NULL;
     ingest_free(leaf->ingest);
     mender_free(leaf->mender);
     queries_free(leaf->queries);

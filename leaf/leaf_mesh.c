@@ -306,7 +306,6 @@ static void tick_fire(struct sf_timer *timer)
     }
     leaf->expiry_checked_us = now_us;
     maybe_renew(leaf, sf_rt_wall_us(leaf->rt));
-    idem_trim_step(leaf->trim_keys);
     leaf_store_tick(leaf);
     if (leaf->stop != STOP_NONE) {
         return;

@@ -10,7 +10,6 @@
 #include "common/sys/notify.h"
 #include "common/sys/seal.h"
 #include "leaf/admin/job.h"
-#include "leaf/ingest/idem_trim.h"
 #include "leaf/ingest/ingest_nats.h"
 #include "leaf/ingest/mend.h"
 #include "leaf/leaf.h"
@@ -101,7 +100,6 @@ struct leaf {
     struct leaf_service *service; /* leaf_service.c: what ADR-32 tools see */
     struct ingest_nats *records_own;
     struct leaf_sources *sources; /* NULL: none */
-    struct idem_trim *trim_keys;
     struct uplink *uplink;
     struct sf_timer tick;      /* every second: what has expired */
     int64_t expiry_checked_us; /* up to this time */

@@ -54,11 +54,6 @@ static void register_metrics(struct ingest *in, struct sf_metrics *m)
                         &(struct sf_metric_spec){.name = "ingest_body_bytes_total",
                                                  .help = "Bytes of the bodies taken."},
                         &in->body_bytes);
-    sf_counter_register(
-        m,
-        &(struct sf_metric_spec){.name = "ingest_keys_trimmed_total",
-                                 .help = "Idempotency keys removed after their time."},
-        &in->trimmed);
     sf_gauge_register(m,
                       &(struct sf_metric_spec){.name = "ingest_pending_bytes",
                                                .help = "Bytes of the bodies under way."},
@@ -121,7 +116,6 @@ void ingest_free(struct ingest *in)
     sf_metric_remove(&in->replayed.metric);
     sf_metric_remove(&in->refused.metric);
     sf_metric_remove(&in->body_bytes.metric);
-    sf_metric_remove(&in->trimmed.metric);
     sf_metric_remove(&in->pending_bytes.metric);
     sf_metric_remove(&in->streams.metric);
     sf_metric_remove(&in->seconds.metric);

@@ -106,7 +106,6 @@ struct ingest {
     struct sf_counter replayed;
     struct sf_counter refused;
     struct sf_counter body_bytes;
-    struct sf_counter trimmed; /* idem_trim.c */
     struct sf_gauge pending_bytes;
     struct sf_gauge streams;
     struct sf_histogram seconds;

@@ -452,7 +452,9 @@ static void keep_house(struct sf_timer *t)
             l->shown_seq = l->stats.loaded ? l->stats.seq : UINT64_MAX;
         }
         if (l->shown_seq != UINT64_MAX) {
-            behind += store_lane_head(l->table->lane)->seq - l->shown_seq;
+            const uint64_t head = store_lane_head(l->table->lane)->seq;
+
+            behind += head > l->shown_seq ? head - l->shown_seq : 0; /* a purge sets heads back */
         }
         keep_lane(l, now_of(c));
     }

@@ -30,6 +30,7 @@ void table_stats_done(struct table_stats *s)
     if (s->table != NULL) {
         free_fields(s->fields, s->table->field_count);
     }
+    sf_free(s->values);
     *s = (struct table_stats){0};
 }
 
@@ -85,10 +86,26 @@ static void see_time(struct table_stats *s, const struct sf_table *of,
     }
 }
 
+/* Room for @count values, none of them there yet; kept from row to row. NULL: out of memory. */
+static struct sf_value *fresh_values(struct table_stats *s, size_t count)
+{
+    if (count > s->value_room) {
+        struct sf_value *larger = sf_realloc(s->values, count, sizeof(*larger));
+
+        if (larger == NULL) {
+            return NULL;
+        }
+        s->values = larger;
+        s->value_room = count;
+    }
+    memset(s->values, 0, count * sizeof(*s->values));
+    return s->values;
+}
+
 static enum sf_code count_row(struct table_stats *s, const struct sf_table *of, struct sf_slice row,
                               bool in, struct sf_error *err)
 {
-    struct sf_value *values = sf_calloc(of->field_count + 1, sizeof(*values));
+    struct sf_value *values = fresh_values(s, of->field_count + 1);
     static const struct sf_value absent = {0};
     enum sf_code code = values == NULL ? SF_RAISE(err, SF_NOMEM, "statistics of a table")
                                        : row_decode(of, row, values, err);
@@ -111,7 +128,6 @@ static enum sf_code count_row(struct table_stats *s, const struct sf_table *of, 
     } else if (code == SF_OK) {
         s->rows -= s->rows > 0;
     }
-    sf_free(values);
     return code;
 }
 

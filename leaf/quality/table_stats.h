@@ -17,6 +17,8 @@ struct table_stats {
     uint64_t rows;                /* counted in and not out */
     int64_t event_us;             /* newest event time, microseconds since 1970; INT64_MIN: none */
     bool loose;                   /* a row could not be counted out: its old version is gone */
+    struct sf_value *values;      /* private: of the row being counted */
+    size_t value_room;
 };
 
 /* SF_NOMEM. */

@@ -15,8 +15,12 @@ int64_t serving_now_us(const struct serving *s)
 
 void serving_know_time(struct serving *s, int64_t us)
 {
-    s->known_us = us;
-    s->known_ns = sf_rt_now_ns(s->rt);
+    const uint64_t now_ns = sf_rt_now_ns(s->rt);
+    const int64_t known_us = s->known_us + (int64_t)((now_ns - s->known_ns) / 1000);
+
+    /* A hub whose clock was set back says less than is known: that brings nothing back either. */
+    s->known_us = s->known_us != 0 && known_us > us ? known_us : us;
+    s->known_ns = now_ns;
 }
 
 void serving_take_grants(struct serving *s, struct grant_set *grants)

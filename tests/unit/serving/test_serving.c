@@ -134,6 +134,34 @@ static void a_clock_that_is_set_back_brings_nothing_back(void **state)
     leaf_world_done(&f.w);
 }
 
+/* Hub and leaf on one machine, whose clock is set back: the next bundle was issued before the last.
+ */
+static void a_hub_whose_clock_is_set_back_brings_nothing_back(void **state)
+{
+    struct fixture f;
+    struct rt_sim *sim = &f.w.stores.sim;
+    int64_t now;
+    (void)state;
+
+    setup(&f);
+    now = leaf_world_now(&f.w);
+    const struct world_grant grants[] = {{.id = "G-1", .until_us = now + 10 * SF_US_PER_S},
+                                         {.id = "G-2", .account = "ANOTHERACCOUNT"}};
+    struct world_bundle bundle = {.version = 1, .grants = grants, .grant_count = 2};
+
+    leaf_world_grant(&f.w, &bundle);
+    rt_sim_run_for(sim, 11 * SF_NS_PER_S);
+    assert_int_equal(decide(&f, &billing, 1), SF_DENIED);
+    rt_sim_set_wall_us(sim, now - 600 * SF_US_PER_S);
+    bundle.version = 2;
+    leaf_world_grant(&f.w, &bundle); /* The hub has not written down yet that G-1 is over. */
+    assert_int_equal(decide(&f, &billing, 1), SF_DENIED);
+    assert_false(serving_still_granted(&f.w.serving, "G-1"));
+    assert_int_equal(decide(&f, &nobody, 1), SF_OK);
+    assert_true(serving_now_us(&f.w.serving) >= now + 11 * SF_US_PER_S);
+    leaf_world_done(&f.w);
+}
+
 /* Meanwhile others get nothing; afterwards what time has not ended is in force again. */
 static void a_clock_that_jumps_forward_and_back_ends_nothing_for_good(void **state)
 {
@@ -299,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_grant_is_of_one_major),
         cmocka_unit_test(a_grant_ends_at_its_time_and_with_its_bundle),
         cmocka_unit_test(a_clock_that_is_set_back_brings_nothing_back),
+        cmocka_unit_test(a_hub_whose_clock_is_set_back_brings_nothing_back),
         cmocka_unit_test(a_clock_that_jumps_forward_and_back_ends_nothing_for_good),
         cmocka_unit_test(the_owner_sees_every_field_or_those_it_selects),
         cmocka_unit_test(others_never_see_pii_and_secrets_whatever_the_grant_names),
