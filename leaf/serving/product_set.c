@@ -8,6 +8,7 @@
 #include "common/base/buf.h"
 #include "common/base/str.h"
 #include "common/contract/product_file.h"
+#include "common/sys/log.h"
 #include "leaf/serving/view_cache.h"
 #include "proto/errors.h"
 
@@ -99,6 +100,31 @@ static enum sf_code make_views(struct product_set *set, struct served_product *p
     return code;
 }
 
+/* What was applied was checked; what cannot be read all the same lets nobody in. */
+static enum sf_code read_policies(struct served_product *p, struct sf_error *err)
+{
+    struct sf_error why;
+    enum sf_code code;
+
+    if (p->contract->policy_count == 0) {
+        return SF_OK;
+    }
+    p->policies = sf_policy_set_new();
+    if (p->policies == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "policies");
+    }
+    code = sf_policy_set_add_product(p->policies, p->contract, &why);
+    if (code == SF_NOMEM) {
+        return SF_RAISE(err, SF_NOMEM, "policies");
+    }
+    p->closed = code != SF_OK;
+    if (p->closed) {
+        sf_log(SF_LOG_ERROR, "serving.policies_unread", SF_F_TEXT("product", p->contract->name),
+               SF_F_ERROR(&why));
+    }
+    return SF_OK;
+}
+
 /* Behind the versions of the same name: they are looked through in the order of their ids. */
 static enum sf_code link_name(struct product_set *set, struct served_product *p,
                               struct sf_error *err)
@@ -169,6 +195,9 @@ enum sf_code product_set_add(struct product_set *set, uint32_t contract_id, stru
     (void)snprintf(p->version, sizeof(p->version), "%u.%u.%u", p->contract->version.major,
                    p->contract->version.minor, p->contract->version.patch);
     code = open_lanes(set, p, err);
+    if (code == SF_OK) {
+        code = read_policies(p, err);
+    }
     if (code == SF_OK) {
         code = make_views(set, p, err);
     }

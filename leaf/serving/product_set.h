@@ -38,6 +38,7 @@ struct served_product {
     uint32_t contract_id;
     struct sf_slice yaml;           /* as it was applied; in the contract's arena */
     struct sf_policy_set *policies; /* owned: those of its owner; NULL: none */
+    bool closed; /* its policies cannot be read: other domains get nothing of it */
     struct served_table *tables;
     size_t table_count;
     char version[36];                    /* M.N.P */

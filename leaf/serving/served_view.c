@@ -187,6 +187,46 @@ bool served_view_shows_key(const struct served_view *v, size_t parts)
     return true;
 }
 
+static bool is_masked_alike(const struct sf_mask *a, const struct sf_mask *b)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf first = {0};
+    SF_CLEANUP(sf_buf_done) struct sf_buf second = {0};
+
+    if (a->kind != b->kind) {
+        return false;
+    }
+    sf_mask_print(a, &first);
+    sf_mask_print(b, &second);
+    return first.failed == SF_OK && second.failed == SF_OK &&
+           sf_slice_equal(sf_buf_view(&first), sf_buf_view(&second));
+}
+
+bool served_view_is_within(const struct served_view *v, const struct served_view *now)
+{
+    const struct sf_policy_view *a = v->decision;
+    const struct sf_policy_view *b = now->decision;
+
+    if (a == NULL || b == NULL) {
+        return a == NULL && b == NULL;
+    }
+    for (size_t i = 0; i < a->field_count; i++) {
+        const struct sf_field *f = &v->table->contract->fields[i];
+        const int32_t at = sf_table_field_by_number(now->table->contract, f->number);
+
+        if (a->masks[i].kind != SF_MASK_OMIT &&
+            (at < 0 || !is_masked_alike(&a->masks[i], &b->masks[at]))) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < a->filter_count && i < b->filter_count; i++) {
+        if (strcmp(a->filters[i].text, b->filters[i].text) != 0) {
+            return false;
+        }
+    }
+    return a->filter_count == b->filter_count &&
+           memcmp(v->hash_key, now->hash_key, sizeof(v->hash_key)) == 0;
+}
+
 enum sf_code served_view_select(const struct served_view *v, const struct sf_slice *names,
                                 size_t count, struct row_view **ret, char name[SERVING_VIEW_NAME],
                                 struct sf_error *err)

@@ -82,6 +82,10 @@ bool served_view_shows_key(const struct served_view *v, size_t parts);
 /* Whether the field of the stored table is seen as it is stored. */
 bool served_view_shows_field(const struct served_view *v, size_t field);
 
+/* Whether whatever @v shows, @now, of a newer version of the table, shows alike: fields it has not
+ * may have come, and nothing is hidden that was not. */
+bool served_view_is_within(const struct served_view *v, const struct served_view *now);
+
 /*
  * The columns of the view that are named, for rows of it. What is not seen is no field: SF_INVALID
  * E0304, as for any name that is none. SF_NOMEM. *@name is the name of the narrowed view.

@@ -202,6 +202,9 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
         *ret = served_view_ref(table->whole);
         return SF_OK;
     }
+    if (table->product->closed) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "table '%s'", table->contract->name);
+    }
     code = make_key(table, grant, &key, err);
     if (code != SF_OK) {
         return code;
@@ -216,6 +219,25 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
     return make_view(s, table, grant, &rights, ret, err);
 }
 
+/* Whether a newer version of the product shows less of what @view shows. */
+static bool is_overtaken(const struct serving *s, const struct grant *grant,
+                         const struct served_view *view)
+{
+    const struct served_product *p = view->table->product;
+    SF_CLEANUP(served_view_unrefp) struct served_view *now = NULL;
+    const struct served_table *table;
+    const struct served_product *newest;
+    struct sf_error err;
+
+    if (!p->superseded) {
+        return false;
+    }
+    newest = product_set_find(&s->products, p->contract->name, p->contract->version.major);
+    table = newest == NULL ? NULL : served_product_table(newest, view->table->contract->name);
+    return table == NULL || serving_view(s, table, grant, &now, &err) != SF_OK ||
+           !served_view_is_within(view, now);
+}
+
 enum sf_code serving_still_shows(const struct serving *s, const char *grant_id,
                                  const struct served_view *view, struct sf_error *err)
 {
@@ -227,7 +249,7 @@ enum sf_code serving_still_shows(const struct serving *s, const char *grant_id,
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "grant %s has ended", grant_id);
     }
     code = serving_view(s, view->table, grant, &now, err);
-    if (code == SF_OK && strcmp(now->name, view->name) != 0) {
+    if (code == SF_OK && (strcmp(now->name, view->name) != 0 || is_overtaken(s, grant, view))) {
         code = SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "what grant %s sees has changed: ask again",
                           grant_id);
     }

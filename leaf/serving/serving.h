@@ -68,7 +68,7 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
                           struct sf_error *err) SF_MUST_CHECK;
 /*
  * Whether @view is still what the grant of this id sees of its table; long answers ask before each
- * page. Versions of a product that came later do not count.
+ * page. What a newer version of the product adds does not count, what it hides does.
  * SF_DENIED E0401: the grant has ended. SF_BUSY E0602: the view has changed, and asking again gets
  * the new one. And as serving_view().
  */

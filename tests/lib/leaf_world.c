@@ -4,6 +4,7 @@
 #include "common/identity/signed.h"
 #include "proto/subjects.h"
 #include "tests/lib/cmocka.h"
+#include "tests/lib/policies.h"
 
 #define ORDERS(version, more)                                                                      \
     "sheaf: product/v1\n"                                                                          \
@@ -305,4 +306,14 @@ void leaf_world_grant(struct leaf_world *w, const struct world_bundle *b)
     }
     serving_take_grants(&w->serving, set);
     sf_buf_done(&bytes);
+}
+
+void leaf_world_policies(struct leaf_world *w, const char *yaml)
+{
+    struct grant_set *grants = w->serving.grants;
+
+    sf_policy_set_free(grants->policies);
+    grants->policies = *yaml == '\0' ? NULL : policies_set(yaml);
+    grants->policy_version++;
+    serving_keys_changed(&w->serving);
 }

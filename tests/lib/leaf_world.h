@@ -80,5 +80,7 @@ int64_t leaf_world_now(const struct leaf_world *w);
 void leaf_world_sign(const struct leaf_world *w, const struct world_bundle *b, struct sf_buf *ret);
 /* What this leaf trusts now. */
 struct grant_trust leaf_world_trust(const struct leaf_world *w, uint64_t version_min);
+/* The documents of @yaml are the policies of the platform from now on, until the next bundle. */
+void leaf_world_policies(struct leaf_world *w, const char *yaml);
 /* Makes a bundle, opens it, and puts it in force. */
 void leaf_world_grant(struct leaf_world *w, const struct world_bundle *b);
