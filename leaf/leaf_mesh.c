@@ -163,7 +163,10 @@ static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_v
         sf_log(SF_LOG_ERROR, "leaf.bundle_refused", SF_F_ERROR(&err));
         return false;
     }
-    if (grants->refused > 0) {
+    if (grants->unread) {
+        sf_log(SF_LOG_ERROR, "leaf.policies_unread",
+               SF_F_UINT("policy_version", grants->policy_version));
+    } else if (grants->refused > 0) {
         sf_log(SF_LOG_ERROR, "leaf.grants_without_consent", SF_F_UINT("count", grants->refused));
     }
     serving_take_grants(&leaf->serving, grants);

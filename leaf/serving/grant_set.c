@@ -156,6 +156,47 @@ static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *
     return code == SF_OK ? SF_OK : SF_RAISE(err, SF_NOMEM, "bundle");
 }
 
+static enum sf_code add_policy(struct sf_policy_set *set, const Sheaf__V1__Policy *p,
+                               struct sf_error *err)
+{
+    struct sf_issues issues;
+    enum sf_code code;
+
+    sf_issues_init(&issues, p->file, sf_slice_text(p->text));
+    code = sf_policy_set_add(set, &issues, p->line == 0 ? 1 : p->line, err);
+    sf_issues_done(&issues);
+    return code;
+}
+
+/* All of them, or no grant at all. */
+static enum sf_code take_policies(struct grant_set *set, const Sheaf__V1__Bundle *b,
+                                  struct sf_error *err)
+{
+    struct sf_error why;
+    enum sf_code code = SF_OK;
+
+    set->policy_version = b->policy_version;
+    if (b->n_policies == 0) {
+        return SF_OK;
+    }
+    set->policies = sf_policy_set_new();
+    if (set->policies == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "bundle");
+    }
+    for (size_t i = 0; code == SF_OK && i < b->n_policies; i++) {
+        code = add_policy(set->policies, b->policies[i], &why);
+    }
+    if (code == SF_NOMEM) {
+        return SF_RAISE(err, SF_NOMEM, "bundle");
+    }
+    if (code != SF_OK) {
+        set->unread = true;
+        set->refused += set->grant_count;
+        set->grant_count = 0;
+    }
+    return SF_OK;
+}
+
 static enum sf_code check_bundle(const Sheaf__V1__Bundle *b, const struct grant_trust *trust,
                                  struct sf_error *err)
 {
@@ -209,6 +250,9 @@ enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_tr
     set->issued_us = b->issued_us;
     set->expires_us = b->expires_us;
     code = take_grants(set, b, trust, err);
+    if (code == SF_OK) {
+        code = take_policies(set, b, err);
+    }
     if (code != SF_OK) {
         return code;
     }

@@ -41,6 +41,7 @@ struct grant_set {
     struct grant *grants;
     size_t grant_count;
     size_t refused;                 /* grants of the bundle that were left out */
+    bool unread;                    /* a policy could not be read: all of them */
     struct sf_policy_set *policies; /* owned: of the platform; NULL: none */
     uint64_t policy_version;        /* 0: there never was one */
 };

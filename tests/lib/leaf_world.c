@@ -256,6 +256,8 @@ void leaf_world_sign(const struct leaf_world *w, const struct world_bundle *b, s
     struct grant_room *rooms = test_calloc(GRANTS_PER_BUNDLE, sizeof(*rooms));
     Sheaf__V1__Grant *grants[GRANTS_PER_BUNDLE];
     Sheaf__V1__Bundle bundle = SHEAF__V1__BUNDLE__INIT;
+    Sheaf__V1__Policy policy = SHEAF__V1__POLICY__INIT;
+    Sheaf__V1__Policy *policies[] = {&policy};
     struct sf_buf payload = {0};
     uint8_t *at;
 
@@ -271,6 +273,13 @@ void leaf_world_sign(const struct leaf_world *w, const struct world_bundle *b, s
     bundle.expires_us = b->expires_us == 0 ? leaf_world_now(w) + 3600 * SF_US_PER_S : b->expires_us;
     bundle.grants = grants;
     bundle.n_grants = b->grant_count;
+    policy.name = text_of("some", "");
+    policy.file = text_of("policy.yaml", "");
+    policy.text = text_of(b->policies, "");
+    policy.line = 1;
+    bundle.policies = policies;
+    bundle.n_policies = b->policies == NULL ? 0 : 1;
+    bundle.policy_version = b->policy_version;
     at = sf_buf_reserve(&payload, sheaf__v1__bundle__get_packed_size(&bundle));
     assert_non_null(at);
     payload.size += sheaf__v1__bundle__pack(&bundle, at);

@@ -67,6 +67,8 @@ struct world_bundle {
     const struct sf_seed *owner; /* who decides; NULL: the domain */
     const struct world_grant *grants;
     size_t grant_count;
+    const char *policies; /* of the platform, one text; NULL: none */
+    uint64_t policy_version;
     /* Before the decision is signed and after: to make a bundle that is wrong. */
     void (*spoil)(Sheaf__V1__Grant *g, Sheaf__V1__Decision *d, void *data);
     void *data;

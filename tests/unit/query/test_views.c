@@ -5,9 +5,9 @@
 #include "tests/lib/cmocka.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/base/alloc.h"
+#include "common/base/str.h"
 #include "common/sys/encoding.h"
 #include "leaf/publish/message.h"
 #include "leaf/query/params.h"
@@ -65,6 +65,14 @@ static const char *const mask_menu[FIELDS][6] = {
     [NOTE] = {NULL, NULL, "redact", "hash", "keep_last(2)", "\"null\""},
 };
 
+static int number(const char *text)
+{
+    uint64_t n = 0;
+
+    assert_int_equal(sf_parse_u64(sf_slice_text(text), &n), SF_PARSE_OK);
+    return (int)n;
+}
+
 static bool is_null(const struct person *p, enum field f)
 {
     return p->cells[f].null;
@@ -78,7 +86,7 @@ static bool all(const struct person *p)
 
 static bool is_old(const struct person *p)
 {
-    return !is_null(p, AGE) && atol(p->cells[AGE].text) >= 30;
+    return !is_null(p, AGE) && number(p->cells[AGE].text) >= 30;
 }
 
 static bool is_near(const struct person *p)
@@ -89,7 +97,7 @@ static bool is_near(const struct person *p)
 
 static bool is_known(const struct person *p)
 {
-    return !is_null(p, EMAIL) && !is_null(p, AGE) && atol(p->cells[AGE].text) < 50;
+    return !is_null(p, EMAIL) && !is_null(p, AGE) && number(p->cells[AGE].text) < 50;
 }
 
 static bool is_first(const struct person *p)
@@ -171,7 +179,7 @@ static struct cell seen(const struct leaf_world *w, const struct config *c, enum
     } else if (strcmp(mask, "keep_last(2)") == 0) {
         (void)snprintf(ret.text, TEXT, "***%s", n > 2 ? cell->text + n - 2 : "**");
     } else if (strcmp(mask, "bucket(10)") == 0) {
-        (void)snprintf(ret.text, TEXT, "%ld", atol(cell->text) / 10 * 10);
+        (void)snprintf(ret.text, TEXT, "%d", number(cell->text) / 10 * 10);
     }
     return ret;
 }
@@ -498,7 +506,7 @@ static bool meets(const struct cell *cell, enum field field, const char *op, con
     if (cell->null) {
         return false;
     }
-    order = field == AGE ? (int)(atol(cell->text) - atol(value)) : strcmp(cell->text, value);
+    order = field == AGE ? number(cell->text) - number(value) : strcmp(cell->text, value);
     return strcmp(op, "=") == 0 ? order == 0 : order < 0;
 }
 

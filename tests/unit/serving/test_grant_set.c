@@ -392,6 +392,38 @@ static void a_grant_is_found_by_account_product_and_major_while_it_lasts(void **
     teardown(&f);
 }
 
+/* A rule that is not understood may be one that hides. */
+static void a_policy_that_cannot_be_read_grants_nothing(void **state)
+{
+    static const char good[] =
+        "sheaf: policy/v1\nname: notes\nmatch: {field: note}\nmask: redact\n";
+    static const char *const wrong[] = {
+        "sheaf: policy/v9\nname: notes\nmatch: {field: note}\nmask: redact\n",
+        "sheaf: policy/v1\nname: notes\nmatch: {field: note}\nmask: shred\n",
+        "sheaf: policy/v1\nname: notes\nmatch: {field: note}\nmask: redact\nnew_key: true\n"};
+    struct leaf_world w;
+    (void)state;
+
+    leaf_world_init(&w, 1);
+    leaf_world_grant(
+        &w,
+        &(struct world_bundle){
+            .version = 1, .grants = &one, .grant_count = 1, .policies = good, .policy_version = 7});
+    assert_int_equal(w.serving.grants->grant_count, 1);
+    assert_int_equal(sf_policy_set_count(w.serving.grants->policies), 1);
+    assert_int_equal(w.serving.grants->policy_version, 7);
+    assert_false(w.serving.grants->unread);
+    for (size_t i = 0; i < SF_COUNT(wrong); i++) {
+        leaf_world_grant(
+            &w, &(struct world_bundle){
+                    .version = 2 + i, .grants = &one, .grant_count = 1, .policies = wrong[i]});
+        assert_true(w.serving.grants->unread);
+        assert_int_equal(w.serving.grants->grant_count, 0);
+        assert_int_equal(w.serving.grants->refused, 1);
+    }
+    leaf_world_done(&w);
+}
+
 static void out_of_memory_leaves_nothing_behind_and_says_so(void **state)
 {
     struct fixture f;
@@ -434,6 +466,7 @@ int main(void)
         cmocka_unit_test(one_grant_without_consent_does_not_take_the_others_along),
         cmocka_unit_test(an_audience_has_the_columns_of_its_first_grant),
         cmocka_unit_test(a_grant_is_found_by_account_product_and_major_while_it_lasts),
+        cmocka_unit_test(a_policy_that_cannot_be_read_grants_nothing),
         cmocka_unit_test(out_of_memory_leaves_nothing_behind_and_says_so),
     };
 
