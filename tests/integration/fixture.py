@@ -321,12 +321,12 @@ class Mesh:
             "POST", f"/v1/products/{domain}/{table}/records{query}", rows, self.token(domain),
             {"Content-Type": kind})
 
-    def rows(self, domain, table):
+    def rows(self, domain, table, query=""):
         """All rows of a table of @domain's own, PRODUCT/TABLE, page by page."""
         found, cursor = [], ""
         while True:
             answer = self.leaves[domain].call(
-                "GET", f"/v1/products/{domain}/{table}/records?cursor={cursor}", None,
+                "GET", f"/v1/products/{domain}/{table}/records?cursor={cursor}{query}", None,
                 self.token(domain), {"Accept": "application/x-ndjson"})
             assert answer.status == 200, answer
             found += answer.lines()

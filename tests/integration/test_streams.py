@@ -71,9 +71,13 @@ class Stream:
             self.answer.close()
 
 
-def pages(m):
-    """All pages in the event table, in order."""
-    return [row["page"] for row in m.rows("sales", "orders/clicks")]
+def pages(m, before=0):
+    """All pages in the event table behind the first so many, in order."""
+    return [row["page"] for row in m.rows("sales", "orders/clicks", f"&from={before + 1}")]
+
+
+def count(m):
+    return m.rows("sales", "orders/clicks", "&count=true")[0]["count"]
 
 
 def post(m, body, query="", **headers):
@@ -119,7 +123,7 @@ def test_few_records_do_not_wait(m):
     s.send(clicks(200, 3))
     assert s.line()["accepted"] == 3
     s.close()
-    fixture.until(lambda: len(pages(m)) == 203, "the three are there")
+    fixture.until(lambda: count(m) == 203, "the three are there")
 
 
 def test_forms(m):
@@ -149,7 +153,7 @@ def test_messages(m):
         page = page.encode()
         body = b"\x0a" + bytes([len(page) % 128 | 128, len(page) // 128]) + page
         return bytes([len(body) % 128 | 128, len(body) // 128]) + body
-    before = len(pages(m))
+    before = count(m)
     wanted = [f"/{i}" + "x" * 150 for i in range(500)]
     body = b"".join(message(page) for page in wanted)
     s = Stream(m, PATH + "&batch_records=200", Content_Type="application/protobuf")
@@ -160,9 +164,9 @@ def test_messages(m):
     lines = s.rest()
     s.close()
     assert [line["accepted"] for line in lines] == [200, 100, 500], lines
-    assert pages(m)[before:] == wanted
+    assert pages(m, before) == wanted
     answer = post(m, body + b"\x05\x0a", "&batch_records=500", Content_Type="application/protobuf")
-    lines = lines_of(answer)
+    lines = answer.lines()
     assert lines[0]["accepted"] == 500 and lines[-1]["problem"]["code"] == "SHEAF-E0201", lines
     assert "message 501" in lines[-1]["problem"]["detail"], lines
 
@@ -190,7 +194,7 @@ def test_refusals(m):
 
 def test_killed_and_sent_again(m):
     """With an Idempotency-Key a body cut off by kill -9 of the leaf is sent again: nothing twice"""
-    before = len(pages(m))
+    before = count(m)
     body = [clicks(1000 * i, 1000) for i in range(20)]
     s = Stream(m, PATH + "&batch_records=500", Idempotency_Key="load-1")
     for piece in body[:7]:
@@ -202,7 +206,7 @@ def test_killed_and_sent_again(m):
     s.close()
     m.leaves["sales"].start()
     fixture.until(m.leaves["sales"].is_ready, "the leaf is ready")
-    assert len(pages(m)) - before >= acked
+    assert count(m) - before >= acked
     s = Stream(m, PATH + "&batch_records=500", Idempotency_Key="load-1")
     for piece in body:
         s.send(piece)
@@ -212,12 +216,12 @@ def test_killed_and_sent_again(m):
     assert lines[-1]["accepted"] == 20000 and lines[-1]["batches"] == 40, lines[-1]
     assert [line.get("replayed", False) for line in lines[:10]] == [True] * 10, lines[:10]
     assert not lines[39].get("replayed", False), lines[39]
-    assert pages(m)[before:] == [f"/{i}" for i in range(20000)]
+    assert pages(m, before) == [f"/{i}" for i in range(20000)]
 
 
 def test_client_leaves(m):
     """A client that leaves keeps what was acknowledged, and its stream ends"""
-    before = len(pages(m))
+    before = count(m)
     s = Stream(m, PATH + "&batch_records=10")
     s.send(clicks(0, 25))
     assert s.line()["accepted"] == 10 and s.line()["accepted"] == 10
@@ -227,7 +231,7 @@ def test_client_leaves(m):
         text = m.leaves["sales"].call("GET", "/metrics").body.decode()
         return next(line for line in text.splitlines() if line.startswith("sheaf_ingest_streams "))
     fixture.until(lambda: streams() == "sheaf_ingest_streams 0", "no stream is open")
-    assert len(pages(m)) - before in (20, 25)
+    assert count(m) - before in (20, 25)
 
 
 def test_silent_reader(m):
