@@ -370,7 +370,6 @@ static void begin_buses(struct leaf *leaf)
             sf_bus_nats_close(buses[i], on_closed, leaf);
         }
     }
-    leaf->closing += leaf_sources_close_buses(leaf, on_closed);
 }
 
 static void begin_natsd(struct leaf *leaf)

@@ -146,6 +146,12 @@ static const struct sf_setting settings[] = {
     {.key = "sources",
      .type = SF_SETTING_TEXT,
      .doc = "File (YAML) that names JetStream streams to take records from."},
+    {.key = "jetstream-max",
+     .type = SF_SETTING_SIZE,
+     .default_text = "0",
+     .max = INT64_C(1) << 50,
+     .doc = "Disk space for JetStream streams of the domain's apps on the leaf's nats-server; 0: "
+            "it runs without JetStream."},
     {.key = "streams-max",
      .type = SF_SETTING_NUMBER,
      .default_text = "64",
@@ -333,6 +339,7 @@ static void read_limits(struct leaf_config *c)
     c->dedupe_max = (uint64_t)sf_config_number(values, "dedupe-max");
     c->pending_bytes_max = (size_t)sf_config_number(values, "pending-max");
     c->sources = sf_config_text(values, "sources");
+    c->jetstream_bytes_max = (uint64_t)sf_config_number(values, "jetstream-max");
     c->streams_max = (size_t)sf_config_number(values, "streams-max");
     c->stream_batch_records = (uint64_t)sf_config_number(values, "stream-batch-records");
     c->stream_batch_bytes = (size_t)sf_config_number(values, "stream-batch-bytes");

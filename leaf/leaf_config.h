@@ -29,7 +29,8 @@ struct leaf_config {
     uint64_t quarantine_bytes_max;
     uint64_t dedupe_max;
     size_t pending_bytes_max;
-    const char *sources; /* path; NULL: none */
+    const char *sources;          /* path; NULL: none */
+    uint64_t jetstream_bytes_max; /* 0: without JetStream */
     size_t streams_max;
     uint64_t stream_batch_records;
     size_t stream_batch_bytes;

@@ -325,6 +325,7 @@ static enum sf_code configure(void *data, struct sf_buf *ret, struct sf_error *e
     const char *apps[] = {id->keys.app_user};
     char name[80];
     char log_path[4096];
+    char jetstream[4096];
     const struct sf_natsd_leaf config = {
         .name = name,
         .domain = leaf->config->domain,
@@ -338,10 +339,13 @@ static enum sf_code configure(void *data, struct sf_buf *ret, struct sf_error *e
         .hub_url = id->mesh.joined ? id->mesh.leafnode_url : NULL,
         .creds_path = id->creds_path,
         .serve_creds_path = id->serve_creds_path,
+        .jetstream_dir = leaf->config->jetstream_bytes_max == 0 ? NULL : jetstream,
+        .jetstream_bytes_max = leaf->config->jetstream_bytes_max,
     };
 
     (void)snprintf(name, sizeof(name), "leaf-%s", leaf->config->domain);
     (void)snprintf(log_path, sizeof(log_path), "%s/log/nats-server.log", leaf->config->data_dir);
+    (void)snprintf(jetstream, sizeof(jetstream), "%s/nats/jetstream", leaf->config->data_dir);
     sf_natsd_config_leaf(&config, ret);
     return sf_buf_check(ret, "configuration of nats-server", err);
 }

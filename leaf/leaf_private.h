@@ -185,10 +185,11 @@ struct leaf_sources;
 enum sf_code leaf_sources_start(struct leaf *leaf, struct sf_error *err) SF_MUST_CHECK;
 /* The leaf's own connection came or went. */
 void leaf_sources_bus_changed(struct leaf *leaf);
-/* Takes nothing more. */
+/* Reads the file again: those that are new or changed begin, those that it names no more end, and
+ * when anything is wrong with it, all goes on as it is. */
+void leaf_sources_reload(struct leaf *leaf);
+/* Takes nothing more; what ends is counted in leaf->closing, and so are the connections. */
 void leaf_sources_close(struct leaf *leaf);
-/* Returns how many connections there are; @closed runs once for each. */
-size_t leaf_sources_close_buses(struct leaf *leaf, void (*closed)(void *data));
 void leaf_sources_done(struct leaf *leaf);
 /* An array: how each of them stands. */
 void leaf_sources_write(const struct leaf *leaf, struct sf_json_writer *w);

@@ -1,5 +1,5 @@
-/* SIGHUP: the configuration file is read again, the log opened anew. What is wrong changes nothing.
- */
+/* SIGHUP: the configuration file and that of sources are read again, the log opened anew. What is
+ * wrong changes nothing. */
 #include <stdio.h>
 #include <string.h>
 
@@ -78,6 +78,7 @@ void leaf_reload(struct leaf *leaf)
 {
     sf_notify_reloading();
     reload(leaf);
+    leaf_sources_reload(leaf);
     leaf_notify_ready(leaf);
 }
 

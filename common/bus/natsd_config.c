@@ -77,10 +77,23 @@ static void put_accounts(struct sf_buf *b, const struct sf_natsd_leaf *c)
     for (size_t i = 0; i < c->app_user_count; i++) {
         put_app(b, c->app_users[i]);
     }
-    sf_buf_printf(b, "  ] }\n  \"%s.serve\": { users: [ { nkey: %s } ] }\n", c->domain,
+    sf_buf_printf(b, "  ]%s }\n  \"%s.serve\": { users: [ { nkey: %s } ] }\n",
+                  c->jetstream_dir == NULL ? "" : ", jetstream: enabled", c->domain,
                   c->process_serve_user);
     sf_buf_printf(b, "  SYS: { users: [ { nkey: %s } ] }\n}\nsystem_account: SYS\n",
                   c->system_user);
+}
+
+/* Its own domain: the hub's streams are not this server's. */
+static void put_jetstream(struct sf_buf *b, const struct sf_natsd_leaf *c)
+{
+    if (c->jetstream_dir == NULL) {
+        return;
+    }
+    sf_buf_text(b, "jetstream { store_dir: ");
+    put_string(b, c->jetstream_dir);
+    sf_buf_printf(b, ", domain: \"%s\", sync_interval: always, max_mem: 64MB, max_file: %llu }\n",
+                  c->domain, (unsigned long long)c->jetstream_bytes_max);
 }
 
 static void put_remote(struct sf_buf *b, const struct sf_natsd_leaf *c, const char *account,
@@ -97,14 +110,16 @@ static void put_remote(struct sf_buf *b, const struct sf_natsd_leaf *c, const ch
  * What stays between the leaf and its own apps. The hub can speak and listen in any account:
  * without this it could ask as the owner (q.D.>), write as the owner (in.>), hear records as they
  * come in, the owner's stream (own.>) and the answers to the owner's apps, which nobody behind the
- * hub ever waits for (_INBOX.>).
+ * hub ever waits for (_INBOX.>). Streams of the account are the leaf's own.
  */
 static void put_fence(struct sf_buf *b, const struct sf_natsd_leaf *c)
 {
+    const char *js = c->jetstream_dir == NULL ? "" : ", \"$JS.>\"";
+
     sf_buf_printf(b,
-                  ",\n      deny_exports: [\"own.>\", \"in.>\", \"q.%s.>\", \"_INBOX.>\"],\n"
-                  "      deny_imports: [\"own.>\", \"in.>\", \"q.%s.>\"]",
-                  c->domain, c->domain);
+                  ",\n      deny_exports: [\"own.>\", \"in.>\", \"q.%s.>\", \"_INBOX.>\"%s],\n"
+                  "      deny_imports: [\"own.>\", \"in.>\", \"q.%s.>\"%s]",
+                  c->domain, js, c->domain, js);
 }
 
 void sf_natsd_config_leaf(const struct sf_natsd_leaf *c, struct sf_buf *ret)
@@ -115,6 +130,7 @@ void sf_natsd_config_leaf(const struct sf_natsd_leaf *c, struct sf_buf *ret)
     /* Above the payload of the accounts and below the hub's: only the offender's link is cut. */
     sf_buf_text(ret, "max_payload: 4160KB\n");
     put_accounts(ret, c);
+    put_jetstream(ret, c);
     if (c->hub_url == NULL) {
         return;
     }

@@ -52,6 +52,8 @@ struct sf_natsd_leaf {
     const char *hub_url;          /* "nats-leaf://127.0.0.1:7422"; NULL: no remotes (not joined) */
     const char *creds_path;       /* of <domain> */
     const char *serve_creds_path; /* of <domain>.serve */
+    const char *jetstream_dir;    /* for streams of the domain's account; NULL: without JetStream */
+    uint64_t jetstream_bytes_max; /* of all its streams on disk */
 };
 
 void sf_natsd_config_leaf(const struct sf_natsd_leaf *c, struct sf_buf *ret);

@@ -579,19 +579,23 @@ void source_free(struct source *s)
     sf_metric_remove(&s->poison_total.metric);
     sf_metric_remove(&s->pending_messages.metric);
     sf_metric_remove(&s->running.metric);
+    if (s->gone != NULL) {
+        sf_rt_post(s->o.rt, s->gone);
+    }
     sf_buf_done(&s->key);
     sf_buf_done(&s->cursor);
     sf_free(s->messages);
     sf_free(s);
 }
 
-void source_close(struct source *s)
+void source_close(struct source *s, struct sf_task *gone)
 {
     if (s == NULL) {
         return;
     }
     end_session(s);
     s->closing = true;
+    s->gone = gone;
     sf_rt_timer_stop(s->o.rt, &s->timer);
     sf_rt_timer_stop(s->o.rt, &s->retry);
     if (!s->storing) {

@@ -59,8 +59,9 @@ enum sf_code source_new(const struct source_options *o, const struct source_spec
                         struct source **ret, struct sf_error *err) SF_MUST_CHECK;
 /* The connection came or went. */
 void source_bus_changed(struct source *s);
-/* Takes nothing more; it is gone once what is being stored is (ingest_pending()). NULL is fine. */
-void source_close(struct source *s);
+/* Takes nothing more; it is gone once what is being stored is (ingest_pending()), and then @gone is
+ * posted, unless it is NULL. NULL is fine. */
+void source_close(struct source *s, struct sf_task *gone);
 
 struct source_status {
     const char *state; /* "running", "waiting", "off" */

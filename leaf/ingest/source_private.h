@@ -32,7 +32,8 @@ struct source {
     struct source_options o;
     struct source_spec spec;
     bool closing;
-    char error[360]; /* why it is not running, or not storing */
+    struct sf_task *gone; /* of source_close() */
+    char error[360];      /* why it is not running, or not storing */
 
     char stream_id[SEQ_STREAM_MAX]; /* name and time of creation, of which @stored is */
     struct seq_set stored;

@@ -169,7 +169,7 @@ static void on_stored(void *data, const struct ingest_result *result, const stru
         settle_group(s);
     }
     if (s->closing) {
-        source_close(s);
+        source_close(s, s->gone);
     } else if (err == NULL) {
         source_store(s);
         source_pull(s);

@@ -15,15 +15,47 @@ def nkey_seed(text):
     return raw[2:34]
 
 
-def nkey_user(seed):
-    """The text of a user's public key."""
-    data = bytes([20 << 3]) + ed25519.public_key(seed)
+OPERATOR, ACCOUNT, USER, SEED = 14 << 3, 0, 20 << 3, 18 << 3  # first bytes of nkeys
+
+
+def nkey_text(data):
     crc = 0
     for byte in data:
         crc ^= byte << 8
         for _ in range(8):
             crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
     return base64.b32encode(data + crc.to_bytes(2, "little")).decode().rstrip("=")
+
+
+def nkey_public(seed, kind):
+    return nkey_text(bytes([kind]) + ed25519.public_key(seed))
+
+
+def nkey_user(seed):
+    """The text of a user's public key."""
+    return nkey_public(seed, USER)
+
+
+def nkey_seed_text(seed, kind):
+    """The other way round than nkey_seed()."""
+    return nkey_text(bytes([SEED | kind >> 5, (kind & 31) << 3]) + seed)
+
+
+def jwt(seed, kind, subject, name, claims):
+    """A JWT of NATS, by the key of an operator or account."""
+    def part(data):
+        return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
+    text = part({"typ": "JWT", "alg": "ed25519-nkey"}) + "." + part({
+        "jti": name, "iat": int(time.time()), "iss": nkey_public(seed, kind), "name": name,
+        "sub": subject, "nats": {"version": 2} | claims})
+    sign = base64.urlsafe_b64encode(ed25519.sign(seed, text.encode()))
+    return text + "." + sign.rstrip(b"=").decode()
+
+
+def creds(user_jwt, seed):
+    return (f"-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n"
+            f"-----BEGIN USER NKEY SEED-----\n{nkey_seed_text(seed, USER)}\n"
+            "------END USER NKEY SEED------\n")
 
 
 class Message:
@@ -38,7 +70,7 @@ class Message:
 
 
 class Client:
-    def __init__(self, port, seed_file):
+    def __init__(self, port, seed_file, user_jwt=None):
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         self.buffer = b""
         self.messages = []
@@ -48,9 +80,10 @@ class Client:
         self.info = json.loads(self._line().split(b" ", 1)[1])
         seed = nkey_seed(pathlib.Path(seed_file).read_text())
         sign = ed25519.sign(seed, self.info["nonce"].encode())
-        self._send("CONNECT " + json.dumps({
+        who = {"jwt": user_jwt} if user_jwt else {"nkey": nkey_user(seed)}
+        self._send("CONNECT " + json.dumps(who | {
             "verbose": False, "pedantic": False, "headers": True, "no_responders": True,
-            "nkey": nkey_user(seed), "protocol": 1, "lang": "python-test", "version": "0",
+            "protocol": 1, "lang": "python-test", "version": "0",
             "sig": base64.urlsafe_b64encode(sign).rstrip(b"=").decode()}) + "\r\n")
         self.flush()
 

@@ -6,7 +6,8 @@ import signal
 import sys
 
 import fixture
-from nats import Client, nkey_seed, nkey_user
+from nats import (ACCOUNT, OPERATOR, USER, Client, creds, jwt, nkey_public, nkey_seed,
+                  nkey_seed_text, nkey_user)
 
 PRODUCT = """sheaf: product/v1
 product: sales/orders
@@ -218,6 +219,162 @@ def test_busy(m):
     assert pages(m)[before:] == [f"/{i}" for i in range(80000, 81000)]
 
 
+def sources_file(m, text):
+    """SIGHUP with another file of sources."""
+    (m.directory / "sources.yaml").write_text(text)
+    m.leaves["sales"].process.send_signal(signal.SIGHUP)
+
+
+def said(m, event):
+    return m.leaves["sales"].log.read_text().count(f"event={event}")
+
+
+def names(m):
+    status = m.leaves["sales"].call("GET", "/v1/status", token=m.token("sales")).json()
+    return {s["name"]: s["state"] for s in status["sources"]}
+
+
+ENTRY = """  %s:
+    into: orders.clicks
+    stream: SHOP
+    filter: %s
+    url: nats://127.0.0.1:%d
+"""
+
+
+def test_reload(m):
+    """SIGHUP: sources that are new begin, those that are gone end, changed ones go on where they were"""
+    shop, before = SHOP["shop"], len(pages(m))
+    port = shop.port
+    old = SOURCES % (port, port)
+    text = "sheaf: sources/v1\nsources:\n" + ENTRY % ("clicks", "shop.clicks.>", port) + \
+        "    max_ack_pending: 300\n"
+    extra = text + ENTRY % ("more", "shop.more", port)
+    sources_file(m, extra)
+    fixture.until(lambda: names(m) == {"clicks": "running", "more": "running"}, "more runs, both is gone")
+    shop.publish("shop.more", *clicks(90000, 2))
+    fixture.until(lambda: len(pages(m)) == before + 2, "what is new is taken")
+    # A changed one, while messages flow: each comes once, in order.
+    for i in range(3):
+        shop.publish("shop.clicks.r", *clicks(91000 + 100 * i, 100))
+        changed = extra.replace("into: orders.clicks", f"into: orders{'@1' if i % 2 else ''}.clicks", 1)
+        sources_file(m, changed)
+        fixture.until(lambda n=i: len(pages(m)) == before + 2 + 100 * (n + 1), "they are there", within_s=60)
+    fixture.until(lambda: names(m) == {"clicks": "running", "more": "running"}, "both run")
+    assert pages(m)[before + 2:] == [f"/{i}" for i in range(91000, 91300)]
+    # Mistakes change nothing.
+    refused = said(m, "leaf.sources_refused")
+    for bad in (text + "    stream: TWICE\n", extra + "    creds: /nowhere/x.creds\n",
+                "sheaf: sources/v2\n"):
+        sources_file(m, bad)
+        refused += 1
+        fixture.until(lambda: said(m, "leaf.sources_refused") == refused, "it says so")
+    assert names(m) == {"clicks": "running", "more": "running"}
+    shop.publish("shop.more", *clicks(92000, 1))
+    fixture.until(lambda: len(pages(m)) == before + 303, "they go on")
+    sources_file(m, "sheaf: sources/v1\n")
+    fixture.until(lambda: names(m) == {}, "none is left")
+    shop.publish("shop.more", *clicks(93000, 1))
+    sources_file(m, old + ENTRY % ("more", "shop.more", port))
+    fixture.until(lambda: len(pages(m)) == before + 304, "it goes on where it was")
+    assert pages(m)[-1] == "/93000"
+
+
+class Operator:
+    """A nats-server in operator mode: an account with JetStream, a user with no more than it needs."""
+
+    def __init__(self, m):
+        self.mesh, self.port = m, m.ports.take()
+        self.directory = m.directory / "operator"
+        self.directory.mkdir()
+        operator, account, system, self.admin, self.user = (bytes([n]) * 32 for n in range(1, 6))
+        self.account = account
+        account_id, system_id = nkey_public(account, ACCOUNT), nkey_public(system, ACCOUNT)
+        unlimited = {k: -1 for k in ("subs", "data", "payload", "imports", "exports", "conn", "leaf",
+                                     "mem_storage", "disk_storage", "streams", "consumer")}
+        preload = "\n".join(
+            f"{who}: {jwt(operator, OPERATOR, who, name, {'type': 'account', 'limits': limits})}"
+            for who, name, limits in ((account_id, "shop", unlimited | {"wildcards": True}),
+                                      (system_id, "system", {k: v for k, v in unlimited.items()
+                                                             if "storage" not in k})))
+        trust = jwt(operator, OPERATOR, nkey_public(operator, OPERATOR), "operator",
+                    {"type": "operator", "system_account": system_id})
+        (self.directory / "server.conf").write_text(
+            f'listen: "127.0.0.1:{self.port}"\noperator: {trust}\nsystem_account: {system_id}\n'
+            f'jetstream {{ store_dir: "{self.directory}/js" }}\n'
+            f'resolver: MEMORY\nresolver_preload: {{\n{preload}\n}}\n')
+        self.process = m.spawn([m.programs["nats_server"], "-c", self.directory / "server.conf"],
+                               m.directory / "operator.log")
+        (self.directory / "admin.nk").write_text(nkey_seed_text(self.admin, USER))
+        fixture.until(self.connect, "the server in operator mode is up")
+
+    def connect(self):
+        self.app = Client(self.port, self.directory / "admin.nk", self.user_jwt(self.admin))
+        return "error" not in json.loads(self.app.request("$JS.API.INFO", b"").data)
+
+    def user_jwt(self, seed, permissions=None):
+        return jwt(self.account, ACCOUNT, nkey_user(seed), "leaf", {
+            "type": "user", "subs": -1, "data": -1, "payload": -1} | (permissions or {}))
+
+    def api(self, what, body=None):
+        answer = json.loads(self.app.request(f"$JS.API.{what}", json.dumps(body) if body else b"").data)
+        assert "error" not in answer, answer
+        return answer
+
+
+def test_creds(m):
+    """A source with a credentials file, whose user may do no more than the docs say; renewed by SIGHUP"""
+    server, before = Operator(m), len(pages(m))
+    server.api("STREAM.CREATE.SHOP", {"name": "SHOP", "subjects": ["shop.>"], "storage": "file"})
+    consumer = "SHOP.sheaf-sales-kept"
+    allowed = ["$JS.API.STREAM.INFO.SHOP", f"$JS.API.CONSUMER.*.{consumer}", f"$JS.API.CONSUMER.CREATE.{consumer}.>",
+               f"$JS.API.CONSUMER.MSG.NEXT.{consumer}", f"$JS.ACK.{consumer}.>"]
+    path = m.directory / "kept.creds"
+    path.write_text(creds(server.user_jwt(server.user), server.user))
+    entry = ENTRY % ("kept", "shop.kept", server.port) + f"    creds: {path}\n"
+    sources_file(m, "sheaf: sources/v1\nsources:\n" + entry)
+    server.app.publish("shop.kept", '{"page":"/kept1"}')
+    fixture.until(lambda: len(pages(m)) == before + 1, "it is taken")
+    path.write_text(creds(server.user_jwt(server.user, {
+        "pub": {"allow": allowed}, "sub": {"allow": ["_INBOX.>"]}}), server.user))
+    sources_file(m, "sheaf: sources/v1\nsources:\n" + entry)  # same text, other credentials
+    fixture.until(lambda: said(m, "source.running source=kept") == 2, "it runs anew")
+    server.api(f"CONSUMER.DELETE.{consumer}")
+    server.app.publish("shop.kept", '{"page":"/kept2"}')
+    fixture.until(lambda: len(pages(m)) == before + 2, "it makes its consumer, takes and acks", within_s=60)
+    fixture.until(lambda: server.api(f"CONSUMER.INFO.{consumer}")["num_ack_pending"] == 0, "it is acked")
+    assert pages(m)[before:] == ["/kept1", "/kept2"]
+    path.write_text("nothing")
+    refused = said(m, "leaf.sources_refused")
+    sources_file(m, "sheaf: sources/v1\nsources:\n" + entry)
+    fixture.until(lambda: said(m, "leaf.sources_refused") == refused + 1, "bad credentials are refused")
+    assert names(m) == {"kept": "running"}
+    sources_file(m, "sheaf: sources/v1\n")
+    fixture.until(lambda: names(m) == {}, "it ends")
+
+
+def test_own_account(m):
+    """A stream of the leaf's own server, in the account of the domain"""
+    leaf, before = m.leaves["sales"], len(pages(m))
+    leaf.end(signal.SIGTERM)
+    leaf.extra = leaf.extra + ["--jetstream-max", "1GiB"]
+    leaf.start()
+    app = Client(leaf.nats, leaf.data / "keys" / "app.nk")
+    answer = json.loads(app.request("$JS.API.STREAM.CREATE.OWN", json.dumps(
+        {"name": "OWN", "subjects": ["mine.>"], "storage": "file"})).data)
+    assert "error" not in answer, answer
+    app.publish("mine.a", '{"page":"/own1"}\n{"page":"/own2"}')
+    sources_file(m, "sheaf: sources/v1\nsources:\n  own:\n    into: orders.clicks\n    stream: OWN\n")
+    fixture.until(lambda: len(pages(m)) == before + 2, "they are taken")
+    leaf.end(signal.SIGTERM)
+    leaf.start()
+    app = Client(leaf.nats, leaf.data / "keys" / "app.nk")
+    app.publish("mine.a", '{"page":"/own3"}')
+    fixture.until(lambda: len(pages(m)) == before + 3, "it goes on after a restart", within_s=60)
+    assert pages(m)[before:] == ["/own1", "/own2", "/own3"]
+    assert names(m) == {"own": "running"}
+
+
 def test_bad_file(m):
     """A file of sources with mistakes is refused with their places"""
     leaf = m.leaves["sales"]
@@ -232,7 +389,8 @@ def test_bad_file(m):
 
 
 TESTS = [test_not_there_yet, test_forms_and_poison, test_several_tables, test_killed,
-         test_server_killed, test_consumer_deleted, test_busy, test_bad_file]
+         test_server_killed, test_consumer_deleted, test_busy, test_reload, test_creds, test_own_account,
+         test_bad_file]
 
 if __name__ == "__main__":
     sys.exit(fixture.run(TESTS, ["sales"]))

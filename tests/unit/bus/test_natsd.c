@@ -92,6 +92,20 @@ static void test_a_leaf_that_has_not_joined_has_no_remotes(void **state)
                    "system_account: SYS\n",
                    app, app);
     assert_string_equal(sf_buf_cstr(&text), want);
+
+    /* With streams of its own, which stay on this side of the hub. */
+    c.jetstream_dir = "/data/js";
+    c.jetstream_bytes_max = 1 << 20;
+    c.hub_url = "nats-leaf://hub";
+    c.creds_path = c.serve_creds_path = "/data/x.creds";
+    sf_buf_clear(&text);
+    sf_natsd_config_leaf(&c, &text);
+    assert_non_null(strstr(sf_buf_cstr(&text), "\n  ], jetstream: enabled }\n  \"sales.serve\""));
+    assert_non_null(strstr(sf_buf_cstr(&text),
+                           "\njetstream { store_dir: \"/data/js\", domain: \"sales\", "
+                           "sync_interval: always, max_mem: 64MB, max_file: 1048576 }\n"));
+    assert_non_null(strstr(sf_buf_cstr(&text), "\"_INBOX.>\", \"$JS.>\"],\n"));
+    assert_non_null(strstr(sf_buf_cstr(&text), "\"q.sales.>\", \"$JS.>\"] }\n"));
     sf_buf_done(&text);
 }
 

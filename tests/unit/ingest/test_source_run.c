@@ -58,7 +58,7 @@ static void setup_world(struct world *w)
 
 static void teardown_world(struct world *w)
 {
-    source_close(w->source);
+    source_close(w->source, NULL);
     fake_js_pause(&w->js);
     rt_sim_run(&w->f.w.stores.sim);
     assert_int_equal(ingest_pending(w->f.ingest), 0);
@@ -70,7 +70,7 @@ static void teardown_world(struct world *w)
 static void restart(struct world *w)
 {
     leaf_world_kill(&w->f.w);
-    source_close(SF_TAKE(w->source));
+    source_close(SF_TAKE(w->source), NULL);
     rt_sim_run_for(&w->f.w.stores.sim, SF_NS_PER_S);
     ingest_free(w->f.ingest);
     fake_js_pause(&w->js);
