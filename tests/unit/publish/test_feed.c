@@ -19,15 +19,25 @@ static void let_run(struct fixture *f)
     rt_sim_run_for(&f->w.stores.sim, SF_NS_PER_S);
 }
 
-static uint64_t gaps(const struct fixture *f)
+static uint64_t counted(const struct fixture *f, const char *what)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
     const char *at;
 
     sf_metrics_render(&f->metrics, &text);
-    at = strstr(sf_buf_cstr(&text), "gaps_total counter\n");
+    at = strstr(sf_buf_cstr(&text), what);
     assert_non_null(at);
     return strtoull(strchr(strchr(at, '\n'), ' '), NULL, 10);
+}
+
+static uint64_t gaps(const struct fixture *f)
+{
+    return counted(f, "gaps_total counter\n");
+}
+
+static uint64_t messages(const struct fixture *f)
+{
+    return counted(f, "messages_total counter\n");
 }
 
 static void a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed(void **state)
@@ -204,6 +214,41 @@ static void a_stream_goes_on_over_a_new_version_without_gap_or_double(void **sta
     }
 }
 
+/* --- nobody listens --------------------------------------------------------------------------- */
+
+/* The server's "nobody" comes 2 ms after its answer to the flush: by another thread. */
+static uint64_t late_answers(void *data, const char *subject)
+{
+    (void)data;
+    return strncmp(subject, "_INBOX", 6) == 0 ? 2 * SF_NS_PER_MS : 0;
+}
+
+static void a_nobody_that_comes_late_keeps_the_feed_parked(void **state)
+{
+    struct fixture f;
+    uint64_t before;
+    (void)state;
+
+    setup(&f);
+    click(&f, 1);
+    assert_seen(&f, "own.clicks 1:1-1 prev 0\n");
+    sf_bus_unsubscribe(f.consumer, &f.subs[1]);
+    fake_broker_knobs(f.broker)->delay_ns = late_answers;
+    click(&f, 1);
+    let_run(&f);
+    before = messages(&f);
+    for (unsigned i = 0; i < 5; i++) {
+        click(&f, 1);
+        let_run(&f);
+    }
+    assert_int_equal(messages(&f), before);
+    assert_int_equal(sf_bus_subscribe(f.consumer, &f.subs[1], "own.>", NULL, NULL), SF_OK);
+    let_run(&f);
+    click(&f, 1);
+    assert_seen(&f, "own.clicks 1:8-8 prev 7\n");
+    teardown(&f);
+}
+
 /* --- no memory -------------------------------------------------------------------------------- */
 
 /* Every message in order behind the one before; one may come again, as the same. */
@@ -263,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_feed_whose_changes_were_all_trimmed_sends_the_next),
         cmocka_unit_test(a_restart_in_a_trimmed_place_says_what_is_missing),
         cmocka_unit_test(a_stream_goes_on_over_a_new_version_without_gap_or_double),
+        cmocka_unit_test(a_nobody_that_comes_late_keeps_the_feed_parked),
         cmocka_unit_test(a_feed_without_memory_tries_again_and_loses_nothing),
     };
 
