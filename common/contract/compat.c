@@ -1,6 +1,7 @@
 #include "common/contract/compat.h"
 
 #include "common/contract/clean.h"
+#include "common/contract/compat_private.h"
 
 #include <stdio.h>
 
@@ -20,15 +21,9 @@
 #define STORAGE  ((unsigned)SF_BREAKS_STORAGE)
 #define BOTH     (BACKWARD | FORWARD)
 
-/* --- notes ------------------------------------------------------------------------------------ */
+static const char NOT_RESERVED[] = "its number must be reserved";
 
-/* One table or field of both versions, for the path of its notes. */
-struct subject {
-    struct sf_compat *c;
-    const char *table; /* or the path of a struct: "orders.lines" */
-    const char *field; /* or NULL */
-    bool is_key;       /* the field belongs to the key */
-};
+/* --- notes ------------------------------------------------------------------------------------ */
 
 static const char *keep(struct sf_compat *c, const char *text)
 {
@@ -38,7 +33,7 @@ static const char *keep(struct sf_compat *c, const char *text)
     return copy == NULL ? "" : copy;
 }
 
-static void add_note(const struct subject *s, const struct sf_change_note *note)
+static void add_note(const struct sf_compat_subject *s, const struct sf_change_note *note)
 {
     struct sf_compat *c = s->c;
     struct sf_change_note *at;
@@ -71,20 +66,20 @@ static void add_note(const struct subject *s, const struct sf_change_note *note)
     c->breaking_count += at->breaking;
 }
 
-static void breaking(const struct subject *s, unsigned breaks, const char *what, const char *before,
-                     const char *after)
+void sf_compat_breaking(const struct sf_compat_subject *s, unsigned breaks, const char *what,
+                        const char *before, const char *after)
 {
     add_note(s, &(struct sf_change_note){
                     .what = what, .before = before, .after = after, .breaks = breaks});
 }
 
-static void harmless(const struct subject *s, const char *what, const char *before,
-                     const char *after)
+void sf_compat_harmless(const struct sf_compat_subject *s, const char *what, const char *before,
+                        const char *after)
 {
     add_note(s, &(struct sf_change_note){.what = what, .before = before, .after = after});
 }
 
-static bool same(const char *a, const char *b)
+bool sf_compat_same(const char *a, const char *b)
 {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
@@ -113,7 +108,7 @@ static const char *value_text(struct sf_compat *c, const struct sf_field *f,
 }
 
 /* A bound may go outwards, as what was allowed stays so; @outwards is the sign of that way. */
-static void compare_bound(const struct subject *s, const struct sf_field *before,
+static void compare_bound(const struct sf_compat_subject *s, const struct sf_field *before,
                           const struct sf_field *after, bool upper)
 {
     const struct sf_value *a = upper ? &before->max : &before->min;
@@ -128,13 +123,13 @@ static void compare_bound(const struct subject *s, const struct sf_field *before
         return;
     }
     if (tighter) {
-        breaking(s, BACKWARD, what, from, to);
+        sf_compat_breaking(s, BACKWARD, what, from, to);
     } else {
-        harmless(s, what, from, to);
+        sf_compat_harmless(s, what, from, to);
     }
 }
 
-static void compare_length(const struct subject *s, const char *what, uint32_t before,
+static void compare_length(const struct sf_compat_subject *s, const char *what, uint32_t before,
                            uint32_t after)
 {
     bool upper = strncmp(what, "max", 3) == 0;
@@ -152,9 +147,9 @@ static void compare_length(const struct subject *s, const char *what, uint32_t b
         (void)snprintf(to, sizeof(to), "%u", after);
     }
     if (tighter) {
-        breaking(s, BACKWARD, what, from, to);
+        sf_compat_breaking(s, BACKWARD, what, from, to);
     } else {
-        harmless(s, what, from, to);
+        sf_compat_harmless(s, what, from, to);
     }
 }
 
@@ -168,32 +163,32 @@ static bool has_enum_value(const struct sf_field *f, const struct sf_value *v)
     return false;
 }
 
-static void compare_enum(const struct subject *s, const struct sf_field *before,
+static void compare_enum(const struct sf_compat_subject *s, const struct sf_field *before,
                          const struct sf_field *after)
 {
     if (before->enum_count == 0 && after->enum_count > 0) {
-        breaking(s, BACKWARD, "enum added", "none", "a list of values");
+        sf_compat_breaking(s, BACKWARD, "enum added", "none", "a list of values");
         return;
     }
     if (before->enum_count > 0 && after->enum_count == 0) {
-        breaking(s, FORWARD, "enum removed", "a list of values", "none");
+        sf_compat_breaking(s, FORWARD, "enum removed", "a list of values", "none");
         return;
     }
     for (size_t i = 0; i < before->enum_count; i++) {
         if (!has_enum_value(after, &before->enum_values[i])) {
-            breaking(s, BACKWARD, "enum value removed",
-                     value_text(s->c, before, &before->enum_values[i]), "");
+            sf_compat_breaking(s, BACKWARD, "enum value removed",
+                               value_text(s->c, before, &before->enum_values[i]), "");
         }
     }
     for (size_t i = 0; i < after->enum_count; i++) {
         if (!has_enum_value(before, &after->enum_values[i])) {
-            breaking(s, FORWARD, "enum value added", "",
-                     value_text(s->c, after, &after->enum_values[i]));
+            sf_compat_breaking(s, FORWARD, "enum value added", "",
+                               value_text(s->c, after, &after->enum_values[i]));
         }
     }
 }
 
-static void compare_default(const struct subject *s, const struct sf_field *before,
+static void compare_default(const struct sf_compat_subject *s, const struct sf_field *before,
                             const struct sf_field *after)
 {
     const struct sf_value *a = &before->default_value;
@@ -207,14 +202,14 @@ static void compare_default(const struct subject *s, const struct sf_field *befo
     from = value_text(s->c, before, a);
     to = value_text(s->c, after, b);
     if (a->present && !b->present && after->required) {
-        breaking(s, BACKWARD, "default", from,
-                 to); /* writers that leave the field out are refused now */
+        sf_compat_breaking(s, BACKWARD, "default", from,
+                           to); /* writers that leave the field out are refused now */
     } else {
-        harmless(s, "default", from, to);
+        sf_compat_harmless(s, "default", from, to);
     }
 }
 
-static void compare_rules(const struct subject *s, const struct sf_field *before,
+static void compare_rules(const struct sf_compat_subject *s, const struct sf_field *before,
                           const struct sf_field *after)
 {
     compare_bound(s, before, after, /* upper= */ false);
@@ -223,11 +218,12 @@ static void compare_rules(const struct subject *s, const struct sf_field *before
     compare_length(s, "max_length", before->max_length, after->max_length);
     compare_enum(s, before, after);
     compare_default(s, before, after);
-    if (!same(before->pattern_text, after->pattern_text)) {
+    if (!sf_compat_same(before->pattern_text, after->pattern_text)) {
         if (after->pattern_text != NULL) {
-            breaking(s, BACKWARD, "pattern", or_none(before->pattern_text), after->pattern_text);
+            sf_compat_breaking(s, BACKWARD, "pattern", or_none(before->pattern_text),
+                               after->pattern_text);
         } else {
-            harmless(s, "pattern", before->pattern_text, "none");
+            sf_compat_harmless(s, "pattern", before->pattern_text, "none");
         }
     }
     if (before->format != after->format) {
@@ -236,9 +232,9 @@ static void compare_rules(const struct subject *s, const struct sf_field *before
         const char *to = after->format == SF_FORMAT_NONE ? "none" : sf_format_name(after->format);
 
         if (after->format != SF_FORMAT_NONE) {
-            breaking(s, BACKWARD, "format", from, to);
+            sf_compat_breaking(s, BACKWARD, "format", from, to);
         } else {
-            harmless(s, "format", from, to);
+            sf_compat_harmless(s, "format", from, to);
         }
     }
 }
@@ -247,20 +243,20 @@ static void compare_rules(const struct subject *s, const struct sf_field *before
 
 static bool is_input_name(const struct sf_field *f, const char *name)
 {
-    return same(f->name, name) || same(f->source, name);
+    return sf_compat_same(f->name, name) || sf_compat_same(f->source, name);
 }
 
 /* Rows go by numbers, JSON and CSV by names: a field may be renamed where consumers follow, and
  * producers may go on when the new field has the old name as its source. */
-static void compare_names(const struct subject *s, const struct sf_field *before,
+static void compare_names(const struct sf_compat_subject *s, const struct sf_field *before,
                           const struct sf_field *after)
 {
     if (strcmp(before->name, after->name) != 0) {
-        breaking(s, is_input_name(after, before->name) ? FORWARD : BOTH, "name", before->name,
-                 after->name);
+        sf_compat_breaking(s, is_input_name(after, before->name) ? FORWARD : BOTH, "name",
+                           before->name, after->name);
     }
     if (before->source != NULL && !is_input_name(after, before->source)) {
-        breaking(s, BACKWARD, "source", before->source, or_none(after->source));
+        sf_compat_breaking(s, BACKWARD, "source", before->source, or_none(after->source));
     }
 }
 
@@ -281,7 +277,7 @@ static unsigned breaks_of_type(const struct sf_field *before, const struct sf_fi
 }
 
 /* What is inside a struct, or inside the structs of a list; notes name the path. */
-static void compare_shape(const struct subject *s, const struct sf_field *before,
+static void compare_shape(const struct sf_compat_subject *s, const struct sf_field *before,
                           const struct sf_field *after);
 
 /* --- how input is cleaned --------------------------------------------------------------------- */
@@ -315,7 +311,7 @@ static const char *formats_text(struct sf_compat *c, const struct sf_field *f)
 }
 
 /* Formats that are added behind those that were there take nothing away. */
-static void compare_formats(const struct subject *s, const struct sf_field *before,
+static void compare_formats(const struct sf_compat_subject *s, const struct sf_field *before,
                             const struct sf_field *after)
 {
     const char *from = formats_text(s->c, before);
@@ -328,10 +324,10 @@ static void compare_formats(const struct subject *s, const struct sf_field *befo
         return;
     }
     if (!is_number && strncmp(from, to, n) == 0 && to[n] == ',') {
-        harmless(s, "parse", from, to);
+        sf_compat_harmless(s, "parse", from, to);
     } else {
-        breaking(s, BACKWARD, "parse", strcmp(from, SF_PARSE_ISO) == 0 ? "none" : from,
-                 strcmp(to, SF_PARSE_ISO) == 0 ? "none" : to);
+        sf_compat_breaking(s, BACKWARD, "parse", strcmp(from, SF_PARSE_ISO) == 0 ? "none" : from,
+                           strcmp(to, SF_PARSE_ISO) == 0 ? "none" : to);
     }
 }
 
@@ -348,7 +344,7 @@ static const char *missing_text(enum sf_missing missing)
 }
 
 /* Texts that stood for no value and are values now, and the other way round. */
-static void compare_missing(const struct subject *s, const struct sf_field *before,
+static void compare_missing(const struct sf_compat_subject *s, const struct sf_field *before,
                             const struct sf_field *after)
 {
     const struct sf_clean *a = clean_of(before);
@@ -356,7 +352,7 @@ static void compare_missing(const struct subject *s, const struct sf_field *befo
 
     for (size_t i = 0; i < a->missing_count; i++) {
         if (!sf_clean_is_missing(b, sf_slice_text(a->missing_texts[i]))) {
-            breaking(s, BACKWARD, "missing text removed", a->missing_texts[i], "");
+            sf_compat_breaking(s, BACKWARD, "missing text removed", a->missing_texts[i], "");
         }
     }
     for (size_t i = 0; i < b->missing_count; i++) {
@@ -364,17 +360,19 @@ static void compare_missing(const struct subject *s, const struct sf_field *befo
             continue;
         }
         if (before->type == SF_TYPE_STRING) {
-            breaking(s, BACKWARD, "missing text added", "", b->missing_texts[i]);
+            sf_compat_breaking(s, BACKWARD, "missing text added", "", b->missing_texts[i]);
         } else {
-            harmless(s, "missing text added", "", b->missing_texts[i]); /* it was refused */
+            sf_compat_harmless(s, "missing text added", "",
+                               b->missing_texts[i]); /* it was refused */
         }
     }
     if (a->missing_count > 0 && b->missing_count > 0 && a->missing != b->missing) {
-        breaking(s, BACKWARD, "missing", missing_text(a->missing), missing_text(b->missing));
+        sf_compat_breaking(s, BACKWARD, "missing", missing_text(a->missing),
+                           missing_text(b->missing));
     }
 }
 
-static void compare_clean(const struct subject *s, const struct sf_field *before,
+static void compare_clean(const struct sf_compat_subject *s, const struct sf_field *before,
                           const struct sf_field *after)
 {
     const struct sf_clean *a = clean_of(before);
@@ -383,17 +381,18 @@ static void compare_clean(const struct subject *s, const struct sf_field *before
     compare_formats(s, before, after);
     compare_missing(s, before, after);
     if (a->trim != b->trim && s->is_key) {
-        breaking(s, BACKWARD, "trim", a->trim ? "true" : "false", b->trim ? "true" : "false");
+        sf_compat_breaking(s, BACKWARD, "trim", a->trim ? "true" : "false",
+                           b->trim ? "true" : "false");
     } else if (a->trim != b->trim) {
-        harmless(s, "trim", a->trim ? "true" : "false", b->trim ? "true" : "false");
+        sf_compat_harmless(s, "trim", a->trim ? "true" : "false", b->trim ? "true" : "false");
     }
     if (a->letters != b->letters) {
         /* Producers may send what they like, but rows of before hold the other letters. */
-        breaking(s, BOTH, "case", case_text(a->letters), case_text(b->letters));
+        sf_compat_breaking(s, BOTH, "case", case_text(a->letters), case_text(b->letters));
     }
 }
 
-static void compare_field(const struct subject *s, const struct sf_field *before,
+static void compare_field(const struct sf_compat_subject *s, const struct sf_field *before,
                           const struct sf_field *after)
 {
     const struct sf_field *old_item = sf_field_item(before);
@@ -406,19 +405,21 @@ static void compare_field(const struct subject *s, const struct sf_field *before
     compare_names(s, before, after);
     if (before->required != after->required) {
         /* Consumers rely on it being there, producers on being allowed to leave it out. */
-        breaking(s, after->required ? BACKWARD : FORWARD, "required",
-                 before->required ? "true" : "false", after->required ? "true" : "false");
+        sf_compat_breaking(s, after->required ? BACKWARD : FORWARD, "required",
+                           before->required ? "true" : "false", after->required ? "true" : "false");
     }
     if (before->class != after->class) {
-        harmless(s, "class", before->class == SF_CLASS_NONE ? "none" : sf_class_name(before->class),
-                 after->class == SF_CLASS_NONE ? "none" : sf_class_name(after->class));
+        sf_compat_harmless(s, "class",
+                           before->class == SF_CLASS_NONE ? "none" : sf_class_name(before->class),
+                           after->class == SF_CLASS_NONE ? "none" : sf_class_name(after->class));
     }
-    if (!same(before->unit, after->unit) && before->unit != NULL) {
-        breaking(s, BOTH, "unit", before->unit, or_none(after->unit));
+    if (!sf_compat_same(before->unit, after->unit) && before->unit != NULL) {
+        sf_compat_breaking(s, BOTH, "unit", before->unit, or_none(after->unit));
     }
     compare_clean(s, old_item, new_item);
     if (strcmp(from, to) != 0) {
-        breaking(s, s->is_key ? STORAGE : breaks_of_type(before, after), "type", from, to);
+        sf_compat_breaking(s, s->is_key ? STORAGE : breaks_of_type(before, after), "type", from,
+                           to);
         return; /* rules of two types cannot be compared */
     }
     compare_rules(s, old_item, new_item);
@@ -449,6 +450,31 @@ static bool is_in_key(const struct sf_table *t, size_t field)
     return false;
 }
 
+/* A number without a field and without a reservation would come back as another field, and rows
+ * that are stored would be read as that. */
+static void note_unreserved(const struct sf_compat_subject *s, uint32_t number,
+                            const struct sf_table *after)
+{
+    char from[16];
+    const bool is_refused_anyway = (s->c->refused & BOTH) != 0;
+
+    if (s->c->same_major && !is_refused_anyway && !is_reserved(after, number)) {
+        struct sf_buf to = {0};
+        const char *text;
+
+        (void)snprintf(from, sizeof(from), "%u", number);
+        sf_buf_text(&to, "reserved: [");
+        for (size_t i = 0; i < after->reserved_count; i++) {
+            sf_buf_printf(&to, "%u, ", after->reserved[i]);
+        }
+        sf_buf_printf(&to, "%u]", number);
+        text = sf_buf_cstr(&to) == NULL ? "" : keep(s->c, sf_buf_cstr(&to));
+        s->c->failed |= to.failed != SF_OK;
+        sf_buf_done(&to);
+        sf_compat_breaking(s, STORAGE, NOT_RESERVED, from, text);
+    }
+}
+
 static void compare_fields(struct sf_compat *c, const char *path, const struct sf_table *before,
                            const struct sf_table *after)
 {
@@ -456,7 +482,7 @@ static void compare_fields(struct sf_compat *c, const char *path, const struct s
 
     for (size_t i = 0; i < before->field_count; i++) {
         const struct sf_field *f = &before->fields[i];
-        struct subject s = {c, path, f->name, is_in_key(before, i)};
+        struct sf_compat_subject s = {c, path, f->name, is_in_key(before, i)};
         int32_t index = sf_table_field_by_number(after, f->number);
 
         sf_field_type_text(f, type, sizeof(type));
@@ -469,14 +495,15 @@ static void compare_fields(struct sf_compat *c, const char *path, const struct s
             index = sf_table_field_index(after, sf_slice_text(f->name));
             (void)snprintf(from, sizeof(from), "%u", f->number);
             (void)snprintf(to, sizeof(to), "%u", after->fields[index].number);
-            breaking(&s, STORAGE, "number", from, to);
+            sf_compat_breaking(&s, STORAGE, "number", from, to);
         } else {
-            breaking(&s, BOTH, "field removed", type, "");
+            sf_compat_breaking(&s, BOTH, "field removed", type, "");
+            note_unreserved(&s, f->number, after);
         }
     }
     for (size_t i = 0; i < after->field_count; i++) {
         const struct sf_field *f = &after->fields[i];
-        struct subject s = {c, path, f->name, false};
+        struct sf_compat_subject s = {c, path, f->name, false};
 
         if (sf_table_field_by_number(before, f->number) >= 0 ||
             sf_table_field_index(before, sf_slice_text(f->name)) >= 0) {
@@ -484,25 +511,25 @@ static void compare_fields(struct sf_compat *c, const char *path, const struct s
         }
         sf_field_type_text(f, type, sizeof(type));
         if (is_reserved(before, f->number)) {
-            breaking(&s, STORAGE, "reserved number used", "", type);
+            sf_compat_breaking(&s, STORAGE, "reserved number used", "", type);
         } else if (f->required) {
-            breaking(&s, BACKWARD, "required field added", "", type);
+            sf_compat_breaking(&s, BACKWARD, "required field added", "", type);
         } else {
-            harmless(&s, "field added", "", type);
+            sf_compat_harmless(&s, "field added", "", type);
         }
     }
 }
 
-static void compare_reserved(const struct subject *s, const struct sf_table *before,
+static void compare_reserved(const struct sf_compat_subject *s, const struct sf_table *before,
                              const struct sf_table *after)
 {
     if (before->dedupe != after->dedupe || before->dedupe_within_us != after->dedupe_within_us) {
-        harmless(s, "dedupe", before->dedupe == SF_DEDUPE_NONE ? "none" : "a window",
-                 after->dedupe == SF_DEDUPE_NONE ? "none" : "a window");
+        sf_compat_harmless(s, "dedupe", before->dedupe == SF_DEDUPE_NONE ? "none" : "a window",
+                           after->dedupe == SF_DEDUPE_NONE ? "none" : "a window");
     }
     if (before->skip_unchanged != after->skip_unchanged) {
-        harmless(s, "unchanged", before->skip_unchanged ? "skip" : "store",
-                 after->skip_unchanged ? "skip" : "store");
+        sf_compat_harmless(s, "unchanged", before->skip_unchanged ? "skip" : "store",
+                           after->skip_unchanged ? "skip" : "store");
     }
     for (size_t i = 0; i < before->reserved_count; i++) {
         if (!is_reserved(after, before->reserved[i]) &&
@@ -510,12 +537,12 @@ static void compare_reserved(const struct subject *s, const struct sf_table *bef
             char number[16];
 
             (void)snprintf(number, sizeof(number), "%u", before->reserved[i]);
-            breaking(s, STORAGE, "reserved number dropped", number, "");
+            sf_compat_breaking(s, STORAGE, "reserved number dropped", number, "");
         }
     }
 }
 
-static void compare_shape(const struct subject *s, const struct sf_field *before,
+static void compare_shape(const struct sf_compat_subject *s, const struct sf_field *before,
                           const struct sf_field *after)
 {
     char *path = sf_arena_printf(&s->c->arena, "%s.%s", s->table, s->field);
@@ -551,56 +578,23 @@ static const char *event_time_text(const struct sf_table *t)
 static void compare_table(struct sf_compat *c, const struct sf_table *before,
                           const struct sf_table *after)
 {
-    struct subject s = {c, before->name, NULL, false};
+    struct sf_compat_subject s = {c, before->name, NULL, false};
     const char *from = key_text(c, before);
     const char *to = key_text(c, after);
 
     if (before->kind != after->kind) {
-        breaking(&s, STORAGE, "kind", before->kind == SF_TABLE_STATE ? "state" : "event",
-                 after->kind == SF_TABLE_STATE ? "state" : "event");
+        sf_compat_breaking(&s, STORAGE, "kind", before->kind == SF_TABLE_STATE ? "state" : "event",
+                           after->kind == SF_TABLE_STATE ? "state" : "event");
     }
     if (strcmp(from, to) != 0) {
-        breaking(&s, STORAGE, "key", from, to);
+        sf_compat_breaking(&s, STORAGE, "key", from, to);
     }
     if (strcmp(event_time_text(before), event_time_text(after)) != 0) {
-        harmless(&s, "event_time", event_time_text(before), event_time_text(after));
+        sf_compat_harmless(&s, "event_time", event_time_text(before), event_time_text(after));
     }
     compare_reserved(&s, before, after);
+    sf_compat_checks(c, before, after);
     compare_fields(c, before->name, before, after);
-}
-
-static const struct sf_product_policy *find_policy(const struct sf_product *p, const char *name)
-{
-    for (size_t i = 0; i < p->policy_count; i++) {
-        if (same(p->policies[i].name, name)) {
-            return &p->policies[i];
-        }
-    }
-    return NULL;
-}
-
-/* The owner's own: they change what others see, and break no contract. */
-static void compare_policies(struct sf_compat *c, const struct sf_product *before,
-                             const struct sf_product *after)
-{
-    for (size_t i = 0; i < before->policy_count; i++) {
-        const struct sf_product_policy *p = &before->policies[i];
-        const struct sf_product_policy *other = find_policy(after, p->name);
-        const struct subject s = {c, "policies", p->name, false};
-
-        if (other == NULL) {
-            harmless(&s, "policy removed", "policy", "");
-        } else if (!same(p->text, other->text)) {
-            harmless(&s, "policy", p->text, other->text);
-        }
-    }
-    for (size_t i = 0; i < after->policy_count; i++) {
-        const char *name = after->policies[i].name;
-
-        if (find_policy(before, name) == NULL) {
-            harmless(&(struct subject){c, "policies", name, false}, "policy added", "", "policy");
-        }
-    }
 }
 
 static void compare_products(struct sf_compat *c, const struct sf_product *before,
@@ -611,19 +605,19 @@ static void compare_products(struct sf_compat *c, const struct sf_product *befor
         const struct sf_table *other = sf_product_table(after, t->name);
 
         if (other == NULL) {
-            breaking(&(struct subject){c, t->name, NULL, false}, BOTH, "table removed", "table",
-                     "");
+            sf_compat_breaking(&(struct sf_compat_subject){c, t->name, NULL, false}, BOTH,
+                               "table removed", "table", "");
         } else {
             compare_table(c, t, other);
         }
     }
     for (size_t i = 0; i < after->table_count; i++) {
         if (sf_product_table(before, after->tables[i].name) == NULL) {
-            harmless(&(struct subject){c, after->tables[i].name, NULL, false}, "table added", "",
-                     "table");
+            sf_compat_harmless(&(struct sf_compat_subject){c, after->tables[i].name, NULL, false},
+                               "table added", "", "table");
         }
     }
-    compare_policies(c, before, after);
+    sf_compat_policies(c, before, after);
 }
 
 static const struct sf_change_note *first_breaking(const struct sf_compat *c)
@@ -665,8 +659,8 @@ static unsigned refused_by(enum sf_compat_mode mode, bool is_newest)
 static bool is_noted(const struct sf_compat *c, const struct sf_change_note *n, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (c->notes[i].breaking && same(c->notes[i].path, n->path) &&
-            same(c->notes[i].what, n->what)) {
+        if (c->notes[i].breaking && sf_compat_same(c->notes[i].path, n->path) &&
+            sf_compat_same(c->notes[i].what, n->what)) {
             return true;
         }
     }
@@ -717,6 +711,7 @@ enum sf_code sf_compat_check(const struct sf_product *const *before, size_t coun
 
     *ret = (struct sf_compat){0};
     sf_arena_init(&ret->arena, 0);
+    ret->same_major = newest->version.major == after->version.major;
     compare_with(ret, newest, after, /* is_newest= */ true);
     for (size_t i = count - 1; i > 0 && newest->version.major == after->version.major; i--) {
         compare_with(ret, before[i - 1], after, /* is_newest= */ false);
@@ -731,6 +726,12 @@ enum sf_code sf_compat_check(const struct sf_product *const *before, size_t coun
                           newest->version.major, newest->version.minor, newest->version.patch);
     }
     first = first_breaking(ret);
+    if (first != NULL && ret->same_major && first->what == NOT_RESERVED) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_BREAKING_CHANGE,
+                          "%s is removed, and its number %s must not come back as another field: "
+                          "add it to those of its table or struct: %s",
+                          first->path, first->before, first->after);
+    }
     if (first != NULL && after->version.major == newest->version.major) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_BREAKING_CHANGE,
                           "%zu breaking change%s need%s version %u.0.0; the first: %s: %s %s -> %s",

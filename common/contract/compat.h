@@ -40,6 +40,7 @@ struct sf_compat {
     bool failed;         /* out of memory */
     unsigned refused;    /* private */
     const char *against; /* private */
+    bool same_major;     /* private */
 };
 
 /*

@@ -295,6 +295,25 @@ static void test_versions_only_rise(void **state)
         "string -> -");
 }
 
+static void test_a_removed_number_must_be_reserved(void **state)
+{
+    (void)state;
+    assert_refused(BEFORE, HEAD "1.3.0\ncompatibility: none" TABLE ID COUNTRY AMOUNT,
+                   SHEAF_E_BREAKING_CHANGE,
+                   "orders.code is removed, and its number 4 must not come back as another field: "
+                   "add it to those of its table or struct: reserved: [9, 4]");
+    assert_change(HEAD "1.3.0\ncompatibility: none\ntables:\n  orders:\n    key: [id]\n"
+                       "    reserved: [4, 9]\n    fields:\n" ID COUNTRY AMOUNT,
+                  SF_OK, "  - orders.code  field removed string  breaking, allowed\n");
+}
+
+static void test_checks_are_told_and_break_nothing(void **state)
+{
+    (void)state;
+    assert_change(AFTER(FIELDS "    checks: [\"rows >= 1\"]\n"), SF_OK,
+                  "  + orders  check added rows >= 1  ok\n");
+}
+
 static void test_another_major_may_change_anything(void **state)
 {
     (void)state;
@@ -337,7 +356,6 @@ static void test_a_mode_refuses_what_it_protects_from(void **state)
     (void)state;
     assert_modes(FIELDS "      note: {number: 5, type: string}\n", ".......");
     assert_modes(FIELDS "      note: {number: 5, type: string, required: true}\n", "!!!!...");
-    assert_modes(ID COUNTRY AMOUNT, "!!!!!!.");
     assert_modes(
         ID "      country: {number: 2, type: string, enum: [\"NO\", \"SE\", \"DK\"]}\n" AMOUNT CODE,
         "!!..!!.");
@@ -361,6 +379,7 @@ static void test_no_mode_allows_what_makes_stored_rows_unreadable(void **state)
 {
     (void)state;
     assert_modes(ID COUNTRY AMOUNT "      code: {number: 4, type: int64}\n", "!!!!!!!");
+    assert_modes(ID COUNTRY AMOUNT, "!!!!!!!"); /* number 4 could come back */
     assert_modes(ID COUNTRY AMOUNT "      code: {number: 5, type: string, max_length: 9}\n",
                  "!!!!!!!");
     assert_modes(ID COUNTRY "      amount: {number: 3, type: \"decimal(14,3)\", required: true, "
@@ -462,6 +481,8 @@ int main(void)
         cmocka_unit_test(test_enum_values_neither_come_nor_go),
         cmocka_unit_test(test_keys_kinds_and_reserved_numbers_stay),
         cmocka_unit_test(test_versions_only_rise),
+        cmocka_unit_test(test_a_removed_number_must_be_reserved),
+        cmocka_unit_test(test_checks_are_told_and_break_nothing),
         cmocka_unit_test(test_another_major_may_change_anything),
         cmocka_unit_test(test_a_mode_refuses_what_it_protects_from),
         cmocka_unit_test(test_no_mode_allows_what_makes_stored_rows_unreadable),

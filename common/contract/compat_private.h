@@ -1,0 +1,23 @@
+/* Between compat.c and compat_promises.c. */
+#pragma once
+
+#include "common/contract/compat.h"
+
+/* One table or field of both versions, for the path of its notes. */
+struct sf_compat_subject {
+    struct sf_compat *c;
+    const char *table; /* or the path of a struct: "orders.lines" */
+    const char *field; /* or NULL */
+    bool is_key;       /* the field belongs to the key */
+};
+
+bool sf_compat_same(const char *a, const char *b); /* also NULL */
+void sf_compat_breaking(const struct sf_compat_subject *s, unsigned breaks, const char *what,
+                        const char *before, const char *after);
+void sf_compat_harmless(const struct sf_compat_subject *s, const char *what, const char *before,
+                        const char *after);
+
+void sf_compat_policies(struct sf_compat *c, const struct sf_product *before,
+                        const struct sf_product *after);
+void sf_compat_checks(struct sf_compat *c, const struct sf_table *before,
+                      const struct sf_table *after);
