@@ -97,6 +97,72 @@ int cmd_access_ls(struct cli *cli)
     return code == SF_OK ? CLI_OK : cli_fail(cli, &err);
 }
 
+/* A list as "a, b". */
+static void print_texts(struct print *p, const char *name, const struct sf_json *list)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+
+    for (struct sf_json_iter it = sf_json_iter(list); sf_json_next(&it);) {
+        struct sf_slice one = {0};
+
+        (void)sf_json_as_slice(it.value, &one);
+        sf_buf_text(&text, text.size == 0 ? "" : ", ");
+        sf_buf_slice(&text, one);
+    }
+    print_slice(p, name, sf_buf_view(&text));
+}
+
+/* A time to the second. */
+static void print_moment(struct print *p, const char *name, const struct sf_json *value)
+{
+    const char *text = NULL;
+    int64_t us = 0;
+
+    if (sf_json_as_text(value, &text) && sf_time_parse(sf_slice_text(text), &us) == SF_PARSE_OK) {
+        print_time(p, name, us);
+    } else {
+        print_json(p, name, value);
+    }
+}
+
+/* What a request or grant says, in words: durations, times, lists; how it came about, last. */
+static void print_for_people(struct print *p, const struct sf_json *root)
+{
+    static const char *const first[] = {"id",    "request", "state",    "product",
+                                        "major", "owner",   "consumer", "purpose"};
+    static const char *const times[] = {"created", "until", "ended"};
+    static const char *const last[] = {"requested_by", "decided_by", "note",
+                                       "reason",       "grant",      "audience"};
+    char text[SF_DURATION_TEXT_SIZE];
+    int64_t us = 0;
+
+    print_row(p);
+    for (size_t i = 0; i < SF_COUNT(first); i++) {
+        if (sf_json_get(root, first[i]) != NULL) {
+            print_json(p, first[i], sf_json_get(root, first[i]));
+        }
+    }
+    if (sf_json_count(sf_json_get(root, "columns")) > 0) {
+        print_texts(p, "columns", sf_json_get(root, "columns"));
+    } else {
+        print_text(p, "columns", "all but pii");
+    }
+    if (sf_json_as_int(sf_json_get(root, "duration_us"), &us)) {
+        (void)sf_format_duration(us, text);
+        print_text(p, "for", text);
+    }
+    for (size_t i = 0; i < SF_COUNT(times); i++) {
+        if (sf_json_get(root, times[i]) != NULL) {
+            print_moment(p, times[i], sf_json_get(root, times[i]));
+        }
+    }
+    for (size_t i = 0; i < SF_COUNT(last); i++) {
+        if (sf_json_get(root, last[i]) != NULL) {
+            print_json(p, last[i], sf_json_get(root, last[i]));
+        }
+    }
+}
+
 static enum sf_code show(struct cli *cli, struct api *a, struct sf_error *err)
 {
     struct sf_buf path = {0};
@@ -117,7 +183,11 @@ static enum sf_code show(struct cli *cli, struct api *a, struct sf_error *err)
     }
     (void)sf_json_as_text(sf_json_get(root, "kind"), &kind);
     print_begin(&cli->print, PRINT_OBJECT, kind);
-    print_answer_members(&cli->print, root);
+    if (cli->print.format == PRINT_TABLE) {
+        print_for_people(&cli->print, root);
+    } else {
+        print_answer_members(&cli->print, root);
+    }
     return print_end(&cli->print, err);
 }
 

@@ -235,7 +235,7 @@ int cmd_access_deny(struct cli *cli)
 static enum sf_code revoke(struct cli *cli, struct api *a, struct sf_arena *arena,
                            struct sf_error *err)
 {
-    const char *reason = args_value(&cli->args, "reason");
+    const char *reason = args_value(&cli->args, "note");
     Sheaf__V1__Revocation m;
     const struct sf_json *answer = NULL;
     struct sf_buf path = {0};

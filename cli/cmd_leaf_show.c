@@ -25,6 +25,23 @@ static const struct sf_json *find_leaf(const struct sf_json *leaves, const char 
     return NULL;
 }
 
+/* Whether the leaf serves by what the hub has decided; the numbers of it are for programs. */
+static void print_grants(struct print *p, const struct sf_json *known)
+{
+    int64_t bundle = -1;
+    int64_t in_force = -1;
+
+    (void)sf_json_as_int(sf_json_get(known, "bundle"), &bundle);
+    (void)sf_json_as_int(sf_json_get(known, "bundle_in_force"), &in_force);
+    print_text(p, "grants",
+               in_force < 0         ? NULL
+               : bundle == in_force ? "up to date"
+                                    : "on their way");
+    if (p->format != PRINT_TABLE) {
+        print_json(p, "bundle", sf_json_get(known, "bundle_in_force"));
+    }
+}
+
 /* What the hub knows of a leaf, and where it is when it runs on this machine. */
 static void print_leaf(struct print *p, const char *domain, const struct sf_json *known,
                        const struct context_process *here)
@@ -38,7 +55,7 @@ static void print_leaf(struct print *p, const char *domain, const struct sf_json
     }
     print_json(p, "version", sf_json_get(known, "version"));
     print_json(p, "nats_server", sf_json_get(known, "nats_server"));
-    print_json(p, "bundle", sf_json_get(known, "bundle_in_force"));
+    print_grants(p, known);
     print_text(p, "http", here == NULL ? NULL : here->http);
     print_text(p, "nats", here == NULL ? NULL : here->nats);
 }
@@ -91,14 +108,10 @@ int cmd_leaf_ls(struct cli *cli)
 
 /* --- show ------------------------------------------------------------------------------------- */
 
-/* Acts as the domain that is named, or as --as says. */
 static enum sf_code open_leaf(struct cli *cli, struct api *a, struct sf_error *err)
 {
     enum sf_code code = api_open(cli, a, err);
 
-    if (code == SF_OK && cli->args.positional_count > 0 && cli->as == NULL) {
-        cli->as = cli->args.positional[0];
-    }
     return code == SF_OK ? api_act(a, NULL, err) : code;
 }
 
@@ -154,7 +167,9 @@ static enum sf_code show_status(struct cli *cli, struct api *a, struct sf_error 
     print_json(p, "nats_server", sf_json_get(sf_json_get(root, "nats"), "server"));
     print_json(p, "nats_state", sf_json_get(sf_json_get(root, "nats"), "state"));
     print_json(p, "hub", sf_json_get(hub, "state"));
-    print_json(p, "bundle", sf_json_get(hub, "bundle"));
+    if (p->format != PRINT_TABLE) {
+        print_json(p, "bundle", sf_json_get(hub, "bundle"));
+    }
     print_json(p, "bundle_in_force", sf_json_get(hub, "bundle_in_force"));
     print_json(p, "grants", sf_json_get(hub, "grants"));
     print_json(p, "store", sf_json_get(sf_json_get(root, "store"), "state"));
@@ -234,7 +249,8 @@ static void print_drain(struct cli *cli, const struct api *a, const struct drain
     } else if (strcmp(d->state, "drained") == 0) {
         cli_did(cli, "leaf %s takes nothing new, and all it had is written and sent",
                 a->who.domain);
-        cli_line(cli, "it is safe to stop it; to go on: sheaf leaf drain %s --undo", a->who.domain);
+        cli_line(cli, "it is safe to stop it; to go on: sheaf leaf drain --as %s --undo",
+                 a->who.domain);
     } else {
         cli_did(cli, "leaf %s serves", a->who.domain);
     }

@@ -178,7 +178,7 @@ static enum sf_code call_life(struct cli *cli, struct api *api, const struct pro
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf path = {0};
     const char *keep = args_value(&cli->args, "keep");
-    const char *reason = args_value(&cli->args, "reason");
+    const char *reason = args_value(&cli->args, "note");
     enum sf_code code;
 
     sf_buf_printf(&path, "/v1/products/%s/%s@%u", r->domain, r->product, r->major);

@@ -55,10 +55,21 @@ static void print_top(struct print *p, const struct sf_json *top)
     print_slice(p, "top", sf_buf_view(&text));
 }
 
+static void print_moment(struct print *p, const char *name, const struct sf_json *value)
+{
+    double d;
+
+    if (sf_json_as_double(value, &d)) {
+        print_double(p, name, d);
+    } else {
+        print_json(p, name, value);
+    }
+}
+
 static enum sf_code print_stats(struct cli *cli, const struct sf_json *root, struct sf_error *err)
 {
-    static const char *const columns[] = {"name", "type", "values", "nulls",    "distinct",
-                                          "min",  "max",  "mean",   "deviation"};
+    static const char *const columns[] = {"name",     "type", "values", "nulls",
+                                          "distinct", "min",  "max"};
     const char *position = "";
     const char *event = "";
     uint64_t rows = 0;
@@ -79,6 +90,8 @@ static enum sf_code print_stats(struct cli *cli, const struct sf_json *root, str
         for (size_t i = 0; i < SF_COUNT(columns); i++) {
             print_json(&cli->print, columns[i], sf_json_get(it.value, columns[i]));
         }
+        print_moment(&cli->print, "mean", sf_json_get(it.value, "mean"));
+        print_moment(&cli->print, "deviation", sf_json_get(it.value, "deviation"));
         print_top(&cli->print, sf_json_get(it.value, "top"));
     }
     if (print_end(&cli->print, err) != SF_OK) {

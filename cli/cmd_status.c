@@ -80,8 +80,8 @@ static bool print_leaves(struct print *p, const struct sf_json *leaves)
         healthy = healthy && strcmp(state, "up") == 0;
         print_line(p, "leaf", domain, state);
         print_age(p, "age", sf_json_get(it.value, "seen_age_us"));
-        print_format_text(p, "detail", "bundle %" PRId64 "%s", in_force,
-                          in_force == bundle ? "" : ", a newer one is on its way");
+        print_text(p, "detail",
+                   in_force == bundle ? "grants are up to date" : "newer grants are on their way");
     }
     return healthy;
 }

@@ -78,7 +78,7 @@ static const struct flag deprecate_flags[] = {
 
 static const struct flag rm_flags[] = {
     {"keep", 0, "TIME", "how long it can be brought back; its retention, or 30d, by default"},
-    {"reason", 0, "TEXT", "why, for the audit log"},
+    {"note", 0, "TEXT", "why, for the audit log"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -149,7 +149,7 @@ static const struct flag deny_flags[] = {
 };
 
 static const struct flag revoke_flags[] = {
-    {"reason", 0, "TEXT", "why"},
+    {"note", 0, "TEXT", "why, for the audit log"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -265,7 +265,7 @@ static const struct command table[] = {
     {"product activate", GROUP_PRODUCT, "The way back from draft, deprecated or retired",
      "D/P[@MAJOR]", 1, 1, "sheaf product activate sales/orders@1", NULL, cmd_product_activate},
     {"product rm", GROUP_PRODUCT, "Take a retired version out of the mesh", "D/P@MAJOR", 1, 1,
-     "sheaf product rm sales/orders@1 --keep 30d --reason \"replaced by 2\"", rm_flags,
+     "sheaf product rm sales/orders@1 --keep 30d --note \"replaced by 2\"", rm_flags,
      cmd_product_rm},
     {"product restore", GROUP_PRODUCT, "Bring a removed version back while its rows are kept",
      "D/P@MAJOR", 1, 1, "sheaf product restore sales/orders@1", NULL, cmd_product_restore},
@@ -307,15 +307,16 @@ static const struct command table[] = {
      "sheaf access deny AR-1 --as sales --note \"ask for fewer columns\"", deny_flags,
      cmd_access_deny},
     {"access revoke", GROUP_ACCESS, "Take a grant back, at once", "G-N", 1, 1,
-     "sheaf access revoke G-1 --as sales --reason \"purpose ended\"", revoke_flags,
+     "sheaf access revoke G-1 --as sales --note \"purpose ended\"", revoke_flags,
      cmd_access_revoke},
 
     {"leaf ls", GROUP_OPERATE, "List the leaves of the mesh", "", 0, 0, "sheaf leaf ls", NULL,
      cmd_leaf_ls},
-    {"leaf show", GROUP_OPERATE, "Show how a leaf is, or its settings", "[DOMAIN]", 0, 1,
-     "sheaf leaf show sales\nsheaf leaf show sales --settings", leaf_show_flags, cmd_leaf_show},
-    {"leaf drain", GROUP_OPERATE, "Take nothing new, send what there is, say when to stop",
-     "[DOMAIN]", 0, 1, "sheaf leaf drain sales\nsheaf leaf drain sales --undo", leaf_drain_flags,
+    {"leaf show", GROUP_OPERATE, "Show how a leaf is, or its settings", "", 0, 0,
+     "sheaf leaf show --as sales\nsheaf leaf show --as sales --settings", leaf_show_flags,
+     cmd_leaf_show},
+    {"leaf drain", GROUP_OPERATE, "Take nothing new, send what there is, say when to stop", "", 0,
+     0, "sheaf leaf drain --as sales\nsheaf leaf drain --as sales --undo", leaf_drain_flags,
      cmd_leaf_drain},
     {"errors ls", GROUP_OTHER, "List all errors by number", "", 0, 0, "sheaf errors ls", NULL,
      cmd_errors_ls},

@@ -195,8 +195,6 @@ static void offer_arguments(struct completion *c, const struct command *command)
         offer_of_hub(c, "/v1/access?state=pending", "requests", "id");
     } else if (strncmp(what, "G-N", 3) == 0) {
         offer_of_hub(c, "/v1/access", "grants", "id");
-    } else if (strncmp(what, "[DOMAIN", 7) == 0) {
-        offer_domains(c);
     } else if (strcmp(what, "SHELL") == 0) {
         offer_all(c, shells);
     } else if (strcmp(what, "CODE") == 0) {

@@ -534,6 +534,18 @@ void print_int(struct print *p, const char *name, int64_t value)
     add_cell(p, name, PRINT_NUMBER, sf_slice_text(text));
 }
 
+void print_double(struct print *p, const char *name, double value)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+
+    if (p->format == PRINT_TABLE) {
+        sf_buf_printf(&text, "%.6g", value);
+    } else {
+        sf_json_put_double(&text, value);
+    }
+    add_cell(p, name, PRINT_NUMBER, sf_buf_view(&text));
+}
+
 void print_uint(struct print *p, const char *name, uint64_t value)
 {
     char text[32];

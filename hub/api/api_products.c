@@ -88,6 +88,27 @@ static void write_summary(struct answer *a, const struct call *c, const struct r
     }
 }
 
+/* One item for each major: they stand side by side. */
+static void write_majors(struct answer *a, const struct call *c, const struct registry_product *p,
+                         bool with_removed)
+{
+    for (size_t i = 0; i < p->version_count; i++) {
+        const uint32_t major = p->versions[i].product->version.major;
+        const struct registry_version *v = registry_version(p, major);
+
+        if (v == NULL && with_removed) {
+            v = registry_highest(p, major);
+        }
+        if (v != &p->versions[i] || !may_see(c, p, v)) {
+            continue; /* another version speaks for the major, or none */
+        }
+        sf_json_object_begin(&a->json);
+        sf_json_member_text(&a->json, "kind", "Product");
+        write_summary(a, c, p, v->product);
+        sf_json_object_end(&a->json);
+    }
+}
+
 void product_list(struct call *c, const char *const *part)
 {
     struct sf_map_entry *entry;
@@ -101,19 +122,7 @@ void product_list(struct call *c, const char *const *part)
     sf_json_key(&a.json, "items");
     sf_json_array_begin(&a.json);
     while ((entry = sf_map_next(&c->state->registry.products, &at)) != NULL) {
-        const struct registry_product *p = entry->value;
-        const struct registry_version *v = registry_version(p, 0);
-
-        if (v == NULL && with_removed) {
-            v = registry_highest(p, 0);
-        }
-        if (v == NULL || !may_see(c, p, v)) {
-            continue;
-        }
-        sf_json_object_begin(&a.json);
-        sf_json_member_text(&a.json, "kind", "Product");
-        write_summary(&a, c, p, v->product);
-        sf_json_object_end(&a.json);
+        write_majors(&a, c, entry->value, with_removed);
     }
     sf_json_array_end(&a.json);
     answer_send(&a, c, 200);

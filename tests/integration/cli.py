@@ -286,7 +286,7 @@ def a_consumer_reads_what_was_granted_and_no_more(mesh):
     assert hidden.replace("email", "other") == unknown, (hidden, unknown)
     grant = decision["grant"]
     grant = grant["id"] if isinstance(grant, dict) else grant
-    mesh.ok("access", "revoke", grant, "--as", "sales", "--reason", "test")
+    mesh.ok("access", "revoke", grant, "--as", "sales", "--note", "test")
     mesh.refused(5, "E0401", "read", "sales/guarded", "--as", "marketing")
     mesh.refused(5, "E0401", "sub", "sales/guarded", "--as", "marketing")
     mesh.refused(6, "E0404", "access", "revoke", grant, "--as", "sales")

@@ -134,7 +134,7 @@ def test_nothing_revoked_comes_back(m):
     sales = m.leaves["sales"]
     m.sheaf("leaf", "backup", m.directory / "granted", "--as", "sales")
     assert reads(m).status == 0
-    m.sheaf("access", "revoke", "G-1", "--as", "sales", "--reason", "t")
+    m.sheaf("access", "revoke", "G-1", "--as", "sales", "--note", "t")
     fixture.until(lambda: reads(m).status == 5, "revoked")
     sales.end(signal.SIGKILL)
     restore(m, m.directory / "granted")

@@ -139,7 +139,7 @@ def test_remove_and_restore(m):
     assert "SHEAF-E0410" in ran.err and "G-1" in ran.err, ran
     m.sheaf("access", "revoke", "G-1", "--as", "sales", "--yes")
     ran = m.sheaf("product", "rm", "sales/orders@1", "--as", "sales", "--yes", "--keep", "7d",
-                  "--reason", "replaced by 2")
+                  "--note", "replaced by 2")
     assert "restore sales/orders@1" in ran.err, ran
     m.sheaf("product", "rm", "sales/orders@1", "--as", "sales", "--yes")  # it is so already
     for who in "sales", "marketing":

@@ -228,7 +228,7 @@ def test_a_drained_leaf_takes_nothing_and_says_when_it_is_done(m):
     """leaf drain: nothing new over HTTP or NATS, reads go on, and it tells when it is safe to stop"""
     leaf = m.leaves["sales"]
     token = m.token("sales")
-    ran = m.sheaf("leaf", "drain", "sales")
+    ran = m.sheaf("leaf", "drain", "--as", "sales")
     assert "it is safe to stop it" in ran.out, ran
     row = [{"order_id": "d1", "email": "e", "amount": "1.00"}]
     answer = m.load("sales", "orders/orders", row)
@@ -240,8 +240,8 @@ def test_a_drained_leaf_takes_nothing_and_says_when_it_is_done(m):
     assert "SHEAF-E0710" in ran.err, ran
     assert leaf.call("GET", "/v1/leaf/drain", token=token).json()["state"] == "drained"
     assert leaf.call("PUT", "/v1/leaf/drain", token=token).status == 405
-    assert m.sheaf("leaf", "show", "sales", "-o", "json").json()["draining"] is True
-    ran = m.sheaf("leaf", "drain", "sales", "--undo", "-o", "json").json()
+    assert m.sheaf("leaf", "show", "--as", "sales", "-o", "json").json()["draining"] is True
+    ran = m.sheaf("leaf", "drain", "--as", "sales", "--undo", "-o", "json").json()
     assert (ran["kind"], ran["state"]) == ("Drain", "serving"), ran
     assert m.load("sales", "orders/orders", row).status == 200
     assert leaf.call("GET", "/readyz").status == 200
@@ -252,12 +252,12 @@ def test_leaf_ls_and_show(m):
     leaf = m.leaves["sales"]
     row = m.sheaf("leaf", "ls", "-o", "json").json()["items"][0]
     assert (row["domain"], row["state"], row["http"]) == ("sales", "up", f"http://127.0.0.1:{leaf.http}"), row
-    settings = m.sheaf("leaf", "show", "sales", "--settings", "-o", "json").json()["items"]
+    settings = m.sheaf("leaf", "show", "--as", "sales", "--settings", "-o", "json").json()["items"]
     settings = {s["name"]: (s["value"], s["origin"]) for s in settings}
     assert settings["http"] == (f"127.0.0.1:{leaf.http}", "flag"), settings
     assert settings["cache"] == ("64MiB", "default"), settings
     assert m.sheaf("leaf", "ls", "-o", "name").out == "sales\n"
-    m.sheaf("leaf", "show", "nobody", status=3)
+    m.sheaf("leaf", "show", "--as", "nobody", status=3)
 
 
 def test_status_is_watched(m):
