@@ -97,6 +97,7 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
         .other = leaf_quality_nats,
         .other_data = leaf,
         .queries_max = leaf->config->queries_max,
+        .answers_bytes = leaf->config->get_cache_bytes,
     };
     enum sf_code code;
 

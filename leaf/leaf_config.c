@@ -215,6 +215,12 @@ static const struct sf_setting settings[] = {
      .max = INT64_C(1) << 40,
      .reloadable = true,
      .doc = "Cache of stored rows."},
+    {.key = "get-cache",
+     .type = SF_SETTING_SIZE,
+     .default_text = "32MiB",
+     .max = INT64_C(1) << 40,
+     .reloadable = true,
+     .doc = "Answers to requests for one row that stand ready for the next such request; 0: none."},
     {.key = "write-buffer",
      .type = SF_SETTING_SIZE,
      .default_text = "192MiB",
@@ -244,7 +250,8 @@ static const char *const ignored[] = {
 enum {
     MEMORY_LEAST_MIB = 192,
     MEMORY_OWN_MIB = 64,
-    PART_CACHE = 20, /* percent of the rest */
+    PART_CACHE = 16, /* percent of the rest */
+    PART_GET_CACHE = 4,
     PART_WRITE_BUFFER = 20,
     PART_PENDING = 15,
     PART_COMMIT_QUEUE = 10,
@@ -285,6 +292,7 @@ static enum sf_code divide_memory(struct leaf_config *c, struct sf_error *err)
                         MEMORY_LEAST_MIB);
     }
     derive(values, "cache", part * PART_CACHE);
+    derive(values, "get-cache", part * PART_GET_CACHE);
     derive(values, "write-buffer", part * PART_WRITE_BUFFER);
     derive(values, "pending-max", part * PART_PENDING);
     derive(values, "commit-queue-max", part * PART_COMMIT_QUEUE);
@@ -332,6 +340,7 @@ static void read_limits(struct leaf_config *c)
     const struct sf_config *values = c->settings.config;
 
     c->cache_bytes = (size_t)sf_config_number(values, "cache");
+    c->get_cache_bytes = (size_t)sf_config_number(values, "get-cache");
     c->write_buffer_bytes = (size_t)sf_config_number(values, "write-buffer");
     c->body_bytes_max = (size_t)sf_config_number(values, "body-max");
     c->inflated_bytes_max = (size_t)sf_config_number(values, "inflated-max");

@@ -23,6 +23,7 @@ struct leaf_config {
     struct sf_log_options log;
     uint64_t memory_bytes; /* the cap on all below; 0: none, each stands for itself */
     size_t cache_bytes;
+    size_t get_cache_bytes;
     size_t write_buffer_bytes;
     size_t body_bytes_max;
     size_t inflated_bytes_max;

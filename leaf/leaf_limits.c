@@ -12,6 +12,7 @@
 #include "common/sys/memory.h"
 #include "leaf/leaf_private.h"
 #include "leaf/query/follow.h"
+#include "leaf/query/get_cache.h"
 #include "leaf/store/kv_rocks.h"
 
 #define GUARD_NS (100 * SF_NS_PER_MS)
@@ -145,6 +146,13 @@ static struct reading read_cache(struct leaf *leaf)
     return (struct reading){kv_rocks_memory(leaf->kv).cache_bytes, leaf->limits->cache_bytes, 0};
 }
 
+static struct reading read_get_cache(struct leaf *leaf)
+{
+    const struct get_cache_stats s = get_cache_stats(queries_get_cache(leaf->queries));
+
+    return (struct reading){s.bytes, s.bytes_max, 0};
+}
+
 static struct reading read_write_buffer(struct leaf *leaf)
 {
     return (struct reading){kv_rocks_memory(leaf->kv).buffer_bytes,
@@ -175,6 +183,7 @@ static const struct {
     {"product_versions", read_products},
     {"grants", read_grants},
     {"cache_bytes", read_cache},
+    {"get_cache_bytes", read_get_cache},
     {"write_buffer_bytes", read_write_buffer},
     {"memory_bytes", read_memory},
 };
@@ -230,6 +239,7 @@ void leaf_limits_apply(struct leaf *leaf)
     queries_set_max(leaf->queries, tight ? TIGHT_QUERIES : c->queries_max);
     store_set_disk_reserve(leaf->store, c->disk_reserve_bytes);
     kv_rocks_set_cache(leaf->kv, c->cache_bytes);
+    get_cache_set_max(queries_get_cache(leaf->queries), tight ? 0 : c->get_cache_bytes);
 }
 
 /* --- the cap on memory ------------------------------------------------------------------------ */

@@ -22,7 +22,7 @@
 #include "leaf/store/retain.h"
 #include "leaf/uplink/uplink.h"
 
-enum { HEADS_MAX = 1024, LEAF_LIMITS = 17, LEAF_PATH_BYTES = 4096 };
+enum { HEADS_MAX = 1024, LEAF_LIMITS = 18, LEAF_PATH_BYTES = 4096 };
 
 #define LEAF_CHECKPOINT "checkpoint" /* in the data directory, while a backup is made */
 
@@ -124,6 +124,8 @@ struct leaf {
     struct sf_counter store_commits; /* brought up to store_stats() at each scrape */
     struct sf_counter store_syncs;
     struct sf_counter store_changes;
+    struct sf_counter get_cache_hits; /* likewise */
+    struct sf_counter get_cache_misses;
 
     struct leaf_limit limit_metrics[LEAF_LIMITS];
     struct sf_timer guard; /* leaf_limits.c: the cap on memory */

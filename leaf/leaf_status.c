@@ -3,6 +3,7 @@
 
 #include "leaf/leaf_private.h"
 #include "leaf/query/describe.h"
+#include "leaf/query/get_cache.h"
 #include "leaf/serving/http_answer.h"
 #include "proto/errors.h"
 
@@ -18,6 +19,11 @@ void leaf_metrics_register(struct leaf *leaf)
         {"store_commits_total", "Group commits.", &leaf->store_commits},
         {"store_syncs_total", "Commits with fdatasync.", &leaf->store_syncs},
         {"store_changes_total", "Changes made durable.", &leaf->store_changes},
+        {"get_cache_hits_total", "Requests for one row whose answer stood ready.",
+         &leaf->get_cache_hits},
+        {"get_cache_misses_total",
+         "Requests for one row whose answer did not, but may from now on.",
+         &leaf->get_cache_misses},
     };
 
     for (size_t i = 0; i < SF_COUNT(counters); i++) {
@@ -45,8 +51,11 @@ void leaf_metrics_http(struct leaf *leaf, struct sf_http_request *r)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
     const struct store_stats stats = store_stats(leaf->store);
+    const struct get_cache_stats gets = get_cache_stats(queries_get_cache(leaf->queries));
     struct sf_error err;
 
+    raise_to(&leaf->get_cache_hits, gets.hits);
+    raise_to(&leaf->get_cache_misses, gets.misses);
     raise_to(&leaf->store_commits, stats.commits);
     raise_to(&leaf->store_syncs, stats.syncs);
     raise_to(&leaf->store_changes, stats.changes);

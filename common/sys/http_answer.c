@@ -138,10 +138,9 @@ void sf_http_bodies_full(struct sf_http_server *s)
 
 /* The answer. */
 
-/* NULL, and nothing left, when MHD refuses a header or there is no memory. */
-static struct MHD_Response *with_headers(const struct sf_http_request *r,
-                                         struct MHD_Response *response, const char *content_type,
-                                         const struct sf_http_header *headers, size_t count)
+struct MHD_Response *sf_http_with_headers(const struct sf_http_request *r,
+                                          struct MHD_Response *response, const char *content_type,
+                                          const struct sf_http_header *headers, size_t count)
 {
     bool fine = response != NULL;
 
@@ -200,7 +199,7 @@ void sf_http_respond(struct sf_http_request *r, unsigned status, const char *con
     response = MHD_create_response_from_buffer(body.size, bytes.memory, MHD_RESPMEM_MUST_COPY);
     r->state = SF_HTTP_ANSWERED;
     sf_http_answer_charge(r, (ssize_t)body.size);
-    answer(r, status, with_headers(r, response, content_type, headers, header_count));
+    answer(r, status, sf_http_with_headers(r, response, content_type, headers, header_count));
 }
 
 /* Streams. */
@@ -268,7 +267,7 @@ void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char
     if (strcmp(r->method, "HEAD") == 0) { /* MHD 0.9.75 ends it with a last chunk all the same */
         sf_http_add_header(r, "Connection", "close");
     }
-    answer(r, status, with_headers(r, response, content_type, headers, header_count));
+    answer(r, status, sf_http_with_headers(r, response, content_type, headers, header_count));
 }
 
 static enum sf_code stream_append(struct sf_http_request *r, struct sf_slice bytes)

@@ -52,10 +52,11 @@ struct sf_http_request {
     bool drain_wanted; /* a write was answered SF_BUSY */
 
     unsigned status;
-    struct MHD_Response *response; /* ours until it is queued */
-    struct sf_buf out;             /* of a stream */
-    size_t out_max;                /* unsent bytes of @out; 0: the server's stream_bytes_max */
-    size_t out_sent;               /* bytes of @out already taken by MHD */
+    struct MHD_Response *response;     /* ours until it is queued */
+    struct sf_http_prepared *prepared; /* instead; a reference until it is queued */
+    struct sf_buf out;                 /* of a stream */
+    size_t out_max;                    /* unsent bytes of @out; 0: the server's stream_bytes_max */
+    size_t out_sent;                   /* bytes of @out already taken by MHD */
     struct sf_task drain;
     size_t answer_charged; /* of server->answers_total */
     uint64_t answered_ns;  /* when the answer began to wait */
@@ -95,6 +96,13 @@ void sf_http_request_suspend(struct sf_http_request *r);
 void sf_http_request_resume(struct sf_http_request *r);
 /* Tells the writer of a stream that there is room. */
 void sf_http_request_drain(struct sf_task *t);
+
+/* NULL, and nothing left of @response, when MHD refuses a header or there is no memory. */
+struct MHD_Response *sf_http_with_headers(const struct sf_http_request *r,
+                                          struct MHD_Response *response, const char *content_type,
+                                          const struct sf_http_header *headers, size_t count);
+/* http_prepared.c: gives it to MHD. */
+enum MHD_Result sf_http_prepared_queue(struct sf_http_request *r);
 
 /* Counts bytes of an answer that wait, or, negative, no longer do. */
 void sf_http_answer_charge(struct sf_http_request *r, ssize_t bytes);

@@ -279,6 +279,9 @@ static enum MHD_Result go_on(struct sf_http_request *r)
     if (r->queued) {
         return MHD_YES;
     }
+    if (r->prepared != NULL) {
+        return sf_http_prepared_queue(r);
+    }
     if (r->response != NULL) {
         return queue_answer(r);
     }
@@ -383,6 +386,7 @@ void sf_http_request_completed(void *server, struct MHD_Connection *connection, 
     if (r->response != NULL) {
         MHD_destroy_response(r->response);
     }
+    sf_http_prepared_free(r->prepared);
     sf_http_uri_done(&r->uri);
     sf_buf_done(&r->out);
     for (size_t i = 0; i < r->added_count; i++) {

@@ -6,7 +6,7 @@
 #include "leaf/serving/http_answer.h"
 #include "proto/subjects.h"
 
-enum { ETAG_POSITION_MAX = 60, ETAG_NAME_MAX = 30 };
+enum { ETAG_POSITION_MAX = 60, ETAG_NAME_MAX = 30, HEADERS_MAX = 9 };
 _Static_assert(ETAG_POSITION_MAX + 2 * ETAG_NAME_MAX + sizeof("\"...n\"") <= HTTP_PAGE_ETAG,
                "an ETag of the longest parts");
 
@@ -154,14 +154,13 @@ void http_page_etag(enum http_form form, const char *position, const char *view,
     *at = '\0';
 }
 
-void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page)
+/* The headers that every page has; returns their number. @etag is used when there is one. */
+static size_t write_headers(enum http_form form, const struct http_page *page,
+                            struct sf_http_header headers[HEADERS_MAX], char etag[HTTP_PAGE_ETAG])
 {
-    SF_CLEANUP(sf_buf_done) struct sf_buf document = {0};
-    struct sf_http_header headers[6 + SF_COUNT(work_headers)];
-    char etag[HTTP_PAGE_ETAG];
-    struct sf_slice body = page->lines;
     size_t n = 0;
 
+    *etag = '\0';
     headers[n++] = (struct sf_http_header){HEADER_POSITION, page->position};
     if (page->cursor != NULL && *page->cursor != '\0') {
         headers[n++] = (struct sf_http_header){HEADER_CURSOR, page->cursor};
@@ -176,17 +175,38 @@ void http_page_answer(struct sf_http_request *r, enum http_form form, const stru
     if (page->view != NULL && is_tagged(page)) {
         http_page_etag(form, page->position, page->view, page->contract, etag);
         headers[n++] = (struct sf_http_header){"ETag", etag};
-        if (http_is_held(r, etag)) {
-            http_not_modified(r, headers, n);
-            return;
-        }
+    }
+    return n;
+}
+
+enum sf_code http_page_prepare(const struct sf_http_request *r, const struct http_page *page,
+                               struct sf_http_prepared **ret, struct sf_error *err)
+{
+    struct sf_http_header headers[HEADERS_MAX];
+    char etag[HTTP_PAGE_ETAG];
+    const size_t n = write_headers(HTTP_FORM_JSON, page, headers, etag);
+
+    return sf_http_prepare(r, 200, "application/json", headers, n, page->lines, ret, err);
+}
+
+void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf document = {0};
+    struct sf_http_header headers[HEADERS_MAX];
+    char etag[HTTP_PAGE_ETAG];
+    struct sf_slice body = page->lines;
+    size_t n = write_headers(form, page, headers, etag);
+
+    if (*etag != '\0' && http_is_held(r, etag)) {
+        http_not_modified(r, headers, n);
+        return;
     }
     for (size_t i = 0; i < SF_COUNT(work_headers); i++) {
         if (page->work[i] != NULL) {
             headers[n++] = (struct sf_http_header){work_headers[i], page->work[i]};
         }
     }
-    if (form == HTTP_FORM_JSON) {
+    if (form == HTTP_FORM_JSON && page->kind != NULL) {
         struct sf_error err;
 
         write_document(page, &document);

@@ -7,6 +7,7 @@
 #include "common/base/assert.h"
 #include "common/base/str.h"
 #include "leaf/query/follow.h"
+#include "leaf/query/get_cache.h"
 #include "leaf/query/page.h"
 #include "proto/errors.h"
 
@@ -38,6 +39,7 @@ struct queries {
     struct sf_list all; /* those that are closing too */
     uint64_t refused;
     struct follows *follows;
+    struct get_cache *answers;
 };
 
 void query_request_done(struct query_request *r)
@@ -50,6 +52,12 @@ void query_request_done(struct query_request *r)
     sf_buf_done(&r->to);
     sf_buf_done(&r->prefix);
     *r = (struct query_request){0};
+}
+
+bool query_request_is_keepable(const struct query_request *r)
+{
+    return r->op == QUERY_GET && r->format == QUERY_NDJSON && r->own_view == NULL &&
+           r->table->contract->kind == SF_TABLE_STATE && r->as_of.kind == QUERY_AT_NOW;
 }
 
 size_t query_position_text(uint32_t epoch, uint64_t seq, char ret[QUERY_POSITION])
@@ -79,8 +87,12 @@ enum sf_code queries_new(const struct queries_options *options, struct queries *
     *qs = (struct queries){.options = *options};
     queries_set_max(qs, options->queries_max);
     sf_list_init(&qs->all);
-    code = follows_new(qs, &qs->follows, err);
+    code = get_cache_new(options->store, options->answers_bytes, &qs->answers, err);
+    if (code == SF_OK) {
+        code = follows_new(qs, &qs->follows, err);
+    }
     if (code != SF_OK) {
+        get_cache_free(qs->answers);
         sf_free(qs);
         return code;
     }
@@ -93,6 +105,7 @@ void queries_free(struct queries *qs)
     sf_assert(qs == NULL || qs->pending == 0);
     if (qs != NULL) {
         follows_free(qs->follows);
+        get_cache_free(qs->answers);
         sf_free(qs);
     }
 }
@@ -105,6 +118,11 @@ void queries_serving_changed(struct queries *qs)
 struct follows *queries_follows(struct queries *qs)
 {
     return qs->follows;
+}
+
+struct get_cache *queries_get_cache(struct queries *qs)
+{
+    return qs->answers;
 }
 
 void queries_set_max(struct queries *qs, size_t queries_max)

@@ -76,6 +76,9 @@ struct query_request {
 };
 
 void query_request_done(struct query_request *r);
+/* Whether its answer may be kept (get_cache.h): a row of state by its key, as of now, all that is
+ * seen of it, as JSON. */
+bool query_request_is_keepable(const struct query_request *r);
 
 /* A position as text, EPOCH:SEQ; returns its length. */
 enum { QUERY_POSITION = 32 };
@@ -116,6 +119,7 @@ struct queries_options {
     const struct serving *serving;
     const uint8_t *seal_key; /* SF_SEAL_KEY_SIZE bytes: seals cursors; the same after a restart */
     size_t queries_max;      /* 0: QUERIES_MAX */
+    size_t answers_bytes;    /* of get_cache.h; 0: none are kept */
     /* Operations over NATS that are not about rows: answers @op when it is one of its own. NULL:
      * there are none. */
     enum sf_code (*other)(void *data, struct sf_bus *bus, const char *reply, const char *op,
@@ -139,6 +143,8 @@ uint64_t queries_refused(const struct queries *qs);
 void queries_serving_changed(struct queries *qs);
 struct follows;
 struct follows *queries_follows(struct queries *qs);
+struct get_cache;
+struct get_cache *queries_get_cache(struct queries *qs);
 /* Counts something else that reads the store as under way, until it is released. */
 void queries_hold(struct queries *qs);
 void queries_release(struct queries *qs);

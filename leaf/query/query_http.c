@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "leaf/query/follow_stream.h"
 #include "leaf/query/http_page.h"
+#include "leaf/query/http_ready.h"
 #include "leaf/query/params.h"
 #include "leaf/serving/deprecation.h"
 #include "leaf/serving/http_answer.h"
@@ -64,11 +65,9 @@ static void answer(struct http_query *h, const struct query_page *page)
     http_page_answer(h->request, h->form, &p);
 }
 
-/* Within the handler: the request is answered before it would have to wait. */
-static void on_page_now(void *data, const struct query_page *page, const struct sf_error *err)
+static void on_answer(struct http_query *h, const struct query_page *page,
+                      const struct sf_error *err)
 {
-    struct http_query *h = data;
-
     if (err != NULL) {
         http_problem(h->request, err);
     } else {
@@ -78,8 +77,25 @@ static void on_page_now(void *data, const struct query_page *page, const struct 
 
 static void on_page(void *data, const struct query_page *page, const struct sf_error *err)
 {
-    on_page_now(data, page, err);
+    on_answer(data, page, err);
     http_query_free(data);
+}
+
+/* A request that is answered within its handler, or not at all. */
+struct now {
+    struct http_query h;
+    struct queries *qs;
+    struct http_ready ready;
+};
+
+static void on_page_now(void *data, const struct query_page *page, const struct sf_error *err)
+{
+    struct now *now = data;
+
+    on_answer(&now->h, page, err);
+    if (err == NULL && now->ready.name.view != NULL) {
+        http_ready_keep(now->qs, &now->ready, page->data);
+    }
 }
 
 static enum sf_code read_params(const struct http_read *what, struct sf_http_request *r,
@@ -141,10 +157,7 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     struct serving_right right;
     struct query_params params;
     struct query_request request;
-    struct http_query now = {.request = r,
-                             .op = what->op,
-                             .kind = http_page_kind(what->op, false),
-                             .form = http_form_of(r)};
+    struct now now = {.qs = qs};
     struct http_query *h;
     enum sf_code code = read_params(what, r, &params, err);
 
@@ -152,6 +165,12 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     if (code == SF_OK) {
         code = serving_decide(o->serving, &(struct serving_caller){0}, what->product, what->major,
                               &right, err);
+    }
+    if (code == SF_OK) {
+        now.ready = http_ready_of(what, r, &right);
+    }
+    if (now.ready.name.view != NULL && http_ready_answer(qs, &now.ready, r)) {
+        return SF_OK;
     }
     if (code == SF_OK) {
         deprecation_tell_of(r, right.product->contract);
@@ -164,6 +183,13 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
         query_request_done(&request);
         return SF_OK;
     }
+    if (now.ready.name.view != NULL) {
+        http_ready_begin(qs, &now.ready, sf_buf_view(&request.key));
+    }
+    now.h = (struct http_query){.request = r,
+                                .op = what->op,
+                                .kind = http_page_kind(what->op, false),
+                                .form = http_form_of(r)};
     if (query_answer_now(qs, &request, on_page_now, &now)) {
         return SF_OK;
     }

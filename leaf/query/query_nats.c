@@ -9,6 +9,7 @@
 #include "common/wire/problem.h"
 #include "leaf/query/describe.h"
 #include "leaf/query/follow_nats.h"
+#include "leaf/query/get_cache.h"
 #include "leaf/query/params.h"
 #include "leaf/serving/deprecation.h"
 #include "proto/errors.h"
@@ -146,20 +147,24 @@ static void flushed(struct sf_bus_flush *flush, enum sf_code code)
     query_next(a->query);
 }
 
-static void position_text(const struct query_page *page, char *ret, size_t size)
+enum { POSITION_TEXT = 64 };
+
+static void position_text(const struct query_page *page, char ret[POSITION_TEXT])
 {
     if (page->first_seq != 0) {
-        (void)snprintf(ret, size, "%u:%llu-%llu", page->shown_epoch,
+        (void)snprintf(ret, POSITION_TEXT, "%u:%llu-%llu", page->shown_epoch,
                        (unsigned long long)page->first_seq, (unsigned long long)page->last_seq);
     } else {
-        (void)snprintf(ret, size, "%u:%llu", page->shown_epoch, (unsigned long long)page->last_seq);
+        (void)query_position_text(page->shown_epoch, page->last_seq, ret);
     }
 }
 
-static enum sf_code send_page(struct answer *a, const struct query_page *page, struct sf_error *err)
+/* @deprecated: "" when it is not. */
+static enum sf_code send_page(struct query_nats *n, const char *reply, const char *deprecated,
+                              const struct query_page *page, struct sf_error *err)
 {
-    char position[64];
-    char head[48];
+    char position[POSITION_TEXT];
+    char head[QUERY_POSITION];
     char work[3][24];
     struct sf_bus_header extra[8] = {
         {HEADER_VIEW, page->view},      {HEADER_CONTRACT, page->contract},
@@ -177,14 +182,16 @@ static enum sf_code send_page(struct answer *a, const struct query_page *page, s
         .cursor = page->cursor,
     };
 
-    if (a->deprecated[0] != '\0') {
-        extra[extra_count++] = (struct sf_bus_header){HEADER_DEPRECATED, a->deprecated};
+    if (deprecated[0] != '\0') {
+        extra[extra_count++] = (struct sf_bus_header){HEADER_DEPRECATED, deprecated};
     }
     p.header_count = extra_count;
-    query_work_texts(page, work);
-    position_text(page, position, sizeof(position));
-    (void)snprintf(head, sizeof(head), "%u:%llu", page->epoch, (unsigned long long)page->head_seq);
-    return sf_service_send_page(a->owner->bus, a->reply, &p, err);
+    if (page->has_where) {
+        query_work_texts(page, work);
+    }
+    position_text(page, position);
+    (void)query_position_text(page->epoch, page->head_seq, head);
+    return sf_service_send_page(n->bus, reply, &p, err);
 }
 
 /* The asker is told when that goes through, and else sees silence and asks again. */
@@ -206,7 +213,7 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
         give_up(a, err);
         return;
     }
-    if (send_page(a, page, &why) != SF_OK) {
+    if (send_page(a->owner, a->reply, a->deprecated, page, &why) != SF_OK) {
         give_up(a, &why);
         return;
     }
@@ -219,6 +226,85 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     if (!a->flushing) {
         give_up(a, &why);
     }
+}
+
+/* --- answers within the call ------------------------------------------------------------------ */
+
+struct now {
+    struct query_nats *owner;
+    const char *reply;
+    size_t op;
+    uint64_t began_ns;
+    char deprecated[DEPRECATION_TEXT];
+    struct get_name name; /* view NULL: it is not kept */
+    struct store_stamp stamp;
+};
+
+static void on_page_now(void *data, const struct query_page *page, const struct sf_error *err)
+{
+    const struct now *now = data;
+    struct sf_error why;
+
+    count_end(now->owner, now->op, now->began_ns, err);
+    if (err == NULL && send_page(now->owner, now->reply, now->deprecated, page, &why) != SF_OK) {
+        err = &why;
+    }
+    if (err != NULL) {
+        send_error(now->owner, now->reply, err, NULL);
+    } else if (now->name.view != NULL) {
+        get_cache_offer(queries_get_cache(now->owner->qs), &now->name, &now->stamp, page->data);
+    }
+}
+
+/* The row as it is kept, as the page that reading it would have made. */
+static bool answer_kept(struct now *now, const struct query_request *request)
+{
+    const struct get_entry *e = get_cache_find(queries_get_cache(now->owner->qs), &now->name);
+    const struct store_head *head = store_lane_head(request->table->lane);
+    struct query_page page;
+
+    if (e == NULL) {
+        return false;
+    }
+    page = (struct query_page){
+        .content_type = "application/x-ndjson",
+        .data = get_entry_line(e),
+        .rows = 1,
+        .is_last = true,
+        .count = 1,
+        .cursor = "",
+        .epoch = head->epoch,
+        .last_seq = head->seq,
+        .head_seq = head->seq,
+        .view = request->view_name,
+        .contract = request->contract,
+        .shown_epoch = head->epoch,
+    };
+    now->name.view = NULL; /* it is kept already */
+    on_page_now(now, &page, NULL);
+    return true;
+}
+
+/* The request is answered and taken, or nothing has happened. @key: as it was asked for. */
+static bool answer_now(struct query_nats *n, const char *reply, size_t op, const char *key,
+                       struct query_request *request)
+{
+    struct now now = {.owner = n, .reply = reply, .op = op, .began_ns = now_of(n)};
+
+    if (request->op != QUERY_GET) {
+        return false;
+    }
+    (void)deprecation_text(request->table->product->contract, now.deprecated);
+    if (query_request_is_keepable(request)) {
+        now.name = (struct get_name){request->served, key};
+        if (answer_kept(&now, request)) {
+            query_request_done(request);
+            return true;
+        }
+        now.stamp = store_stamp_take(queries_get_options(n->qs)->store, request->table->lane,
+                                     sf_buf_view(&request->key));
+    }
+    return query_answer_now(n->qs, request, on_page_now, &now);
 }
 
 static enum sf_code start(struct query_nats *n, const char *reply, size_t op,
@@ -358,7 +444,10 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
                           p->flow != NULL ? "flow" : "window");
     }
     code = query_request_build(p, op, &right, o->seal_key, &request, err);
-    return code == SF_OK ? start(n, m->reply, op_index(parts->op), &request, err) : code;
+    if (code != SF_OK || answer_now(n, m->reply, op_index(parts->op), p->key, &request)) {
+        return code;
+    }
+    return start(n, m->reply, op_index(parts->op), &request, err);
 }
 
 static bool has_reply(const struct sf_bus_msg *m)

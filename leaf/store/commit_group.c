@@ -30,23 +30,6 @@ static enum sf_code no_memory(struct sf_error *err)
     return SF_RAISE(err, SF_NOMEM, "commit group");
 }
 
-static uint64_t key_hash(uint64_t seed, struct sf_slice key)
-{
-    uint64_t h = seed ^ key.size;
-    uint64_t word;
-    size_t i = 0;
-
-    for (; i + sizeof(word) <= key.size; i += sizeof(word)) {
-        memcpy(&word, key.data + i, sizeof(word));
-        h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        h ^= h >> 29;
-    }
-    word = 0;
-    memcpy(&word, key.data + i, key.size - i);
-    h = (h ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
-    return h ^ h >> 32;
-}
-
 /* --- gather --- */
 
 static void join_lane(struct commit_group *g, struct store_lane *lane)
@@ -124,7 +107,7 @@ struct slot_index {
 
 static uint32_t slot_of(struct lane_work *work, const struct slot_index *index, struct sf_slice key)
 {
-    size_t i = (size_t)key_hash(index->seed, key) & index->mask;
+    size_t i = (size_t)sf_mix64(index->seed, key) & index->mask;
 
     while (index->at[i] != 0) {
         uint32_t slot = index->at[i] - 1;
@@ -527,26 +510,27 @@ static void emit_frames(struct commit_group *g, struct store_lane *lane)
     g->counts.changes += work->change_count;
 }
 
-static void emit_row(struct commit_group *g, const struct keyspace_key *lane, struct sf_slice key,
+static void emit_row(struct commit_group *g, const struct store_lane *lane, struct sf_slice key,
                      const struct keyspace_state *state, struct sf_slice row)
 {
+    struct keyspace_key prefix = keyspace_lane(lane->id);
     uint8_t header[KEYSPACE_STATE_HEADER];
 
+    store_places_note(g, lane, key);
     keyspace_state_encode(state, header);
-    g->rows->ops->put(g->rows, KV_STATE, (struct kv_parts){keyspace_view(lane), key},
+    g->rows->ops->put(g->rows, KV_STATE, (struct kv_parts){keyspace_view(&prefix), key},
                       (struct kv_parts){sf_slice_of(header, sizeof(header)), row});
 }
 
 static void emit_rows(struct commit_group *g, struct store_lane *lane)
 {
     struct lane_work *work = &lane->work;
-    struct keyspace_key prefix = keyspace_lane(lane->id);
 
     for (size_t i = 0; work->slots == NULL && i < work->change_count; i++) {
         const struct frame_change *c = &work->changes[i];
         struct keyspace_state state = {lane->tip.seq + 1 + i, c->contract_id, c->op};
 
-        emit_row(g, &prefix, c->key, &state, c->row);
+        emit_row(g, lane, c->key, &state, c->row);
     }
     for (size_t i = 0; work->slots != NULL && i < work->slot_count; i++) {
         const struct lane_slot *slot = &work->slots[work->order[i]];
@@ -554,7 +538,7 @@ static void emit_rows(struct commit_group *g, struct store_lane *lane)
         if (slot->last != NULL) {
             struct keyspace_state state = {slot->seq, slot->last->contract_id, slot->last->op};
 
-            emit_row(g, &prefix, slot->key, &state, slot->last->row);
+            emit_row(g, lane, slot->key, &state, slot->last->row);
         }
     }
 }

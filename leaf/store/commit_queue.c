@@ -299,6 +299,7 @@ void commit_queue_init(struct store *s)
     sf_list_init(&g->lanes);
     sf_arena_init(&g->arena, 0);
     g->kv = s->kv;
+    g->places = &s->places;
     g->disk_reserve_bytes = s->options.disk_reserve_bytes;
     sf_random_bytes(&g->hash_seed, sizeof(g->hash_seed));
 }

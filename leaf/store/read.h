@@ -60,6 +60,22 @@ enum sf_code store_get_now(struct store *s, const struct store_lane *lane, struc
                            struct sf_buf *bytes, struct store_row *ret, bool *found,
                            struct sf_error *err) SF_MUST_CHECK;
 
+/*
+ * Tells whether a copy of a row is still the row, without reading it again. Take the stamp, then
+ * read, by store_get_now() or in a snapshot made later: a row that was found is the row as of
+ * store_lane_head() while the stamp holds. The stamp ends before the commit that changes the row is
+ * answered; it also ends with the change of any of the keys that share its place, about one in
+ * STORE_STAMP_PLACES, and with commits that fail. Loop thread.
+ */
+enum { STORE_STAMP_PLACES = 65536 };
+struct store_stamp {
+    uint64_t commit; /* the newest when it was taken */
+    uint32_t place;
+};
+struct store_stamp store_stamp_take(const struct store *s, const struct store_lane *lane,
+                                    struct sf_slice key);
+bool store_stamp_holds(const struct store *s, const struct store_stamp *stamp);
+
 /* Keys in [from, to) that begin with @prefix. Empty slices do not bound. */
 struct store_range {
     struct sf_slice from;

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "common/base/arena.h"
+#include "common/base/hash.h"
 #include "common/base/map.h"
 #include "leaf/store/keyspace.h"
 #include "leaf/store/kv.h"
@@ -87,11 +88,19 @@ struct group_counts {
     uint64_t reads;
 };
 
+/* stamp.c: which commit has changed what last. Written by the commit thread before the rows are,
+ * read by the loop. */
+struct store_places {
+    atomic_uint_least64_t last[STORE_STAMP_PLACES]; /* of any key with this place */
+    atomic_uint_least64_t all;                      /* of the last one that changed all rows */
+};
+
 /* One commit. While it is in flight it belongs to the commit thread. */
 struct commit_group {
     struct kv *kv;
     uint64_t disk_reserve_bytes;
     uint64_t hash_seed; /* so that nobody can choose keys that collide */
+    struct store_places *places;
     struct sf_list writes;
     struct sf_list lanes; /* struct store_lane.touched */
     size_t bytes;
@@ -148,6 +157,8 @@ struct store {
     store_close_cb close_cb;
     void *close_data;
 
+    struct store_places places;
+
     struct sf_list listeners;
     struct sf_list *next_listener; /* while they are told: the one after the current */
     struct store_stats stats;
@@ -173,6 +184,10 @@ bool commit_resolves_hold(struct commit_group *g, struct store_lane_write *lw);
 void commit_rejects(struct commit_group *g, struct store_lane_write *lw);
 void commit_resolves(struct commit_group *g, struct store_lane_write *lw);
 void commit_held(struct commit_group *g, const struct store_lane *lane);
+
+/* stamp.c: the group changes the row of @key; it changes all rows of a lane. */
+void store_places_note(struct commit_group *g, const struct store_lane *lane, struct sf_slice key);
+void store_places_note_all(struct commit_group *g);
 
 /* commit_group.c: the part of a commit that runs on the commit thread. */
 void commit_group_run(struct commit_group *g);

@@ -95,6 +95,7 @@ static void apply_purge(struct commit_group *g, struct store_upkeep *u)
     if (sf_list_linked(&lane->touched)) {
         return; /* It is written to, or not stored yet: there is nothing to purge, or not now. */
     }
+    store_places_note_all(g);
     remove_lane(g, KV_STATE, lane);
     remove_lane(g, KV_LOG, lane);
     remove_lane(g, KV_OLD, lane);

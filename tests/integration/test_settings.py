@@ -51,7 +51,8 @@ def test_check_config_shows_every_setting_with_its_origin(m):
     assert shown["hub"] == ("-", "unset"), shown
     assert not (m.directory / "none").exists()
     shown = table(check(m, "leaf", "--config", path, "--memory", "464MiB"))
-    assert shown["cache"] == ("80MiB", "memory"), shown
+    assert shown["cache"] == ("64MiB", "memory"), shown
+    assert shown["get-cache"] == ("16MiB", "memory"), shown
     assert shown["body-max"] == ("1MiB", f"{path}:3"), shown
     path.write_text("data: x\nlog-level: debug\n")
     shown = table(check(m, "hub", environment={"SHEAF_CONFIG": str(path)}))

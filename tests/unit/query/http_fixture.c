@@ -107,8 +107,11 @@ void setup(struct fixture *f)
     assert_int_equal(ingest_new(f->loop.rt, f->store, &f->metrics,
                                 &(struct ingest_options){.inline_bytes = 100}, &f->ingest, NULL),
                      SF_OK);
-    const struct queries_options options = {
-        .rt = f->loop.rt, .store = f->store, .serving = &f->serving, .seal_key = seal_key};
+    const struct queries_options options = {.rt = f->loop.rt,
+                                            .store = f->store,
+                                            .serving = &f->serving,
+                                            .seal_key = seal_key,
+                                            .answers_bytes = 100000};
 
     assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
     assert_int_equal(sf_http_server_new(f->loop.uv, &http, &f->server, NULL), SF_OK);
@@ -174,7 +177,7 @@ static void work(struct sf_work *w)
     struct call *c = &f->call;
     struct sf_http_client *client = NULL;
     struct sf_http_answer answer = {0};
-    struct sf_http_header headers[3];
+    struct sf_http_header headers[4];
     size_t n = 0;
     char url[4300];
 
@@ -194,6 +197,9 @@ static void work(struct sf_work *w)
     if (c->last_event_id != NULL) {
         headers[n++] = (struct sf_http_header){"Last-Event-ID", c->last_event_id};
     }
+    if (c->if_none_match != NULL) {
+        headers[n++] = (struct sf_http_header){"If-None-Match", c->if_none_match};
+    }
     const struct sf_http_call call = {.method = c->method,
                                       .url = url,
                                       .headers = headers,
@@ -210,6 +216,11 @@ static void work(struct sf_work *w)
         keep(&answer, "Sheaf-Position", c->position, sizeof(c->position));
         keep(&answer, "Sheaf-Cursor", c->cursor, sizeof(c->cursor));
         keep(&answer, "Sheaf-Head", c->head, sizeof(c->head));
+        keep(&answer, "ETag", c->etag, sizeof(c->etag));
+        keep(&answer, "Sheaf-View", c->view, sizeof(c->view));
+        keep(&answer, "Sheaf-Contract", c->contract, sizeof(c->contract));
+        keep(&answer, "Sheaf-Deprecated", c->deprecated, sizeof(c->deprecated));
+        keep(&answer, "Sunset", c->sunset, sizeof(c->sunset));
     }
     sf_http_answer_done(&answer);
     sf_http_client_free(client);

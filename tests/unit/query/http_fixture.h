@@ -23,6 +23,7 @@ struct call {
     const char *type;          /* of the body; NULL: none is sent */
     const char *accept;        /* NULL: none */
     const char *last_event_id; /* NULL: none */
+    const char *if_none_match; /* NULL: none */
     struct sf_slice body;
     bool is_raw; /* private */
     unsigned status;
@@ -32,6 +33,11 @@ struct call {
     char position[64];
     char cursor[2048];
     char head[64];
+    char etag[160];
+    char view[32];
+    char contract[32];
+    char deprecated[256];
+    char sunset[64];
 };
 
 struct fixture {

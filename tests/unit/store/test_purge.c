@@ -232,6 +232,7 @@ static void test_of_a_lane_that_is_gone_its_head_stays_and_nothing_else(void **s
 {
     static struct kept k;
     struct store_lane *other;
+    struct store_stamp stamp;
     struct sf_error err;
 
     (void)state;
@@ -243,8 +244,10 @@ static void test_of_a_lane_that_is_gone_its_head_stays_and_nothing_else(void **s
     assert_false(retain_is_purged(k.lane));
     k.told = 0;
     k.gone = true;
+    stamp = store_stamp_take(k.w.store, k.lane, SF_LITERAL("a"));
     kept_pass(&k, 120);
     assert_true(k.told > 0);
+    assert_false(store_stamp_holds(k.w.store, &stamp));
     assert_true(retain_is_purged(k.lane));
     assert_int_equal(retainer_stats(k.retainer).purges, 1);
     assert_int_equal(store_lane_head(other)->rows, 1);

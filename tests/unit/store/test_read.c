@@ -358,6 +358,58 @@ static void test_a_row_is_got_at_once_when_memory_holds_it(void **state)
     store_world_done(&w);
 }
 
+static void test_a_stamp_holds_until_its_row_changes(void **state)
+{
+    static const char *const others[] = {"b", "c", "d", "e", "f", "g", "h", "i"};
+    struct store_stamp of_others[SF_COUNT(others)];
+    struct store_world w;
+    struct store_lane *lane;
+    struct store_lane *other_lane;
+    struct store_stamp a;
+    struct world_write change;
+    size_t holding = 0;
+
+    (void)state;
+    store_world_init(&w, 1);
+    lane = store_world_lane(&w, "orders", STORE_STATE);
+    other_lane = store_world_lane(&w, "returns", STORE_STATE);
+    assert_int_equal(store_world_put(&w, lane, "a", "1"), SF_OK);
+#define TAKE(key) store_stamp_take(w.store, lane, SF_LITERAL(key))
+    a = TAKE("a");
+    assert_true(store_stamp_holds(w.store, &a));
+    assert_int_equal(store_world_put(&w, lane, "a", "2"), SF_OK);
+    assert_false(store_stamp_holds(w.store, &a));
+    a = TAKE("a");
+    assert_true(store_stamp_holds(w.store, &a));
+    assert_int_equal(store_world_put(&w, lane, "a", NULL), SF_OK);
+    assert_false(store_stamp_holds(w.store, &a));
+
+    /* Taken while the commit is on its way: the row that is read may be the old one. */
+    world_write_init(&change, lane);
+    (void)world_write_add(&change, "a", "3");
+    assert_int_equal(world_write_submit(&change, w.store, NULL), SF_OK);
+    a = TAKE("a");
+    rt_sim_run(&w.sim);
+    assert_true(change.done);
+    assert_false(store_stamp_holds(w.store, &a));
+
+    /* Other keys, and this one in another table; two may have a place together, not all. */
+    a = TAKE("a");
+    for (size_t i = 0; i < SF_COUNT(others); i++) {
+        of_others[i] = store_stamp_take(w.store, lane, sf_slice_text(others[i]));
+    }
+    assert_int_equal(store_world_put(&w, lane, "a", "4"), SF_OK);
+    assert_int_equal(store_world_put(&w, other_lane, "b", "4"), SF_OK);
+    assert_false(store_stamp_holds(w.store, &a));
+    for (size_t i = 0; i < SF_COUNT(others); i++) {
+        holding += store_stamp_holds(w.store, &of_others[i]);
+    }
+    assert_true(holding >= SF_COUNT(others) - 2);
+#undef TAKE
+    store_world_close(&w);
+    store_world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_an_event_is_got_by_its_seq),
         cmocka_unit_test(test_a_row_is_got_by_its_key),
         cmocka_unit_test(test_a_row_is_got_at_once_when_memory_holds_it),
+        cmocka_unit_test(test_a_stamp_holds_until_its_row_changes),
         cmocka_unit_test(test_versions_are_followed_through_prev_seq),
         cmocka_unit_test(test_the_log_is_taken_up_at_any_seq),
         cmocka_unit_test(test_a_rebuilt_state_is_the_one_that_was),

@@ -46,10 +46,42 @@ static void keep(struct sf_http_request *r)
     sf_buf_done(&body);
 }
 
+/* /prepared/first, then as often as one likes /prepared/again, then /prepared/last. */
+static void prepared(struct fixture *f, struct sf_http_request *r)
+{
+    const char *which = sf_http_part(r, 1);
+    const struct sf_http_header out[] = {{"X-One", "1"}, {"X-Empty", ""}};
+    struct sf_error err;
+
+    if (strcmp(which, "first") == 0) {
+        sf_http_add_header(r, "X-Added", "2");
+        if (sf_http_prepare(r, 203, "text/plain", out, 2, SF_LITERAL("prepared"), &f->prepared,
+                            &err) != SF_OK) {
+            sf_http_respond(r, 500, NULL, NULL, 0, SF_LITERAL(""));
+            return;
+        }
+        sf_assert(sf_http_prepared_bytes(f->prepared) > 8);
+    }
+    if (strcmp(which, "later") == 0) {
+        f->later.request = r;
+        f->later.prepared = f->prepared;
+        sf_rt_timer_start(f->rt, &f->later.timer, SF_NS_PER_MS);
+        return;
+    }
+    sf_http_respond_prepared(r, f->prepared);
+    if (strcmp(which, "last") == 0) { /* while it is still to be sent */
+        sf_http_prepared_free(SF_TAKE(f->prepared));
+    }
+}
+
 static void later_fire(struct sf_timer *t)
 {
     struct later *l = SF_CONTAINER_OF(t, struct later, timer);
 
+    if (l->prepared != NULL) {
+        sf_http_respond_prepared(SF_TAKE(l->request), SF_TAKE(l->prepared));
+        return;
+    }
     sf_http_respond(SF_TAKE(l->request), 200, "text/plain", NULL, 0, SF_LITERAL("later"));
 }
 
@@ -107,6 +139,8 @@ static void handle(struct sf_http_request *r, void *data)
         echo(r);
     } else if (strcmp(what, "keep") == 0) {
         keep(r);
+    } else if (strcmp(what, "prepared") == 0) {
+        prepared(f, r);
     } else if (strcmp(what, "later") == 0) {
         f->later.request = r;
         sf_rt_timer_start(f->rt, &f->later.timer, SF_NS_PER_MS);

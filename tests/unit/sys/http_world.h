@@ -21,6 +21,7 @@ enum {
 struct later {
     struct sf_timer timer;
     struct sf_http_request *request;
+    struct sf_http_prepared *prepared; /* with this; NULL: with "later" */
 };
 
 struct fixture {
@@ -35,6 +36,7 @@ struct fixture {
     struct sf_timer idle; /* keeps the loop running */
     uint16_t port;
 
+    struct sf_http_prepared *prepared;
     struct sf_http_request *held; /* by /hold and /follow */
     struct sf_task release;       /* posted by the test */
     struct sf_task last_words;

@@ -88,6 +88,26 @@ static void test_answer_may_come_later(void **state)
     client_done(&c);
 }
 
+static void test_a_prepared_answer_is_given_to_many(void **state)
+{
+    static const char *const paths[] = {"/prepared/first", "/prepared/again", "/prepared/later",
+                                        "/prepared/again", "/prepared/last"};
+    struct sf_http_call http = {.method = "GET"};
+    struct client c;
+
+    client_init(&c);
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        assert_int_equal(client_call(&c, *state, paths[i], &http), SF_OK);
+        assert_int_equal(c.answer.status, 203);
+        assert_string_equal(client_body(&c), "prepared");
+        assert_string_equal(sf_http_answer_header(&c.answer, "Content-Type"), "text/plain");
+        assert_string_equal(sf_http_answer_header(&c.answer, "X-One"), "1");
+        assert_string_equal(sf_http_answer_header(&c.answer, "X-Added"), "2");
+        assert_null(sf_http_answer_header(&c.answer, "X-Empty"));
+    }
+    client_done(&c);
+}
+
 static void test_malformed_target_is_refused_without_its_handler(void **state)
 {
     struct fixture *f = *state;
@@ -586,6 +606,7 @@ int main(void)
         T(test_methods_and_empty_bodies),
         T(test_handler_may_keep_the_body),
         T(test_answer_may_come_later),
+        T(test_a_prepared_answer_is_given_to_many),
         T(test_malformed_target_is_refused_without_its_handler),
         T(test_body_up_to_the_limit_and_not_beyond),
         T(test_body_in_pieces_is_bounded_too),
