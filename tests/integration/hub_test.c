@@ -36,10 +36,18 @@ enum { READY_MS = 20000, STEP_MS = 10000 };
 static void spawn(struct hub_test *h)
 {
     char log[4200];
+    char nats[8];
+    char leafnode[8];
     const char *argv[] = {getenv("SHEAF_HUB"), "--data", h->data,           "--http", "127.0.0.1:0",
-                          "--nats-port",       "0",      "--leafnode-port", "0",      NULL};
+                          "--nats-port",       nats,     "--leafnode-port", leafnode, NULL};
 
     assert_non_null(argv[0]);
+    if (h->nats == 0) { /* ports that no other test takes, also while the hub is down */
+        h->nats = nats_server_port();
+        h->leafnode = nats_server_port();
+    }
+    (void)snprintf(nats, sizeof(nats), "%u", h->nats);
+    (void)snprintf(leafnode, sizeof(leafnode), "%u", h->leafnode);
     (void)snprintf(log, sizeof(log), "%s.log", h->data);
     (void)remove(log);
     proc_start(&h->proc, &(struct proc_options){.argv = argv, .log_path = log});

@@ -237,8 +237,8 @@ def clone_of(m, name):
     return clone
 
 
-def fenced(node, within_s=5):
-    status = node.process.wait(within_s + 5)
+def fenced(node):
+    status = node.process.wait(fixture.WITHIN_S)
     log = node.log.read_text()
     assert status == 6 and "error[SHEAF-E0610]" in log, (status, log[-2000:])
     assert (node.data / "FENCED").exists()

@@ -274,11 +274,11 @@ static void test_a_leaf_that_does_not_acknowledge_is_named(void **state)
     m.sales.deaf = true;
     a = approve(&m, "AR-1", now_us() + DAY_US);
     expect_effect(&a, false, "leaf of sales;");
-    assert_in_range(a.took_ns / SF_NS_PER_MS, 1900, 4000);
+    assert_in_range(a.took_ns / SF_NS_PER_MS, 1900, 10000);
     hub_answer_done(&a);
     a = revoke(&m, "G-1", &m.sales.domain_key);
     expect_effect(&a, false, "leaf of sales;");
-    assert_in_range(a.took_ns / SF_NS_PER_MS, 900, 3000);
+    assert_in_range(a.took_ns / SF_NS_PER_MS, 900, 10000);
     hub_answer_done(&a);
     expect_imports(&m, ""); /* the consumer's side is cut all the same */
     mesh_done(&m);

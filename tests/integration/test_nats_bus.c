@@ -160,7 +160,7 @@ static void test_a_server_that_hangs_makes_the_bus_busy_and_never_the_loop_wait(
         code = sf_bus_publish(w->bus, &m, &err);
         accepted += code == SF_OK;
         test_loop_idle(&w->loop, 0);
-        assert_true(sf_rt_now_ns(w->loop.rt) - before < SF_NS_PER_S);
+        assert_true(sf_rt_now_ns(w->loop.rt) - before < 5 * SF_NS_PER_S);
     }
     assert_int_equal(code, SF_BUSY);
     assert_string_equal(err.text, "too many bytes wait for NATS");

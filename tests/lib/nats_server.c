@@ -4,35 +4,67 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "common/sys/crypto.h"
 #include "common/sys/file.h"
 #include "tests/lib/cmocka.h"
 
-enum { START_MS = 10000, LOOK_MS = 5 };
+enum {
+    START_MS = 30000,
+    LOOK_MS = 5,
+    PORT_FIRST = 12000,
+    PORT_BLOCK = 40,
+    PORT_BLOCKS = 500,
+};
+
+/* The first port of a block that no other running test takes: its name in the kernel is the lock,
+ * as in tests/integration/fixture.py. */
+static uint16_t lock_block(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* held until the test ends */
+
+    assert_true(fd >= 0);
+    for (unsigned i = 0; i < PORT_BLOCKS; i++) {
+        const unsigned block = ((unsigned)getpid() + i) % PORT_BLOCKS;
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        const int n =
+            snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "sheaf-test-ports-%u", block);
+        const size_t size = offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n;
+
+        if (bind(fd, (struct sockaddr *)&name, (socklen_t)size) == 0) {
+            return (uint16_t)(PORT_FIRST + block * PORT_BLOCK);
+        }
+    }
+    fail_msg("no block of ports is free");
+    return 0;
+}
 
 uint16_t nats_server_port(void)
 {
-    static uint16_t last;
-    uint16_t port = 0;
-    struct sf_error err = {0};
+    static uint16_t first;
+    static uint16_t taken;
 
-    if (last == 0 || last > 31000) {
-        last = (uint16_t)(10000 + sf_random_below(20000)); /* Tests run side by side. */
+    if (first == 0) {
+        first = lock_block();
     }
-    if (sf_port_find((uint16_t)(last + 1), &port, &err) != SF_OK) {
-        fail_msg("no free port: %s", err.text);
+    while (taken < PORT_BLOCK) {
+        const uint16_t port = (uint16_t)(first + taken++);
+
+        if (sf_port_is_free(port)) {
+            return port;
+        }
     }
-    last = port;
-    return port;
+    fail_msg("all ports of the block are taken");
+    return 0;
 }
 
 static uint64_t now_ms(void)
