@@ -1,6 +1,6 @@
 /*
  * Rows per second on one thread, for the record of 250 bytes that docs and budgets speak of: read
- * from JSON, encode, decode, render, project. Times are CPU time of the thread; each figure is the
+ * from JSON, encode, decode, render. Times are CPU time of the thread; each figure is the
  * best of three runs.
  *
  *     build/bench/bench_rowcodec [seconds per figure]
@@ -63,7 +63,6 @@ struct bench {
     struct sf_slice row[RECORDS];
     struct sf_record_reader *reader;
     struct row_view *whole;
-    struct row_view *open;
     struct sf_buf out;
 };
 
@@ -102,8 +101,6 @@ static void make_line(struct sf_buf *out, uint64_t id)
 static void setup(struct bench *b)
 {
     const struct row_view_options all = {0};
-    struct sf_slice names[SF_FIELDS_MAX];
-    struct row_view_options open = {.names = names};
     struct sf_verdict verdict;
     struct sf_error err;
 
@@ -112,12 +109,6 @@ static void setup(struct bench *b)
     }
     must(sf_record_reader_new(&table, &b->reader, &err), &err);
     must(row_view_build(&table, &all, &b->whole, &err), &err);
-    for (size_t i = 0; i < table.field_count; i++) {
-        if (sf_class_is_open(table.fields[i].class)) {
-            names[open.name_count++] = sf_slice_text(table.fields[i].name);
-        }
-    }
-    must(row_view_build(&table, &open, &b->open, &err), &err);
     sf_assert(sf_buf_reserve(&b->rows, (size_t)RECORDS * 1024) != NULL);
     for (size_t i = 0; i < RECORDS; i++) {
         size_t start = b->rows.size;
@@ -218,15 +209,6 @@ static void pass_csv(struct bench *b)
     }
 }
 
-static void pass_project(struct bench *b)
-{
-    struct sf_error err;
-
-    for (size_t i = 0; i < RECORDS; i++) {
-        must(row_project(b->open, b->row[i], &b->out, &err), &err);
-    }
-}
-
 static double now_s(void)
 {
     struct timespec t;
@@ -273,9 +255,7 @@ int main(int argc, char **argv)
     measure(b, "row decode", pass_decode, seconds);
     measure(b, "row to JSON", pass_json, seconds);
     measure(b, "row to CSV", pass_csv, seconds);
-    measure(b, "row projected (one field less)", pass_project, seconds);
     row_view_free(b->whole);
-    row_view_free(b->open);
     sf_record_reader_free(b->reader);
     sf_buf_done(&b->lines);
     sf_buf_done(&b->rows);

@@ -58,11 +58,5 @@ enum sf_code row_render_csv(const struct row_view *view, struct sf_slice row, st
 /* The header line for row_render_csv(). */
 void row_render_csv_header(const struct row_view *view, struct sf_buf *out);
 
-/*
- * Appends the row with the fields of the view only; canonical again. SF_CORRUPT.
- */
-enum sf_code row_project(const struct row_view *view, struct sf_slice row, struct sf_buf *out,
-                         struct sf_error *err) SF_MUST_CHECK;
-
 /* Appends one value, which row_decode() or a record reader made, as JSON; absent: null, or []. */
 void row_render_value_json(const struct sf_field *f, const struct sf_value *v, struct sf_buf *out);

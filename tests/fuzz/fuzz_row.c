@@ -84,35 +84,12 @@ static void check_csv(const struct codec *c, struct sf_slice row)
     sf_buf_done(&text);
 }
 
-static void check_projection(const struct codec *c, const struct sf_value *values,
-                             struct sf_slice row)
-{
-    struct sf_value shown[FIELDS_MAX];
-    struct sf_buf projected = {0};
-
-    fuzz_check(row_project(c->whole, row, &projected, NULL) == SF_OK);
-    fuzz_check(sf_slice_equal(sf_buf_view(&projected), row));
-    sf_buf_clear(&projected);
-    fuzz_check(row_project(c->some, row, &projected, NULL) == SF_OK);
-    fuzz_check(row_decode(c->table, sf_buf_view(&projected), shown, NULL) == SF_OK);
-    for (size_t i = 0; i < c->table->field_count; i++) {
-        const struct sf_field *f = &c->table->fields[i];
-
-        fuzz_check(i % 2 == 0 ? rows_equal(f, &shown[i], &values[i]) : !shown[i].present);
-    }
-    sf_buf_done(&projected);
-}
-
 /* The tolerant readers: no crash, and nothing left behind when they refuse. */
 static void check_refused(const struct codec *c, struct sf_slice row)
 {
     struct sf_buf out = {0};
     struct sf_value one;
 
-    if (row_project(c->some, row, &out, NULL) != SF_OK) {
-        fuzz_check(out.size == 0);
-    }
-    sf_buf_clear(&out);
     if (row_render_json(c->some, row, &out, NULL) != SF_OK) {
         fuzz_check(out.size == 0);
     }
@@ -137,7 +114,6 @@ static void check_as(const struct sf_table *table, struct sf_slice row)
         check_encodes_to(&c, values, row);
         check_json(&c, row);
         check_csv(&c, row);
-        check_projection(&c, values, row);
         for (size_t i = 0; i < table->field_count; i++) {
             fuzz_check(row_get(c.table, row, i, &one, NULL) == SF_OK);
             fuzz_check(rows_equal(&c.table->fields[i], &one, &values[i]));

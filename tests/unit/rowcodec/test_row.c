@@ -195,7 +195,6 @@ static void test_a_bad_row_leaves_nothing_behind(void **state)
     assert_string_equal(err.text,
                         "row of table 'all_types', byte 4: no valid tag, or one out of order");
     assert_int_equal(row_render_csv(view, bad, &out, &err), SF_CORRUPT);
-    assert_int_equal(row_project(view, bad, &out, &err), SF_CORRUPT);
     assert_int_equal(row_get(rows_all_types(), bad, 10, &one, &err), SF_CORRUPT);
     assert_int_equal(row_get(rows_all_types(), bad, 6, &one, &err), SF_OK);
     assert_int_equal(out.size, 1);
@@ -257,7 +256,6 @@ static void test_no_memory_is_said_and_leaves_nothing(void **state)
         sf_alloc_fail_after(n++, 0);
         code = row_render_json(view, sf_buf_view(&row), &out, &err);
         code = code != SF_OK ? code : row_render_csv(view, sf_buf_view(&row), &out, &err);
-        code = code != SF_OK ? code : row_project(view, sf_buf_view(&row), &out, &err);
         assert_true(code == SF_OK || code == SF_NOMEM);
         sf_buf_done(&out);
     } while (code != SF_OK);
@@ -352,29 +350,6 @@ static void test_building_a_view_survives_every_failed_allocation(void **state)
     row_view_free(view);
 }
 
-static void test_projection_drops_what_the_table_does_not_know(void **state)
-{
-    static const char *const two[] = {"id", "city", NULL};
-    struct row_view *view = view_of(&people, two);
-    struct sf_slice row = SF_LITERAL("\x1a\x01x\x3a\x01m\xe2\x12\x01"
-                                     "c\x80\x7d\x05");
-    struct sf_buf out = {0};
-    struct sf_error err;
-
-    (void)state;
-    assert_int_equal(row_project(view, row, &out, &err), SF_OK);
-    assert_int_equal(out.size, 7);
-    assert_memory_equal(out.data,
-                        "\x1a\x01x\xe2\x12\x01"
-                        "c",
-                        7);
-    sf_buf_clear(&out);
-    assert_int_equal(row_render_json(view, row, &out, &err), SF_OK);
-    assert_string_equal(sf_buf_cstr(&out), "{\"id\":\"x\",\"city\":\"c\"}");
-    row_view_free(view);
-    sf_buf_done(&out);
-}
-
 /* Version 1 wrote id 1, note 2, lines 3 of {sku 1, old 2}, at 4 of {lat 1, old 2}; version 2 has no
  * note and no old any more. */
 static void test_fields_that_the_table_has_no_more_are_left_out_of_old_rows(void **state)
@@ -453,7 +428,6 @@ int main(void)
         cmocka_unit_test(test_views_are_allow_lists),
         cmocka_unit_test(test_a_view_of_unknown_fields_is_refused),
         cmocka_unit_test(test_building_a_view_survives_every_failed_allocation),
-        cmocka_unit_test(test_projection_drops_what_the_table_does_not_know),
         cmocka_unit_test(test_fields_that_the_table_has_no_more_are_left_out_of_old_rows),
     };
 
