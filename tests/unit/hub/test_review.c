@@ -83,6 +83,7 @@ static void test_a_domain_applies_its_own_products_only(void **state)
 
 static void test_the_same_version_is_fine_only_with_the_same_bytes(void **state)
 {
+    char other[] = ORDERS_1_0;
     struct run r;
 
     (void)state;
@@ -92,6 +93,11 @@ static void test_the_same_version_is_fine_only_with_the_same_bytes(void **state)
     done(&r);
     judge(&r, ORDERS_WITH("1.0.0", "      x: {number: 4, type: string}\n"), "sales", ORDERS_1_0,
           true);
+    assert_false(r.review.accepted);
+    assert_int_equal(first_error(&r.review), SHEAF_E_VERSION_NOT_HIGHER);
+    done(&r);
+    *strstr(other, "shop") = 'S'; /* as long as before */
+    judge(&r, other, "sales", ORDERS_1_0, true);
     assert_false(r.review.accepted);
     assert_int_equal(first_error(&r.review), SHEAF_E_VERSION_NOT_HIGHER);
     done(&r);

@@ -86,6 +86,25 @@ static void let_run(struct world *w, unsigned seconds)
     rt_sim_run_for(&w->f.w.stores.sim, seconds * SF_NS_PER_S);
 }
 
+/* Of the stream, also when messages came again. */
+static void assert_in_order(struct world *w)
+{
+    char text[4096];
+    const char *at = store_world_log(&w->f.w.stores, w->f.orders->lane, 0, text, sizeof(text));
+
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        char key[8];
+
+        (void)snprintf(key, sizeof(key), "m%u", i);
+        if (i + 1 != POISON) {
+            at = strstr(at, key);
+            if (at == NULL) {
+                fail_msg("%s is not in its place: %s", key, text);
+            }
+        }
+    }
+}
+
 /* Each record is one change, the poison one entry of the quarantine, and all are acknowledged. */
 static void assert_all_stored_once(struct world *w)
 {
@@ -100,6 +119,7 @@ static void assert_all_stored_once(struct world *w)
     assert_int_equal(store_lane_head(w->f.orders->lane)->quarantined, 1);
     assert_int_equal(fake_js_acked(&w->js), MESSAGES);
     assert_int_equal(w->js.creations, 1);
+    assert_in_order(w);
 }
 
 static void a_stream_is_stored_and_acknowledged(void **state)
