@@ -16,7 +16,7 @@
 enum {
     BATCH_ROWS_DEFAULT = 4000,
     BATCH_BYTES_MAX = 4 * 1024 * 1024,
-    BUSY_TRIES = 300, /* 429: of one batch */
+    BUSY_TRIES = 300, /* of one batch: 429, or what a killed run has sent is on its way */
     AWAY_TRIES = 20,  /* the leaf does not answer, but did */
     TOKEN_S = 300,    /* tokens live for 600 s */
 };
@@ -86,7 +86,8 @@ static bool is_interrupted(const struct loading *l, long ms)
 /* Whether it is worth to send the same again, after a wait. */
 static bool try_again(struct loading *l, const struct sf_error *err, unsigned *tries)
 {
-    const bool is_busy = err->code == SF_BUSY && l->api->answer.status == 429;
+    const bool is_busy =
+        (err->code == SF_BUSY && l->api->answer.status == 429) || err->number == SHEAF_E_KEY_BUSY;
     const bool is_away = err->number == SHEAF_E_LEAF_UNREACHABLE && l->batches > 0;
 
     if (++*tries > (is_busy ? BUSY_TRIES : AWAY_TRIES) || (!is_busy && !is_away)) {

@@ -448,13 +448,65 @@ def messages_of_another_signer_are_not_believed(mesh):
             assert consumer.communicate()[0] == b""
 
 
+class StillUnderWay(http.server.BaseHTTPRequestHandler):
+    """The leaf, with requests of a loader that was killed: each key is told to be busy once."""
+    leaf = ""
+    busy = []
+
+    def answer(self, status, kind, body):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def relay(self, body=None):
+        kept = ("Authorization", "Content-Type", "Idempotency-Key", "Accept")
+        request = urllib.request.Request(self.leaf + self.path, body, {
+            name: self.headers[name] for name in kept if self.headers[name]})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            self.answer(answer.status, answer.headers["Content-Type"], answer.read())
+
+    def do_GET(self):
+        self.relay()
+
+    def do_POST(self):
+        body, key = self.rfile.read(int(self.headers["Content-Length"])), self.headers["Idempotency-Key"]
+        if key not in self.busy:
+            self.busy.append(key)
+            self.answer(409, "application/problem+json", json.dumps({
+                "title": "busy", "status": 409, "detail": "not answered yet", "code": "SHEAF-E0311",
+                "next": "wait"}).encode())
+            return
+        self.relay(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def a_load_waits_for_what_a_killed_one_has_sent(mesh):
+    path = mesh.data / "dev.json"
+    real = path.read_text()
+    StillUnderWay.leaf = mesh.leaf("sales")["http"]
+    rows = mesh.write("busy.json", json.dumps([{"id": f"busy{i}"} for i in range(3)]))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), StillUnderWay) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        path.write_text(real.replace(StillUnderWay.leaf, f"http://127.0.0.1:{server.server_address[1]}"))
+        try:
+            mesh.ok("product", "load", rows, "--as", "sales/stream", "--batch", "2")
+        finally:
+            path.write_text(real)
+            server.shutdown()
+    assert len(StillUnderWay.busy) == 2, StillUnderWay.busy
+
+
 # --- trouble --------------------------------------------------------------------------------------
 
 def a_leaf_goes_on_without_the_hub(mesh):
     hub = mesh.context()["hub"]["pid"]
     os.kill(hub, signal.SIGSTOP)
     try:
-        status = mesh.expect(8, "status", "--timeout", "1s", "-o", "json").json()["items"]
+        status = mesh.expect(8, "status", "--timeout", "5s", "-o", "json").json()["items"]
         assert [(s["what"], s["state"]) for s in status] == [
             ("hub", "down"), ("leaf", "up"), ("leaf", "up")], status
         mesh.ok("product", "load", mesh.write("h.json", '[{"id":"h"}]'), "--as", "sales/stream")
@@ -592,6 +644,7 @@ TESTS = [
     a_subscription_starts_where_it_is_told, a_subscription_begins_with_the_rows,
     rows_are_filtered_turned_round_and_counted,
     messages_of_another_signer_are_not_believed,
+    a_load_waits_for_what_a_killed_one_has_sent,
     a_leaf_goes_on_without_the_hub,
     the_audit_log_holds_and_lists_what_was_done,
     an_output_that_cannot_be_written_is_an_error,
