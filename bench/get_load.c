@@ -281,6 +281,7 @@ int main(int argc, char **argv)
     if (l.latencies_ns == NULL || l.rows == 0 || l.slots == 0 || l.slots > SLOTS_MAX) {
         return 2;
     }
+    l.n = now_ns(); /* other keys than the run before */
     l.end_ns = now_ns() + (uint64_t)(seconds * 1e9);
     if (is_http) {
         if (sscanf(argv[2], "http://%63[^:]:%hu%511s", l.host, &l.port, l.path) != 3) {
