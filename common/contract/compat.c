@@ -21,8 +21,6 @@
 #define STORAGE  ((unsigned)SF_BREAKS_STORAGE)
 #define BOTH     (BACKWARD | FORWARD)
 
-static const char NOT_RESERVED[] = "its number must be reserved";
-
 /* --- notes ------------------------------------------------------------------------------------ */
 
 static const char *keep(struct sf_compat *c, const char *text)
@@ -430,16 +428,6 @@ static void compare_field(const struct sf_compat_subject *s, const struct sf_fie
     }
 }
 
-static bool is_reserved(const struct sf_table *t, uint32_t number)
-{
-    for (size_t i = 0; i < t->reserved_count; i++) {
-        if (t->reserved[i] == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_in_key(const struct sf_table *t, size_t field)
 {
     for (size_t i = 0; i < t->key_count; i++) {
@@ -448,31 +436,6 @@ static bool is_in_key(const struct sf_table *t, size_t field)
         }
     }
     return false;
-}
-
-/* A number without a field and without a reservation would come back as another field, and rows
- * that are stored would be read as that. */
-static void note_unreserved(const struct sf_compat_subject *s, uint32_t number,
-                            const struct sf_table *after)
-{
-    char from[16];
-    const bool is_refused_anyway = (s->c->refused & BOTH) != 0;
-
-    if (s->c->same_major && !is_refused_anyway && !is_reserved(after, number)) {
-        struct sf_buf to = {0};
-        const char *text;
-
-        (void)snprintf(from, sizeof(from), "%u", number);
-        sf_buf_text(&to, "reserved: [");
-        for (size_t i = 0; i < after->reserved_count; i++) {
-            sf_buf_printf(&to, "%u, ", after->reserved[i]);
-        }
-        sf_buf_printf(&to, "%u]", number);
-        text = sf_buf_cstr(&to) == NULL ? "" : keep(s->c, sf_buf_cstr(&to));
-        s->c->failed |= to.failed != SF_OK;
-        sf_buf_done(&to);
-        sf_compat_breaking(s, STORAGE, NOT_RESERVED, from, text);
-    }
 }
 
 static void compare_fields(struct sf_compat *c, const char *path, const struct sf_table *before,
@@ -498,7 +461,7 @@ static void compare_fields(struct sf_compat *c, const char *path, const struct s
             sf_compat_breaking(&s, STORAGE, "number", from, to);
         } else {
             sf_compat_breaking(&s, BOTH, "field removed", type, "");
-            note_unreserved(&s, f->number, after);
+            sf_compat_unreserved(&s, f, after);
         }
     }
     for (size_t i = 0; i < after->field_count; i++) {
@@ -510,7 +473,7 @@ static void compare_fields(struct sf_compat *c, const char *path, const struct s
             continue;
         }
         sf_field_type_text(f, type, sizeof(type));
-        if (is_reserved(before, f->number)) {
+        if (sf_compat_is_reserved(before, f->number)) {
             sf_compat_breaking(&s, STORAGE, "reserved number used", "", type);
         } else if (f->required) {
             sf_compat_breaking(&s, BACKWARD, "required field added", "", type);
@@ -532,12 +495,17 @@ static void compare_reserved(const struct sf_compat_subject *s, const struct sf_
                            after->skip_unchanged ? "skip" : "store");
     }
     for (size_t i = 0; i < before->reserved_count; i++) {
-        if (!is_reserved(after, before->reserved[i]) &&
+        if (!sf_compat_is_reserved(after, before->reserved[i]) &&
             sf_table_field_by_number(after, before->reserved[i]) < 0) {
             char number[16];
 
             (void)snprintf(number, sizeof(number), "%u", before->reserved[i]);
             sf_compat_breaking(s, STORAGE, "reserved number dropped", number, "");
+        }
+    }
+    for (size_t i = 0; i < before->reserved_name_count; i++) {
+        if (!sf_compat_is_reserved_name(after, before->reserved_names[i])) {
+            sf_compat_breaking(s, STORAGE, "reserved name dropped", before->reserved_names[i], "");
         }
     }
 }
@@ -726,10 +694,10 @@ enum sf_code sf_compat_check(const struct sf_product *const *before, size_t coun
                           newest->version.major, newest->version.minor, newest->version.patch);
     }
     first = first_breaking(ret);
-    if (first != NULL && ret->same_major && first->what == NOT_RESERVED) {
+    if (first != NULL && ret->same_major && first->what == sf_compat_not_reserved) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_BREAKING_CHANGE,
-                          "%s is removed, and its number %s must not come back as another field: "
-                          "add it to those of its table or struct: %s",
+                          "%s is removed: its number %s and its name must not come back as another "
+                          "field, reserve both in its table or struct: %s",
                           first->path, first->before, first->after);
     }
     if (first != NULL && after->version.major == newest->version.major) {

@@ -21,3 +21,10 @@ void sf_compat_policies(struct sf_compat *c, const struct sf_product *before,
                         const struct sf_product *after);
 void sf_compat_checks(struct sf_compat *c, const struct sf_table *before,
                       const struct sf_table *after);
+
+bool sf_compat_is_reserved(const struct sf_table *t, uint32_t number);
+bool sf_compat_is_reserved_name(const struct sf_table *t, const char *name);
+/* A note of this, when @f is removed and @after does not reserve its number and its name. */
+extern const char sf_compat_not_reserved[];
+void sf_compat_unreserved(const struct sf_compat_subject *s, const struct sf_field *f,
+                          const struct sf_table *after);

@@ -116,7 +116,7 @@ struct sf_field {
     const struct sf_field *item;
     uint32_t min_items; /* of a list; 0: no rule */
     uint32_t max_items; /* 0: no rule */
-    /* struct: its fields and reserved numbers, as an event table of that name. Else NULL. */
+    /* struct: its fields and what is reserved, as an event table of that name. Else NULL. */
     const struct sf_table *shape;
 
     const char *parse; /* strptime-like format of text input, or NULL; several: in clean */
@@ -147,8 +147,10 @@ struct sf_table {
     size_t dedupe_field_count;
     int64_t dedupe_within_us;
     bool skip_unchanged; /* an upsert equal to the newest row changes nothing */
-    const uint32_t *reserved;
+    const uint32_t *reserved; /* numbers and names that once meant another field */
     size_t reserved_count;
+    const char *const *reserved_names;
+    size_t reserved_name_count;
     const char *description;       /* or NULL */
     const struct sf_check *checks; /* check.h */
     size_t check_count;

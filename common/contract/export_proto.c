@@ -196,6 +196,13 @@ static void put_body(unsigned depth, const struct sf_table *t, struct sf_buf *ou
         sf_buf_printf(out, "%s%u%s", i == 0 ? "reserved " : ", ", t->reserved[i],
                       i + 1 == t->reserved_count ? ";\n" : "");
     }
+    for (size_t i = 0; i < t->reserved_name_count; i++) {
+        if (i == 0) {
+            put_indent(depth, out);
+        }
+        sf_buf_printf(out, "%s\"%s\"%s", i == 0 ? "reserved " : ", ", t->reserved_names[i],
+                      i + 1 == t->reserved_name_count ? ";\n" : "");
+    }
     for (size_t i = 0; i < t->field_count; i++) {
         const struct sf_field *f = &t->fields[i];
         const struct sf_table *shape = sf_field_shape(f);

@@ -1,4 +1,4 @@
-/* The part of the product file reader that reads the fields and reserved numbers of a table. */
+/* The part of the product file reader that reads the fields of a table and what is reserved. */
 #include "common/base/map.h"
 #include "common/contract/product_field.h"
 #include "proto/errors.h"
@@ -50,6 +50,12 @@ static void check_numbers(struct fields_reader *t)
             if (t->table->reserved[k] == f->number) {
                 sf_issues_error(issues, place, SHEAF_E_BAD_VALUE,
                                 "number %u is reserved: it once meant another field", f->number);
+            }
+        }
+        for (size_t k = 0; k < t->table->reserved_name_count; k++) {
+            if (strcmp(t->table->reserved_names[k], f->name) == 0) {
+                sf_issues_error(issues, t->places[i]->key_place, SHEAF_E_BAD_VALUE,
+                                "'%s' is reserved: it once meant another field", f->name);
             }
         }
     }
@@ -125,39 +131,73 @@ static void read_fields(struct fields_reader *t)
     }
 }
 
+static void reserve_number(struct fields_reader *t, const struct sf_yaml_node *n, uint32_t *numbers)
+{
+    const size_t count = t->table->reserved_count;
+
+    if (!sf_product_read_number(t->r, n, &numbers[count])) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (numbers[i] == numbers[count]) {
+            sf_issues_error(t->r->issues, n->place, SHEAF_E_DUPLICATE_KEY,
+                            "%u stands twice in reserved", numbers[i]);
+        }
+    }
+    t->table->reserved_count++;
+}
+
+static void reserve_name(struct fields_reader *t, const struct sf_yaml_node *n, const char **names)
+{
+    const size_t count = t->table->reserved_name_count;
+
+    if (!sf_yaml_text(t->r->issues, n, "reserved", &names[count])) {
+        return;
+    }
+    names[count] = sf_arena_strdup(t->r->arena, names[count]);
+    if (names[count] == NULL) {
+        t->r->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], names[count]) == 0) {
+            sf_issues_error(t->r->issues, n->place, SHEAF_E_DUPLICATE_KEY,
+                            "'%s' stands twice in reserved", names[i]);
+        }
+    }
+    t->table->reserved_name_count++;
+}
+
+/* Numbers, and names, which do not begin with a digit. */
 static void read_reserved(struct fields_reader *t)
 {
     const struct sf_yaml_node *node = sf_yaml_get(t->node, "reserved");
     uint32_t *numbers;
-    size_t count = 0;
+    const char **names;
 
     if (node == NULL || !sf_yaml_expect(t->r->issues, node, SF_YAML_LIST, "reserved")) {
         return;
     }
-    if (node->count > SF_FIELDS_MAX) {
+    if (node->count > 2 * SF_FIELDS_MAX) {
         sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_VALUE,
-                        "reserved has more than %d numbers", SF_FIELDS_MAX);
+                        "reserved has more than %d numbers and names", 2 * SF_FIELDS_MAX);
         return;
     }
     numbers = sf_arena_calloc(t->r->arena, node->count, sizeof(*numbers));
-    if (numbers == NULL) {
+    names = (const char **)sf_arena_calloc(t->r->arena, node->count, sizeof(*names));
+    if (numbers == NULL || names == NULL) {
         t->r->failed = true;
         return;
     }
-    for (const struct sf_yaml_node *n = node->first; n != NULL; n = n->next) {
-        if (!sf_product_read_number(t->r, n, &numbers[count])) {
-            continue;
-        }
-        for (size_t i = 0; i < count; i++) {
-            if (numbers[i] == numbers[count]) {
-                sf_issues_error(t->r->issues, n->place, SHEAF_E_DUPLICATE_KEY,
-                                "%u stands twice in reserved", numbers[i]);
-            }
-        }
-        count++;
-    }
     t->table->reserved = numbers;
-    t->table->reserved_count = count;
+    t->table->reserved_names = names;
+    for (const struct sf_yaml_node *n = node->first; n != NULL; n = n->next) {
+        if (n->kind == SF_YAML_SCALAR && sf_name_is_table(n->text)) {
+            reserve_name(t, n, names);
+        } else {
+            reserve_number(t, n, numbers);
+        }
+    }
 }
 
 void sf_product_read_fields(struct sf_product_reader *r, const struct sf_yaml_node *node,

@@ -209,13 +209,26 @@ static void put_rules(const struct sf_field *field, struct sf_buf *out)
 
 static void put_field(const struct sf_field *f, struct sf_buf *out);
 
+/* Numbers, then names. */
+static void put_reserved(const struct sf_table *t, const char *before, const char *behind,
+                         struct sf_buf *out)
+{
+    for (size_t i = 0; i < t->reserved_count; i++) {
+        sf_buf_printf(out, "%s%u", i == 0 ? before : ", ", t->reserved[i]);
+    }
+    for (size_t i = 0; i < t->reserved_name_count; i++) {
+        sf_buf_text(out, i + t->reserved_count == 0 ? before : ", ");
+        put_text(t->reserved_names[i], out);
+    }
+    if (t->reserved_count + t->reserved_name_count > 0) {
+        sf_buf_text(out, behind);
+    }
+}
+
 /* The fields of a struct, on the same line. As deep as structs go. */
 static void put_shape(const struct sf_table *shape, struct sf_buf *out)
 {
-    for (size_t i = 0; i < shape->reserved_count; i++) {
-        sf_buf_printf(out, "%s%u%s", i == 0 ? ", reserved: [" : ", ", shape->reserved[i],
-                      i + 1 == shape->reserved_count ? "]" : "");
-    }
+    put_reserved(shape, ", reserved: [", "]", out);
     sf_buf_text(out, ", fields: {");
     for (size_t i = 0; i < shape->field_count; i++) {
         sf_buf_text(out, i == 0 ? "" : ", ");
@@ -310,10 +323,7 @@ static void put_table(const struct sf_table *t, const struct sf_print_notes *not
         sf_buf_byte(out, '\n');
     }
     put_dedupe(t, out);
-    for (size_t i = 0; i < t->reserved_count; i++) {
-        sf_buf_printf(out, "%s%u%s", i == 0 ? "    reserved: [" : ", ", t->reserved[i],
-                      i + 1 == t->reserved_count ? "]\n" : "");
-    }
+    put_reserved(t, "    reserved: [", "]\n", out);
     if (t->description != NULL) {
         sf_buf_text(out, "    description: ");
         put_text(t->description, out);
@@ -509,7 +519,8 @@ static bool same_table(const struct sf_table *a, const struct sf_table *b)
 {
     if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->field_count != b->field_count ||
         a->key_count != b->key_count || a->event_time != b->event_time ||
-        a->reserved_count != b->reserved_count || a->check_count != b->check_count ||
+        a->reserved_count != b->reserved_count ||
+        a->reserved_name_count != b->reserved_name_count || a->check_count != b->check_count ||
         !same_text(a->description, b->description)) {
         return false;
     }
@@ -530,6 +541,11 @@ static bool same_table(const struct sf_table *a, const struct sf_table *b)
     }
     for (size_t i = 0; i < a->reserved_count; i++) {
         if (a->reserved[i] != b->reserved[i]) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < a->reserved_name_count; i++) {
+        if (strcmp(a->reserved_names[i], b->reserved_names[i]) != 0) {
             return false;
         }
     }

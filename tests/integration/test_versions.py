@@ -27,7 +27,7 @@ tables:
 NEW = (PRODUCT.replace("1.0.0", "1.1.0").replace("country: {number: 2, type: string}",
                                                  "land: {number: 2, type: string, source: country}")
        .replace("      gone: {number: 3, type: string}\n", "").replace("int32", "int64").replace("(12,2)", "(14,2)")
-       .replace(", old: {number: 2, type: string}}", "}, reserved: [2]").replace("    key: [id]\n", "    key: [id]\n    reserved: [3]\n") + "      note: {number: 7, type: string}\n")
+       .replace(", old: {number: 2, type: string}}", "}, reserved: [2, old]").replace("    key: [id]\n", "    key: [id]\n    reserved: [3, gone]\n") + "      note: {number: 7, type: string}\n")
 TABLE = "/v1/products/sales/orders/orders"
 BEFORE = {"id": "A", "country": "NO", "gone": "secret", "n": 7, "amount": "1.50",
           "lines": [{"sku": "s1", "old": "secret"}]}

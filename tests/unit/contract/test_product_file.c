@@ -299,6 +299,10 @@ static void test_field_numbers_are_protobuf_numbers(void **state)
     assert_refused(HEAD "  reserved: [9]\n  fields:\n   a: {number: 9, type: string}\n",
                    SHEAF_E_BAD_VALUE,
                    "p.yaml:8:16: number 9 is reserved: it once meant another field");
+    assert_refused(HEAD "  reserved: [9, b, a]\n  fields:\n   a: {number: 1, type: string}\n",
+                   SHEAF_E_BAD_VALUE, "p.yaml:8:4: 'a' is reserved: it once meant another field");
+    assert_refused(HEAD "  reserved: [b, 9, b]\n  fields:\n   a: {number: 1, type: string}\n",
+                   SHEAF_E_DUPLICATE_KEY, "p.yaml:6:20: 'b' stands twice in reserved");
     assert_refused(HEAD "  reserved: [9, 8, 9]\n  fields:\n   a: {number: 1, type: string}\n",
                    SHEAF_E_DUPLICATE_KEY, "p.yaml:6:20: 9 stands twice in reserved");
     assert_accepted(FIELDS "   a: {number: 536870911, type: string}\n");

@@ -45,7 +45,7 @@ static void test_writes_one_line_per_field(void **state)
         "    kind: state\n"
         "    key: [order_id]\n"
         "    event_time: ordered_at\n"
-        "    reserved: [9, 10]\n"
+        "    reserved: [9, 10, gone]\n"
         "    description: One row per order\n"
         "    checks: [\"rows >= 1\", \"nulls(code) <= 5%\", \"duplicates(order_id, code) = 0\"]\n"
         "    fields:\n"
@@ -499,6 +499,7 @@ static void test_products_differ_in_every_word(void **state)
         {"  t:", "  u:"},
         {"    key", "    description: x\n    key"},
         {"    key", "    reserved: [7]\n    key"},
+        {"    key", "    reserved: [gone]\n    key"},
         {"    key: [a]\n", ""},
         {"a: {number: 1,", "a: {number: 3,"},
         {"b: {", "c: {"},
