@@ -402,6 +402,25 @@ static void another_epoch_is_told_and_the_table_given_anew(void **state)
     teardown(&f);
 }
 
+/* A store that was restored gives seqs in a higher epoch: who was there before is told first. */
+static void a_reader_of_before_a_restore_is_told_the_new_epoch(void **state)
+{
+    static const char begin[] = "{\"event\":\"epoch\",\"epoch\":5,\"head\":\"5:3\"}\n{\"seq\":3,";
+    struct fixture f;
+    (void)state;
+
+    setup(&f, 8);
+    put(&f, 'a', 1);
+    put(&f, 'b', 2);
+    assert_int_equal(store_raise_epoch(f.w.stores.store, 5, NULL), SF_OK);
+    put(&f, 'c', 3);
+    f.r.only_log = true;
+    assert_int_equal(START(f, .live = true, .after = "1:2", .select = "amount"), SF_OK);
+    run_for(&f, SF_NS_PER_S);
+    assert_memory_equal(f.r.log, begin, sizeof(begin) - 1);
+    teardown(&f);
+}
+
 /* --- rights and limits ------------------------------------------------------------------------ */
 
 static void a_revocation_ends_it_at_once_whatever_it_does(void **state)
@@ -680,6 +699,7 @@ int main(void)
         cmocka_unit_test(a_position_decides_where_it_begins),
         cmocka_unit_test(a_time_decides_where_it_begins_too),
         cmocka_unit_test(another_epoch_is_told_and_the_table_given_anew),
+        cmocka_unit_test(a_reader_of_before_a_restore_is_told_the_new_epoch),
         cmocka_unit_test(a_revocation_ends_it_at_once_whatever_it_does),
         cmocka_unit_test(a_grant_that_runs_out_ends_it_with_the_next_event),
         cmocka_unit_test(a_slow_reader_is_ended_and_holds_up_nobody),
