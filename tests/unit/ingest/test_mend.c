@@ -378,6 +378,24 @@ static void entries_are_dropped_by_number_code_field_and_age(void **state)
     close_mender(&m);
 }
 
+static void a_retired_product_takes_no_record_back_and_lets_go_of_all(void **state)
+{
+    static const char retired[] =
+        "sheaf: product/v1\nproduct: sales/old\nversion: 1.0.0\nstatus: retired\ntables:\n"
+        "  old:\n    kind: event\n    fields:\n      n: {number: 1, type: int32}\n";
+    const struct served_table *table;
+    struct mending m;
+    (void)state;
+
+    open_mender(&m);
+    table = &leaf_world_add(&m.f.w, retired)->tables[0];
+    assert_int_equal(mend(&m, (struct mend_request){.table = table, .what = MEND_REPLAY}),
+                     SF_CONFLICT);
+    assert_int_equal(m.error.number, SHEAF_E_WRONG_STATE);
+    assert_int_equal(mend(&m, (struct mend_request){.table = table, .what = MEND_DROP}), SF_OK);
+    close_mender(&m);
+}
+
 static void a_table_is_mended_by_one_request_at_a_time(void **state)
 {
     struct mending m = {0};
@@ -561,6 +579,7 @@ int main(void)
         cmocka_unit_test(envelopes_are_replayed_as_what_they_were),
         cmocka_unit_test(a_fix_puts_one_record_in_the_place_of_an_entry),
         cmocka_unit_test(entries_are_dropped_by_number_code_field_and_age),
+        cmocka_unit_test(a_retired_product_takes_no_record_back_and_lets_go_of_all),
         cmocka_unit_test(a_table_is_mended_by_one_request_at_a_time),
         cmocka_unit_test(a_replay_that_is_cut_off_doubles_nothing),
         cmocka_unit_test(nothing_leaks_when_memory_runs_out),

@@ -277,6 +277,25 @@ static void what_the_server_has_not_taken_is_sent_again_by_whoever_takes_over(vo
     assert_true(tried > 0);
 }
 
+/* What nobody listens to holds no retention back. */
+static void a_parked_feed_needs_nothing_of_the_log(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    sf_bus_unsubscribe(f.consumer, &f.subs[1]);
+    click(&f, 1);
+    let_run(&f);
+    click(&f, 1);
+    rt_sim_run_for(&f.w.stores.sim,
+                   20 * SF_NS_PER_MS); /* It has asked, and waits until it may again. */
+    click(&f, 1);
+    assert_true(publisher_taken(f.publisher, clicks(&f)) == UINT64_MAX);
+    assert_int_equal(publisher_stats(f.publisher).behind, 0);
+    teardown(&f);
+}
+
 /* --- cursors ---------------------------------------------------------------------------------- */
 
 static void on_put(struct store_write *w, const struct sf_error *err)
@@ -421,6 +440,7 @@ int main(void)
         cmocka_unit_test(a_stream_goes_on_over_a_new_version_without_gap_or_double),
         cmocka_unit_test(what_was_under_way_when_the_link_failed_comes_in_the_new_version),
         cmocka_unit_test(what_the_server_has_not_taken_is_sent_again_by_whoever_takes_over),
+        cmocka_unit_test(a_parked_feed_needs_nothing_of_the_log),
         cmocka_unit_test(a_cursor_ahead_of_the_table_starts_at_its_head),
         cmocka_unit_test(a_nobody_that_comes_late_keeps_the_feed_parked),
         cmocka_unit_test(a_feed_without_memory_tries_again_and_loses_nothing),

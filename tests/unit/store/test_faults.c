@@ -257,12 +257,32 @@ static void test_any_read_may_fail(void **state)
     }
 }
 
+/* What is damaged under a commit is not written over. */
+static void test_damage_found_by_a_commit_makes_the_store_read_only(void **state)
+{
+    struct store_world w;
+    struct store_lane *lane;
+
+    (void)state;
+    store_world_init(&w, 1);
+    lane = store_world_lane(&w, "orders", STORE_STATE);
+    assert_int_equal(store_world_put(&w, lane, "a", "1"), SF_OK);
+    w.disk.fail_read_in = 1;
+    w.disk.fail_code = SF_CORRUPT;
+    assert_int_equal(store_world_put(&w, lane, "a", "2"), SF_CORRUPT);
+    assert_true(store_failed(w.store));
+    w.disk.fail_read_in = 0;
+    assert_int_equal(store_world_put(&w, lane, "b", "1"), SF_IO);
+    store_world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_allocation_may_fail),
         cmocka_unit_test(test_any_write_may_fail),
         cmocka_unit_test(test_any_read_may_fail),
+        cmocka_unit_test(test_damage_found_by_a_commit_makes_the_store_read_only),
     };
 
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

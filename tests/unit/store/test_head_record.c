@@ -90,6 +90,33 @@ static void test_another_history_of_the_same_length_is_told(void **state)
     store_world_done(&other);
 }
 
+/* The log is all there, an entry of the quarantine is not. */
+static void test_a_quarantine_that_is_behind_its_record_is_told(void **state)
+{
+    static const uint16_t codes[] = {202};
+    const struct store_reject reject = {.codes = codes, .code_count = 1, .raw = SF_LITERAL("x")};
+    struct world_write ww;
+    struct store_world w;
+    struct sf_buf record = {0};
+    char text[512];
+
+    (void)state;
+    store_world_init(&w, 1);
+    put_rows(&w, "orders", 2);
+    world_write_init(&ww, store_world_lane(&w, "orders", STORE_STATE));
+    ww.lane.rejects = &reject;
+    ww.lane.reject_count = 1;
+    assert_int_equal(world_write_run(&ww, &w), SF_OK);
+    head_record_encode(w.store, &record);
+    assert_string_equal(lack_of(&w, &record, text, sizeof(text)), "0 lanes, 0 changes\n");
+    store_world_done(&w);
+    store_world_init(&w, 1);
+    put_rows(&w, "orders", 2);
+    assert_non_null(strstr(lack_of(&w, &record, text, sizeof(text)), "sales/orders@1.orders"));
+    sf_buf_done(&record);
+    store_world_done(&w);
+}
+
 static void test_a_store_of_an_earlier_epoch_is_told(void **state)
 {
     struct store_world w;
@@ -346,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_store_that_is_behind_its_record_is_told_lane_by_lane),
         cmocka_unit_test(test_another_history_of_the_same_length_is_told),
+        cmocka_unit_test(test_a_quarantine_that_is_behind_its_record_is_told),
         cmocka_unit_test(test_a_store_of_an_earlier_epoch_is_told),
         cmocka_unit_test(test_every_flipped_bit_and_every_cut_is_found),
         cmocka_unit_test(test_the_golden_bytes_are_read),
