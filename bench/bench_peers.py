@@ -84,6 +84,7 @@ class Server:
             time.sleep(0.05)
 
     def cpu_s(self):
+        time.sleep(0.2)  # children that have just ended are counted once they were waited for
         return tree_cpu_s(self.process.pid)
 
     def end(self, number=signal.SIGINT):
