@@ -29,7 +29,7 @@ struct answer {
     struct sf_bus_flush flush;
     bool flushing;
     size_t op; /* in query_nats_ops */
-    uint64_t began_ns;
+    int64_t began_us;
     char deprecated[DEPRECATION_TEXT]; /* "": it is not */
     bool dropped;                      /* the service is gone; freed when the flush comes back */
     struct sf_list link;
@@ -102,15 +102,16 @@ static size_t op_index(const char *name)
     return i;
 }
 
-static uint64_t now_of(const struct query_nats *n)
+/* Not the time of the loop's turn, within which most answers are given. */
+static int64_t now_us(const struct query_nats *n)
 {
-    return sf_rt_now_ns(queries_get_options(n->qs)->rt);
+    return sf_rt_wall_us(queries_get_options(n->qs)->rt);
 }
 
 /* @op may be none. */
-static void count_end(struct query_nats *n, size_t op, uint64_t began_ns,
-                      const struct sf_error *err)
+static void count_end(struct query_nats *n, size_t op, int64_t began_us, const struct sf_error *err)
 {
+    const int64_t took_us = now_us(n) - began_us;
     struct op_stats *s;
 
     if (op >= QUERY_NATS_OPS) {
@@ -118,7 +119,7 @@ static void count_end(struct query_nats *n, size_t op, uint64_t began_ns,
     }
     s = &n->stats[op];
     s->requests++;
-    s->ns += now_of(n) - began_ns;
+    s->ns += took_us > 0 ? (uint64_t)took_us * 1000 : 0; /* the clock may have been set back */
     if (err != NULL) {
         s->errors++;
         (void)snprintf(s->last_error, sizeof(s->last_error), "%.90s", err->text);
@@ -207,7 +208,7 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     struct sf_error why;
 
     if (err != NULL || page->is_last) {
-        count_end(a->owner, a->op, a->began_ns, err);
+        count_end(a->owner, a->op, a->began_us, err);
     }
     if (err != NULL) {
         give_up(a, err);
@@ -234,7 +235,7 @@ struct now {
     struct query_nats *owner;
     const char *reply;
     size_t op;
-    uint64_t began_ns;
+    int64_t began_us;
     char deprecated[DEPRECATION_TEXT];
     struct get_name name; /* view NULL: it is not kept */
     struct store_stamp stamp;
@@ -245,7 +246,7 @@ static void on_page_now(void *data, const struct query_page *page, const struct 
     const struct now *now = data;
     struct sf_error why;
 
-    count_end(now->owner, now->op, now->began_ns, err);
+    count_end(now->owner, now->op, now->began_us, err);
     if (err == NULL && send_page(now->owner, now->reply, now->deprecated, page, &why) != SF_OK) {
         err = &why;
     }
@@ -289,7 +290,7 @@ static bool answer_kept(struct now *now, const struct query_request *request)
 static bool answer_now(struct query_nats *n, const char *reply, size_t op, const char *key,
                        struct query_request *request)
 {
-    struct now now = {.owner = n, .reply = reply, .op = op, .began_ns = now_of(n)};
+    struct now now = {.owner = n, .reply = reply, .op = op, .began_us = now_us(n)};
 
     if (request->op != QUERY_GET) {
         return false;
@@ -323,7 +324,7 @@ static enum sf_code start(struct query_nats *n, const char *reply, size_t op,
     }
     a->owner = n;
     a->op = op;
-    a->began_ns = now_of(n);
+    a->began_us = now_us(n);
     (void)deprecation_text(request->table->product->contract, a->deprecated);
     code = query_start(n->qs, request, on_page, a, &a->query, err);
     if (code != SF_OK) {
@@ -415,7 +416,7 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
     if (strcmp(parts->op, "describe") == 0) {
         code = describe(n, m->reply, &right, err);
         if (code == SF_OK) {
-            count_end(n, op_index(parts->op), now_of(n), NULL);
+            count_end(n, op_index(parts->op), now_us(n), NULL);
         }
         return code;
     }
@@ -434,7 +435,7 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
     if (p->follow || p->snapshot) {
         code = follow(n, m->reply, &caller, parts->product, op, p, err);
         if (code == SF_OK) {
-            count_end(n, op_index(parts->op), now_of(n), NULL);
+            count_end(n, op_index(parts->op), now_us(n), NULL);
         }
         return code;
     }
@@ -511,7 +512,7 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
         return;
     }
     if (answer_msg(n, m, &op, &findings, &err) != SF_OK && has_reply(m)) {
-        count_end(n, op, now_of(n), &err);
+        count_end(n, op, now_us(n), &err);
         send_error(n, m->reply, &err, &findings);
     }
 }

@@ -293,6 +293,8 @@ class Mesh:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
+        except http.client.HTTPException as error:  # killed in the middle of its answer
+            raise ConnectionError(f"{method} {path}: {error!r}") from error
         finally:
             connection.close()
 

@@ -2,7 +2,7 @@
 import re
 import traceback
 
-LOG_LINES, LINE_MAX, TEXT_MAX = 15, 300, 2000
+LOG_LINES, SERVER_LINES, LINE_MAX, TEXT_MAX = 15, 5, 300, 2000
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|assertion .* failed")
 SERVER_GOOD = re.compile(r"^\[\d+\] \S+ \S+ \[(INF|DBG|TRC)\]")
 
@@ -17,7 +17,8 @@ def show_logs(home, prefix="# ", lines_max=LOG_LINES):
         if lines:
             print(f"{prefix}--- {log.relative_to(home)}")
         crash = next((i for i, line in enumerate(lines) if SANITIZER.search(line)), None)
-        for line in lines[-lines_max:] if crash is None else lines[crash:crash + LOG_LINES]:
+        shown = min(lines_max, SERVER_LINES) if log.name.startswith("nats-server") else lines_max
+        for line in lines[-shown:] if crash is None else lines[crash:crash + LOG_LINES]:
             print(f"{prefix}{line[:LINE_MAX]}")
 
 
