@@ -40,11 +40,17 @@ static void tell(const struct restore *r, const char *phase, uint64_t done, uint
 
 /* --- the directory --- */
 
+/* The mark while it was being written: sf_file_write() puts something behind the name. */
+static bool is_begun_mark(const char *name)
+{
+    return strncmp(name, RESTORE_MARK ".", sizeof(RESTORE_MARK)) == 0;
+}
+
 static enum sf_code count_name(const char *name, void *data, struct sf_error *err)
 {
     (void)err;
     /* The lock is ours by now. */
-    *(size_t *)data += strcmp(name, "lock") == 0 ? 0 : 1;
+    *(size_t *)data += strcmp(name, "lock") == 0 || is_begun_mark(name) ? 0 : 1;
     return SF_OK;
 }
 
@@ -69,14 +75,18 @@ static enum sf_code clear_dir(const struct restore *r, struct sf_error *err)
     enum sf_code code = join(mark, r->o->data_dir, RESTORE_MARK, err);
 
     (void)snprintf(dir, sizeof(dir), "%s", r->o->data_dir);
-    if (code == SF_OK && sf_file_exists(mark)) {
+    if (code != SF_OK) {
+        return code;
+    }
+    if (sf_file_exists(mark)) {
         return sf_dir_each(dir, remove_name, dir, err);
     }
-    code = code == SF_OK ? sf_dir_each(dir, count_name, &names, err) : code;
+    code = sf_dir_each(dir, count_name, &names, err);
     if (code == SF_OK && names > 0) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_DATA_DIR_IN_USE,
                           "%s is not empty: a restore wants a new or an empty one", dir);
     }
+    code = code == SF_OK ? sf_dir_each(dir, remove_name, dir, err) : code;
     return code == SF_OK ? sf_file_write(mark, SF_LITERAL("a restore is under way\n"), 0600, err)
                          : code;
 }

@@ -208,6 +208,7 @@ class Mesh:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sheaf-test-"))
         self.ports = Ports()
         self.processes = []
+        self.patience_s = WITHIN_S  # for an answer
         self.hub = Node(self, "hub")
         self.leaves = {}
         self.id = self.hub_key = None
@@ -288,7 +289,7 @@ class Mesh:
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
             headers.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=self.patience_s)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

@@ -112,7 +112,7 @@ def test_leaf_killed(m):
     some_stored(m, before, process)
     m.leaves["sales"].end()
     m.leaves["sales"].start()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 0, err
     assert pages(m)[before:] == [f"l{i}" for i in range(RECORDS)]
     before = count(m)
@@ -120,7 +120,7 @@ def test_leaf_killed(m):
     process = begin(m, path)
     some_stored(m, before, process)
     m.leaves["sales"].end()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode != 0 and "the same command goes on" in err, err
     m.leaves["sales"].start()
     again(m, path)

@@ -329,6 +329,27 @@ static void test_a_damaged_backup_is_refused_and_its_file_named(void **state)
     sf_buf_done(&report);
 }
 
+static void test_a_restore_that_had_hardly_begun_is_begun_again(void **state)
+{
+    struct world *w = *state;
+    struct sf_buf report = {0};
+    char to[PATH_MAX];
+    char path[PATH_MAX];
+    struct sf_error err = {0};
+
+    put_rows(w, 20);
+    assert_int_equal(back_up(w), SF_OK);
+    (void)tmpdir_join(&w->tmp, "restored", to);
+    assert_int_equal(sf_dir_make(to, 0700, NULL), SF_OK);
+    (void)tmpdir_join(&w->tmp, "restored/RESTORING.a1B2c3", path); /* killed within its write */
+    assert_int_equal(sf_file_write(path, sf_slice_text(""), 0600, NULL), SF_OK);
+    if (restore(w, w->repository, to, NULL, &report, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_false(sf_file_exists(path));
+    sf_buf_done(&report);
+}
+
 static void test_a_backup_that_is_stopped_leaves_nothing(void **state)
 {
     struct world *w = *state;
@@ -444,6 +465,7 @@ int main(void)
         T(test_a_second_backup_links_what_has_not_changed),
         T(test_what_the_hub_knows_beyond_the_backup_is_told_and_its_epoch_is_passed),
         T(test_a_damaged_backup_is_refused_and_its_file_named),
+        T(test_a_restore_that_had_hardly_begun_is_begun_again),
         T(test_a_backup_that_is_stopped_leaves_nothing),
         T(test_what_a_killed_backup_left_is_removed_by_the_next),
         T(test_a_backup_that_gets_no_memory_leaves_nothing),
