@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""What a consumer may not see leaves the owner's leaf on no port: unique words stand in masked fields and in filtered
+rows, and every byte that leaves is searched for them. The same search finds them on each port when nothing is hidden."""
+import json
+import random
+import sys
+
+import fixture
+from nats import Client
+
+POLICIES = """policies:
+  - {name: cities, match: {field: city}, mask: redact}
+  - {name: emails, match: {field: email}, mask: hash}
+  - {name: open-rows, match: all, filter: "kind = 'open'"}
+"""
+
+
+def product(minor, policies):
+    return f"""sheaf: product/v1
+product: sales/people
+version: 1.{minor}.0
+owner: people@example.org
+description: People.
+tables:
+  people:
+    kind: state
+    key: [id]
+    fields:
+      id:    {{number: 1, type: string, required: true}}
+      kind:  {{number: 2, type: string, required: true}}
+      title: {{number: 3, type: string}}
+      city:  {{number: 4, type: string}}
+      email: {{number: 5, type: string, class: pii}}
+      note:  {{number: 6, type: string, class: secret}}
+""" + policies
+
+
+WORD = b"cnry"
+LIVE = "dp.sales.people.people.v1.>"
+TABLE = "/v1/products/sales/people/people"
+
+
+class Tap(Client):
+    """Keeps every byte that came."""
+
+    def __init__(self, *arguments):
+        self.raw = b""
+        super().__init__(*arguments)
+
+    def _fill(self, within_s):
+        before = len(self.buffer)
+        came = super()._fill(within_s)
+        self.raw += self.buffer[before:]
+        return came
+
+
+class Words:
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.count = 0
+
+    def __call__(self):
+        self.count += 1
+        return f"cnry{self.count:05}{self.random.randrange(1 << 32):08x}"
+
+
+def load(m, changes):
+    lines = "".join(json.dumps(c) + "\n" for c in changes)
+    answer = m.load("sales", "people/people", lines, query="?envelope=change")
+    assert answer.status == 200 and answer.json()["accepted"] == len(changes), answer
+
+
+def upsert(key, kind, title, word):
+    return {"op": "upsert", "row": {"id": key, "kind": kind, "title": title, "city": word(),
+                                    "email": word() + "@example.org", "note": word()}}
+
+
+def work(m, word, count):
+    """Rows come into view, change, leave it and go; what is hidden of them is words."""
+    r = word.random
+    shown = {}
+    for step in range(count):
+        key = f"k{r.randrange(12):02}"
+        choice = r.randrange(5)
+        if choice == 0 and key in shown:
+            load(m, [{"op": "delete", "row": {"id": key}}])
+            del shown[key]
+        elif choice == 1 and key in shown:
+            load(m, [upsert(key, "closed", word(), word)])  # leaves the view
+            del shown[key]
+        elif choice == 2:
+            hidden = word()  # is never in it, and not even its key is told
+            load(m, [upsert(hidden, "closed", word(), word), upsert(hidden, "closed", word(), word)])
+            if r.randrange(2):
+                load(m, [{"op": "delete", "row": {"id": hidden}}])
+        else:
+            shown[key] = f"t{step}"
+            load(m, [upsert(key, "open", shown[key], word)])
+    return shown
+
+
+def ports(m, client, shown):
+    """name -> every byte of the answer. Of those in capitals values are to be seen when nothing is hidden."""
+    leaf, token = m.leaves["marketing"], m.token("marketing")
+    key = sorted(shown)[0]
+    at = m.leaves["sales"].call("GET", TABLE + "/records?limit=1", token=m.token("sales")).headers["Sheaf-Position"]
+
+    def asked(op, body):
+        before = len(client.raw)
+        client.ask(f"q.sales.people.{op}", body)
+        return client.raw[before:]
+
+    def got(path, accept="application/json"):
+        answer = leaf.call("GET", path, token=token, headers={"Accept": accept})
+        return answer.body + repr(answer.headers).encode()
+
+    def said(*argv):
+        ran = m.sheaf(*argv, "--as", "marketing", status=None)
+        return (ran.out + ran.err).encode()
+
+    found = {
+        "GET": asked("get", {"key": [key]}),
+        "SCAN": asked("scan", {}),
+        "SCAN CSV": asked("scan", {"format": "csv"}),
+        "SCAN REVERSE": asked("scan", {"reverse": True}),
+        "SELECT": asked("scan", {"select": ["city"]}),
+        "WHERE": asked("scan", {"where": "length(city) > 0"}),
+        "AS_OF": asked("scan", {"as_of": at}),
+        "CHANGES": asked("changes", {"after": "1:0"}),
+        "FOLLOW": asked("changes", {"snapshot": True, "follow": True, "seconds": 1}),
+        "STATS": asked("stats", {}),
+        "PROFILE": asked("profile", {}),
+        "count": asked("scan", {"count": True}),
+        "describe": asked("describe", {}),
+        "where on what is hidden": asked("scan", {"where": "note = 'x'"}),
+        "select what is hidden": asked("scan", {"select": ["note"]}),
+        "get nothing": asked("get", {"key": ["none"]}),
+        "bad cursor": asked("scan", {"cursor": "x"}),
+        "HTTP RECORDS": got(TABLE + "/records"),
+        "HTTP NDJSON": got(TABLE + "/records", "application/x-ndjson"),
+        "HTTP CSV": got(TABLE + "/records", "text/csv"),
+        "HTTP RECORD": got(f"{TABLE}/records/{key}"),
+        "HTTP CHANGES": got(TABLE + "/changes?after=1:0"),
+        "HTTP FOLLOW": got(TABLE + "/changes?snapshot&seconds=1", "application/x-ndjson"),
+        "HTTP EVENTS": got(TABLE + "/changes?after=1:0&follow&seconds=1", "text/event-stream"),
+        "HTTP STATS": got(TABLE + "/stats"),
+        "HTTP PROFILE": got(TABLE + "/profile"),
+        "http product": got("/v1/products/sales/people"),
+        "http products": got("/v1/products"),
+        "openapi": got("/openapi.json"),
+        "READ": said("read", "sales/people"),
+        "show": said("product", "show", "sales/people"),
+    }
+    return found
+
+
+def files(m):
+    """Whatever others than the owner keep, and what everybody's processes say."""
+    for node in (m.hub, m.leaves["marketing"]):
+        for path in node.data.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                yield str(path), path.read_bytes()
+    for path in [*m.directory.glob("*.log"), *(m.leaves["sales"].data / "log").glob("*")]:
+        yield str(path), path.read_bytes()
+    for name, leaf in m.leaves.items():
+        yield f"metrics of {name}", leaf.call("GET", "/metrics", token=m.token(name)).body
+    yield "metrics of the hub", m.hub.call("GET", "/metrics", token=m.token("platform")).body
+
+
+def grant(m):
+    request = m.sheaf("access", "request", "sales/people", "--as", "marketing", "--purpose", "test", "--for", "1d",
+                      "-o", "json").json()["id"]
+    return m.sheaf("access", "approve", request, "--as", "sales", "-o", "json").json()["grant"]["id"]
+
+
+def live(m, client, word, key):
+    """All bytes of the stream up to a change of @key's title."""
+    before = len(client.raw)
+    load(m, [upsert(key, "closed", word(), word), upsert(key, "open", "last", word)])
+    client.wait_for(lambda p: p.subject.startswith("dp.") and b'"last"' in p.data, "the change comes")
+    return client.raw[before:]
+
+
+def test_canaries(m):
+    """No word of a masked field or a filtered row leaves, and every port shows them when nothing is hidden"""
+    word = Words(1)
+    m.apply("sales", product(0, POLICIES))
+    client = Tap(m.leaves["marketing"].nats, m.leaves["marketing"].data / "keys" / "app.nk")
+    client.subscribe(LIVE)
+    shown = work(m, word, 25)
+    grant(m)
+    fixture.until(lambda: m.sheaf("read", "sales/people", "--as", "marketing", status=None).status == 0, "granted")
+    shown |= work(m, word, 40)
+    load(m, [upsert("k00", "open", "t", word)])
+    shown["k00"] = "t"
+    stream = live(m, client, word, "k00")
+    closed = ports(m, client, shown) | {"STREAM": stream, "all of it": client.raw}
+    leaks = [name for name, data in closed.items() if WORD in data]
+    assert not leaks, (leaks, closed[leaks[0]][:2000])
+    assert b'"city":"***"' in closed["SCAN"] and b'"city":"***"' in stream, closed["SCAN"]
+    assert b'"note"' not in closed["SCAN"] and b"SHEAF-E0401" in closed["STATS"], closed
+    for name, data in files(m):
+        assert WORD not in data, name
+    m.apply("sales", product(1, ""))
+    client.messages.clear()
+    fixture.until(lambda: b"***" not in m.sheaf("read", "sales/people", "--as", "marketing").out.encode(), "open")
+    stream = live(m, client, word, "k00")
+    opened = ports(m, client, shown) | {"STREAM": stream}
+    silent = [name for name, data in opened.items() if name.isupper() and WORD not in data]
+    assert not silent, (silent, opened[silent[0]][:2000])
+    client.close()
+
+
+if __name__ == "__main__":
+    sys.exit(fixture.run([test_canaries], ["sales", "marketing"]))
