@@ -126,6 +126,9 @@ struct leaf {
     struct sf_counter store_changes;
     struct sf_counter get_cache_hits; /* likewise */
     struct sf_counter get_cache_misses;
+    struct sf_counter views_hidden;
+    struct sf_counter views_failed;
+    struct sf_counter views_nulled;
 
     struct leaf_limit limit_metrics[LEAF_LIMITS];
     struct sf_timer guard; /* leaf_limits.c: the cap on memory */

@@ -74,11 +74,29 @@ static void reload(struct leaf *leaf)
     take_over(leaf, fresh);
 }
 
+/* Who took the file away wants other hashes from now on. */
+static void reload_masks(struct leaf *leaf)
+{
+    bool changed = false;
+    struct sf_error err;
+
+    if (identity_reload_masks(&leaf->identity, &changed, &err) != SF_OK) {
+        sf_log(SF_LOG_ERROR, "leaf.mask_key_unread", SF_F_ERROR(&err));
+        return;
+    }
+    if (changed) {
+        serving_keys_changed(&leaf->serving);
+        leaf_serving_changed(leaf);
+        sf_log(SF_LOG_INFO, "leaf.mask_key_changed");
+    }
+}
+
 void leaf_reload(struct leaf *leaf)
 {
     sf_notify_reloading();
     reload(leaf);
     leaf_sources_reload(leaf);
+    reload_masks(leaf);
     leaf_notify_ready(leaf);
 }
 

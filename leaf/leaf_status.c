@@ -5,6 +5,7 @@
 #include "leaf/query/describe.h"
 #include "leaf/query/get_cache.h"
 #include "leaf/serving/http_answer.h"
+#include "leaf/serving/view_cache.h"
 #include "proto/errors.h"
 
 /* --- metrics ---------------------------------------------------------------------------------- */
@@ -24,6 +25,12 @@ void leaf_metrics_register(struct leaf *leaf)
         {"get_cache_misses_total",
          "Requests for one row whose answer did not, but may from now on.",
          &leaf->get_cache_misses},
+        {"views_rows_hidden_total", "Rows that a filter kept from another domain.",
+         &leaf->views_hidden},
+        {"views_rows_failed_total", "Rows kept back as a filter was null or failed on them.",
+         &leaf->views_failed},
+        {"views_values_nulled_total", "Values sent as null as they could not be masked.",
+         &leaf->views_nulled},
     };
 
     for (size_t i = 0; i < SF_COUNT(counters); i++) {
@@ -52,6 +59,7 @@ void leaf_metrics_http(struct leaf *leaf, struct sf_http_request *r)
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
     const struct store_stats stats = store_stats(leaf->store);
     const struct get_cache_stats gets = get_cache_stats(queries_get_cache(leaf->queries));
+    const struct served_counts *views = view_cache_counts(leaf->serving.products.views);
     struct sf_error err;
 
     raise_to(&leaf->get_cache_hits, gets.hits);
@@ -59,6 +67,9 @@ void leaf_metrics_http(struct leaf *leaf, struct sf_http_request *r)
     raise_to(&leaf->store_commits, stats.commits);
     raise_to(&leaf->store_syncs, stats.syncs);
     raise_to(&leaf->store_changes, stats.changes);
+    raise_to(&leaf->views_hidden, atomic_load(&views->hidden));
+    raise_to(&leaf->views_failed, atomic_load(&views->nulls) + atomic_load(&views->errors));
+    raise_to(&leaf->views_nulled, atomic_load(&views->unmasked));
     sf_gauge_set(&leaf->store_failed, stats.failed);
     sf_gauge_set(&leaf->store_queued_bytes, (int64_t)stats.queued_bytes);
     leaf_limits_scrape(leaf);

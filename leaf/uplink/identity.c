@@ -123,6 +123,23 @@ static enum sf_code load_keys(struct identity *id, struct sf_error *err)
     return SF_OK;
 }
 
+enum sf_code identity_reload_masks(struct identity *id, bool *changed, struct sf_error *err)
+{
+    SF_CLEANUP(sf_seed_done) struct sf_seed fresh = {0};
+    enum sf_code code = load_seed(id, "keys/masks.seed", &fresh, err);
+    struct sf_seed before;
+
+    *changed = false;
+    if (code != SF_OK) {
+        return code;
+    }
+    *changed = !sf_equal_secret(sf_seed_bytes(&fresh), sf_seed_bytes(&id->keys.masks));
+    before = id->keys.masks;
+    id->keys.masks = fresh;
+    fresh = before;
+    return SF_OK;
+}
+
 /* --- identity.json ---------------------------------------------------------------------------- */
 
 static bool copy_text(const struct sf_json *v, const char *name, char *ret, size_t size)

@@ -58,6 +58,12 @@ struct identity {
 enum sf_code identity_open(const char *data_dir, const char *domain, struct identity *ret,
                            struct sf_error *err) SF_MUST_CHECK;
 void identity_done(struct identity *id);
+/*
+ * Reads keys/masks.seed again, and makes a new one when it was taken away: that is how it is changed.
+ * *@changed: it is another than before. As identity_open(); then the one before stays.
+ */
+enum sf_code identity_reload_masks(struct identity *id, bool *changed,
+                                   struct sf_error *err) SF_MUST_CHECK;
 /* Replaces identity.json and the two credentials files. */
 enum sf_code identity_store(const struct identity *id, const struct identity_mesh *mesh,
                             struct sf_slice serve_jwt, struct sf_slice jwt,

@@ -17,7 +17,8 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     struct fixture *f = sub->data;
     const char *position = sf_bus_msg_header(m, HEADER_POSITION);
 
-    if (position == NULL && !f->heartbeats) {
+    if ((position == NULL && !f->heartbeats) ||
+        (f->governed && strcmp(sf_bus_msg_header(m, "Sheaf-Audience"), "aud1") != 0)) {
         return;
     }
     sf_buf_printf(&f->seen, "%s.%s %s%s prev %s\n", sf_bus_msg_header(m, "Sheaf-Audience"),
@@ -25,6 +26,19 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
                   position == NULL ? "head " : "",
                   position == NULL ? sf_bus_msg_header(m, HEADER_HEAD) : position,
                   sf_bus_msg_header(m, HEADER_PREV));
+    if (f->governed) {
+        const char *policy = sf_bus_msg_header(m, HEADER_POLICY);
+        struct sf_slice row = m->data;
+
+        sf_buf_printf(&f->seen, "policy %s\n", policy == NULL ? "-" : policy);
+        while (row.size > 0) { /* The rows of it. */
+            const uint8_t *end = memchr(row.data, '\n', row.size);
+            const uint8_t *at = memmem(row.data, (size_t)(end - row.data), "\"row\"", 5);
+
+            sf_buf_append(&f->seen, at, (size_t)(end - at) + 1);
+            row = sf_slice_of(end + 1, row.size - (size_t)(end + 1 - row.data));
+        }
+    }
 }
 
 void start(struct fixture *f)

@@ -17,6 +17,7 @@ struct fixture {
     struct publisher *publisher;
     struct sf_buf seen; /* "aud1.clicks 1:1-2 prev 0" per message */
     bool heartbeats;    /* show them too */
+    bool governed;      /* of "aud1" only, with the version of the policies and the body */
     bool closed;
     size_t feeds_max;
     uint64_t version;
