@@ -59,8 +59,8 @@ enum sf_code identity_open(const char *data_dir, const char *domain, struct iden
                            struct sf_error *err) SF_MUST_CHECK;
 void identity_done(struct identity *id);
 /*
- * Reads keys/masks.seed again, and makes a new one when it was taken away: that is how it is changed.
- * *@changed: it is another than before. As identity_open(); then the one before stays.
+ * Reads keys/masks.seed again, and makes a new one when it was taken away: that is how it is
+ * changed. *@changed: it is another than before. As identity_open(); then the one before stays.
  */
 enum sf_code identity_reload_masks(struct identity *id, bool *changed,
                                    struct sf_error *err) SF_MUST_CHECK;
