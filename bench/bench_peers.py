@@ -227,11 +227,13 @@ class Postgres(Server):
         path = self.dir / "script.sql"
         path.write_text(script)
         text = run([self.bin / "pgbench", "-n", "-M", "prepared", "-c", connections,
-                    "-j", min(2, connections), "-T", max(1, round(seconds)), "-f", path,
+                    "-j", min(2, connections), "-T", max(2, round(seconds)), "-f", path,
                     *self.address(), "postgres"])
         count = int(re.search(r"actually processed: (\d+)", text).group(1))
-        return {"count": count,
-                "per_s": float(re.search(r"tps = ([\d.]+) \(without", text).group(1))}
+        per_s = re.search(r"tps = ([\d.]+) \(without", text)
+        if count == 0 or per_s is None:
+            raise RuntimeError(f"pgbench did not come to work, make --seconds longer: {text}")
+        return {"count": count, "per_s": float(per_s.group(1))}
 
     def single(self, connections, seconds):
         return self.pgbench("INSERT INTO orders (customer_id, email, country, amount, quantity, "
