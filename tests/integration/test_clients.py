@@ -210,9 +210,7 @@ def test_javascript(m):
         (op, f"q.sales.*.{op}") for op in ("describe", "get", "scan", "changes")], info
     numbers = {e["name"]: e for e in stats[0]["endpoints"]}
     assert numbers["get"]["num_requests"] == 2 and numbers["get"]["num_errors"] == 1, stats
-    # A get that memory answers ends in the turn of the loop in which it came: it took no time.
-    assert numbers["get"]["last_error"] == "table 'orders'" and numbers["get"]["average_processing_time"] >= 0, stats
-    assert numbers["scan"]["average_processing_time"] > 0, stats
+    assert numbers["get"]["last_error"] == "table 'orders'" and numbers["get"]["average_processing_time"] > 0, stats
 
 
 # --- the examples ---------------------------------------------------------------------------------
