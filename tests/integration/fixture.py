@@ -305,7 +305,7 @@ class Mesh:
             [str(self.programs["sheaf"]), *[str(a) for a in argv]],
             env=self.environment | {"SHEAF_DEV_DIR": str(self.directory)} | (environment or {}),
             input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=2 * self.patience_s,
             cwd=cwd or self.directory, preexec_fn=die_with_parent, check=False)
         ran = Ran(done.returncode, done.stdout, done.stderr)
         assert status is None or ran.status == status, f"sheaf {argv}: {ran!r}"

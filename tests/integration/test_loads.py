@@ -67,6 +67,7 @@ def some_stored(m, before, process):
 
 def test_contract_stands(m):
     """The product comes into force"""
+    m.patience_s = 120  # a load is RECORDS / BATCH synced commits, however long the disk takes for each
     m.apply("sales", PRODUCT)
 
 
