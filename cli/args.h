@@ -26,6 +26,7 @@ enum command_group {
     GROUP_USE,
     GROUP_PRODUCT,
     GROUP_ACCESS,
+    GROUP_POLICY,
     GROUP_OPERATE,
     GROUP_OTHER,
     GROUP_COUNT,

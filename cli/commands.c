@@ -153,6 +153,18 @@ static const struct flag revoke_flags[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct flag explain_flags[] = {
+    {"who", 0, "DOMAIN[/ROLE]", "who asks"},
+    {"what", 0, "D/P[.FIELD]", "the product, or a field of it: sales/orders.email"},
+    {"purpose", 0, "TEXT", "of the grant; that of the active one by default"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct flag policy_test_flags[] = {
+    {"product", 0, "FILE", "a product file that tests are about, instead of the hub's; repeatable"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct flag audit_ls_flags[] = {
     {"after", 0, "N", "events behind number N"},
     {"limit", 0, "N", "events at most; 1000 by default, 0 for all"},
@@ -309,6 +321,32 @@ static const struct command table[] = {
     {"access revoke", GROUP_ACCESS, "Take a grant back, at once", "G-N", 1, 1,
      "sheaf access revoke G-1 --as sales --note \"purpose ended\"", revoke_flags,
      cmd_access_revoke},
+    {"access explain", GROUP_ACCESS, "Say what a domain sees of a product, and which rule says so",
+     "", 0, 0, "sheaf access explain --who marketing --what sales/orders.email", explain_flags,
+     cmd_access_explain},
+
+    {"policy lint", GROUP_POLICY, "Check files of policies", "FILE...", 1, ARGS_MAX,
+     "sheaf policy lint policies/pii.yaml", NULL, cmd_policy_lint},
+    {"policy test", GROUP_POLICY, "Run the tests written beside policies", "FILE...", 1, ARGS_MAX,
+     "sheaf policy test policies/pii.yaml --product product.yaml", policy_test_flags,
+     cmd_policy_test},
+    {"policy diff", GROUP_POLICY, "Show who would gain or lose which columns and rows", "FILE...",
+     1, ARGS_MAX, "sheaf policy diff policies/pii.yaml", NULL, cmd_policy_diff},
+    {"policy apply", GROUP_POLICY, "Put policies in force, for all domains at once", "FILE...", 1,
+     ARGS_MAX, "sheaf policy apply policies/pii.yaml", apply_flags, cmd_policy_apply},
+    {"policy ls", GROUP_POLICY, "List the policies of the platform", "", 0, 0, "sheaf policy ls",
+     NULL, cmd_policy_ls},
+    {"policy show", GROUP_POLICY, "Show a policy as it was written", "NAME", 1, 1,
+     "sheaf policy show pii-default", NULL, cmd_policy_show},
+    {"policy history", GROUP_POLICY, "List the versions of the policies", "", 0, 0,
+     "sheaf policy history", NULL, cmd_policy_history},
+    {"policy rollback", GROUP_POLICY, "Put the policies of an earlier version in force", "VERSION",
+     1, 1, "sheaf policy rollback 3", apply_flags, cmd_policy_rollback},
+    {"policy rm", GROUP_POLICY, "Take policies out of force", "NAME...", 1, ARGS_MAX,
+     "sheaf policy rm pii-default", apply_flags, cmd_policy_rm},
+    {"policy explain", GROUP_POLICY, "The same as access explain", "", 0, 0,
+     "sheaf policy explain --who marketing --what sales/orders.email", explain_flags,
+     cmd_access_explain},
 
     {"leaf ls", GROUP_OPERATE, "List the leaves of the mesh", "", 0, 0, "sheaf leaf ls", NULL,
      cmd_leaf_ls},

@@ -11,7 +11,8 @@ enum { NAME_WIDTH = 25, LABEL_MAX = 48 };
 
 static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_START] = "START",   [GROUP_USE] = "FIND AND USE", [GROUP_PRODUCT] = "PRODUCT",
-    [GROUP_ACCESS] = "ACCESS", [GROUP_OPERATE] = "OPERATE",  [GROUP_OTHER] = "OTHER",
+    [GROUP_ACCESS] = "ACCESS", [GROUP_POLICY] = "POLICY",    [GROUP_OPERATE] = "OPERATE",
+    [GROUP_OTHER] = "OTHER",
 };
 
 static const struct {

@@ -9,6 +9,7 @@
 #include "common/contract/lint.h"
 #include "common/contract/product_file.h"
 #include "common/contract/product_print.h"
+#include "common/policy/policy.h"
 #include "common/sys/file.h"
 #include "proto/errors.h"
 
@@ -31,6 +32,7 @@ enum sf_code product_source_read(struct cli *cli, const char *path, struct produ
     code = sf_product_parse(&issues, &s.product, err);
     if (code == SF_OK) {
         sf_product_lint(s.product, &issues);
+        code = sf_policy_check_file(&issues, s.product, err);
     }
     s.warning_count = issues.warning_count;
     s.shown = code == SF_INVALID && issues.error_count > 0;

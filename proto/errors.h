@@ -80,6 +80,9 @@
       "revoke them with sheaf access revoke, or let them end")                                     \
     X(PRODUCT_REMOVED, 411, 409, 6, "the product was removed",                                     \
       "bring it back while its rows are kept: sheaf product restore")                              \
+    X(POLICY_BREACH, 412, 422, 3, "a policy requires what the product has not",                    \
+      "mend the product, or ask the platform team: sheaf policy show")                             \
+    X(POLICY_UNKNOWN, 413, 404, 4, "no such policy", "see 'sheaf policy ls'")                      \
     X(TOKEN_MISSING, 501, 401, 5, "no token", "send Authorization: Bearer, or choose a context")   \
     X(TOKEN_INVALID, 502, 401, 5, "token does not verify", "make a new one with the domain's key") \
     X(TOKEN_EXPIRED, 503, 401, 5, "token has expired", "make a new one; check the clock")          \

@@ -17,7 +17,7 @@ enum {
     STREAM_MAX = 1024 * 1024,
     CALL_ARENA_MAX = 16 * 1024 * 1024,
     CALLS_MAX = 1024,
-    QUERY_MAX = 4,
+    QUERY_MAX = 6,
 };
 
 enum who { ANYBODY, MEMBER, PLATFORM };
@@ -43,6 +43,11 @@ static const struct route ROUTES[] = {
     {"POST", {"v1", "access", "requests"}, MEMBER, request_post},
     {"POST", {"v1", "access", "requests", "*", "decision"}, MEMBER, decision_post},
     {"POST", {"v1", "access", "grants", "*", "revoke"}, MEMBER, revocation_post},
+    {"GET", {"v1", "policies"}, MEMBER, policy_list},
+    {"GET", {"v1", "policies", "*"}, MEMBER, policy_get},
+    {"GET", {"v1", "policy-history"}, MEMBER, policy_history},
+    {"POST", {"v1", "policies", "change"}, PLATFORM, policy_change_post},
+    {"GET", {"v1", "explain"}, MEMBER, explain_get, {"who", "role", "purpose", "product"}},
     {"GET", {"v1", "audit"}, MEMBER, audit_get, {"after", "limit"}},
     {"GET", {"v1", "status"}, MEMBER, status_get},
 };

@@ -1,6 +1,7 @@
 #include "common/contract/product_file.h"
 #include "common/wire/control.h"
 #include "hub/api/change.h"
+#include "hub/registry/registry_policy.h"
 #include "proto/errors.h"
 
 /* What stands in the way of, or beside, the product that was read; lists of @arena. */
@@ -88,6 +89,10 @@ static enum sf_code build(struct event_append *op, Sheaf__V1__Event *e, struct s
     }
     p = registry_product(&c->state->registry, c->review.product->domain, c->review.product->name);
     code = facts_of(c, p, arena, &in, err);
+    if (code == SF_OK) {
+        in.now_us = sf_rt_wall_us(c->state->rt);
+        code = registry_policy_set(&c->state->registry, &in.policies, err);
+    }
     if (code == SF_OK) {
         code = check_removed(p, c->review.product->version.major, err);
     }

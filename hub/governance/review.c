@@ -85,6 +85,11 @@ enum sf_code review_read(struct review *r, struct sf_slice yaml, struct sf_error
     code = sf_product_parse(&issues, &r->product, err);
     if (code == SF_OK) {
         sf_product_lint(r->product, &issues);
+        code = sf_policy_check_file(&issues, r->product, err);
+    }
+    if (code == SF_INVALID) {
+        sf_product_free(r->product);
+        r->product = NULL;
     }
     if (code != SF_NOMEM) {
         code = add_issues(r, &issues, err);
@@ -157,8 +162,31 @@ static enum sf_code check_repeat(struct review *r, const struct review_input *in
                r->product->version.major, r->product->version.minor, r->product->version.patch);
 }
 
+/* What the platform's policies have against it. */
+static enum sf_code check_policies(struct review *r, const struct review_input *in,
+                                   struct sf_error *err)
+{
+    struct sf_policy_breach *breaches;
+    size_t count;
+    enum sf_code code = sf_policy_check_product(in->policies, r->product, in->now_us, &r->arena,
+                                                &breaches, &count, err);
+
+    for (size_t i = 0; i < count && code == SF_OK; i++) {
+        const struct sf_policy_breach *b = &breaches[i];
+        char text[700];
+
+        (void)snprintf(text, sizeof(text), "%s (policy %s, %s:%u)", b->text, b->cause.policy,
+                       b->cause.file, b->cause.line);
+        r->accepted &= !b->refuses;
+        code = add_text(r, SHEAF_E_POLICY_BREACH, b->refuses, text, err);
+    }
+    return code;
+}
+
 enum sf_code review_check(struct review *r, const struct review_input *in, struct sf_error *err)
 {
+    enum sf_code code;
+
     if (r->product == NULL) {
         return SF_OK;
     }
@@ -172,10 +200,11 @@ enum sf_code review_check(struct review *r, const struct review_input *in, struc
     if (in->same_version_yaml.size > 0) {
         return check_repeat(r, in, err);
     }
-    if (in->standing_count > 0) {
-        return compare(r, in, err);
+    code = check_policies(r, in, err);
+    if (code == SF_OK && in->standing_count > 0) {
+        code = compare(r, in, err);
     }
-    return SF_OK;
+    return code;
 }
 
 void review_done(struct review *r)

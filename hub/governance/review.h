@@ -9,6 +9,7 @@
 
 #include "common/base/arena.h"
 #include "common/contract/contract.h"
+#include "common/policy/policy.h"
 
 struct review_input {
     struct sf_slice yaml;
@@ -16,6 +17,8 @@ struct review_input {
     /* Versions of the file's major in the order of their numbers. */
     const struct sf_product *const *standing;
     size_t standing_count;
+    const struct sf_policy_set *policies; /* of the platform; NULL: none */
+    int64_t now_us;                       /* for policies that expire */
     struct sf_slice same_version_yaml; /* file of the very same version, newest or not; or empty */
 };
 

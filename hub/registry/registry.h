@@ -25,7 +25,7 @@ enum {
     REGISTRY_REQUESTS_MAX = 200000,
     REGISTRY_TOKENS_MAX = 20000,
     REGISTRY_POLICIES_MAX = 10000,
-    REGISTRY_POLICY_BYTES_MAX = 1024 * 1024, /* of the texts in force: a bundle holds them */
+    REGISTRY_POLICY_BYTES_MAX = 768 * 1024, /* of the texts in force: a bundle holds them */
     REGISTRY_ID_MAX = 24,                    /* "AR-18446744073709551615" */
     REGISTRY_AUDIENCE_MAX = 16               /* "a" and 12 letters */
 };

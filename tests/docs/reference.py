@@ -31,6 +31,19 @@ def source(path):
     return (ROOT / path).read_text()
 
 
+POLICY_KEY = re.compile(r'\{"(\w+)", "(\w+)", "([^"]*)", "([^"]*)"\}')
+
+
+def with_policy_keys(text):
+    """The page with the tables of keys as common/policy has them."""
+    keys = POLICY_KEY.findall(re.sub(r'"\s+"', "", source("common/policy/policy_keys.c")))
+    for of in dict.fromkeys(k[0] for k in keys):
+        rows = [f"| `{name}` | {value} | {what} |" for o, name, value, what in keys if o == of]
+        table = "\n".join(["| key | value | what |", "|---|---|---|", *rows])
+        text = re.sub(rf"(<!-- keys of {of} -->\n)(\|.*\n)*", lambda m: m[1] + table + "\n", text)
+    return text
+
+
 def settings_table(program):
     """The settings of --help as a Markdown table."""
     text = subprocess.run([program, "--help"], capture_output=True, check=True).stdout.decode()
@@ -145,6 +158,9 @@ class Reference(unittest.TestCase):
                          - {n for n in first_column(page("nats.md")) if n[0].isupper()},
                          set(re.findall(r'"(\w+)"', names.group(1))))
 
+    def test_keys_of_policies_are_those_the_parser_knows(self):
+        self.assertEqual(page("policies.md"), with_policy_keys(page("policies.md")))
+
     def test_keys_of_the_product_file_are_those_the_parser_knows(self):
         text = sections(page("product-file.md"))
         for heading, path, name in (
@@ -180,6 +196,7 @@ def main():
     PROGRAMS.update({"sheaf-leaf": arguments[0], "sheaf-hub": arguments[1]})
     if "--write" in sys.argv:
         write_settings()
+        (PAGES / "policies.md").write_text(with_policy_keys(page("policies.md")))
         return 0
     return tap.run(Reference)
 

@@ -42,7 +42,7 @@ LAYERS = {
     "leaf/admin": LEAF_SERVICE,
     "leaf": ["common", "proto", "leaf"],
     "hub/policy": [BASE, CONTRACT, "proto"],
-    "hub/governance": [BASE, CONTRACT, "proto"],
+    "hub/governance": [BASE, CONTRACT, "common/expr", "common/mask", "common/policy", "proto"],
     "hub/events": ["common", "proto"],
     "hub/registry": ["common", "proto"],
     "hub/claims": [BASE, SYS, WIRE, IDENTITY, BUS, "proto", "hub/policy"],

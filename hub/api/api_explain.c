@@ -1,0 +1,205 @@
+/* GET /v1/explain: what a domain sees of a product, and the rule that made each decision. */
+#include <string.h>
+
+#include "hub/api/call.h"
+#include "hub/api/product_ref.h"
+#include "hub/registry/registry_policy.h"
+#include "proto/errors.h"
+
+struct question {
+    const char *who;
+    const char *role; /* or NULL */
+    const struct registry_product *product;
+    const struct registry_version *version;
+    const struct registry_grant *grant; /* or NULL */
+    struct sf_policy_input input;
+};
+
+static enum sf_code find_product(struct call *c, struct question *q, struct sf_error *err)
+{
+    const char *name = sf_http_query(c->r, "product");
+    struct product_ref ref;
+
+    if (name == NULL) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'product' is missing");
+    }
+    if (product_ref_parse(name, /* with_domain= */ true, &ref)) {
+        q->product = registry_product(&c->state->registry, ref.domain, ref.product);
+        q->version = q->product == NULL ? NULL : registry_version(q->product, ref.major);
+    }
+    if (q->version == NULL || (q->version->product->status == SF_STATUS_DRAFT && !c->is_platform &&
+                               strcmp(c->token.issuer, q->product->owner->name) != 0)) {
+        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "there is no product %.130s",
+                          name);
+    }
+    return SF_OK;
+}
+
+/* Members ask about themselves, owners about their products, the platform about all. */
+static enum sf_code check_asker(const struct call *c, const struct question *q,
+                                struct sf_error *err)
+{
+    if (c->is_platform || strcmp(c->token.issuer, q->who) == 0 ||
+        strcmp(c->token.issuer, q->product->owner->name) == 0) {
+        return SF_OK;
+    }
+    return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+                      "what %.60s sees of %s/%s is not yours to ask", q->who,
+                      q->product->owner->name, q->product->name);
+}
+
+static enum sf_code read_question(struct call *c, struct question *q, struct sf_error *err)
+{
+    const char *purpose = sf_http_query(c->r, "purpose");
+    enum sf_code code;
+
+    q->who = sf_http_query(c->r, "who");
+    q->role = sf_http_query(c->r, "role");
+    if (q->who == NULL || !sf_name_is_product(sf_slice_text(q->who))) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'who' must be a domain");
+    }
+    code = find_product(c, q, err);
+    if (code == SF_OK) {
+        code = check_asker(c, q, err);
+    }
+    if (code == SF_OK) {
+        code = registry_policy_set(&c->state->registry, &q->input.platform, err);
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    const struct registry_access access = {q->who, q->product->owner->name, q->product->name,
+                                           q->version->product->version.major};
+
+    q->grant = registry_active(&c->state->registry, &access);
+    q->input.owner = q->version->policies;
+    q->input.product = q->version->product;
+    q->input.subject.domain = q->who;
+    q->input.subject.roles = &q->role;
+    q->input.subject.role_count = q->role != NULL;
+    q->input.now_us = sf_rt_wall_us(c->state->rt);
+    q->input.subject.purpose = purpose;
+    if (q->grant != NULL) {
+        q->input.columns = q->grant->columns;
+        q->input.column_count = q->grant->column_count;
+        q->input.subject.purpose = purpose == NULL ? q->grant->purpose : purpose;
+    }
+    return SF_OK;
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+static void write_cause(struct answer *a, const struct sf_policy_cause *c)
+{
+    static const char *const by[] = {
+        [SF_POLICY_BY_NOTHING] = "nothing",
+        [SF_POLICY_BY_DEFAULT] = "default",
+        [SF_POLICY_BY_COLUMNS] = "columns",
+        [SF_POLICY_BY_RULE] = "policy",
+    };
+
+    sf_json_member_text(&a->json, "by", by[c->by]);
+    if (c->by == SF_POLICY_BY_RULE) {
+        sf_json_member_text(&a->json, "policy", c->policy);
+        sf_json_member_text(&a->json, "of", c->origin == SF_POLICY_PLATFORM ? "platform" : "owner");
+        sf_json_key(&a->json, "place");
+        sf_json_printf(&a->json, "%s:%u", c->file, c->line);
+    }
+    if (c->note != NULL) {
+        sf_json_member_text(&a->json, "note", c->note);
+    }
+}
+
+static void write_fields(struct answer *a, const struct sf_table *t, const struct sf_policy_view *v)
+{
+    sf_json_key(&a->json, "fields");
+    sf_json_array_begin(&a->json);
+    for (size_t i = 0; i < t->field_count; i++) {
+        SF_CLEANUP(sf_buf_done) struct sf_buf mask = {0};
+
+        sf_buf_text(&mask, v->masks[i].kind == SF_MASK_NONE ? "clear" : "");
+        sf_mask_print(&v->masks[i], &mask);
+        sf_json_object_begin(&a->json);
+        sf_json_member_text(&a->json, "field", t->fields[i].name);
+        sf_json_member_text(
+            &a->json, "class",
+            t->fields[i].class == SF_CLASS_NONE ? NULL : sf_class_name(t->fields[i].class));
+        sf_json_member_slice(&a->json, "sees", sf_buf_view(&mask));
+        write_cause(a, &v->causes[i]);
+        sf_json_object_end(&a->json);
+    }
+    sf_json_array_end(&a->json);
+}
+
+static void write_rows(struct answer *a, const struct sf_policy_view *v)
+{
+    sf_json_member_bool(&a->json, "denied", v->denied);
+    if (v->denied) {
+        sf_json_key(&a->json, "denied_by");
+        sf_json_object_begin(&a->json);
+        write_cause(a, &v->denied_by);
+        sf_json_object_end(&a->json);
+    }
+    sf_json_key(&a->json, "filters");
+    sf_json_array_begin(&a->json);
+    for (size_t i = 0; i < v->filter_count; i++) {
+        sf_json_object_begin(&a->json);
+        sf_json_member_text(&a->json, "filter", v->filters[i].text);
+        write_cause(a, &v->filters[i].cause);
+        sf_json_object_end(&a->json);
+    }
+    sf_json_array_end(&a->json);
+}
+
+static enum sf_code write_tables(struct answer *a, struct question *q, struct sf_error *err)
+{
+    const struct sf_product *p = q->version->product;
+    enum sf_code code = SF_OK;
+
+    sf_json_key(&a->json, "tables");
+    sf_json_array_begin(&a->json);
+    for (size_t i = 0; i < p->table_count && code == SF_OK; i++) {
+        SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *v = NULL;
+
+        q->input.table = &p->tables[i];
+        code = sf_policy_decide(&q->input, &v, err);
+        if (code == SF_OK) {
+            sf_json_object_begin(&a->json);
+            sf_json_member_text(&a->json, "table", p->tables[i].name);
+            write_rows(a, v);
+            write_fields(a, &p->tables[i], v);
+            sf_json_object_end(&a->json);
+        }
+    }
+    sf_json_array_end(&a->json);
+    return code;
+}
+
+void explain_get(struct call *c, const char *const *part)
+{
+    struct question q = {0};
+    struct sf_error err;
+    struct answer a;
+
+    (void)part;
+    if (read_question(c, &q, &err) != SF_OK) {
+        call_fail(c, &err);
+        return;
+    }
+    answer_begin(&a, "Explanation");
+    sf_json_member_text(&a.json, "who", q.who);
+    sf_json_member_text(&a.json, "role", q.role);
+    sf_json_member_text(&a.json, "purpose", q.input.subject.purpose);
+    sf_json_key(&a.json, "product");
+    sf_json_printf(&a.json, "%s/%s@%u", q.product->owner->name, q.product->name,
+                   q.version->product->version.major);
+    sf_json_member_bool(&a.json, "owner", strcmp(q.who, q.product->owner->name) == 0);
+    sf_json_member_text(&a.json, "grant", q.grant == NULL ? NULL : q.grant->id);
+    sf_json_member_uint(&a.json, "policy_version", c->state->registry.policies.version);
+    if (write_tables(&a, &q, &err) != SF_OK) {
+        sf_buf_done(&a.body);
+        call_fail(c, &err);
+        return;
+    }
+    answer_send(&a, c, 200);
+}

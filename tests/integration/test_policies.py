@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Policies of the platform and of an owner, from the file to the bytes that a consumer gets."""
+import sys
+
+import fixture
+
+PRODUCT = """sheaf: product/v1
+product: sales/orders
+version: 1.0.0
+status: active
+description: Orders.
+tables:
+  orders:
+    kind: state
+    key: [order_id]
+    fields:
+      order_id: {number: 1, type: string, required: true}
+      email:    {number: 2, type: string, class: pii}
+      country:  {number: 3, type: string}
+      note:     {number: 4, type: string}
+"""
+PII = """sheaf: policy/v1
+name: pii-default
+match: {class: [pii]}
+mask: keep_domain
+"""
+ROWS = [{"order_id": "A", "email": "ada@corp.example", "country": "NO", "note": "first order"},
+        {"order_id": "B", "email": "bob@corp.example", "country": "US", "note": "second order"}]
+
+
+def seen(m, who="marketing"):
+    return m.sheaf("read", "sales/orders", "--as", who, "-o", "ndjson").lines()
+
+
+def reads(m):
+    """The same, or None while the way there is being mended."""
+    ran = m.sheaf("read", "sales/orders", "--as", "marketing", "-o", "ndjson", status=None)
+    return ran if ran.status == 0 else None
+
+
+def apply(m, text, *flags, status=0):
+    (m.directory / "p.yaml").write_text(text)
+    return m.sheaf("policy", "apply", "p.yaml", "-o", "json", *flags, status=status)
+
+
+def effects(ran):
+    return {(e["consumer"], e["what"], e["change"], e["after"]) for e in ran.json()["items"]}
+
+
+def set_up(m):
+    m.apply("sales", PRODUCT)
+    m.load("sales", "orders/orders", ROWS)
+    m.sheaf("access", "request", "sales/orders", "--as", "marketing", "--purpose", "test", "--for", "1h")
+    m.sheaf("access", "approve", "AR-1", "--as", "sales")
+
+
+def test_mask_from_file_to_consumer(m):
+    """A platform's policy changes what a consumer gets once apply has answered, and rollback brings it back"""
+    set_up(m)
+    assert seen(m) == [{k: v for k, v in r.items() if k != "email"} for r in ROWS]
+    ran = apply(m, PII, "--dry-run")
+    assert effects(ran) == {("*", "orders.email", "gains", "keep_domain"),
+                            ("marketing", "orders.email", "gains", "keep_domain")}, ran
+    assert "email" not in seen(m)[0], "a dry run is none"
+    assert apply(m, PII).json()["version"] == 1
+    assert [r["email"] for r in seen(m)] == ["***@corp.example"] * 2
+    assert [r["email"] for r in seen(m, "sales")] == [r["email"] for r in ROWS], "the owner sees all"
+    ran = apply(m, PII.replace("keep_domain", "redact") + "---\nsheaf: policy/v1\nname: north\n"
+                "match: {product: sales/orders}\nfilter: country = 'NO'\n")
+    assert ("marketing", "orders (rows)", "loses", "filter country = 'NO'") in effects(ran), ran
+    assert seen(m) == [{**ROWS[0], "email": "***"}]
+    m.sheaf("policy", "rollback", "1")
+    assert [r["email"] for r in seen(m)] == ["***@corp.example"] * 2
+    m.sheaf("policy", "rm", "pii-default")
+    assert "email" not in seen(m)[0]
+    versions = m.sheaf("policy", "history", "-o", "ndjson").lines()
+    assert [(v["version"], v["applied"], v["removed"], v["rolled_back_to"]) for v in versions] == [
+        (4, [], ["pii-default"], None), (3, ["pii-default"], ["north"], 1),
+        (2, ["pii-default", "north"], [], None), (1, ["pii-default"], [], None)], versions
+
+
+def test_policies_outlive_the_hub(m):
+    """Policies and their versions are there again after the hub has started anew"""
+    before = m.sheaf("policy", "history", "-o", "ndjson").lines()
+    apply(m, PII)
+    m.hub.end()
+    m.hub.start()
+    after = m.sheaf("policy", "history", "-o", "ndjson").lines()
+    assert after[1:] == before and after[0]["version"] == 5, (before, after)
+    ran = fixture.until(lambda: reads(m), "marketing reads again")
+    assert [r["email"] for r in ran.lines()] == ["***@corp.example"] * 2, ran
+
+
+def test_owner_tightens(m):
+    """An owner's policy holds beside the platform's; it hides more and never less"""
+    own = PRODUCT.replace("1.0.0", "1.1.0") + ("policies:\n  - {name: cut, match: {field: note}, mask: keep_first(5)}\n"
+                                              "  - {name: mail, match: {field: email}, mask: redact}\n")
+    m.apply("sales", own)
+    fixture.until(lambda: seen(m)[0]["note"] == "first***", "the version is served")
+    assert seen(m)[0]["email"] == "***", seen(m)
+    ran = m.sheaf("access", "explain", "--who", "marketing", "--what", "sales/orders.email", "-o", "json").json()
+    assert ran["items"][0]["by"] == "policy mail of the owner" and ran["items"][0]["place"] == "sales/orders:17", ran
+    ran = m.apply("sales", own.replace("1.1.0", "1.2.0").replace("redact", "redakt"), status=3)
+    assert "no mask is called so" in ran.err and "did you mean 'redact'?" in ran.err, ran
+
+
+def test_requirements_are_checked_at_apply(m):
+    """What a policy requires is refused or warned of when a product is applied, naming the policy"""
+    need = "---\nsheaf: policy/v1\nname: owners\nmatch: {domain: sales}\nbreach: refuse\nrequire: {owner: present}\n"
+    ran = apply(m, PII + need)
+    assert "the product has no owner (policy owners)" in ran.err, ran
+    newer = PRODUCT.replace("1.0.0", "1.3.0")
+    ran = m.apply("sales", newer, status=3)
+    assert "SHEAF-E0412" in ran.err and "the product has no owner (policy owners, p.yaml:10)" in ran.err, ran
+    apply(m, PII + need.replace("refuse", "warn"))
+    ran = m.apply("sales", newer)
+    assert "the product has no owner" in ran.err, ran
+
+
+def test_only_the_platform_changes_policies(m):
+    """A domain reads the policies and cannot change them; explanations are for those they are about"""
+    (m.directory / "p.yaml").write_text(PII)
+    ran = m.sheaf("policy", "apply", "p.yaml", "--as", "sales", status=5)
+    assert "SHEAF-E0401" in ran.err, ran
+    assert "pii-default" in m.sheaf("policy", "show", "pii-default", "--as", "marketing").out
+    m.sheaf("access", "explain", "--who", "support", "--what", "sales/orders", "--as", "marketing", status=5)
+    m.sheaf("access", "explain", "--who", "support", "--what", "sales/orders", "--as", "sales")
+    ran = apply(m, PII.replace("keep_domain", "keep_domian"), status=3)
+    assert "p.yaml:4:7" in ran.err and "did you mean 'keep_domain'?" in ran.err, ran
+    m.sheaf("policy", "rollback", "99", status=4)
+
+
+if __name__ == "__main__":
+    sys.exit(fixture.run([test_mask_from_file_to_consumer, test_policies_outlive_the_hub, test_owner_tightens,
+                          test_requirements_are_checked_at_apply, test_only_the_platform_changes_policies],
+                         ["sales", "marketing", "support"]))
