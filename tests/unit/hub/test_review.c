@@ -70,6 +70,57 @@ static void test_a_file_that_cannot_be_read_is_told_with_its_places(void **state
     done(&r);
 }
 
+/* Judges ORDERS_1_0 by this policy; the texts of the findings. */
+static void assert_by_policy(const char *policy, bool accepted, const char *wanted)
+{
+    struct review_input in = {.yaml = sf_slice_text(ORDERS_1_0), .domain = "sales"};
+    SF_CLEANUP(sf_policy_set_freep) struct sf_policy_set *set = sf_policy_set_new();
+    SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
+    struct sf_issues issues;
+    struct review r;
+
+    sf_issues_init(&issues, "gov.yaml", sf_slice_text(policy));
+    assert_int_equal(sf_policy_set_add(set, &issues, 1, NULL), SF_OK);
+    sf_issues_done(&issues);
+    in.policies = set;
+    assert_int_equal(review_read(&r, in.yaml, NULL), SF_OK);
+    assert_int_equal(review_check(&r, &in, NULL), SF_OK);
+    assert_int_equal(r.accepted, accepted);
+    for (size_t i = 0; i < r.finding_count; i++) {
+        if (r.findings[i].number == SHEAF_E_POLICY_BREACH) {
+            sf_buf_printf(&out, "%s: %s\n", r.findings[i].is_error ? "error" : "warning",
+                          r.findings[i].text);
+        }
+    }
+    assert_string_equal(out.size == 0 ? "" : sf_buf_cstr(&out), wanted);
+    review_done(&r);
+}
+
+static void test_what_policies_require_is_refused_or_warned_of(void **state)
+{
+    (void)state;
+    assert_by_policy("sheaf: policy/v1\nname: help\nmatch: all\n"
+                     "require: {owner: present, support: present}\n",
+                     false, "error: the product has no support (policy help, gov.yaml:4)\n");
+    assert_by_policy("sheaf: policy/v1\nname: help\nmatch: all\nbreach: warn\n"
+                     "require: {support: present}\n",
+                     true, "warning: the product has no support (policy help, gov.yaml:5)\n");
+    assert_by_policy("sheaf: policy/v1\nname: help\nmatch: {domain: hr}\n"
+                     "require: {support: present}\n",
+                     true, "");
+}
+
+static void test_an_owners_policy_is_read_with_the_file(void **state)
+{
+    struct run r;
+
+    (void)state;
+    judge(&r, ORDERS_1_0 "policies: [{name: a, mask: hsh}]\n", "sales", NULL, false);
+    assert_null(r.review.product);
+    assert_non_null(strstr(r.review.findings[0].text, "did you mean 'hash'?"));
+    done(&r);
+}
+
 static void test_a_domain_applies_its_own_products_only(void **state)
 {
     struct run r;
@@ -150,6 +201,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_new_product_is_accepted),
         cmocka_unit_test(test_a_file_that_cannot_be_read_is_told_with_its_places),
+        cmocka_unit_test(test_what_policies_require_is_refused_or_warned_of),
+        cmocka_unit_test(test_an_owners_policy_is_read_with_the_file),
         cmocka_unit_test(test_a_domain_applies_its_own_products_only),
         cmocka_unit_test(test_the_same_version_is_fine_only_with_the_same_bytes),
         cmocka_unit_test(test_a_major_version_only_grows),

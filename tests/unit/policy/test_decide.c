@@ -169,6 +169,17 @@ static void test_exceptions_are_by_domain_role_and_purpose(void **state)
     assert_sees(w, policy, hashed);
 }
 
+static void test_to_except_the_owner_alone_excepts_nobody(void **state)
+{
+    struct world *w = *state;
+
+    assert_sees(w, HEAD("p") "match: {class: pii}\nexcept: {consumer_domain: owner}\nmask: omit\n",
+                "email omit p:5\ntoken omit default\nhome omit p:5\nborn omit p:5\n");
+    assert_sees(w,
+                HEAD("p") "match: {class: pii}\nexcept: [{consumer_domain: [owner]}]\nmask: omit\n",
+                "email omit p:5\ntoken omit default\nhome omit p:5\nborn omit p:5\n");
+}
+
 static void test_who_is_excepted_from_the_rule_for_a_class_sees_it(void **state)
 {
     static const char policy[] = HEAD("p") "match: {class: pii, type: string}\n"
@@ -332,6 +343,7 @@ int main(void)
         T(test_a_struct_is_as_closed_as_what_is_inside),
         T(test_the_strictest_mask_wins_and_two_may_join),
         T(test_exceptions_are_by_domain_role_and_purpose),
+        T(test_to_except_the_owner_alone_excepts_nobody),
         T(test_who_is_excepted_from_the_rule_for_a_class_sees_it),
         T(test_all_filters_hold_and_equal_ones_are_one),
         T(test_one_deny_or_a_filter_that_cannot_be_applied_denies),
