@@ -221,6 +221,14 @@ static const struct sf_setting settings[] = {
      .max = INT64_C(1) << 40,
      .reloadable = true,
      .doc = "Answers to requests for one row that stand ready for the next such request; 0: none."},
+    {.key = "positions",
+     .type = SF_SETTING_SIZE,
+     .default_text = "32MiB",
+     .min = INT64_C(1024) * 1024,
+     .max = INT64_C(64) << 30,
+     .doc =
+         "Where the newest changes of keys stand, 16 bytes for each key: what an update need not "
+         "look up."},
     {.key = "write-buffer",
      .type = SF_SETTING_SIZE,
      .default_text = "192MiB",
@@ -253,6 +261,7 @@ enum {
     PART_CACHE = 16, /* percent of the rest */
     PART_GET_CACHE = 4,
     PART_WRITE_BUFFER = 20,
+    PART_POSITIONS = 3,
     PART_PENDING = 15,
     PART_COMMIT_QUEUE = 10,
     PART_INFLATED = 5, /* one for each query thread */
@@ -294,6 +303,7 @@ static enum sf_code divide_memory(struct leaf_config *c, struct sf_error *err)
     derive(values, "cache", part * PART_CACHE);
     derive(values, "get-cache", part * PART_GET_CACHE);
     derive(values, "write-buffer", part * PART_WRITE_BUFFER);
+    derive(values, "positions", part * PART_POSITIONS);
     derive(values, "pending-max", part * PART_PENDING);
     derive(values, "commit-queue-max", part * PART_COMMIT_QUEUE);
     derive(values, "inflated-max", part * PART_INFLATED);
@@ -342,6 +352,7 @@ static void read_limits(struct leaf_config *c)
     c->cache_bytes = (size_t)sf_config_number(values, "cache");
     c->get_cache_bytes = (size_t)sf_config_number(values, "get-cache");
     c->write_buffer_bytes = (size_t)sf_config_number(values, "write-buffer");
+    c->positions_bytes = (size_t)sf_config_number(values, "positions");
     c->body_bytes_max = (size_t)sf_config_number(values, "body-max");
     c->inflated_bytes_max = (size_t)sf_config_number(values, "inflated-max");
     c->quarantine_bytes_max = (uint64_t)sf_config_number(values, "quarantine-max");

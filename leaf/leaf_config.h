@@ -24,6 +24,7 @@ struct leaf_config {
     uint64_t memory_bytes; /* the cap on all below; 0: none, each stands for itself */
     size_t cache_bytes;
     size_t get_cache_bytes;
+    size_t positions_bytes;
     size_t write_buffer_bytes;
     size_t body_bytes_max;
     size_t inflated_bytes_max;

@@ -153,6 +153,12 @@ static struct reading read_get_cache(struct leaf *leaf)
     return (struct reading){s.bytes, s.bytes_max, 0};
 }
 
+static struct reading read_positions(struct leaf *leaf)
+{
+    return (struct reading){store_stats(leaf->store).positions_bytes, leaf->config->positions_bytes,
+                            0};
+}
+
 static struct reading read_write_buffer(struct leaf *leaf)
 {
     return (struct reading){kv_rocks_memory(leaf->kv).buffer_bytes,
@@ -184,6 +190,7 @@ static const struct {
     {"grants", read_grants},
     {"cache_bytes", read_cache},
     {"get_cache_bytes", read_get_cache},
+    {"positions_bytes", read_positions},
     {"write_buffer_bytes", read_write_buffer},
     {"memory_bytes", read_memory},
 };

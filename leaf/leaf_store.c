@@ -121,6 +121,7 @@ enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err)
     const struct store_options options = {
         .queue_bytes_max = leaf->config->commit_queue_bytes_max,
         .disk_reserve_bytes = leaf->config->disk_reserve_bytes,
+        .positions_bytes = leaf->config->positions_bytes,
     };
     char path[LEAF_PATH_BYTES];
     enum sf_code code = check_marks(leaf, err);

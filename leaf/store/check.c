@@ -219,6 +219,7 @@ enum sf_code store_rebuild_state(struct store *s, struct sf_error *err)
     struct kv_batch *b = s->group.rows;
     enum sf_code code;
 
+    positions_clear(s->group.positions);
     b->ops->clear(b);
     for (size_t i = 0; i < s->lane_count; i++) {
         show_cleared(b, s->lanes[i]);

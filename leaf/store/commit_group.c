@@ -4,7 +4,7 @@
  *   upkeep   the steps of retention, upkeep.h
  *   gather   count the changes of each lane, give each key a slot, unless all keys are new and
  *            rising (then there is nothing to look up and no key comes twice)
- *   look up  the seq that each key has now: one batched read per lane
+ *   look up  the seq that each key has now: remembered, or one batched read per lane
  *   apply    write by write, in submit order: check expectations, give seqs, chain prev_seqs
  *   emit     frames, heads, rejects, small values, the record of the commit: one batch, synced
  *            newest rows and the heads they show: a second one, volatile
@@ -98,144 +98,6 @@ static void gather_counts(struct commit_group *g)
     }
 }
 
-/* Keys of a group found by their bytes; lives for the gathering of one lane. */
-struct slot_index {
-    uint32_t *at; /* slot + 1; 0: free */
-    size_t mask;
-    uint64_t seed;
-};
-
-static uint32_t slot_of(struct lane_work *work, const struct slot_index *index, struct sf_slice key)
-{
-    size_t i = (size_t)sf_mix64(index->seed, key) & index->mask;
-
-    while (index->at[i] != 0) {
-        uint32_t slot = index->at[i] - 1;
-
-        if (sf_slice_equal(work->slots[slot].key, key)) {
-            return slot;
-        }
-        i = (i + 1) & index->mask;
-    }
-    work->slots[work->slot_count] = (struct lane_slot){.key = key};
-    index->at[i] = (uint32_t)++work->slot_count;
-    return (uint32_t)work->slot_count - 1;
-}
-
-static enum sf_code gather_slots(struct commit_group *g, struct store_lane *lane)
-{
-    struct lane_work *work = &lane->work;
-    struct sf_slice stored_max = sf_slice_of(lane->max_key, lane->max_key_size);
-    struct slot_index index = {.mask = 15, .seed = g->hash_seed};
-    size_t item = 0;
-
-    while (index.mask < work->item_count * 2) {
-        index.mask = index.mask * 2 + 1;
-    }
-    index.at = sf_arena_calloc(&g->arena, index.mask + 1, sizeof(*index.at));
-    work->slots = sf_arena_calloc(&g->arena, work->item_count, sizeof(*work->slots));
-    work->item_slots = sf_arena_calloc(&g->arena, work->item_count, sizeof(*work->item_slots));
-    if (index.at == NULL || work->slots == NULL || work->item_slots == NULL) {
-        return no_memory(&g->error);
-    }
-    for (struct sf_list *at = g->writes.next; at != &g->writes; at = at->next) {
-        struct store_write *w = SF_CONTAINER_OF(at, struct store_write, link);
-
-        for (size_t i = 0; i < w->lane_count; i++) {
-            for (size_t c = 0; w->lanes[i].lane == lane && c < w->lanes[i].change_count; c++) {
-                struct sf_slice key = w->lanes[i].changes[c].key;
-                uint32_t slot = slot_of(work, &index, key);
-
-                work->slots[slot].stored = sf_slice_compare(key, stored_max) <= 0;
-                work->item_slots[item++] = slot;
-            }
-        }
-    }
-    return SF_OK;
-}
-
-/* --- look up --- */
-
-struct lookup {
-    struct commit_group *g;
-    const struct store_lane *lane;
-    struct lane_slot **slots; /* of each key read */
-    enum sf_code code;
-};
-
-static void on_old_row(void *data, size_t i, const struct sf_slice *value)
-{
-    struct lookup *lookup = data;
-    struct keyspace_state old;
-    struct sf_slice row;
-
-    if (value == NULL || lookup->code != SF_OK) {
-        return;
-    }
-    lookup->code = keyspace_state_decode(*value, &old, &row, &lookup->g->error);
-    if (lookup->code != SF_OK || (old.op == STORE_DELETE && old.seq <= lookup->lane->gone_to)) {
-        return;
-    }
-    lookup->slots[i]->seq = old.seq;
-    lookup->slots[i]->live = old.op == STORE_UPSERT;
-    if (old.seq <= lookup->lane->keep_to || lookup->lane->work.wants_rows) {
-        uint8_t *copy = sf_arena_alloc(&lookup->g->arena, value->size);
-
-        if (copy == NULL) {
-            lookup->code = no_memory(&lookup->g->error);
-            return;
-        }
-        memcpy(copy, value->data, value->size);
-        lookup->slots[i]->row = sf_slice_of(copy + (row.data - value->data), row.size);
-        if (old.seq <= lookup->lane->keep_to) {
-            lookup->slots[i]->kept = sf_slice_of(copy, value->size);
-        }
-    }
-}
-
-/* The keys to read, each with the lane's id in front, one behind the other in one piece. */
-static enum sf_code look_up(struct commit_group *g, struct store_lane *lane)
-{
-    struct lane_work *work = &lane->work;
-    struct lookup lookup = {.g = g, .lane = lane};
-    struct sf_slice *keys;
-    uint8_t *bytes;
-    size_t total = 0;
-    size_t count = 0;
-    enum sf_code code;
-
-    for (size_t i = 0; i < work->slot_count; i++) {
-        if (work->slots[i].stored) {
-            total += 4 + work->slots[i].key.size;
-            count++;
-        }
-    }
-    if (count == 0) {
-        return SF_OK;
-    }
-    keys = sf_arena_calloc(&g->arena, count, sizeof(*keys));
-    lookup.slots = sf_arena_calloc(&g->arena, count, sizeof(struct lane_slot *));
-    bytes = sf_arena_alloc(&g->arena, total);
-    if (keys == NULL || lookup.slots == NULL || bytes == NULL) {
-        return no_memory(&g->error);
-    }
-    count = 0;
-    for (size_t i = 0; i < work->slot_count; i++) {
-        struct lane_slot *slot = &work->slots[work->order[i]];
-
-        if (slot->stored) {
-            sf_write_be32(bytes, lane->id);
-            memcpy(bytes + 4, slot->key.data, slot->key.size);
-            keys[count] = sf_slice_of(bytes, 4 + slot->key.size);
-            lookup.slots[count++] = slot;
-            bytes += 4 + slot->key.size;
-        }
-    }
-    g->counts.reads += count;
-    code = g->kv->ops->multi_get(g->kv, KV_STATE, keys, count, on_old_row, &lookup, &g->error);
-    return code != SF_OK ? code : lookup.code;
-}
-
 static enum sf_code prepare_lane(struct commit_group *g, struct store_lane *lane)
 {
     struct lane_work *work = &lane->work;
@@ -249,9 +111,7 @@ static enum sf_code prepare_lane(struct commit_group *g, struct store_lane *lane
         return no_memory(&g->error);
     }
     if (lane->name.kind == STORE_STATE && !work->rising) {
-        code = gather_slots(g, lane);
-        code = code == SF_OK ? commit_order_slots(g, work) : code;
-        code = code == SF_OK ? look_up(g, lane) : code;
+        code = commit_slots_prepare(g, lane);
     }
     return code == SF_OK ? commit_dedupe_prepare(g, lane) : code;
 }
@@ -703,8 +563,10 @@ void commit_group_run(struct commit_group *g)
     g->code = build(g);
     g->code = g->code == SF_OK ? write(g) : g->code;
     if (g->code == SF_OK) {
+        commit_slots_remember(g);
         move_tips(g);
         upkeep_applied(g);
     }
+    g->counts.positions_bytes = positions_used(g->positions);
     sf_arena_reset(&g->arena);
 }

@@ -132,6 +132,8 @@ static void settle_stats(struct store *s)
     const struct commit_group *g = &s->group;
 
     s->stats.reads += g->counts.reads;
+    s->stats.remembered += g->counts.remembered;
+    s->stats.positions_bytes = g->counts.positions_bytes;
     if (g->code == SF_IO || g->code == SF_CORRUPT) {
         store_fail(s, &g->error);
     }
@@ -308,6 +310,7 @@ void commit_queue_done(struct store *s)
 {
     kv_batch_free(SF_TAKE(s->group.batch));
     kv_batch_free(SF_TAKE(s->group.rows));
+    positions_free(SF_TAKE(s->group.positions));
     sf_arena_done(&s->group.arena);
     sf_buf_done(&s->group.bytes_out);
     sf_buf_done(&s->group.old_entry);

@@ -500,6 +500,7 @@ static void set_options(struct store *s, const struct store_options *options)
     o->queue_bytes_max = o->queue_bytes_max == 0 ? 64 * MIB : o->queue_bytes_max;
     o->queue_writes_max = o->queue_writes_max == 0 ? 4096 : o->queue_writes_max;
     o->group_bytes_max = o->group_bytes_max == 0 ? 16 * MIB : o->group_bytes_max;
+    o->positions_bytes = o->positions_bytes == 0 ? 32 * MIB : o->positions_bytes;
 }
 
 enum sf_code store_open(struct sf_rt *rt, struct kv *kv, const struct store_options *options,
@@ -520,7 +521,10 @@ enum sf_code store_open(struct sf_rt *rt, struct kv *kv, const struct store_opti
     if (s->lanes == NULL) {
         return SF_RAISE(err, SF_NOMEM, "lanes");
     }
-    code = load(s, err);
+    code = s->options.read_only
+               ? SF_OK
+               : positions_new(s->options.positions_bytes, &s->group.positions, err);
+    code = code == SF_OK ? load(s, err) : code;
     if (code != SF_OK) {
         return code;
     }

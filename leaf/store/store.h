@@ -44,6 +44,7 @@ struct store_options {
     size_t queue_writes_max;     /* 0: 4096 */
     size_t group_bytes_max;      /* a commit takes no further write beyond this; 0: 16 MiB */
     uint64_t disk_reserve_bytes; /* 0: the larger of 5 % of the disk and 512 MiB */
+    size_t positions_bytes;      /* memory for where keys stand; 0: 32 MiB; below 64: none */
     bool raise_epoch;            /* after a restore or a takeover: start the next epoch */
     bool read_only;              /* to be looked at: rows are shown as far as they are stored */
 };
@@ -209,11 +210,13 @@ struct store_stats {
     uint64_t duplicates;
     uint64_t unchanged;
     uint64_t absent_deletes;
-    uint64_t log_bytes;   /* frames written */
-    uint64_t reads;       /* old rows looked up */
-    uint64_t failures;    /* writes answered with an error */
-    uint64_t refused;     /* SF_BUSY: the queue was full */
-    size_t queued_writes; /* now, waiting plus in flight */
+    uint64_t log_bytes;     /* frames written */
+    uint64_t reads;         /* old rows looked up */
+    uint64_t remembered;    /* positions of old rows that need not be */
+    size_t positions_bytes; /* of memory that they take now */
+    uint64_t failures;      /* writes answered with an error */
+    uint64_t refused;       /* SF_BUSY: the queue was full */
+    size_t queued_writes;   /* now, waiting plus in flight */
     size_t queued_bytes;
     uint64_t group_writes_highest;
     bool failed; /* read-only */

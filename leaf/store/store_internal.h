@@ -8,6 +8,7 @@
 #include "common/base/map.h"
 #include "leaf/store/keyspace.h"
 #include "leaf/store/kv.h"
+#include "leaf/store/positions.h"
 #include "leaf/store/read.h"
 #include "leaf/store/store.h"
 #include "leaf/store/upkeep.h"
@@ -18,6 +19,7 @@ struct dedupe_slot;
 
 struct lane_slot {
     struct sf_slice key;
+    struct position_place place;
     uint64_t seq;                    /* of the newest change of this key; 0: none */
     bool live;                       /* and it is a row, not a tombstone */
     bool stored;                     /* may be in the state: to be read */
@@ -86,6 +88,8 @@ struct group_counts {
     uint64_t absent_deletes;
     uint64_t log_bytes;
     uint64_t reads;
+    uint64_t remembered;
+    size_t positions_bytes; /* in use, not of this group alone */
 };
 
 /* stamp.c: which commit has changed what last. Written by the commit thread before the rows are,
@@ -115,8 +119,9 @@ struct commit_group {
     struct kv_batch *batch; /* what must be durable */
     struct kv_batch *rows;  /* what can be made again from the log */
     struct sf_arena arena;
-    struct sf_buf bytes_out; /* one frame or small record at a time */
-    struct sf_buf old_entry; /* of a quarantine, to be resolved */
+    struct sf_buf bytes_out;     /* one frame or small record at a time */
+    struct sf_buf old_entry;     /* of a quarantine, to be resolved */
+    struct positions *positions; /* NULL: none are remembered */
 
     /* Out. */
     enum sf_code code;
@@ -191,6 +196,11 @@ void store_places_note_all(struct commit_group *g);
 
 /* commit_group.c: the part of a commit that runs on the commit thread. */
 void commit_group_run(struct commit_group *g);
+
+/* commit_slots.c: the keys of a lane that is not rising, and what they are now; after the group was
+ * written, what they are then. */
+enum sf_code commit_slots_prepare(struct commit_group *g, struct store_lane *lane) SF_MUST_CHECK;
+void commit_slots_remember(struct commit_group *g);
 
 /* commit_order.c: makes work->order. SF_NOMEM in the group's error. */
 enum sf_code commit_order_slots(struct commit_group *g, struct lane_work *work) SF_MUST_CHECK;

@@ -29,7 +29,7 @@ void store_world_init(struct store_world *w, uint64_t seed)
 {
     struct sf_error err = {0};
 
-    *w = (struct store_world){0};
+    *w = (struct store_world){.options.positions_bytes = 4096};
     if (sf_crypto_init(&err) != SF_OK) {
         fail_msg("%s", err.text);
     }

@@ -450,6 +450,7 @@ static void run_seed(uint64_t seed)
     w.options.queue_writes_max = 1 + rt_sim_random(&w.sim, POOL);
     w.options.group_bytes_max = 1 + rt_sim_random(&w.sim, 4096);
     w.options.disk_reserve_bytes = 1000 * 1000;
+    w.options.positions_bytes = 1 + rt_sim_random(&w.sim, 2048);
     open_store(&w);
     for (size_t round = 0; round < ROUNDS; round++) {
         w.left = 1 + rt_sim_random(&w.sim, ROUND_WRITES);

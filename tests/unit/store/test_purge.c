@@ -266,6 +266,26 @@ static void test_of_a_lane_that_is_gone_its_head_stays_and_nothing_else(void **s
     kept_done(&k);
 }
 
+static void test_what_comes_behind_a_purge_replaces_nothing(void **state)
+{
+    static struct kept k;
+    char log[256];
+    char want[64];
+
+    (void)state;
+    kept_init(&k, 7);
+    kept_fill(&k, 4);
+    k.gone = true;
+    kept_pass(&k, 120);
+    assert_true(retain_is_purged(k.lane));
+    k.gone = false;
+    put(&k, k.lane, "a", "back");
+    (void)snprintf(want, sizeof(want), "%llu+a=back<0", (unsigned long long)k.head + 1);
+    assert_string_equal(store_world_log(&k.w, k.lane, k.head, log, sizeof(log)), want);
+    assert_int_equal(store_lane_head(k.lane)->rows, 1);
+    kept_done(&k);
+}
+
 static void test_power_may_fail_while_a_lane_goes(void **state)
 {
     static struct kept k;
@@ -393,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_a_lane_that_is_gone_its_head_stays_and_nothing_else),
+        cmocka_unit_test(test_what_comes_behind_a_purge_replaces_nothing),
         cmocka_unit_test(test_power_may_fail_while_a_lane_goes),
         cmocka_unit_test(test_a_lane_that_is_written_to_waits_for_the_next_round),
         cmocka_unit_test(test_what_is_promised_anew_is_looked_at_within_a_second),
