@@ -4,6 +4,7 @@
  *
  *     bench_raw DIR SECONDS BATCH rising|random|updates [FIRST [lz4|plain]]
  *
+ * For updates, which choose from the keys below FIRST, all of these are put before time is taken.
  * Memtables as those of the leaf's rows; compressed with LZ4, or not at all. Prints one line of
  * JSON.
  */
@@ -19,7 +20,7 @@
 #include "bench/records.h"
 #include "common/base/alloc.h"
 
-enum { TEMPLATES = 1000 };
+enum { TEMPLATES = 1000, FILL_ROWS = 4000 };
 
 static double now_s(void)
 {
@@ -65,6 +66,28 @@ static rocksdb_t *open_db(const char *dir, bool is_plain)
     return db;
 }
 
+/* The values that updates replace. */
+static void fill(rocksdb_t *db, rocksdb_writebatch_t *batch, char *records, uint64_t count)
+{
+    rocksdb_writeoptions_t *options = rocksdb_writeoptions_create();
+
+    for (uint64_t n = 0; n < count;) {
+        char *text = NULL;
+
+        rocksdb_writebatch_clear(batch);
+        for (size_t i = 0; i < FILL_ROWS && n < count; i++, n++) {
+            char *record = records + n % TEMPLATES * RECORDS_BYTES;
+
+            records_set_key(record, n);
+            rocksdb_writebatch_put(batch, record + RECORDS_KEY_OFFSET, RECORDS_KEY_BYTES, record,
+                                   RECORDS_BYTES);
+        }
+        rocksdb_write(db, options, batch, &text);
+        check(text);
+    }
+    rocksdb_writeoptions_destroy(options);
+}
+
 int main(int argc, char **argv)
 {
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
@@ -90,6 +113,9 @@ int main(int argc, char **argv)
         records_make(records + i * RECORDS_BYTES, i);
     }
     db = open_db(argv[1], argc > 6 && strcmp(argv[6], "plain") == 0);
+    if (pattern == RECORDS_UPDATES) {
+        fill(db, batch, records, first);
+    }
     rocksdb_writeoptions_set_sync(options, 1);
     start_cpu_s = cpu_s();
     start_s = now_s();

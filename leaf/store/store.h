@@ -158,8 +158,7 @@ struct store_put {
     bool with_outcome; /* store_outcomes of the write stand in front of the value */
 };
 
-/* What a write did to one of its lanes, as it is stored: one for each, in their order. A write
- * without lanes has one too. */
+/* What a write did to its lanes, as it is stored: one for each, in order; without lanes one too. */
 enum { STORE_OUTCOME_BYTES = 4 + 3 * 8 };
 struct store_outcome {
     uint32_t epoch;
@@ -269,19 +268,16 @@ struct store_held store_lane_held(const struct store_lane *lane);
  *   SF_CLOSED  store_close() was called
  * @cb's error, besides those of the kv: SF_CONFLICT (an expect_seq does not hold, or an entry to
  * resolve is gone: the unmet of the first lane that has one says which; nothing of @w is stored),
- * SF_BUSY SHEAF-E0601 (below the disk reserve; try later) or E0621 (the window of a dedupe is
- * full), SF_NOMEM.
+ * SF_BUSY SHEAF-E0601 (the disk reserve) or E0621 (the window of a dedupe is full), SF_NOMEM.
  */
 enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb cb,
                           struct sf_error *err) SF_MUST_CHECK;
 
 /* Leaf-wide epoch that new changes get. */
 uint32_t store_epoch(const struct store *s);
-/*
- * Begins an epoch that is at least @at_least and above the one before, durably. After a loss or a
+/* Begins an epoch that is at least @at_least and above the one before, durably. After a loss or a
  * restore, so that seqs given again are not taken for those of before. Blocks; before anything is
- * submitted. What kv.write says.
- */
+ * submitted. What kv.write says. */
 enum sf_code store_raise_epoch(struct store *s, uint32_t at_least,
                                struct sf_error *err) SF_MUST_CHECK;
 /* Whether the store has become read-only, and what did it: NULL when it has not. Want of space
