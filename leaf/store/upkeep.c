@@ -236,7 +236,6 @@ void upkeep_applied(struct commit_group *g)
         if (u != NULL && u->kind == UPKEEP_ANCHOR) {
             u->lane->gone_to = u->anchor.seq;
         } else if (u != NULL && u->kind == UPKEEP_PURGE && u->removed > 0) {
-            positions_clear(g->positions); /* It remembers rows that are gone. */
             u->lane->gone_to = u->anchor.seq;
             u->lane->keep_to = u->anchor.seq;
             u->lane->tip.rows = 0;
