@@ -267,6 +267,9 @@ static void test_damage_found_by_a_commit_makes_the_store_read_only(void **state
     store_world_init(&w, 1);
     lane = store_world_lane(&w, "orders", STORE_STATE);
     assert_int_equal(store_world_put(&w, lane, "a", "1"), SF_OK);
+    store_world_close(&w);
+    store_world_open(&w); /* Where "a" stands must be looked up now. */
+    lane = store_world_lane(&w, "orders", STORE_STATE);
     w.disk.fail_read_in = 1;
     w.disk.fail_code = SF_CORRUPT;
     assert_int_equal(store_world_put(&w, lane, "a", "2"), SF_CORRUPT);
