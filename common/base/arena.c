@@ -7,7 +7,9 @@
 
 #include "common/base/alloc.h"
 
-enum { BLOCK_BYTES = 4096 - 64 };
+/* The first is of a size that the C library has at hand (about 20 instructions instead of a
+ * thousand): many an arena needs no more. */
+enum { FIRST_BYTES = 1024 - 64, BLOCK_BYTES = 4096 - 64 };
 
 struct sf_arena_block {
     struct sf_arena_block *next;
@@ -50,7 +52,8 @@ void sf_arena_reset(struct sf_arena *a)
 
 static struct sf_arena_block *add_block(struct sf_arena *a, size_t wanted)
 {
-    size_t capacity = wanted > BLOCK_BYTES ? wanted : BLOCK_BYTES;
+    const size_t least = a->blocks == NULL ? FIRST_BYTES : BLOCK_BYTES;
+    const size_t capacity = wanted > least ? wanted : least;
     struct sf_arena_block *b;
 
     if (a->size_max != 0 && (capacity > a->size_max || a->taken > a->size_max - capacity)) {
