@@ -280,7 +280,7 @@ def main():
     rng = random.Random(o.seed)
     say(f"{o.rounds} rounds, --seed {o.seed}, in {home}")
     began = time.monotonic()
-    mesh = Mesh(home, programs, ["sales", "marketing"], rng)
+    mesh = Mesh(home, programs, ["sales", "marketing"])
     test = Test(mesh, rng)
     failed = True
     try:

@@ -5,10 +5,13 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
+import sys
 import threading
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from ports import Ports  # pylint: disable=wrong-import-position
 
 DEADLINE_S = 60
 TOKEN_AGE_MAX_S = 240  # They live for ten minutes.
@@ -29,25 +32,6 @@ def wait_for(condition, what, deadline_s=DEADLINE_S):
         if time.monotonic() > end:
             raise Failure(f"not within {deadline_s} s: {what}")
         pause.wait(0.02)
-
-
-class Ports:
-    """Free ports below those that the kernel gives to connections."""
-
-    def __init__(self, rng):
-        self.rng, self.taken = rng, set()
-
-    def find(self):
-        while True:
-            port = self.rng.randrange(10240, 32000)
-            with socket.socket() as s:
-                try:
-                    s.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-            if port not in self.taken:
-                self.taken.add(port)
-                return port
 
 
 def stat_of(pid):
@@ -94,12 +78,12 @@ class Node:
     def __init__(self, mesh, name, program, ports):
         self.mesh, self.name, self.program = mesh, name, program
         self.domain = name if name != "hub" else None
-        self.http, self.nats, self.leafnode = ports.find(), ports.find(), None
+        self.http, self.nats, self.leafnode = ports.take(), ports.take(), None
         self.data = mesh.home / (name if name == "hub" else f"leaf-{name}")
         self.log = mesh.home / f"{name}.log"
         self.process = None
         if self.domain is None:
-            self.leafnode = ports.find()
+            self.leafnode = ports.take()
 
     def command(self):
         argv = [self.program, "--data", str(self.data), "--http", f"127.0.0.1:{self.http}",
@@ -167,12 +151,12 @@ class Node:
 class Mesh:
     """hub, then a leaf for each of @domains; all in directory @home."""
 
-    def __init__(self, home, programs, domains, rng):
+    def __init__(self, home, programs, domains):
         self.home, self.sheaf = pathlib.Path(home), programs["sheaf"]
         self.nats_server = programs["nats-server"]
         self.tokens, self.id, self.hub_key = {}, "", ""
         self.others = []
-        ports = Ports(rng)
+        self.ports = ports = Ports()
         self.hub = Node(self, "hub", programs["sheaf-hub"], ports)
         self.leaves = {d: Node(self, d, programs["sheaf-leaf"], ports) for d in domains}
         self.nodes = [self.hub, *self.leaves.values()]

@@ -2,7 +2,7 @@
 
 Every process dies with the test. Nothing waits for a length of time: conditions are polled until a
 deadline, and a deadline that passes fails the test. When a test fails, the ends of all logs are
-printed, then why. Ports are below 32768, so that no outgoing connection takes one first.
+printed, then why.
 """
 import base64
 import ctypes
@@ -13,7 +13,6 @@ import pathlib
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,12 @@ import time
 import ed25519
 import report
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from ports import Ports, is_free  # pylint: disable=wrong-import-position,unused-import
+
 WITHIN_S = 30
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
-PORT_FIRST, PORT_BLOCK, PORT_BLOCKS = 12000, 40, 500
 
 
 # --- waiting, processes and ports -----------------------------------------------------------------
@@ -48,36 +49,6 @@ def until(condition, what, within_s=WITHIN_S, every_s=0.02):
 
 def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def is_free(port):
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-class Ports:
-    """A block of ports that no other running test takes: its name in the kernel is the lock."""
-
-    def __init__(self):
-        self.lock = socket.socket(socket.AF_UNIX)
-        for i in range(PORT_BLOCKS):
-            block = (os.getpid() + i) % PORT_BLOCKS
-            try:
-                self.lock.bind(f"\0sheaf-test-ports-{block}")
-            except OSError:
-                continue
-            first = PORT_FIRST + block * PORT_BLOCK
-            self.free = [p for p in range(first, first + PORT_BLOCK) if is_free(p)]
-            return
-        raise AssertionError("no block of ports is free")
-
-    def take(self):
-        return self.free.pop(0)
 
 
 # --- keys and tokens ------------------------------------------------------------------------------

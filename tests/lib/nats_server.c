@@ -21,13 +21,13 @@
 enum {
     START_MS = 30000,
     LOOK_MS = 5,
-    PORT_FIRST = 12000,
+    PORT_FIRST = 16000,
     PORT_BLOCK = 40,
-    PORT_BLOCKS = 500,
+    PORT_BLOCKS = 400,
 };
 
 /* The first port of a block that no other running test takes: its name in the kernel is the lock,
- * as in tests/integration/fixture.py. */
+ * as in tests/lib/ports.py. */
 static uint16_t lock_block(void)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* held until the test ends */
