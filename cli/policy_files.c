@@ -23,7 +23,7 @@ static enum sf_code read_one(struct cli *cli, const char *path, struct policy_fi
 {
     struct policy_file *file = &f->files[f->count++];
     SF_CLEANUP(sf_buf_done) struct sf_buf shown = {0};
-    SF_CLEANUP(sf_issues_done) struct sf_issues issues;
+    SF_CLEANUP(sf_issues_done) struct sf_issues issues = {0};
     enum sf_code code;
 
     *file = (struct policy_file){.path = path, .name = name_of(path)};

@@ -187,7 +187,7 @@ static void deny(struct decider *d, const struct sf_policy *p, const char *note)
  */
 static enum sf_code add_filter(struct decider *d, const struct sf_policy *p, struct sf_error *err)
 {
-    SF_CLEANUP(sf_issues_done) struct sf_issues issues;
+    SF_CLEANUP(sf_issues_done) struct sf_issues issues = {0};
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
     SF_CLEANUP(sf_expr_freep) struct sf_expr *expr = NULL;
     struct sf_policy_view *v = &d->box->view;

@@ -130,7 +130,7 @@ enum sf_code sf_policy_set_add(struct sf_policy_set *s, struct sf_issues *issues
 {
     struct sf_policy_reader r = {
         .issues = issues, .arena = &s->arena, .line_offset = first_line - 1};
-    SF_CLEANUP(sf_arena_done) struct sf_arena tree;
+    SF_CLEANUP(sf_arena_done) struct sf_arena tree = {0};
     struct sf_yaml_node *root = NULL;
     enum sf_code code;
 
@@ -152,8 +152,8 @@ static enum sf_code add_one(struct sf_policy_set *s, const struct sf_product *p,
 {
     struct sf_policy_reader r = {
         .arena = &s->arena, .product = name_of(s, p), .line_offset = text->line - 1};
-    SF_CLEANUP(sf_issues_done) struct sf_issues issues;
-    SF_CLEANUP(sf_arena_done) struct sf_arena tree;
+    SF_CLEANUP(sf_issues_done) struct sf_issues issues = {0};
+    SF_CLEANUP(sf_arena_done) struct sf_arena tree = {0};
     struct sf_yaml_node *root = NULL;
     enum sf_code code;
 
@@ -186,7 +186,7 @@ enum sf_code sf_policy_check_file(struct sf_issues *issues, const struct sf_prod
 {
     SF_CLEANUP(sf_policy_set_freep) struct sf_policy_set *s = sf_policy_set_new();
     struct sf_policy_reader r = {.issues = issues};
-    SF_CLEANUP(sf_arena_done) struct sf_arena tree;
+    SF_CLEANUP(sf_arena_done) struct sf_arena tree = {0};
     const struct sf_yaml_node *policies;
     struct sf_yaml_node *root = NULL;
     enum sf_code code;
@@ -276,7 +276,7 @@ enum sf_code sf_policy_split(struct sf_issues *issues, struct sf_arena *arena,
 {
     SF_CLEANUP(sf_policy_set_freep) struct sf_policy_set *s = sf_policy_set_new();
     struct sf_policy_reader r = {.issues = issues};
-    SF_CLEANUP(sf_arena_done) struct sf_arena tree;
+    SF_CLEANUP(sf_arena_done) struct sf_arena tree = {0};
     struct sf_yaml_node *root = NULL;
     size_t count = 0;
     enum sf_code code;

@@ -337,7 +337,7 @@ static struct sf_place place_inside(const struct sf_yaml_node *node, struct sf_p
 static void read_filter(struct sf_policy_reader *r, const struct sf_yaml_node *node,
                         struct sf_policy *p)
 {
-    SF_CLEANUP(sf_issues_done) struct sf_issues inner;
+    SF_CLEANUP(sf_issues_done) struct sf_issues inner = {0};
     const char *text;
     struct sf_error err;
 

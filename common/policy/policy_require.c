@@ -149,7 +149,7 @@ static void check_fields(struct checker *c, const char *prefix, const struct sf_
 
 static void check_filter(struct checker *c)
 {
-    SF_CLEANUP(sf_issues_done) struct sf_issues issues;
+    SF_CLEANUP(sf_issues_done) struct sf_issues issues = {0};
     SF_CLEANUP(sf_expr_freep) struct sf_expr *expr = NULL;
     struct sf_error why = {0};
     enum sf_code code;

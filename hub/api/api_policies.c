@@ -309,7 +309,7 @@ static enum sf_code add_document(struct documents *d, const struct sf_policy_doc
 static enum sf_code add_file(struct documents *d, const struct sf_json *v, struct sf_error *err)
 {
     static const char *const names[] = {"file", "text", NULL};
-    SF_CLEANUP(sf_issues_done) struct sf_issues issues;
+    SF_CLEANUP(sf_issues_done) struct sf_issues issues = {0};
     struct sf_policy_document *docs = NULL;
     const char *file = NULL;
     const char *text = NULL;

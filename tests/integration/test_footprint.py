@@ -2,7 +2,7 @@
 """What a leaf takes of a machine, in a build as people run it: memory when idle and under load, and
 what it costs to be ready.
 
-With a sanitizer a process takes several times its memory. SHEAF_PLAIN names a build directory without
+With a sanitizer a process takes several times its memory. TEST_PLAIN_BUILD names a build directory without
 one, whose programs are then looked at (./dev test makes it); else tests skip in a build that has one.
 Ready is bounded by CPU time, which a busy machine does not stretch.
 """
@@ -18,11 +18,11 @@ from fixture import until
 
 IDLE_MIB = 25
 READY_CPU_S = 0.3
-SANITIZED = "built with a sanitizer, and SHEAF_PLAIN names no other build"
+SANITIZED = "built with a sanitizer, and TEST_PLAIN_BUILD names no other build"
 
 
 def programs(argv):
-    plain = os.environ.get("SHEAF_PLAIN")
+    plain = os.environ.get("TEST_PLAIN_BUILD")
     if not plain:
         return argv
     found = {"sheaf": "cli/sheaf", "hub": "hub/sheaf-hub", "leaf": "leaf/sheaf-leaf"}

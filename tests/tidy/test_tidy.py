@@ -113,6 +113,12 @@ class Tidy(unittest.TestCase):
                    "leaf/store/a.c:2: free(): the heap is used by common/base/alloc.h only",
                    "common/sys/file.c:1: calloc(): the heap is used by common/base/alloc.h only")
 
+    def test_what_is_cleaned_up_has_a_value(self):
+        tree = {"cli/a.c": "SF_CLEANUP(a_done) struct a x = {0};\nSF_CLEANUP(a_done)\nstruct a y;\n"
+                           "#define SF_CLEANUP(f) __attribute__((cleanup(f)))\nint z;\n"}
+        self.finds(tidy.check_cleanups, tree,
+                   "cli/a.c:2: what is cleaned up has a value from the start: an early return cleans it up too")
+
     def test_a_test_script_does_not_sleep(self):
         tree = {
             "tests/integration/a.py": "import time\ntime.sleep(1)\n",

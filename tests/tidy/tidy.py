@@ -81,6 +81,7 @@ HEAP = re.compile(
     r"(?<![\w.>])(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free|strdup"
     r"|strndup|asprintf|vasprintf)\s*\("
 )
+UNSET_CLEANUP = re.compile(r"(?<!#define )\bSF_CLEANUP\(\w+\)[^=;{}]*;")
 HEAP_OWNERS = ("common/base/alloc.",)
 FREE_OWNERS = HEAP_OWNERS + (SYS + "/",)  # scandir() and its like hand out the C library's memory.
 SLEEP_HOMES = ("tests/lib/", "tests/tidy/")
@@ -206,6 +207,14 @@ def check_calls(tree):
             for found in HEAP.finditer(line):
                 if not path.startswith(FREE_OWNERS if found[1] == "free" else HEAP_OWNERS):
                     yield path, no, f"{found[1]}(): the heap is used by common/base/alloc.h only"
+
+
+def check_cleanups(tree):
+    for path, text in code_of(tree):
+        clean = blank(text)
+        for found in UNSET_CLEANUP.finditer(clean):
+            no = clean.count("\n", 0, found.start()) + 1
+            yield path, no, "what is cleaned up has a value from the start: an early return cleans it up too"
 
 
 def check_sleeps_of_scripts(tree):
@@ -381,7 +390,7 @@ def check_errors(tree):
 
 RULES = [
     check_layers, check_foreign, check_own_header_first, check_headers, check_calls,
-    check_sleeps_of_scripts, check_typedefs, check_sizes, check_subjects, check_text, check_built,
+    check_cleanups, check_sleeps_of_scripts, check_typedefs, check_sizes, check_subjects, check_text, check_built,
     check_links, check_decisions, check_errors,
 ]
 

@@ -137,6 +137,10 @@ static void test_values_are_told_with_those_allowed(void **state)
 static void test_a_filter_is_told_at_its_place(void **state)
 {
     (void)state;
+    assert_issues(HEAD "match: all\nfilter: [country]\n",
+                  "f.yaml:4:9: error[SHEAF-E0103]: filter must be a single value, not a list\n"
+                  "filter: [country]\n"
+                  "        ^\n");
     assert_issues(HEAD "match: all\nfilter: country = 'NO' AND AND x\n",
                   "f.yaml:4:28: error[SHEAF-E0112]: expected a value, found 'AND'\n"
                   "filter: country = 'NO' AND AND x\n"
