@@ -123,7 +123,7 @@ static void test_events_are_scanned_by_seq_in_both_directions(void **state)
     struct store_world w;
     struct store_lane *lane;
     struct world_write ww;
-    char row[8];
+    char row[16];
     int n = 0;
 
     (void)state;
