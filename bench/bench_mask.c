@@ -9,28 +9,15 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "bench/shop_rows.h"
 #include "common/mask/mask.h"
 #include "common/sys/crypto.h"
-#include "leaf/rowcodec/row.h"
 
-enum { ROWS = 1000, FIELDS = 8, RUNS = 3, ROOM = 1024 };
-
-static const struct sf_field fields[FIELDS] = {
-    {.number = 1, .name = "order_id", .type = SF_TYPE_STRING},
-    {.number = 2, .name = "customer_id", .type = SF_TYPE_STRING},
-    {.number = 3, .name = "email", .type = SF_TYPE_STRING},
-    {.number = 4, .name = "country", .type = SF_TYPE_STRING},
-    {.number = 5, .name = "amount", .type = SF_TYPE_DECIMAL, .precision = 12, .scale = 2},
-    {.number = 6, .name = "quantity", .type = SF_TYPE_INT32},
-    {.number = 7, .name = "ordered_at", .type = SF_TYPE_TIMESTAMP},
-    {.number = 8, .name = "note", .type = SF_TYPE_STRING},
-};
-static const struct sf_table table = {
-    .name = "orders", .fields = fields, .field_count = FIELDS, .event_time = -1};
+enum { RUNS = 3, ROOM = 1024 };
 
 struct figure {
     const char *title;
-    const char *masks[FIELDS];
+    const char *masks[SHOP_FIELDS];
 };
 
 static const struct figure figures[] = {
@@ -51,14 +38,6 @@ static const struct figure figures[] = {
      {[1] = "hash", [2] = "keep_domain", [4] = "bucket(10)", [7] = "omit"}},
 };
 
-static void must(enum sf_code code, const struct sf_error *err)
-{
-    if (code != SF_OK) {
-        (void)fprintf(stderr, "bench_mask: %s\n", err->text);
-        exit(1);
-    }
-}
-
 static void keyed_hash(const void *context, const struct sf_slice *parts, size_t count,
                        uint8_t ret[SF_MASK_HASH_SIZE])
 {
@@ -71,38 +50,6 @@ static void keyed_hash(const void *context, const struct sf_slice *parts, size_t
     sf_hash_end(&h, ret, SF_MASK_HASH_SIZE);
 }
 
-static void make_rows(struct sf_buf *rows, struct sf_slice *row)
-{
-    static const char *const countries[] = {"NO", "SE", "DK", "DE", "FR"};
-    size_t start[ROWS + 1] = {0};
-    char text[4][64];
-
-    for (unsigned i = 0; i < ROWS; i++) {
-        unsigned h = i * 2654435761U;
-        struct sf_value values[FIELDS] = {
-            [3] = {.present = true, .s = sf_slice_text(countries[h % 5])},
-            [4] = {.present = true, .i = h % 50000},
-            [5] = {.present = true, .i = h / 8 % 12},
-            [6] = {.present = true, .i = INT64_C(1767225600000000) + h * INT64_C(8000)},
-        };
-        struct sf_error err;
-
-        (void)snprintf(text[0], sizeof(text[0]), "ord-%08u", i);
-        (void)snprintf(text[1], sizeof(text[1]), "cust-%06u", h % 100000);
-        (void)snprintf(text[2], sizeof(text[2]), "Customer.%u@example.com", h % 100000);
-        (void)snprintf(text[3], sizeof(text[3]), "leave it at the door number %u", h % 100);
-        for (unsigned k = 0; k < 4; k++) {
-            values[k < 3 ? k : 7] =
-                (struct sf_value){.present = k < 3 || h % 3 == 0, .s = sf_slice_text(text[k])};
-        }
-        must(row_encode(&table, values, rows, &err), &err);
-        start[i + 1] = rows->size;
-    }
-    for (unsigned i = 0; i < ROWS; i++) {
-        row[i] = sf_slice_of(rows->data + start[i], start[i + 1] - start[i]);
-    }
-}
-
 static double now(void)
 {
     struct timespec t;
@@ -113,22 +60,22 @@ static double now(void)
 
 static struct sf_mask_program *compile(const struct figure *f)
 {
-    struct sf_mask masks[FIELDS] = {0};
+    struct sf_mask masks[SHOP_FIELDS] = {0};
     struct sf_mask_program *p = NULL;
     struct sf_arena arena;
     struct sf_error err;
 
     sf_arena_init(&arena, 0);
-    for (size_t i = 0; i < FIELDS; i++) {
+    for (size_t i = 0; i < SHOP_FIELDS; i++) {
         if (f->masks[i] != NULL) {
             struct sf_issues issues;
 
             sf_issues_init(&issues, "mask", sf_slice_text(f->masks[i]));
-            must(sf_mask_parse(&issues, &arena, &masks[i], &err), &err);
+            bench_must(sf_mask_parse(&issues, &arena, &masks[i], &err), &err);
             sf_issues_done(&issues);
         }
     }
-    must(sf_mask_compile(&table, masks, &p, &err), &err);
+    bench_must(sf_mask_compile(&shop_table, masks, &p, &err), &err);
     sf_arena_done(&arena);
     return p;
 }
@@ -148,7 +95,7 @@ static double measure(const struct figure *f, const struct sf_slice *row, double
         size_t done = 0;
 
         do {
-            for (unsigned i = 0; i < ROWS; i++) {
+            for (unsigned i = 0; i < SHOP_ROWS; i++) {
                 struct sf_mask_outcome outcome;
 
                 if (sf_mask_room(p, row[i].size) > ROOM ||
@@ -157,7 +104,7 @@ static double measure(const struct figure *f, const struct sf_slice *row, double
                     exit(1);
                 }
             }
-            done += ROWS;
+            done += SHOP_ROWS;
             spent = now() - start;
         } while (spent < seconds);
         best = best == 0 || spent / (double)done < best ? spent / (double)done : best;
@@ -169,14 +116,14 @@ static double measure(const struct figure *f, const struct sf_slice *row, double
 int main(int argc, char **argv)
 {
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 0.5;
-    struct sf_slice row[ROWS];
+    struct sf_slice row[SHOP_ROWS];
     struct sf_buf rows = {0};
     struct sf_error err;
     double copy = 0;
 
-    must(sf_crypto_init(&err), &err);
-    make_rows(&rows, row);
-    printf("%zu bytes per row\n", rows.size / ROWS);
+    bench_must(sf_crypto_init(&err), &err);
+    shop_rows(&shop_table, &rows, row);
+    printf("%zu bytes per row\n", rows.size / SHOP_ROWS);
     for (size_t i = 0; i < SF_COUNT(figures); i++) {
         double ns = measure(&figures[i], row, seconds);
 

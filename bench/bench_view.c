@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "bench/shop_rows.h"
 #include "common/contract/product_file.h"
 #include "leaf/rowcodec/row.h"
 #include "leaf/serving/served_view.h"
 
-enum { ROWS = 1000, FIELDS = 8, RUNS = 5 };
+enum { RUNS = 5 };
 
 static const char yaml[] =
     "sheaf: product/v1\nproduct: sales/orders\nversion: 1.0.0\nowner: t\ndescription: d\ntables:\n"
@@ -53,46 +54,6 @@ static const struct figure {
              MASK("note", "note", "omit")},
 };
 
-static void must(enum sf_code code, const struct sf_error *err)
-{
-    if (code != SF_OK) {
-        (void)fprintf(stderr, "bench_view: %s\n", err->text);
-        exit(1);
-    }
-}
-
-static void make_rows(const struct sf_table *t, struct sf_buf *rows, struct sf_slice *row)
-{
-    static const char *const countries[] = {"NO", "SE", "DK", "DE", "FR"};
-    size_t start[ROWS + 1] = {0};
-    char text[4][64];
-
-    for (unsigned i = 0; i < ROWS; i++) {
-        unsigned h = i * 2654435761U;
-        struct sf_value values[FIELDS] = {
-            [3] = {.present = true, .s = sf_slice_text(countries[i % 5])},
-            [4] = {.present = true, .i = h % 50000},
-            [5] = {.present = true, .i = h / 8 % 12},
-            [6] = {.present = true, .i = INT64_C(1767225600000000) + h * INT64_C(8000)},
-        };
-        struct sf_error err;
-
-        (void)snprintf(text[0], sizeof(text[0]), "ord-%08u", i);
-        (void)snprintf(text[1], sizeof(text[1]), "cust-%06u", h % 100000);
-        (void)snprintf(text[2], sizeof(text[2]), "Customer.%u@example.com", h % 100000);
-        (void)snprintf(text[3], sizeof(text[3]), "leave it at the door number %u", h % 100);
-        for (unsigned k = 0; k < 4; k++) {
-            values[k < 3 ? k : 7] =
-                (struct sf_value){.present = k < 3 || h % 3 == 0, .s = sf_slice_text(text[k])};
-        }
-        must(row_encode(t, values, rows, &err), &err);
-        start[i + 1] = rows->size;
-    }
-    for (unsigned i = 0; i < ROWS; i++) {
-        row[i] = sf_slice_of(rows->data + start[i], start[i + 1] - start[i]);
-    }
-}
-
 static double now(void)
 {
     struct timespec t;
@@ -113,20 +74,20 @@ static struct served_view *view_of(const struct figure *f, const struct sf_produ
     struct sf_issues issues;
     struct sf_error err = {.text = "out of memory"};
 
-    must(set == NULL ? SF_NOMEM : SF_OK, &err);
+    bench_must(set == NULL ? SF_NOMEM : SF_OK, &err);
     if (*f->policies != '\0') {
         sf_issues_init(&issues, "policy.yaml", sf_slice_text(f->policies));
-        must(sf_policy_set_add(set, &issues, 1, &err), &err);
+        bench_must(sf_policy_set_add(set, &issues, 1, &err), &err);
         sf_issues_done(&issues);
     }
-    must(sf_policy_decide(&input, &decision, &err), &err);
-    must(served_view_new(&(struct served_view_spec){.table = table,
-                                                    .serial = serial,
-                                                    .decision = decision,
-                                                    .domain = "marketing",
-                                                    .hash_key = key},
-                         &view, &err),
-         &err);
+    bench_must(sf_policy_decide(&input, &decision, &err), &err);
+    bench_must(served_view_new(&(struct served_view_spec){.table = table,
+                                                          .serial = serial,
+                                                          .decision = decision,
+                                                          .domain = "marketing",
+                                                          .hash_key = key},
+                               &view, &err),
+               &err);
     return view;
 }
 
@@ -141,18 +102,18 @@ static double measure(const struct served_view *v, const struct sf_slice *row, b
     size_t done = 0;
 
     do {
-        for (unsigned i = 0; i < ROWS; i++) {
+        for (unsigned i = 0; i < SHOP_ROWS; i++) {
             struct sf_slice seen;
             struct sf_error err;
             bool shown;
 
-            must(served_view_row(v, row[i], &scratch, &shown, &seen, &err), &err);
+            bench_must(served_view_row(v, row[i], &scratch, &shown, &seen, &err), &err);
             if (shown && json) {
                 sf_buf_clear(&out);
-                must(row_render_json(v->columns, seen, &out, &err), &err);
+                bench_must(row_render_json(v->columns, seen, &out, &err), &err);
             }
         }
-        done += ROWS;
+        done += SHOP_ROWS;
         spent = now() - start;
     } while (spent < seconds);
     sf_buf_done(&scratch);
@@ -173,17 +134,17 @@ int main(int argc, char **argv)
     struct served_view *views[SF_COUNT(figures)];
     struct served_table table = {0};
     struct sf_product *product = NULL;
-    struct sf_slice row[ROWS];
+    struct sf_slice row[SHOP_ROWS];
     struct sf_buf rows = {0};
     struct sf_issues issues;
     struct sf_error err;
 
-    must(sf_crypto_init(&err), &err);
+    bench_must(sf_crypto_init(&err), &err);
     sf_issues_init(&issues, "product.yaml", sf_slice_text(yaml));
-    must(sf_product_parse(&issues, &product, &err), &err);
+    bench_must(sf_product_parse(&issues, &product, &err), &err);
     sf_issues_done(&issues);
     table.contract = product->tables;
-    make_rows(table.contract, &rows, row);
+    shop_rows(table.contract, &rows, row);
     for (size_t i = 0; i < SF_COUNT(figures); i++) {
         views[i] = view_of(&figures[i], product, &table, i + 1);
     }
@@ -193,7 +154,7 @@ int main(int argc, char **argv)
             keep_best(&whole[i], measure(views[i], row, true, seconds));
         }
     }
-    (void)printf("%zu bytes per row\n   view  with JSON   against none\n", rows.size / ROWS);
+    (void)printf("%zu bytes per row\n   view  with JSON   against none\n", rows.size / SHOP_ROWS);
     for (size_t i = 0; i < SF_COUNT(figures); i++) {
         (void)printf("%7.1f  %7.1f ns  %+6.1f ns %+4.0f %%  %s\n", alone[i], whole[i],
                      whole[i] - whole[0], (whole[i] / whole[0] - 1) * 100, figures[i].title);
