@@ -702,11 +702,11 @@ enum sf_code sf_compat_check(const struct sf_product *const *before, size_t coun
     }
     if (first != NULL && after->version.major == newest->version.major) {
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_BREAKING_CHANGE,
-                          "%zu breaking change%s need%s version %u.0.0; the first: %s: %s %s -> %s",
+                          "%zu breaking change%s need%s version %u.0.0; the first: %s: %s %s%s%s",
                           ret->breaking_count, ret->breaking_count == 1 ? "" : "s",
                           ret->breaking_count == 1 ? "s" : "", newest->version.major + 1,
-                          first->path, first->what, first->before[0] == '\0' ? "-" : first->before,
-                          first->after[0] == '\0' ? "-" : first->after);
+                          first->path, first->what, first->before, sf_change_arrow(first),
+                          first->after);
     }
     return SF_OK;
 }
@@ -715,6 +715,11 @@ void sf_compat_done(struct sf_compat *c)
 {
     sf_arena_done(&c->arena);
     *c = (struct sf_compat){0};
+}
+
+const char *sf_change_arrow(const struct sf_change_note *n)
+{
+    return n->before[0] != '\0' && n->after[0] != '\0' ? " -> " : "";
 }
 
 static const char *verdict(const struct sf_change_note *n)
@@ -731,12 +736,8 @@ void sf_compat_render(const struct sf_compat *c, struct sf_buf *out)
         const struct sf_change_note *n = &c->notes[i];
         const char *mark = n->before[0] == '\0' ? "+" : n->after[0] == '\0' ? "-" : "~";
 
-        sf_buf_printf(out, "  %s %s  %s", mark, n->path, n->what);
-        if (n->before[0] != '\0' && n->after[0] != '\0') {
-            sf_buf_printf(out, " %s -> %s", n->before, n->after);
-        } else {
-            sf_buf_printf(out, " %s", n->before[0] != '\0' ? n->before : n->after);
-        }
+        sf_buf_printf(out, "  %s %s  %s %s%s%s", mark, n->path, n->what, n->before,
+                      sf_change_arrow(n), n->after);
         sf_buf_printf(out, "  %s%s%s\n", verdict(n), n->against[0] == '\0' ? "" : " since ",
                       n->against);
     }

@@ -53,5 +53,7 @@ enum sf_code sf_compat_check(const struct sf_product *const *before, size_t coun
                              const struct sf_product *after, struct sf_compat *ret,
                              struct sf_error *err) SF_MUST_CHECK;
 void sf_compat_done(struct sf_compat *c);
+/* What stands between before and after: nothing where there is only one of them. */
+const char *sf_change_arrow(const struct sf_change_note *n);
 /* One line per note: "  ~ orders.amount  type decimal(12,2) -> string  BREAKING". */
 void sf_compat_render(const struct sf_compat *c, struct sf_buf *out);

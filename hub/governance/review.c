@@ -98,20 +98,21 @@ enum sf_code review_read(struct review *r, struct sf_slice yaml, struct sf_error
     return code;
 }
 
-/* "orders.amount: type decimal(12,2) -> string", and what it breaks with. */
+/* "orders.amount: type decimal(12,2) -> string", "orders.amount: field removed string", and what it
+ * breaks with. */
 static enum sf_code add_note(struct review *r, const struct sf_change_note *n, struct sf_error *err)
 {
     const char *since = n->against[0] == '\0' ? "" : ", breaks with ";
 
     if (n->breaking) {
-        return add(r, SHEAF_E_BREAKING_CHANGE, err, "%s: %s %s -> %s%s%s", n->path, n->what,
-                   n->before, n->after, since, n->against);
+        return add(r, SHEAF_E_BREAKING_CHANGE, err, "%s: %s %s%s%s%s%s", n->path, n->what,
+                   n->before, sf_change_arrow(n), n->after, since, n->against);
     }
     if (n->breaks != 0) {
         char text[512];
 
-        (void)snprintf(text, sizeof(text), "%s: %s %s -> %s breaks %s; compatibility %s allows it",
-                       n->path, n->what, n->before, n->after,
+        (void)snprintf(text, sizeof(text), "%s: %s %s%s%s breaks %s; compatibility %s allows it",
+                       n->path, n->what, n->before, sf_change_arrow(n), n->after,
                        n->breaks == SF_BREAKS_BACKWARD  ? "producers of older versions"
                        : n->breaks == SF_BREAKS_FORWARD ? "consumers of older versions"
                                                         : "users of older versions",

@@ -288,11 +288,11 @@ static void test_versions_only_rise(void **state)
                    "version 1.1.9 is not higher than 1.2.0, which is in force");
     assert_refused(BEFORE, AFTER(ID COUNTRY AMOUNT), SHEAF_E_BREAKING_CHANGE,
                    "1 breaking change needs version 2.0.0; the first: orders.code: field removed "
-                   "string -> -");
+                   "string");
     assert_refused(
         BEFORE, AFTER(ID AMOUNT), SHEAF_E_BREAKING_CHANGE,
         "2 breaking changes need version 2.0.0; the first: orders.country: field removed "
-        "string -> -");
+        "string");
 }
 
 static void test_a_removed_number_must_be_reserved(void **state)

@@ -35,14 +35,21 @@ static void done(struct run *r)
 }
 
 /* Number of the first finding that is an error; 0: none. */
-static uint16_t first_error(const struct review *r)
+static const struct review_finding *first_error_of(const struct review *r)
 {
+    static const struct review_finding none = {.text = ""};
+
     for (size_t i = 0; i < r->finding_count; i++) {
         if (r->findings[i].is_error) {
-            return r->findings[i].number;
+            return &r->findings[i];
         }
     }
-    return 0;
+    return &none;
+}
+
+static uint16_t first_error(const struct review *r)
+{
+    return first_error_of(r)->number;
 }
 
 static void test_a_new_product_is_accepted(void **state)
@@ -167,6 +174,11 @@ static void test_a_major_version_only_grows(void **state)
           ORDERS_1_0, false);
     assert_false(r.review.accepted);
     assert_int_equal(first_error(&r.review), SHEAF_E_BREAKING_CHANGE);
+    done(&r);
+    judge(&r, ORDERS_WITH("1.1.0", ""), "sales",
+          ORDERS_WITH("1.0.0", "      x: {number: 4, type: string}\n"), false);
+    assert_false(r.review.accepted);
+    assert_string_equal(first_error_of(&r.review)->text, "orders.x: field removed string");
     done(&r);
     judge(&r, ORDERS_1_0, "sales", ORDERS_WITH("1.1.0", ""), false);
     assert_false(r.review.accepted);
