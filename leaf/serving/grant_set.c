@@ -1,6 +1,7 @@
 #include "leaf/serving/grant_set.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
@@ -126,6 +127,18 @@ static enum sf_code fits_audience(struct sf_map *firsts, struct grant *g, bool *
     return sf_map_put(firsts, name, g);
 }
 
+/* Requests look for the right of a caller: grants stand in the order of what is known of it. */
+static int by_right(const void *a, const void *b)
+{
+    const struct grant *x = a;
+    const struct grant *y = b;
+    int order = strcmp(x->consumer_account, y->consumer_account);
+
+    order = order != 0 ? order : strcmp(x->product, y->product);
+    order = order != 0 ? order : (x->major > y->major) - (x->major < y->major);
+    return order != 0 ? order : strcmp(x->id, y->id);
+}
+
 static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *b,
                                 const struct grant_trust *trust, struct sf_error *err)
 {
@@ -153,6 +166,9 @@ static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *
         set->refused += !fits;
     }
     sf_map_done(&firsts);
+    if (set->grant_count > 0) {
+        qsort(set->grants, set->grant_count, sizeof(*set->grants), by_right);
+    }
     return code == SF_OK ? SF_OK : SF_RAISE(err, SF_NOMEM, "bundle");
 }
 
@@ -260,21 +276,65 @@ enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_tr
     return SF_OK;
 }
 
+/* The first of the grants that does not stand before @wanted; all do: their number. */
+static size_t lower_bound(const struct grant_set *set, const struct grant *wanted)
+{
+    size_t from = 0;
+    size_t to = set->grant_count;
+
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+
+        if (by_right(&set->grants[middle], wanted) < 0) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
+static bool is_for(const struct grant *g, const char *account, const char *product)
+{
+    return strcmp(g->consumer_account, account) == 0 && strcmp(g->product, product) == 0;
+}
+
 const struct grant *grant_set_find(const struct grant_set *set, const char *account,
                                    const char *product, uint32_t major, int64_t now_us)
 {
+    const struct grant wanted = {
+        .consumer_account = account, .product = product, .major = major, .id = ""};
+
     if (set == NULL || set->expires_us <= now_us) {
         return NULL;
     }
-    for (size_t i = 0; i < set->grant_count; i++) {
+    for (size_t i = lower_bound(set, &wanted); i < set->grant_count; i++) {
         const struct grant *g = &set->grants[i];
 
-        if (g->until_us > now_us && g->major == major && strcmp(g->product, product) == 0 &&
-            strcmp(g->consumer_account, account) == 0) {
+        if (g->major != major || !is_for(g, account, product)) {
+            return NULL;
+        }
+        if (g->until_us > now_us) {
             return g;
         }
     }
     return NULL;
+}
+
+uint32_t grant_set_major(const struct grant_set *set, const char *account, const char *product,
+                         int64_t now_us)
+{
+    const struct grant wanted = {.consumer_account = account, .product = product, .id = ""};
+    uint32_t major = 0;
+
+    if (set == NULL || set->expires_us <= now_us) {
+        return 0;
+    }
+    for (size_t i = lower_bound(set, &wanted);
+         i < set->grant_count && is_for(&set->grants[i], account, product); i++) {
+        major = set->grants[i].until_us > now_us ? set->grants[i].major : major;
+    }
+    return major;
 }
 
 bool grant_set_has_audience(const struct grant_set *set, const char *audience, int64_t now_us)

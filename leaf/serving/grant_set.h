@@ -38,7 +38,7 @@ struct grant_set {
     uint64_t version;
     int64_t issued_us; /* by the clock of the hub */
     int64_t expires_us;
-    struct grant *grants;
+    struct grant *grants; /* ordered by account, product, major, id */
     size_t grant_count;
     size_t refused;                 /* grants of the bundle that were left out */
     bool unread;                    /* a policy could not be read: all of them */
@@ -73,5 +73,8 @@ SF_DEFINE_CLEANUP(struct grant_set, grant_set_unref)
 /* The grant in force for requests of @account on @product and @major, or NULL. @set NULL: none. */
 const struct grant *grant_set_find(const struct grant_set *set, const char *account,
                                    const char *product, uint32_t major, int64_t now_us);
+/* The highest major of @product that requests of @account have a grant in force for; 0: none. */
+uint32_t grant_set_major(const struct grant_set *set, const char *account, const char *product,
+                         int64_t now_us);
 /* Whether any grant of this audience is in force. */
 bool grant_set_has_audience(const struct grant_set *set, const char *audience, int64_t now_us);

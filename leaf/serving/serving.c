@@ -31,6 +31,22 @@ void serving_take_grants(struct serving *s, struct grant_set *grants)
     serving_know_time(s, grants->issued_us);
 }
 
+/* Names the major that the caller may read instead, if there is one. */
+static enum sf_code deny(const struct serving *s, const struct serving_caller *caller,
+                         const struct sf_product *product, struct sf_error *err)
+{
+    const uint32_t granted =
+        grant_set_major(s->grants, caller->account, product->name, serving_now_us(s));
+
+    if (granted != 0) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "product %s/%s@%u; granted is %s/%s@%u",
+                          s->domain, product->name, product->version.major, s->domain,
+                          product->name, granted);
+    }
+    return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "product %s/%s@%u", s->domain, product->name,
+                      product->version.major);
+}
+
 enum sf_code serving_decide(const struct serving *s, const struct serving_caller *caller,
                             const char *product, uint32_t major, struct serving_right *ret,
                             struct sf_error *err)
@@ -52,8 +68,7 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
         grant =
             grant_set_find(s->grants, caller->account, product, p->contract->version.major, now_us);
         if (grant == NULL) {
-            return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "product %s/%s@%u", s->domain,
-                              product, p->contract->version.major);
+            return deny(s, caller, p->contract, err);
         }
     }
     *ret = (struct serving_right){.serving = s, .product = p, .grant = grant};

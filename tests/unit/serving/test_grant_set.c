@@ -1,5 +1,7 @@
 #include "tests/lib/cmocka.h"
 
+#include <stdio.h>
+
 #include "common/base/alloc.h"
 #include "common/base/time.h"
 #include "proto/errors.h"
@@ -392,6 +394,48 @@ static void a_grant_is_found_by_account_product_and_major_while_it_lasts(void **
     teardown(&f);
 }
 
+static void each_of_many_grants_is_found(void **state)
+{
+    enum { GRANTS = 97 };
+    static char names[GRANTS][2][8];
+    struct world_grant grants[GRANTS];
+    struct fixture f;
+    int64_t now;
+    (void)state;
+
+    setup(&f);
+    now = leaf_world_now(&f.w);
+    for (unsigned i = 0; i < GRANTS; i++) { /* In no order; every account has majors 1 to 3. */
+        const unsigned n = i * 31 % GRANTS;
+
+        (void)snprintf(names[i][0], sizeof(names[i][0]), "G-%u", n);
+        (void)snprintf(names[i][1], sizeof(names[i][1]), "A%02u", n / 3);
+        grants[i] = (struct world_grant){.id = names[i][0],
+                                         .account = names[i][1],
+                                         .major = n % 3 + 1,
+                                         .until_us = now + 100 + (n % 3 == 2 ? 0 : 50)};
+    }
+    assert_int_equal(
+        open_bundle(&f,
+                    &(struct world_bundle){.version = 5, .grants = grants, .grant_count = GRANTS}),
+        SF_OK);
+    for (unsigned i = 0; i < GRANTS; i++) {
+        const struct grant *g =
+            grant_set_find(f.set, grants[i].account, "orders", grants[i].major, now);
+
+        assert_non_null(g);
+        assert_string_equal(g->id, grants[i].id);
+    }
+    assert_null(grant_set_find(f.set, "A33", "orders", 1, now));
+    assert_int_equal(grant_set_major(f.set, "A05", "orders", now), 3);
+    assert_int_equal(grant_set_major(f.set, "A05", "orders", now + 100), 2);
+    assert_int_equal(grant_set_major(f.set, "A05", "orders", now + 150), 0);
+    assert_int_equal(grant_set_major(f.set, "A05", "order", now), 0);
+    assert_int_equal(grant_set_major(f.set, "A", "orders", now), 0);
+    assert_int_equal(grant_set_major(NULL, "A05", "orders", now), 0);
+    teardown(&f);
+}
+
 /* A rule that is not understood may be one that hides. */
 static void a_policy_that_cannot_be_read_grants_nothing(void **state)
 {
@@ -466,6 +510,7 @@ int main(void)
         cmocka_unit_test(one_grant_without_consent_does_not_take_the_others_along),
         cmocka_unit_test(an_audience_has_the_columns_of_its_first_grant),
         cmocka_unit_test(a_grant_is_found_by_account_product_and_major_while_it_lasts),
+        cmocka_unit_test(each_of_many_grants_is_found),
         cmocka_unit_test(a_policy_that_cannot_be_read_grants_nothing),
         cmocka_unit_test(out_of_memory_leaves_nothing_behind_and_says_so),
     };

@@ -76,6 +76,9 @@ static void a_grant_is_of_one_major(void **state)
     setup(&f);
     leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &two, .grant_count = 1});
     assert_int_equal(decide(&f, &billing, 1), SF_DENIED);
+    assert_string_equal(f.err.text, "product sales/orders@1; granted is sales/orders@2");
+    assert_int_equal(decide(&f, &nobody, 1), SF_DENIED);
+    assert_string_equal(f.err.text, "product sales/orders@1");
     leaf_world_done(&f.w);
 }
 
