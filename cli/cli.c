@@ -49,6 +49,28 @@ static bool wants_color(const struct cli *cli, FILE *stream)
     return is_set("FORCE_COLOR") || isatty(fileno(stream)) == 1;
 }
 
+enum sf_code cli_whole_path(const char *given, char ret[CLI_PATH_MAX], struct sf_error *err)
+{
+    char here[CLI_PATH_MAX] = "";
+    int n;
+
+    if (given[0] != '/' && getcwd(here, sizeof(here)) == NULL) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "the current directory is gone");
+    }
+    while (given[0] == '.' && (given[1] == '/' || given[1] == '\0')) {
+        given += 1 + strspn(given + 1, "/");
+    }
+    n = snprintf(ret, CLI_PATH_MAX, "%s%s%s", strcmp(here, "/") == 0 ? "" : here,
+                 given[0] == '/' ? "" : "/", given);
+    if (n < 0 || n >= CLI_PATH_MAX) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "the path is too long: %.60s...", given);
+    }
+    while (n > 1 && ret[n - 1] == '/') {
+        ret[--n] = '\0';
+    }
+    return SF_OK;
+}
+
 /* --data, SHEAF_DEV_DIR, or sheaf/dev where programs keep their state. */
 static enum sf_code find_data_dir(struct cli *cli, struct sf_error *err)
 {
@@ -60,13 +82,11 @@ static enum sf_code find_data_dir(struct cli *cli, struct sf_error *err)
 
     given = given != NULL ? given : getenv("SHEAF_DEV_DIR");
     if (given != NULL && given[0] != '\0') {
-        char here[CLI_PATH_MAX] = "";
-
         /* Children run elsewhere: the path has to be whole. */
-        if (given[0] != '/' && getcwd(here, sizeof(here)) == NULL) {
-            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "the current directory is gone");
+        if (cli_whole_path(given, path, err) != SF_OK) {
+            return err->code;
         }
-        n = snprintf(path, CLI_PATH_MAX, "%s%s%s", here, here[0] != '\0' ? "/" : "", given);
+        n = (int)strlen(path);
     } else if (state != NULL && state[0] == '/') {
         n = snprintf(path, CLI_PATH_MAX, "%s/sheaf/dev", state);
     } else if (home != NULL && home[0] == '/') {
@@ -76,9 +96,6 @@ static enum sf_code find_data_dir(struct cli *cli, struct sf_error *err)
     }
     if (n < 0 || n >= CLI_PATH_MAX - 128) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "--data: the path is too long");
-    }
-    while (n > 1 && path[n - 1] == '/') {
-        path[--n] = '\0';
     }
     return SF_OK;
 }

@@ -54,6 +54,10 @@ enum sf_code cli_init(struct cli *ret, FILE *out, FILE *err_stream, int argc, ch
                       struct sf_error *err) SF_MUST_CHECK;
 void cli_done(struct cli *cli);
 
+/* Where @given is from the root: servers and children run elsewhere. SF_INVALID: E0801. */
+enum sf_code cli_whole_path(const char *given, char ret[CLI_PATH_MAX],
+                            struct sf_error *err) SF_MUST_CHECK;
+
 /* Prints the error - number, title, cause, next step - and returns its exit code. */
 int cli_fail(struct cli *cli, const struct sf_error *err);
 int cli_exit_of(const struct sf_error *err);

@@ -222,16 +222,12 @@ static int print_backup(struct cli *cli, const struct sf_json *report)
 
 static enum sf_code backup_body(struct cli *cli, struct sf_buf *body, struct sf_error *err)
 {
-    const char *dir = cli->args.positional[0];
     struct sf_json_writer w = {.out = body};
-    char here[CLI_PATH_MAX];
-    char path[2 * CLI_PATH_MAX];
+    char path[CLI_PATH_MAX];
 
-    if (dir[0] != '/' && getcwd(here, sizeof(here)) == NULL) {
-        return SF_RAISE_E(err, SF_IO, SHEAF_E_FILE_UNREADABLE, "the working directory: %m");
+    if (cli_whole_path(cli->args.positional[0], path, err) != SF_OK) {
+        return err->code;
     }
-    (void)snprintf(path, sizeof(path), "%s%s%s", dir[0] == '/' ? "" : here,
-                   dir[0] == '/' ? "" : "/", dir);
     sf_json_object_begin(&w);
     sf_json_member_text(&w, "repository", path);
     sf_json_member_bool(&w, "without_keys", args_has(&cli->args, "without-keys"));

@@ -1,0 +1,82 @@
+/* What every command is given before it runs. */
+#include "tests/lib/cmocka.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "proto/errors.h"
+#include "tests/lib/tmpdir.h"
+
+static void assert_path(const char *given, const char *wanted)
+{
+    struct sf_error err = {0};
+    char path[CLI_PATH_MAX];
+
+    assert_int_equal(cli_whole_path(given, path, &err), SF_OK);
+    assert_string_equal(path, wanted);
+}
+
+static void test_a_path_is_said_from_the_root(void **state)
+{
+    char here[CLI_PATH_MAX];
+    char wanted[2 * CLI_PATH_MAX];
+    struct tmpdir dir;
+
+    (void)state;
+    tmpdir_init(&dir);
+    assert_int_equal(chdir(dir.path), 0);
+    assert_non_null(getcwd(here, sizeof(here)));
+    (void)snprintf(wanted, sizeof(wanted), "%s/a/b", here);
+    assert_path("a/b", wanted);
+    assert_path("./a/b", wanted);
+    assert_path(".//././a/b//", wanted);
+    (void)snprintf(wanted, sizeof(wanted), "%s/.a", here);
+    assert_path(".a", wanted);
+    (void)snprintf(wanted, sizeof(wanted), "%s/../a", here);
+    assert_path("../a", wanted);
+    assert_path(".", here);
+    assert_path("./", here);
+    assert_path("/x/./y/", "/x/./y");
+    assert_path("/", "/");
+    assert_int_equal(chdir("/"), 0);
+    assert_path("./a", "/a");
+    assert_path(".", "/");
+    tmpdir_done(&dir);
+}
+
+static void test_a_path_that_cannot_be_said_is_refused(void **state)
+{
+    struct sf_error err = {0};
+    char long_name[CLI_PATH_MAX + 1];
+    char path[CLI_PATH_MAX];
+    struct tmpdir dir;
+
+    (void)state;
+    memset(long_name, 'a', sizeof(long_name));
+    long_name[0] = '/';
+    long_name[CLI_PATH_MAX] = '\0';
+    assert_int_equal(cli_whole_path(long_name, path, &err), SF_INVALID);
+    assert_int_equal(err.number, SHEAF_E_USAGE);
+    assert_non_null(strstr(err.text, "the path is too long: /aaaaaaaa"));
+    long_name[CLI_PATH_MAX - 1] = '\0';
+    assert_int_equal(cli_whole_path(long_name, path, &err), SF_OK);
+
+    tmpdir_init(&dir);
+    assert_int_equal(chdir(dir.path), 0);
+    tmpdir_done(&dir);
+    assert_int_equal(cli_whole_path("a", path, &err), SF_INVALID);
+    assert_string_equal(err.text, "the current directory is gone");
+    assert_int_equal(cli_whole_path("/a", path, &err), SF_OK);
+    assert_int_equal(chdir("/"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_path_is_said_from_the_root),
+        cmocka_unit_test(test_a_path_that_cannot_be_said_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
