@@ -83,6 +83,8 @@
     X(POLICY_BREACH, 412, 422, 3, "a policy requires what the product has not",                    \
       "mend the product, or ask the platform team: sheaf policy show")                             \
     X(POLICY_UNKNOWN, 413, 404, 4, "no such policy", "see 'sheaf policy ls'")                      \
+    X(POLICY_VERSION_UNKNOWN, 414, 404, 4, "no such version of the policies",                      \
+      "see 'sheaf policy history'")                                                                \
     X(TOKEN_MISSING, 501, 401, 5, "no token", "send Authorization: Bearer, or choose a context")   \
     X(TOKEN_INVALID, 502, 401, 5, "token does not verify", "make a new one with the domain's key") \
     X(TOKEN_EXPIRED, 503, 401, 5, "token has expired", "make a new one; check the clock")          \

@@ -41,7 +41,7 @@ static enum sf_code make_next(struct change_policy *c, struct sf_map *next, stru
 
     if (c->rollback) {
         if (c->rollback_to > r->policies.version) {
-            return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_POLICY_UNKNOWN,
+            return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_POLICY_VERSION_UNKNOWN,
                               "the policies have no version %lu; the newest is %lu",
                               (unsigned long)c->rollback_to, (unsigned long)r->policies.version);
         }

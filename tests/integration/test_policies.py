@@ -127,7 +127,8 @@ def test_only_the_platform_changes_policies(m):
     m.sheaf("access", "explain", "--who", "support", "--what", "sales/orders", "--as", "sales")
     ran = apply(m, PII.replace("keep_domain", "keep_domian"), status=3)
     assert "p.yaml:4:7" in ran.err and "did you mean 'keep_domain'?" in ran.err, ran
-    m.sheaf("policy", "rollback", "99", status=4)
+    ran = m.sheaf("policy", "rollback", "99", status=4)
+    assert "SHEAF-E0414" in ran.err and "see 'sheaf policy history'" in ran.err, ran
 
 
 if __name__ == "__main__":

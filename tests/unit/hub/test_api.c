@@ -301,6 +301,24 @@ static void changes_without_memory_are_made_once_or_not_at_all(void **state)
     finish(&w);
 }
 
+static void a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own(void **state)
+{
+    struct world w;
+    (void)state;
+
+    init(&w);
+    sign_as(&w, "platform", &w.keys.platform_key);
+    (void)ask(&w, "POST", "/v1/policies/change", "{\"rollback_to\":9}", -1);
+    assert_int_equal(w.answer.status, 404);
+    assert_non_null(strstr(w.answer.text, "\"code\":\"SHEAF-E0414\""));
+    assert_non_null(strstr(w.answer.text, "the policies have no version 9; the newest is 0"));
+    assert_non_null(strstr(w.answer.text, "\"next\":\"see 'sheaf policy history'\""));
+    (void)ask(&w, "POST", "/v1/policies/change", "{\"remove\":[\"pii\"]}", -1);
+    assert_int_equal(w.answer.status, 404);
+    assert_non_null(strstr(w.answer.text, "\"code\":\"SHEAF-E0413\""));
+    finish(&w);
+}
+
 /* --- control ---------------------------------------------------------------------------------- */
 
 static void tell(struct world *w, const char *op, const ProtobufCMessage *m)
@@ -381,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_without_memory_are_refused_and_the_next_is_answered),
         cmocka_unit_test(changes_without_memory_are_made_once_or_not_at_all),
+        cmocka_unit_test(a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own),
         cmocka_unit_test(leaves_are_answered_without_memory_too),
     };
 
