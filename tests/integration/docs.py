@@ -215,6 +215,7 @@ def check_metrics(home, write):
 def main():
     write = "--write" in sys.argv
     sheaf, hub, leaf, nats_server, *chosen = [a for a in sys.argv[1:] if a != "--write"]
+    report.require_programs(sheaf, hub, leaf, nats_server)
     pages = sorted(p for p in DOCS.rglob("*.md") if BLOCK.search(p.read_text()))
     tests = [(str(p.relative_to(DOCS)), lambda home, p=p: run_page(home, p, write)) for p in pages]
     tests.append(("reference/metrics.md", lambda home: check_metrics(home, write)))

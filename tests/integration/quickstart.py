@@ -56,6 +56,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the mesh is ended
     write = "--write" in sys.argv
     readme_path, sheaf, nats_server = [a for a in sys.argv[1:] if a != "--write"]
+    report.require_programs(sheaf, nats_server)
     readme_path = pathlib.Path(readme_path).resolve()
     readme = readme_path.read_text()
     start, end = block_of(readme)

@@ -1,10 +1,19 @@
 """What a test prints when it fails: short, and what matters most last, because logs get cut."""
 import re
+import shutil
+import sys
 import traceback
 
 LOG_LINES, SERVER_LINES, LINE_MAX, TEXT_MAX = 15, 5, 300, 2000
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|assertion .* failed")
 SERVER_GOOD = re.compile(r"^\[\d+\] \S+ \S+ \[(INF|DBG|TRC)\]")
+
+
+def require_programs(*programs):
+    """Ends the test before it begins, and before it writes into pages that nothing runs."""
+    for program in programs:
+        if not shutil.which(program):
+            sys.exit(f"{sys.argv[0]}: no program: '{program}'")
 
 
 def show_logs(home, prefix="# ", lines_max=LOG_LINES):
