@@ -164,7 +164,7 @@ static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_v
         return false;
     }
     if (grants->unread) {
-        sf_log(SF_LOG_ERROR, "leaf.policies_unread",
+        sf_log(SF_LOG_ERROR, "leaf.bundle_not_understood",
                SF_F_UINT("policy_version", grants->policy_version));
     } else if (grants->refused > 0) {
         sf_log(SF_LOG_ERROR, "leaf.grants_without_consent", SF_F_UINT("count", grants->refused));

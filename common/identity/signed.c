@@ -1,5 +1,6 @@
 #include "common/identity/signed.h"
 
+#include "common/wire/control.h"
 #include "proto/errors.h"
 
 /* protobuf-c has no const: what stands in a Signed that is encoded is read only. */
@@ -76,46 +77,38 @@ enum sf_code sf_signed_verify(const char *context, const Sheaf__V1__Signed *s,
                       context);
 }
 
-/* Where a decoded message lives, and whether there was room for it. */
-struct arena_room {
-    struct sf_arena *arena;
-    bool failed;
-};
-
-/* protobuf-c asks this for memory. */
-static void *arena_take(void *data, size_t size)
+/* Whether @bytes are what sf_signed_make() writes for @s: whoever passes it on can add nothing, and
+ * there is one form of it. Sizes that are wrong are left to sf_signed_verify(). */
+static bool is_as_made(const Sheaf__V1__Signed *s, struct sf_slice bytes)
 {
-    struct arena_room *room = data;
-    void *memory = sf_arena_alloc(room->arena, size);
+    const size_t key_size = sizeof(((struct sf_public_key *)0)->bytes);
+    const size_t signature_size = sizeof(((struct sf_signature *)0)->bytes);
+    const uint8_t *end = bytes.data + bytes.size;
 
-    room->failed |= memory == NULL;
-    return memory;
-}
-
-static void arena_give(void *data, void *memory)
-{
-    (void)data;
-    (void)memory; /* freed with the arena */
+    if (s->key.len != key_size || s->signature.len != signature_size) {
+        return true;
+    }
+    return s->base.n_unknown_fields == 0 && sheaf__v1__signed__get_packed_size(s) == bytes.size &&
+           memcmp(end - key_size, s->key.data, key_size) == 0 &&
+           memcmp(end - key_size - 2 - signature_size, s->signature.data, signature_size) == 0;
 }
 
 enum sf_code sf_signed_open(const char *context, struct sf_slice bytes,
                             const struct sf_public_key *key, struct sf_arena *arena,
                             struct sf_slice *ret_payload, struct sf_error *err)
 {
-    struct arena_room room = {.arena = arena};
-    ProtobufCAllocator allocator = {arena_take, arena_give, &room};
-    Sheaf__V1__Signed *s = sheaf__v1__signed__unpack(&allocator, bytes.size, bytes.data);
+    const Sheaf__V1__Signed *s = SF_CONTROL_UNPACK(signed, arena, bytes);
     enum sf_code code;
 
-    if (s == NULL && room.failed) {
+    if (s == NULL && sf_control_why(arena) == SF_NOMEM) {
         return SF_RAISE(err, SF_NOMEM, "%s", context);
     }
-    if (s == NULL) {
+    if (s == NULL || !is_as_made(s, bytes)) {
         return SF_RAISE(err, SF_INVALID, "%s: not a signed message", context);
     }
     code = sf_signed_verify(context, s, key, err);
     if (code == SF_OK) {
-        *ret_payload = sf_slice_of(s->payload.data, s->payload.len);
+        *ret_payload = sf_control_slice(s->payload);
     }
     return code;
 }

@@ -52,6 +52,12 @@ static bool says_the_same(const Sheaf__V1__Grant *g, const Sheaf__V1__Decision *
            (*d->purpose == '\0' || strcmp(d->purpose, g->purpose) == 0) && same_columns(g, d);
 }
 
+/* Whether @m has fields that this release does not know: they may restrict what it grants. */
+static bool says_more(const ProtobufCMessage *m)
+{
+    return m->n_unknown_fields > 0;
+}
+
 static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *trust)
 {
     Sheaf__V1__Decision *d;
@@ -61,7 +67,8 @@ static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *tru
         return false;
     }
     d = sheaf__v1__decision__unpack(NULL, g->decision->payload.len, g->decision->payload.data);
-    consents = d != NULL && says_the_same(g, d, trust);
+    consents = d != NULL && !says_more(&g->base) && !says_more(&g->decision->base) &&
+               !says_more(&d->base) && says_the_same(g, d, trust);
     if (d != NULL) {
         sheaf__v1__decision__free_unpacked(d, NULL);
     }
@@ -184,7 +191,6 @@ static enum sf_code add_policy(struct sf_policy_set *set, const Sheaf__V1__Polic
     return code;
 }
 
-/* All of them, or no grant at all. */
 static enum sf_code take_policies(struct grant_set *set, const Sheaf__V1__Bundle *b,
                                   struct sf_error *err)
 {
@@ -192,6 +198,7 @@ static enum sf_code take_policies(struct grant_set *set, const Sheaf__V1__Bundle
     enum sf_code code = SF_OK;
 
     set->policy_version = b->policy_version;
+    set->unread = says_more(&b->base);
     if (b->n_policies == 0) {
         return SF_OK;
     }
@@ -201,16 +208,9 @@ static enum sf_code take_policies(struct grant_set *set, const Sheaf__V1__Bundle
     }
     for (size_t i = 0; code == SF_OK && i < b->n_policies; i++) {
         code = add_policy(set->policies, b->policies[i], &why);
+        set->unread |= code != SF_OK || says_more(&b->policies[i]->base);
     }
-    if (code == SF_NOMEM) {
-        return SF_RAISE(err, SF_NOMEM, "bundle");
-    }
-    if (code != SF_OK) {
-        set->unread = true;
-        set->refused += set->grant_count;
-        set->grant_count = 0;
-    }
-    return SF_OK;
+    return code == SF_NOMEM ? SF_RAISE(err, SF_NOMEM, "bundle") : SF_OK;
 }
 
 static enum sf_code check_bundle(const Sheaf__V1__Bundle *b, const struct grant_trust *trust,
@@ -271,6 +271,10 @@ enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_tr
     }
     if (code != SF_OK) {
         return code;
+    }
+    if (set->unread) { /* It holds all the same: what it takes back is not to come back. */
+        set->refused += set->grant_count;
+        set->grant_count = 0;
     }
     *ret = SF_TAKE(set);
     return SF_OK;

@@ -5,7 +5,8 @@
  * A bundle is Signed by the hub (SIGN_BUNDLE); every grant in it carries a Decision Signed by this
  * domain's key (SIGN_DECISION) that says the same as the grant does. A grant whose decision does
  * not hold is left out and counted: the hub alone can grant nothing. So is one whose audience has
- * other columns than the bundle's first grant of it: an audience is fed with one view.
+ * other columns than the bundle's first grant of it: an audience is fed with one view. So is one
+ * with fields that this release does not know, and all are when the bundle or a policy has some.
  *
  *   Threads   Built on the loop thread; immutable afterwards, so work on other threads may read it.
  *   Memory    Owns all it points to. Shared: grant_set_ref() and grant_set_unref() on the loop
@@ -40,8 +41,8 @@ struct grant_set {
     int64_t expires_us;
     struct grant *grants; /* ordered by account, product, major, id */
     size_t grant_count;
-    size_t refused;                 /* grants of the bundle that were left out */
-    bool unread;                    /* a policy could not be read: all of them */
+    size_t refused; /* grants of the bundle that were left out */
+    bool unread; /* a policy could not be read, or there is more in it than is known: all of them */
     struct sf_policy_set *policies; /* owned: of the platform; NULL: none */
     uint64_t policy_version;        /* 0: there never was one */
 };

@@ -131,7 +131,25 @@ def test_only_the_platform_changes_policies(m):
     assert "SHEAF-E0414" in ran.err and "see 'sheaf policy history'" in ran.err, ran
 
 
+def numbered(count, more=""):
+    return "---\n".join(f"sheaf: policy/v1\nname: p{i}\nmatch: {{domain: d{i}}}\ndeny: true\n{more}" for i in range(count))
+
+
+def test_policies_have_limits(m):
+    """More policies than the hub holds, by number or by bytes, are refused with the limit; those before stay"""
+    before = m.sheaf("policy", "ls", "-o", "json").json()["items"]
+    ran = apply(m, numbered(10001), "--dry-run", status=7)
+    assert "SHEAF-E0602" in ran.err and f"{10001 + len(before)} policies of " in ran.err, ran
+    assert "more than the limit: 10000, 786432 bytes" in ran.err, ran
+    note = "description: " + "x" * 8000 + "\n"
+    ran = apply(m, numbered(100, note), "--dry-run", status=7)
+    assert "SHEAF-E0602" in ran.err and f"{100 + len(before)} policies of " in ran.err, ran
+    apply(m, numbered(90, note), "--dry-run")
+    assert m.sheaf("policy", "ls", "-o", "json").json()["items"] == before
+
+
 if __name__ == "__main__":
     sys.exit(fixture.run([test_mask_from_file_to_consumer, test_policies_outlive_the_hub, test_owner_tightens,
-                          test_requirements_are_checked_at_apply, test_only_the_platform_changes_policies],
+                          test_requirements_are_checked_at_apply, test_only_the_platform_changes_policies,
+                          test_policies_have_limits],
                          ["sales", "marketing", "support"]))

@@ -280,6 +280,9 @@ void leaf_world_sign(const struct leaf_world *w, const struct world_bundle *b, s
     bundle.policies = policies;
     bundle.n_policies = b->policies == NULL ? 0 : 1;
     bundle.policy_version = b->policy_version;
+    if (b->spoil_bundle != NULL) {
+        b->spoil_bundle(&bundle);
+    }
     at = sf_buf_reserve(&payload, sheaf__v1__bundle__get_packed_size(&bundle));
     assert_non_null(at);
     payload.size += sheaf__v1__bundle__pack(&bundle, at);

@@ -72,7 +72,8 @@ struct world_bundle {
     /* Before the decision is signed and after: to make a bundle that is wrong. */
     void (*spoil)(Sheaf__V1__Grant *g, Sheaf__V1__Decision *d, void *data);
     void *data;
-    bool undecided; /* grants without a decision */
+    void (*spoil_bundle)(Sheaf__V1__Bundle *b); /* before it is signed; NULL: not at all */
+    bool undecided;                             /* grants without a decision */
 };
 
 /* protobuf-c takes char * for texts that it only reads. */

@@ -655,6 +655,12 @@ static void test_promises_and_access_are_checked(void **state)
                    SHEAF_E_DUPLICATE_KEY, "p.yaml:8:1: duplicate key 'sheaf'");
 }
 
+#define TEN_POLICIES "{},{},{},{},{},{},{},{},{},{}"
+#define A_HUNDRED_POLICIES                                                                         \
+    TEN_POLICIES "," TEN_POLICIES "," TEN_POLICIES "," TEN_POLICIES "," TEN_POLICIES               \
+                 "," TEN_POLICIES "," TEN_POLICIES "," TEN_POLICIES "," TEN_POLICIES               \
+                 "," TEN_POLICIES
+
 static void test_keys_without_effect_are_told_and_checked(void **state)
 {
     (void)state;
@@ -681,6 +687,9 @@ static void test_keys_without_effect_are_told_and_checked(void **state)
                   "^~~~~~~~~\n");
     assert_refused(SAMPLE "policies: [pii.yaml]\n", SHEAF_E_BAD_VALUE,
                    "p.yaml:24:12: a policy stands here itself: {name: ..., match: ..., mask: ...}");
+    assert_accepted(SAMPLE "policies: [" A_HUNDRED_POLICIES "]\n");
+    assert_refused(SAMPLE "policies: [" A_HUNDRED_POLICIES ", {}]\n", SHEAF_E_BAD_VALUE,
+                   "p.yaml:24:11: a product has at most 100 policies");
     assert_refused(SAMPLE "inputs: [customers]\n", SHEAF_E_BAD_REFERENCE,
                    "p.yaml:24:10: an input is DOMAIN/PRODUCT or DOMAIN/PRODUCT@MAJOR");
     assert_refused(SAMPLE "resources: {memory: much}\n", SHEAF_E_BAD_VALUE,

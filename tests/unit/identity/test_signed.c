@@ -112,6 +112,52 @@ static void test_every_changed_byte_is_refused(void **state)
     sf_buf_done(&bytes);
 }
 
+static void test_who_passes_it_on_can_add_nothing_and_change_no_order(void **state)
+{
+    static const uint8_t unknown[] = {15 << 3, 1};
+    struct world *w = *state;
+    struct sf_buf good = {0};
+    struct sf_buf bytes = {0};
+    struct sf_slice payload;
+    size_t sizes[] = {7, 66, 34}; /* payload, signature, key: with tags and lengths */
+
+    assert_int_equal(sf_signed_make(SIGN_EVENT, SF_LITERAL("event"), &w->owner, &good, NULL),
+                     SF_OK);
+    assert_int_equal(good.size, 7 + 66 + 34);
+    for (unsigned gap = 0; gap <= 3; gap++) {
+        size_t at = 0;
+
+        sf_buf_clear(&bytes);
+        for (unsigned i = 0; i < 3; i++) {
+            sf_buf_append(&bytes, unknown, i == gap ? sizeof(unknown) : 0);
+            sf_buf_append(&bytes, good.data + at, sizes[i]);
+            at += sizes[i];
+        }
+        sf_buf_append(&bytes, unknown, gap == 3 ? sizeof(unknown) : 0);
+        assert_int_equal(sf_signed_open(SIGN_EVENT, sf_buf_view(&bytes), &w->owner.public_key,
+                                        &w->arena, &payload, NULL),
+                         SF_INVALID);
+    }
+    for (unsigned turn = 1; turn <= 2; turn++) { /* The same fields from another one on. */
+        const size_t head = turn == 1 ? sizes[0] : sizes[0] + sizes[1];
+
+        sf_buf_clear(&bytes);
+        sf_buf_append(&bytes, good.data + head, good.size - head);
+        sf_buf_append(&bytes, good.data, head);
+        assert_int_equal(sf_signed_open(SIGN_EVENT, sf_buf_view(&bytes), &w->owner.public_key,
+                                        &w->arena, &payload, NULL),
+                         SF_INVALID);
+    }
+    sf_buf_clear(&bytes); /* The payload twice: the last of them would count. */
+    sf_buf_append(&bytes, good.data, sizes[0]);
+    sf_buf_slice(&bytes, sf_buf_view(&good));
+    assert_int_equal(sf_signed_open(SIGN_EVENT, sf_buf_view(&bytes), &w->owner.public_key,
+                                    &w->arena, &payload, NULL),
+                     SF_INVALID);
+    sf_buf_done(&good);
+    sf_buf_done(&bytes);
+}
+
 static void test_an_empty_payload_can_be_signed(void **state)
 {
     struct world *w = *state;
@@ -132,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_a_payload_comes_back_from_its_signer_only),
         cmocka_unit_test(test_a_key_inside_does_not_make_itself_trusted),
         cmocka_unit_test(test_every_changed_byte_is_refused),
+        cmocka_unit_test(test_who_passes_it_on_can_add_nothing_and_change_no_order),
         cmocka_unit_test(test_an_empty_payload_can_be_signed),
     };
 

@@ -370,6 +370,66 @@ static void test_memory_may_end_at_any_moment(void **state)
     }
 }
 
+static void test_a_condition_names_a_thousand_values_at_most(void **state)
+{
+    for (unsigned count = SF_POLICY_VALUES_MAX; count <= SF_POLICY_VALUES_MAX + 1; count++) {
+        struct sf_buf yaml = {0};
+        struct sf_buf out = {0};
+
+        sf_buf_text(&yaml, HEAD "mask: hash\nmatch: {tag: [t0");
+        for (unsigned i = 1; i < count; i++) {
+            sf_buf_printf(&yaml, ", t%u", i);
+        }
+        sf_buf_text(&yaml, "]}\n");
+        policies_issues(sf_buf_cstr(&yaml), &out);
+        if (count == SF_POLICY_VALUES_MAX) {
+            assert_string_equal((const char *)out.data, "");
+        } else {
+            assert_non_null(strstr((const char *)out.data, "f.yaml:4:14: error[SHEAF-E0103]: "));
+            assert_non_null(strstr((const char *)out.data, "1000"));
+        }
+        sf_buf_done(&yaml);
+        sf_buf_done(&out);
+    }
+    (void)state;
+}
+
+static enum sf_code add_numbered(struct sf_policy_set *set, unsigned first, unsigned count,
+                                 struct sf_error *err)
+{
+    struct sf_buf yaml = {0};
+    struct sf_issues issues;
+    enum sf_code code;
+
+    for (unsigned i = first; i < first + count; i++) {
+        sf_buf_printf(&yaml, "---\nsheaf: policy/v1\nname: p%u\nmatch: all\ndeny: true\n", i);
+    }
+    sf_issues_init(&issues, "f.yaml", sf_buf_view(&yaml));
+    code = sf_policy_set_add(set, &issues, 1, err);
+    sf_issues_done(&issues);
+    sf_buf_done(&yaml);
+    return code;
+}
+
+static void test_a_set_is_full_at_its_limit_and_keeps_what_it_had(void **state)
+{
+    enum { PIECE = 1000 };
+    struct sf_policy_set *set = sf_policy_set_new();
+    struct sf_error err = {0};
+
+    (void)state;
+    for (unsigned i = 0; i + PIECE < SF_POLICY_SET_MAX; i += PIECE) {
+        assert_int_equal(add_numbered(set, i, PIECE, &err), SF_OK);
+    }
+    assert_int_equal(add_numbered(set, SF_POLICY_SET_MAX, PIECE + 1, &err), SF_BUSY);
+    assert_string_equal(err.text, "a set holds at most 20000 policies");
+    assert_int_equal(sf_policy_set_count(set), SF_POLICY_SET_MAX - PIECE);
+    assert_int_equal(add_numbered(set, SF_POLICY_SET_MAX, PIECE, &err), SF_OK);
+    assert_int_equal(add_numbered(set, 2 * SF_POLICY_SET_MAX, 1, &err), SF_BUSY);
+    assert_int_equal(sf_policy_set_count(set), SF_POLICY_SET_MAX);
+    sf_policy_set_free(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +443,8 @@ int main(void)
         cmocka_unit_test(test_policies_of_a_product_are_its_owners),
         cmocka_unit_test(test_policies_of_a_product_are_told_at_their_place),
         cmocka_unit_test(test_memory_may_end_at_any_moment),
+        cmocka_unit_test(test_a_condition_names_a_thousand_values_at_most),
+        cmocka_unit_test(test_a_set_is_full_at_its_limit_and_keeps_what_it_had),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

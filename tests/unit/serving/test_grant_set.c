@@ -209,6 +209,20 @@ SPOIL(grant_of_other_owner, (g->owner = world_text("billing"), d->owner = world_
 SPOIL(grant_of_other_product, g->product = world_text("invoices"))
 SPOIL(grant_of_other_consumer, g->consumer = world_text("fraud"))
 
+/* A field of a later release, which may restrict what the others say. */
+static uint8_t unknown_value[] = {1};
+static ProtobufCMessageUnknownField unknown = {
+    .tag = 99, .wire_type = PROTOBUF_C_WIRE_TYPE_VARINT, .len = 1, .data = unknown_value};
+
+static void say_more(ProtobufCMessage *m)
+{
+    m->n_unknown_fields = 1;
+    m->unknown_fields = &unknown;
+}
+
+SPOIL(grant_says_more, say_more(&g->base))
+SPOIL(decision_says_more, say_more(&d->base))
+
 static void a_grant_whose_decision_differs_in_any_field_is_left_out_and_counted(void **state)
 {
     static const struct {
@@ -236,6 +250,8 @@ static void a_grant_whose_decision_differs_in_any_field_is_left_out_and_counted(
         {"grant of another owner", grant_of_other_owner},
         {"grant of another product", grant_of_other_product},
         {"grant to another consumer", grant_of_other_consumer},
+        {"grant with an unknown field", grant_says_more},
+        {"decision with an unknown field", decision_says_more},
     };
     struct fixture f;
     (void)state;
@@ -468,6 +484,40 @@ static void a_policy_that_cannot_be_read_grants_nothing(void **state)
     leaf_world_done(&w);
 }
 
+static void bundle_says_more(Sheaf__V1__Bundle *b)
+{
+    say_more(&b->base);
+}
+
+static void policy_says_more(Sheaf__V1__Bundle *b)
+{
+    say_more(&b->policies[0]->base);
+}
+
+static void a_bundle_that_says_more_than_is_known_grants_nothing_and_holds(void **state)
+{
+    static void (*const cases[])(Sheaf__V1__Bundle * b) = {bundle_says_more, policy_says_more};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        const struct world_bundle b = {
+            .version = 6,
+            .grants = &one,
+            .grant_count = 1,
+            .policies = "sheaf: policy/v1\nname: notes\nmatch: {field: note}\nmask: redact\n",
+            .spoil_bundle = cases[i]};
+
+        assert_int_equal(open_bundle(&f, &b), SF_OK);
+        assert_int_equal(f.set->version, 6);
+        assert_true(f.set->unread);
+        assert_int_equal(f.set->grant_count, 0);
+        assert_int_equal(f.set->refused, 1);
+    }
+    teardown(&f);
+}
+
 static void out_of_memory_leaves_nothing_behind_and_says_so(void **state)
 {
     struct fixture f;
@@ -512,6 +562,7 @@ int main(void)
         cmocka_unit_test(a_grant_is_found_by_account_product_and_major_while_it_lasts),
         cmocka_unit_test(each_of_many_grants_is_found),
         cmocka_unit_test(a_policy_that_cannot_be_read_grants_nothing),
+        cmocka_unit_test(a_bundle_that_says_more_than_is_known_grants_nothing_and_holds),
         cmocka_unit_test(out_of_memory_leaves_nothing_behind_and_says_so),
     };
 

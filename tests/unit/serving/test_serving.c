@@ -289,6 +289,41 @@ static void a_view_out_of_memory_is_none(void **state)
     leaf_world_done(&f.w);
 }
 
+/* A later release applied it; or the file was changed. The owner's own reading goes on. */
+static void policies_of_a_product_that_cannot_be_read_close_it_to_others(void **state)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    static const char newer[] =
+        "policies: [{name: notes, match: {field: note}, mask: redact, unless: {hour: 3}}]\n";
+    struct served_view *view = NULL;
+    struct serving_right right;
+    struct fixture f;
+    struct sf_buf yaml = {0};
+    (void)state;
+
+    setup(&f);
+    sf_buf_text(&yaml, world_orders_newer);
+    sf_buf_text(&yaml, newer);
+    (void)leaf_world_add(&f.w, sf_buf_cstr(&yaml));
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
+    assert_int_equal(serving_decide(&f.w.serving,
+                                    &(struct serving_caller){.account = WORLD_ACCOUNT}, "orders", 1,
+                                    &right, NULL),
+                     SF_OK);
+    assert_true(right.product->closed);
+    assert_int_equal(
+        serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), right.grant, &view, &f.err),
+        SF_DENIED);
+    assert_int_equal(f.err.number, SHEAF_E_DENIED);
+    assert_string_equal(f.err.text, "table 'orders'");
+    assert_null(view);
+    assert_int_equal(
+        serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), NULL, &view, &f.err), SF_OK);
+    served_view_unref(view);
+    sf_buf_done(&yaml);
+    leaf_world_done(&f.w);
+}
+
 /* What was asked for before is there, also under another bundle that changes nothing. */
 static void a_view_is_made_once(void **state)
 {
@@ -335,6 +370,7 @@ int main(void)
         cmocka_unit_test(the_owner_sees_every_field_or_those_it_selects),
         cmocka_unit_test(others_never_see_pii_and_secrets_whatever_the_grant_names),
         cmocka_unit_test(what_is_not_seen_is_no_field),
+        cmocka_unit_test(policies_of_a_product_that_cannot_be_read_close_it_to_others),
         cmocka_unit_test(a_view_is_made_once),
         cmocka_unit_test(a_view_out_of_memory_is_none),
     };
