@@ -121,6 +121,7 @@ struct leaf {
 
     struct sf_gauge store_failed;
     struct sf_gauge store_queued_bytes;
+    struct sf_gauge store_cut_bytes;
     struct sf_counter store_commits; /* brought up to store_stats() at each scrape */
     struct sf_counter store_syncs;
     struct sf_counter store_changes;

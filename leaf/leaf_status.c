@@ -47,6 +47,12 @@ void leaf_metrics_register(struct leaf *leaf)
                       &(struct sf_metric_spec){.name = "store_queued_bytes",
                                                .help = "Bytes waiting for a commit."},
                       &leaf->store_queued_bytes);
+    sf_gauge_register(
+        &leaf->metrics,
+        &(struct sf_metric_spec){
+            .name = "store_cut_bytes",
+            .help = "Bytes cut off the write-ahead log at this start, as a power cut left them."},
+        &leaf->store_cut_bytes);
 }
 
 static void raise_to(struct sf_counter *c, uint64_t value)

@@ -8,6 +8,8 @@
 #include "leaf/leaf_private.h"
 #include "leaf/store/head_file.h"
 #include "leaf/store/kv_rocks.h"
+#include "leaf/store/wal_life.h"
+#include "leaf/store/wal_tail.h"
 #include "proto/errors.h"
 
 void leaf_heads_path(const struct leaf_config *config, char ret[LEAF_PATH_BYTES])
@@ -112,11 +114,34 @@ void leaf_store_fenced(struct leaf *leaf, const char *why)
     leaf->fenced = true; /* From the next tick on: we are inside a callback of the uplink. */
 }
 
+/* What a power cut has left of a write-ahead log is cut off, when that is what it is. */
+static enum sf_code mend_log(struct leaf *leaf, const char *store, const char *boot,
+                             struct sf_error *err)
+{
+    char heads[LEAF_PATH_BYTES];
+    const struct wal_tail_options options = {
+        .rt = leaf->rt,
+        .store = store,
+        .heads = heads,
+        .boot = boot,
+        .how = WAL_TAIL_CUT,
+    };
+    struct wal_tail tail;
+    enum sf_code code;
+
+    leaf_heads_path(leaf->config, heads);
+    code = wal_tail_mend(&options, &tail, err);
+    sf_gauge_set(&leaf->store_cut_bytes, (int64_t)tail.bytes);
+    return code;
+}
+
 enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err)
 {
+    char boot[WAL_BOOT_BYTES];
     const struct kv_rocks_options kv_options = {
         .cache_bytes = leaf->config->cache_bytes,
         .write_buffer_bytes = leaf->config->write_buffer_bytes,
+        .boot = boot,
     };
     const struct store_options options = {
         .queue_bytes_max = leaf->config->commit_queue_bytes_max,
@@ -131,6 +156,8 @@ enum sf_code leaf_store_open(struct leaf *leaf, struct sf_error *err)
     (void)snprintf(path, sizeof(path), "%s/" LEAF_CHECKPOINT, leaf->config->data_dir);
     code = code == SF_OK ? sf_dir_remove(path, err) : code;
     (void)snprintf(path, sizeof(path), "%s/store", leaf->config->data_dir);
+    wal_boot_id(boot);
+    code = code == SF_OK ? mend_log(leaf, path, boot, err) : code;
     code = code == SF_OK ? kv_rocks_open(path, &kv_options, &leaf->kv, err) : code;
     code = code == SF_OK ? store_open(leaf->rt, leaf->kv, &options, &leaf->store, err) : code;
     return code == SF_OK ? check_heads(leaf, err) : code;

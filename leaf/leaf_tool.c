@@ -12,6 +12,8 @@
 #include "leaf/leaf_private.h"
 #include "leaf/store/head_file.h"
 #include "leaf/store/kv_rocks.h"
+#include "leaf/store/wal_life.h"
+#include "leaf/store/wal_tail.h"
 #include "proto/errors.h"
 
 enum { EXIT_UNHEALTHY = 8, STEP_ITEMS = 4096, KNOWN_BYTES_MAX = 64 * 1024 * 1024 };
@@ -49,6 +51,7 @@ struct tool {
     struct store_checker *checker;
     struct store_checker_progress found;
     struct head_lack lack;
+    struct wal_tail tail;
     uint32_t epoch;
     struct sf_buf problems; /* a line each: what stops the leaf from starting */
 };
@@ -109,17 +112,49 @@ static enum sf_code check_marks(struct tool *t, struct sf_error *err)
     return sf_file_remove(path, err);
 }
 
+/* A write-ahead log that breaks off: what a start would do with it, or what is done now. */
+static enum sf_code mend_log(struct tool *t, const char *store, const char *boot,
+                             struct sf_error *err)
+{
+    const bool changes = t->rebuild || t->accept;
+    const struct wal_tail_options options = {
+        .rt = rt_uv_rt(t->uv),
+        .store = store,
+        .heads = t->heads,
+        .boot = boot,
+        .how = t->accept ? WAL_TAIL_LOSE : (changes ? WAL_TAIL_CUT : WAL_TAIL_LOOK),
+    };
+    struct wal_tail *tail = &t->tail;
+    enum sf_code code = wal_tail_mend(&options, tail, err);
+
+    if (code != SF_OK || changes || !tail->torn || tail->readable) {
+        return code;
+    }
+    if (tail->why.code != SF_OK) {
+        *err = tail->why;
+        return tail->why.code;
+    }
+    return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_LOG_TORN,
+                      "%s/db/%06llu.log from byte %llu on, %llu bytes: a power cut has left them, "
+                      "nothing acknowledged is lost, and the leaf cuts them off when it starts",
+                      store, (unsigned long long)tail->log, (unsigned long long)tail->at,
+                      (unsigned long long)tail->bytes);
+}
+
 static enum sf_code open_store(struct tool *t, struct sf_error *err)
 {
     const bool changes = t->rebuild || t->accept;
-    const struct kv_rocks_options kv_options = {.read_only = !changes};
+    char boot[WAL_BOOT_BYTES];
+    const struct kv_rocks_options kv_options = {.read_only = !changes, .boot = boot};
     const struct store_options options = {.read_only = !changes};
     char path[LEAF_PATH_BYTES];
     struct kv *kv = NULL;
     enum sf_code code;
 
     (void)snprintf(path, sizeof(path), "%s/store", t->data_dir);
-    code = kv_rocks_open(path, &kv_options, &kv, err);
+    wal_boot_id(boot);
+    code = mend_log(t, path, boot, err);
+    code = code == SF_OK ? kv_rocks_open(path, &kv_options, &kv, err) : code;
     code = code == SF_OK ? store_open(rt_uv_rt(t->uv), kv, &options, &t->store, err) : code;
     t->epoch = code == SF_OK ? store_epoch(t->store) : 0;
     return code;
@@ -196,6 +231,11 @@ static void print_lines(struct sf_slice text, const char *before)
     }
 }
 
+static bool was_cut(const struct tool *t)
+{
+    return t->tail.torn && (t->rebuild || t->accept);
+}
+
 static void print_check_json(const struct tool *t, bool healthy)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf out = {0};
@@ -206,6 +246,9 @@ static void print_check_json(const struct tool *t, bool healthy)
     sf_json_member_text(&w, "kind", "Check");
     sf_json_member_bool(&w, "healthy", healthy);
     sf_json_member_uint(&w, "epoch", t->epoch);
+    if (was_cut(t)) {
+        sf_json_member_uint(&w, "cut_bytes", t->tail.bytes);
+    }
     check_report(&t->found, &w);
     check_report_lines(&w, "problems", sf_buf_view(&t->problems));
     check_report_lines(&w, "missing", sf_buf_view(&t->lack.text));
@@ -225,6 +268,10 @@ static void print_check(const struct tool *t, bool healthy)
     print_lines(t->found.texts, "damaged: ");
     print_lines(sf_buf_view(&t->problems), "problem: ");
     print_lines(sf_buf_view(&t->lack.text), "missing: ");
+    if (was_cut(t)) {
+        (void)printf("cut off the write-ahead log: %llu bytes, kept in %s/store/cut\n",
+                     (unsigned long long)t->tail.bytes, t->data_dir);
+    }
     if (t->rebuild) {
         (void)printf("the newest rows were made again from the log\n");
     }

@@ -110,6 +110,8 @@
     X(RESTORE_UNFINISHED, 611, 409, 6, "a restore into this directory was cut off",                \
       "run 'sheaf leaf restore' again")                                                            \
     X(BACKUP_BAD, 612, 500, 1, "the backup is not good", "take another one, or use an older one")  \
+    X(LOG_TORN, 613, 500, 1, "the end of the write-ahead log is damaged",                          \
+      "restore a backup, or accept the loss: sheaf leaf check --accept-loss")                      \
     X(QUARANTINE_FULL, 620, 507, 7, "the quarantine of the product is full",                       \
       "fix, replay or drop entries: 'sheaf product quarantine ls'")                                \
     X(DEDUPE_FULL, 621, 507, 7, "the window of a dedupe is full",                                  \

@@ -6,8 +6,10 @@
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "common/base/list.h"
+#include "common/sys/crypto.h"
 #include "leaf/store/rocks_options.h"
 #include "leaf/store/rocks_private.h"
+#include "leaf/store/wal_life.h"
 #include "proto/errors.h"
 
 enum {
@@ -164,13 +166,33 @@ static enum sf_code check_write(struct kv_rocks *k, struct sf_error *err)
     return code;
 }
 
+/* A write that is repeated because nothing happened gets the same number again. */
+static void add_stamp(struct kv_rocks *k, struct rocks_batch *b)
+{
+    struct wal_stamp next = k->stamp;
+    uint8_t bytes[WAL_STAMP_BYTES];
+
+    next.number++;
+    wal_stamp_encode(&next, bytes);
+    rocksdb_writebatch_put_log_data(b->wb, (const char *)bytes, sizeof(bytes));
+}
+
 static enum sf_code write_one(struct kv_rocks *k, struct rocks_batch *b, enum kv_durability d,
                               struct sf_error *err)
 {
     char *text = NULL;
+    enum sf_code code;
 
+    if (d != KV_VOLATILE) {
+        add_stamp(k, b);
+    }
     rocksdb_write(k->db, k->write[d], b->wb, &text);
-    return rocks_raise(text, "write", err);
+    code = rocks_raise(text, "write", err);
+    if (code == SF_OK && d != KV_VOLATILE) {
+        k->stamp.number++;
+        k->stamp.synced = d == KV_SYNC ? k->stamp.number : k->stamp.synced;
+    }
+    return code;
 }
 
 static enum sf_code rocks_write(struct kv *kv, struct kv_batch *batch, enum kv_durability d,
@@ -209,6 +231,7 @@ static enum sf_code write_side_by_side(struct kv_rocks *k, struct rocks_batch *b
     if (code != SF_OK) {
         return kv_half_written(err); /* Hidden for good. */
     }
+    k->stamp.synced = k->stamp.number;
     rocks_show(k);
     return SF_OK;
 }
@@ -337,6 +360,21 @@ static void rocks_close(struct kv *kv)
     sf_free(k);
 }
 
+/* The log that was there is in tables by now, so that its stamps are of no use any more. */
+static enum sf_code begin_life(struct kv_rocks *k, const char *boot, struct sf_error *err)
+{
+    struct wal_life life = {.life = 0};
+
+    while (life.life == 0) {
+        sf_random_bytes(&life.life, sizeof(life.life));
+    }
+    if (boot != NULL) {
+        (void)snprintf(life.boot, sizeof(life.boot), "%s", boot);
+    }
+    k->stamp.life = life.life;
+    return wal_life_write(k->dir.path, &life, err);
+}
+
 static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *options,
                             struct sf_error *err)
 {
@@ -366,6 +404,9 @@ static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *o
             return rocks_raise(text, "options", err);
         }
         rocksdb_options_set_create_if_missing(k->options[i], is_new);
+        if (options->wal_dir != NULL) {
+            rocksdb_options_set_wal_dir(k->options[i], options->wal_dir);
+        }
     }
     if (k->read_only) {
         k->db = rocksdb_open_for_read_only_column_families(
@@ -382,7 +423,7 @@ static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *o
         rocks_floor_raise(k);
         code = wal_sync_new(k->db, &k->sync, err);
     }
-    return code;
+    return code == SF_OK && !k->read_only ? begin_life(k, options->boot, err) : code;
 }
 
 enum sf_code kv_rocks_open(const char *path, const struct kv_rocks_options *options,

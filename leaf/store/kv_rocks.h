@@ -2,8 +2,9 @@
  * kv.h over RocksDB; leaf/store/kv_rocks.c is the only user of <rocksdb/c.h>.
  *
  * The write-ahead log is replayed in the mode that tolerates a torn tail only: anything else that
- * fails its checksum refuses to open (the default mode would cut it off in silence). A database is
- * made only in a directory that never held one.
+ * fails its checksum refuses to open (the default mode would cut it off in silence); wal_tail.h is
+ * asked before. Each record of it bears a stamp (wal_stamp.h). A database is made only in a
+ * directory that never held one.
  *
  * An error that RocksDB met in the background (a flush, a compaction) fails the next write: RocksDB
  * would go on by itself when space returns, and versions before 9.6 come back damaged from that.
@@ -19,6 +20,8 @@ struct kv_rocks_options {
     /* A store that stands already, to be looked at: nothing in it is changed, writes are SF_DENIED.
      * Its write-ahead log is read into memory. */
     bool read_only;
+    const char *wal_dir; /* where its write-ahead log is; NULL: in the store. Only with read_only */
+    const char *boot;    /* run of the machine, wal_boot_id(); NULL: not known */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 #include "leaf/store/data_dir.h"
 #include "leaf/store/kv_rocks.h"
+#include "leaf/store/wal_stamp.h"
 #include "leaf/store/wal_sync.h"
 
 enum { ROCKS_FAMILIES = KV_FAMILY_COUNT + 1 }; /* The last is RocksDB's own, and empty. */
@@ -28,7 +29,8 @@ struct kv_rocks {
     rocksdb_readoptions_t *read;
     rocksdb_writeoptions_t *write[3]; /* by enum kv_durability */
     bool read_only;
-    struct wal_sync *sync; /* NULL when read_only */
+    struct wal_sync *sync;  /* NULL when read_only */
+    struct wal_stamp stamp; /* of the newest record in the write-ahead log; whoever writes */
     _Atomic(const rocksdb_snapshot_t *) floor;
     atomic_size_t obsolete;        /* about how many values were replaced or removed since */
     pthread_mutex_t lock;          /* of what follows */

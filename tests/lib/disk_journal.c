@@ -8,6 +8,11 @@
  *   R PATH<TAB>PATH   renamed
  *   U PATH        unlinked
  *
+ * In front of the sync of a log ("*.log") with the number DISK_DIES, if it is set, the program is
+ * killed: what it wrote is there, and was not synced.
+ *
+ * The run of the machine, as the kernel names it, is what the file DISK_BOOT says, if it is named.
+ *
  * A sync is written down before it is returned, so whatever a program says that rests on it comes
  * later.
  */
@@ -16,9 +21,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,9 +49,13 @@ static void *real(const char *name)
 static int open_really(const char *path, int flags, mode_t mode)
 {
     static int (*next)(const char *, int, ...);
+    const char *boot = getenv("DISK_BOOT");
 
     if (next == NULL) {
         *(void **)&next = real("open64");
+    }
+    if (boot != NULL && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0) {
+        path = boot;
     }
     return next(path, flags, mode);
 }
@@ -71,6 +83,19 @@ __attribute__((format(printf, 1, 2))) static void note(const char *fmt, ...)
     errno = error;
 }
 
+/* Each sync of a log is a turn. */
+static void die_in_turn(const char *path)
+{
+    static atomic_long turn;
+    const char *dies = getenv("DISK_DIES");
+    const size_t size = strlen(path);
+
+    if (dies != NULL && size > 4 && strcmp(path + size - 4, ".log") == 0 &&
+        atomic_fetch_add(&turn, 1) + 1 == strtol(dies, NULL, 10)) {
+        (void)kill(getpid(), SIGKILL);
+    }
+}
+
 static int sync_and_note(int fd, const char *name)
 {
     struct stat before = {0}; /* what is written from now on may miss this sync */
@@ -81,9 +106,12 @@ static int sync_and_note(int fd, const char *name)
 
     *(void **)&next = real(name);
     (void)fstat(fd, &before);
-    ret = next(fd);
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    if (ret == 0 && readlink(link, path, sizeof(path) - 1) > 0) {
+    if (readlink(link, path, sizeof(path) - 1) > 0) {
+        die_in_turn(path);
+    }
+    ret = next(fd);
+    if (ret == 0 && path[0] != '\0') {
         if (S_ISDIR(before.st_mode)) {
             note("D %s\n", path);
         } else {

@@ -1,7 +1,6 @@
 /* What is damaged is found, named and never handed out: on the fake disk and in RocksDB's files. */
 #include "tests/lib/cmocka.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -10,7 +9,7 @@
 #include "leaf/store/check.h"
 #include "leaf/store/kv_rocks.h"
 #include "proto/errors.h"
-#include "tests/lib/store_world.h"
+#include "tests/lib/rocks_store.h"
 #include "tests/lib/tmpdir.h"
 
 /* Three frames of a state lane, with one key updated; closed. */
@@ -300,198 +299,75 @@ static void test_a_log_behind_its_head_is_refused(void **state)
 
 /* --- RocksDB --- */
 
-struct rocks {
-    struct rt_sim sim;
-    struct tmpdir tmp;
-    char path[PATH_MAX];
-    struct store *store;
-    struct store_lane *lane;
-};
-
-static enum sf_code rocks_open(struct rocks *r, struct sf_error *err)
-{
-    struct store_lane_name name = {"sales/orders", "orders", 1, 0, STORE_STATE};
-    struct store_options options = {.disk_reserve_bytes = 1};
-    struct kv *kv = NULL;
-    enum sf_code code = kv_rocks_open(r->path, NULL, &kv, err);
-
-    code = code == SF_OK ? store_open(&r->sim.rt, kv, &options, &r->store, err) : code;
-    return code == SF_OK ? store_lane_open(r->store, &name, &r->lane, err) : code;
-}
-
-static void rocks_init(struct rocks *r)
-{
-    assert_int_equal(sf_crypto_init(NULL), SF_OK);
-    rt_sim_init(&r->sim, 1);
-    tmpdir_init(&r->tmp);
-    (void)tmpdir_join(&r->tmp, "store", r->path);
-}
-
-static void rocks_done(struct rocks *r)
-{
-    rt_sim_done(&r->sim);
-    tmpdir_done(&r->tmp);
-}
-
-static void on_closed(void *data)
-{
-    ((struct rocks *)data)->store = NULL;
-}
-
-static void rocks_close(struct rocks *r)
-{
-    store_close(r->store, on_closed, r);
-    rt_sim_run(&r->sim);
-    assert_null(r->store);
-}
-
-static void rocks_put(struct rocks *r, int from, int count)
-{
-    struct world_write ww;
-    char key[16];
-
-    world_write_init(&ww, r->lane);
-    for (int i = 0; i < count; i++) {
-        (void)snprintf(key, sizeof(key), "k%04d", from + i);
-        (void)world_write_add(&ww, key, "a row that is stored");
-    }
-    assert_int_equal(world_write_submit(&ww, r->store, NULL), SF_OK);
-    rt_sim_run(&r->sim);
-    assert_int_equal(ww.error.code, SF_OK);
-}
-
 static void test_rocksdb_keeps_a_store(void **state)
 {
-    struct rocks r;
+    struct rocks_store r;
     struct store_check_result result;
     struct sf_error err = {0};
 
     (void)state;
-    rocks_init(&r);
+    rocks_store_init(&r);
     for (int i = 0; i < 4; i++) {
-        if (rocks_open(&r, &err) != SF_OK) {
+        if (rocks_store_open(&r, &err) != SF_OK) {
             fail_msg("%s", err.text);
         }
         assert_int_equal(store_lane_head(r.lane)->seq, i * 30);
-        rocks_put(&r, i * 20, 20);
-        rocks_put(&r, i * 20, 10); /* updates */
+        rocks_store_put(&r, i * 20, 20);
+        rocks_store_put(&r, i * 20, 10); /* updates */
         assert_int_equal(store_check(r.store, &result, &err), SF_OK);
         assert_int_equal(result.rows, (i + 1) * 20);
         assert_int_equal(result.changes, (i + 1) * 30);
-        rocks_close(&r);
+        rocks_store_close(&r);
     }
-    assert_int_equal(rocks_open(&r, &err), SF_OK);
+    assert_int_equal(rocks_store_open(&r, &err), SF_OK);
     assert_int_equal(store_rebuild_state(r.store, &err), SF_OK);
     assert_int_equal(store_check(r.store, &result, &err), SF_OK);
     assert_int_equal(result.rows, 80);
-    rocks_close(&r);
-    rocks_done(&r);
-}
-
-/* Copies the files of a store that is open, as a killed process leaves them behind. */
-static void copy_files(const char *from, const char *to)
-{
-    DIR *d = opendir(from);
-    struct dirent *e;
-
-    assert_non_null(d);
-    assert_int_equal(mkdir(to, 0700), 0);
-    while ((e = readdir(d)) != NULL) {
-        char a[PATH_MAX];
-        char b[PATH_MAX];
-        static char bytes[1 << 16];
-        struct stat st;
-        ssize_t n;
-        int in;
-        int out;
-
-        (void)snprintf(a, sizeof(a), "%.3000s/%s", from, e->d_name);
-        (void)snprintf(b, sizeof(b), "%.3000s/%s", to, e->d_name);
-        assert_int_equal(stat(a, &st), 0);
-        if (S_ISDIR(st.st_mode)) {
-            if (e->d_name[0] != '.') {
-                copy_files(a, b);
-            }
-            continue;
-        }
-        in = open(a, O_RDONLY);
-        out = open(b, O_WRONLY | O_CREAT, 0600);
-        assert_true(in >= 0 && out >= 0);
-        while ((n = read(in, bytes, sizeof(bytes))) > 0) {
-            assert_int_equal(write(out, bytes, (size_t)n), n);
-        }
-        (void)close(in);
-        (void)close(out);
-    }
-    (void)closedir(d);
-}
-
-/* The newest write-ahead log of the store at @path. */
-static void wal_of(const char *path, char *ret)
-{
-    char dir[PATH_MAX];
-    DIR *d;
-    struct dirent *e;
-    off_t largest = -1;
-
-    (void)snprintf(dir, sizeof(dir), "%.3000s/db", path);
-    d = opendir(dir);
-    assert_non_null(d);
-    while ((e = readdir(d)) != NULL) {
-        char file[PATH_MAX];
-        struct stat st;
-
-        (void)snprintf(file, sizeof(file), "%.3000s/%s", dir, e->d_name);
-        if (strstr(e->d_name, ".log") != NULL && stat(file, &st) == 0 && st.st_size > largest) {
-            largest = st.st_size;
-            (void)snprintf(ret, PATH_MAX, "%s", file);
-        }
-    }
-    (void)closedir(d);
-    assert_true(largest > 0);
+    rocks_store_close(&r);
+    rocks_store_done(&r);
 }
 
 static void test_rows_lost_by_a_killed_process_come_back_from_the_log(void **state)
 {
-    struct rocks r;
+    struct rocks_store r;
     struct store_check_result result;
     struct sf_error err = {0};
     char copy[PATH_MAX];
 
     (void)state;
-    rocks_init(&r);
-    assert_int_equal(rocks_open(&r, &err), SF_OK);
-    rocks_put(&r, 0, 30);
-    rocks_put(&r, 10, 30);
-    copy_files(r.path, tmpdir_join(&r.tmp, "copy", copy));
-    rocks_close(&r);
+    rocks_store_init(&r);
+    assert_int_equal(rocks_store_open(&r, &err), SF_OK);
+    rocks_store_put(&r, 0, 30);
+    rocks_store_put(&r, 10, 30);
+    rocks_store_copy(r.path, tmpdir_join(&r.tmp, "copy", copy));
+    rocks_store_close(&r);
     (void)snprintf(r.path, sizeof(r.path), "%s", copy);
-    if (rocks_open(&r, &err) != SF_OK) {
+    if (rocks_store_open(&r, &err) != SF_OK) {
         fail_msg("%s", err.text);
     }
     assert_int_equal(store_lane_head(r.lane)->seq, 60);
     assert_int_equal(store_lane_head(r.lane)->rows, 40);
     assert_int_equal(store_check(r.store, &result, &err), SF_OK);
     assert_int_equal(result.rows, 40);
-    rocks_close(&r);
-    rocks_done(&r);
+    rocks_store_close(&r);
+    rocks_store_done(&r);
 }
 
 static void test_a_flipped_bit_in_the_write_ahead_log_refuses_to_open(void **state)
 {
-    struct rocks r;
+    struct rocks_store r;
     struct sf_error err = {0};
     char original[PATH_MAX];
     char name[32];
 
     (void)state;
-    rocks_init(&r);
-    assert_int_equal(rocks_open(&r, &err), SF_OK);
+    rocks_store_init(&r);
+    assert_int_equal(rocks_store_open(&r, &err), SF_OK);
     for (int i = 0; i < 20; i++) {
-        rocks_put(&r, i * 20, 20);
+        rocks_store_put(&r, i * 20, 20);
     }
-    copy_files(r.path, tmpdir_join(&r.tmp, "original", original));
-    rocks_close(&r);
+    rocks_store_copy(r.path, tmpdir_join(&r.tmp, "original", original));
+    rocks_store_close(&r);
     for (int i = 1; i < 8; i++) {
         char wal[PATH_MAX];
         struct stat st;
@@ -499,23 +375,23 @@ static void test_a_flipped_bit_in_the_write_ahead_log_refuses_to_open(void **sta
         int fd;
 
         (void)snprintf(name, sizeof(name), "copy%d", i);
-        copy_files(original, tmpdir_join(&r.tmp, name, r.path));
-        wal_of(r.path, wal);
+        rocks_store_copy(original, tmpdir_join(&r.tmp, name, r.path));
+        rocks_store_wal(r.path, wal);
         assert_int_equal(stat(wal, &st), 0);
         fd = open(wal, O_RDWR);
         assert_int_equal(pread(fd, &byte, 1, st.st_size * i / 8), 1);
         byte ^= 0x10;
         assert_int_equal(pwrite(fd, &byte, 1, st.st_size * i / 8), 1);
         (void)close(fd);
-        assert_int_equal(rocks_open(&r, &err), SF_CORRUPT);
+        assert_int_equal(rocks_store_open(&r, &err), SF_CORRUPT);
         assert_int_equal(err.number, SHEAF_E_STORE_CORRUPT);
     }
-    rocks_done(&r);
+    rocks_store_done(&r);
 }
 
 static void test_a_torn_tail_is_cut_off(void **state)
 {
-    struct rocks r;
+    struct rocks_store r;
     struct store_check_result result;
     struct sf_error err = {0};
     char copy[PATH_MAX];
@@ -523,49 +399,49 @@ static void test_a_torn_tail_is_cut_off(void **state)
     struct stat st;
 
     (void)state;
-    rocks_init(&r);
-    assert_int_equal(rocks_open(&r, &err), SF_OK);
-    rocks_put(&r, 0, 20);
-    rocks_put(&r, 20, 20);
-    copy_files(r.path, tmpdir_join(&r.tmp, "copy", copy));
-    rocks_close(&r);
-    wal_of(copy, wal);
+    rocks_store_init(&r);
+    assert_int_equal(rocks_store_open(&r, &err), SF_OK);
+    rocks_store_put(&r, 0, 20);
+    rocks_store_put(&r, 20, 20);
+    rocks_store_copy(r.path, tmpdir_join(&r.tmp, "copy", copy));
+    rocks_store_close(&r);
+    rocks_store_wal(copy, wal);
     assert_int_equal(stat(wal, &st), 0);
     assert_int_equal(truncate(wal, st.st_size - 37), 0); /* as if the last sync had not been */
     (void)snprintf(r.path, sizeof(r.path), "%s", copy);
-    if (rocks_open(&r, &err) != SF_OK) {
+    if (rocks_store_open(&r, &err) != SF_OK) {
         fail_msg("%s", err.text);
     }
     assert_int_equal(store_lane_head(r.lane)->seq, 20);
     assert_int_equal(store_check(r.store, &result, &err), SF_OK);
-    rocks_put(&r, 20, 20);
-    rocks_close(&r);
-    rocks_done(&r);
+    rocks_store_put(&r, 20, 20);
+    rocks_store_close(&r);
+    rocks_store_done(&r);
 }
 
 static void test_a_directory_of_another_version_is_refused(void **state)
 {
-    struct rocks r;
+    struct rocks_store r;
     struct sf_error err = {0};
     char file[PATH_MAX];
     int fd;
 
     (void)state;
-    rocks_init(&r);
-    assert_int_equal(rocks_open(&r, &err), SF_OK);
-    rocks_close(&r);
+    rocks_store_init(&r);
+    assert_int_equal(rocks_store_open(&r, &err), SF_OK);
+    rocks_store_close(&r);
     (void)snprintf(file, sizeof(file), "%.3000s/FORMAT", r.path);
     fd = open(file, O_WRONLY | O_TRUNC);
     assert_int_equal(write(fd, "sheaf store 2\n", 14), 14);
     (void)close(fd);
-    assert_int_equal(rocks_open(&r, &err), SF_CONFLICT);
+    assert_int_equal(rocks_store_open(&r, &err), SF_CONFLICT);
     assert_int_equal(err.number, SHEAF_E_DATA_DIR_VERSION);
     assert_int_equal(truncate(file, 0), 0); /* Empty beside data: not a new directory. */
-    assert_int_equal(rocks_open(&r, &err), SF_CONFLICT);
+    assert_int_equal(rocks_store_open(&r, &err), SF_CONFLICT);
     assert_int_equal(err.number, SHEAF_E_DATA_DIR_VERSION);
     (void)tmpdir_join(&r.tmp, "no/such/parent", r.path);
-    assert_int_equal(rocks_open(&r, &err), SF_ABSENT);
-    rocks_done(&r);
+    assert_int_equal(rocks_store_open(&r, &err), SF_ABSENT);
+    rocks_store_done(&r);
 }
 
 int main(void)

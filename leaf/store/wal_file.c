@@ -1,0 +1,186 @@
+#include "leaf/store/wal_file.h"
+
+#include <string.h>
+
+#include "common/base/buf.h"
+
+enum { BLOCK_BYTES = 32768, HEADER_BYTES = 7 };
+enum piece_kind { PIECE_FULL = 1, PIECE_FIRST, PIECE_MIDDLE, PIECE_LAST };
+
+#define POLYNOMIAL 0x82f63b78u /* Castagnoli's, reflected */
+#define MASK_DELTA 0xa282ead8u
+
+/* --- checksum --- */
+
+void wal_crc_init(struct wal_crc *c)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t crc = i;
+
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? POLYNOMIAL : 0);
+        }
+        c->of[0][i] = crc;
+    }
+    for (size_t t = 1; t < 8; t++) {
+        for (size_t i = 0; i < 256; i++) {
+            c->of[t][i] = (c->of[t - 1][i] >> 8) ^ c->of[0][c->of[t - 1][i] & 255u];
+        }
+    }
+}
+
+static uint32_t read_le32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+uint32_t wal_crc_of(const struct wal_crc *c, struct sf_slice bytes)
+{
+    const uint8_t *p = bytes.data;
+    size_t n = bytes.size;
+    uint32_t crc = UINT32_MAX;
+
+    for (; n >= 8; p += 8, n -= 8) {
+        const uint32_t a = crc ^ read_le32(p);
+        const uint32_t b = read_le32(p + 4);
+
+        crc = c->of[7][a & 255u] ^ c->of[6][a >> 8 & 255u] ^ c->of[5][a >> 16 & 255u] ^
+              c->of[4][a >> 24] ^ c->of[3][b & 255u] ^ c->of[2][b >> 8 & 255u] ^
+              c->of[1][b >> 16 & 255u] ^ c->of[0][b >> 24];
+    }
+    for (; n > 0; p++, n--) {
+        crc = (crc >> 8) ^ c->of[0][(crc ^ *p) & 255u];
+    }
+    return ~crc;
+}
+
+/* --- pieces --- */
+
+struct piece {
+    enum piece_kind kind;
+    struct sf_slice bytes;
+    uint64_t end;
+};
+
+/* In front of the header of a piece at @at: what is left of a block too small for one is skipped.
+ */
+static uint64_t piece_place(uint64_t at)
+{
+    const uint64_t left = BLOCK_BYTES - at % BLOCK_BYTES;
+
+    return left < HEADER_BYTES ? at + left : at;
+}
+
+/* WAL_RECORD: it is whole. */
+static enum wal_next read_piece(const struct wal_file *f, uint64_t at, struct piece *ret)
+{
+    const uint64_t block_left = BLOCK_BYTES - at % BLOCK_BYTES;
+    const uint8_t *p;
+    uint64_t size;
+    uint32_t crc;
+
+    if (at >= f->bytes.size) {
+        return WAL_END;
+    }
+    p = f->bytes.data + at;
+    if (f->bytes.size - at < HEADER_BYTES) {
+        return WAL_SHORT;
+    }
+    size = (uint64_t)p[4] | (uint64_t)p[5] << 8;
+    if (p[6] < PIECE_FULL || p[6] > PIECE_LAST || HEADER_BYTES + size > block_left) {
+        return WAL_BAD;
+    }
+    if (HEADER_BYTES + size > f->bytes.size - at) {
+        return WAL_SHORT;
+    }
+    crc = wal_crc_of(f->crc, sf_slice_of(p + 6, 1 + size));
+    if (((crc >> 15 | crc << 17) + MASK_DELTA) != read_le32(p)) {
+        return WAL_BAD;
+    }
+    *ret = (struct piece){(enum piece_kind)p[6], sf_slice_of(p + HEADER_BYTES, size),
+                          at + HEADER_BYTES + size};
+    return WAL_RECORD;
+}
+
+/* --- records --- */
+
+/* The last bytes of a record that may come in pieces. */
+struct tail {
+    uint8_t bytes[2 * WAL_STAMP_TAIL];
+    size_t size;
+};
+
+static void tail_add(struct tail *t, struct sf_slice piece)
+{
+    const size_t from = piece.size > WAL_STAMP_TAIL ? piece.size - WAL_STAMP_TAIL : 0;
+    const size_t n = piece.size - from;
+    const size_t kept = t->size < WAL_STAMP_TAIL ? t->size : WAL_STAMP_TAIL;
+
+    memmove(t->bytes, t->bytes + t->size - kept, kept);
+    if (n > 0) {
+        memcpy(t->bytes + kept, piece.data + from, n);
+    }
+    t->size = kept + n;
+}
+
+static enum wal_next stop(struct wal_file *f, uint64_t end, enum wal_next why)
+{
+    f->end = end;
+    f->has_stamp = false;
+    return why;
+}
+
+enum wal_next wal_file_next(struct wal_file *f)
+{
+    struct tail tail = {.size = 0};
+    struct piece p;
+    bool inside = false;
+    uint64_t at = piece_place(f->end);
+
+    f->at = at;
+    while (true) {
+        const enum wal_next next = read_piece(f, at, &p);
+
+        if (next != WAL_RECORD) {
+            return stop(f, at, next == WAL_END && inside ? WAL_SHORT : next);
+        }
+        if (inside != (p.kind == PIECE_MIDDLE || p.kind == PIECE_LAST)) {
+            return stop(f, at, WAL_BAD);
+        }
+        inside = true;
+        tail_add(&tail, p.bytes);
+        if (p.kind == PIECE_FULL || p.kind == PIECE_LAST) {
+            f->end = p.end;
+            f->has_stamp = wal_stamp_decode(sf_slice_of(tail.bytes, tail.size), &f->stamp);
+            return WAL_RECORD;
+        }
+        at = piece_place(p.end);
+    }
+}
+
+bool wal_file_find(struct wal_file *f)
+{
+    struct tail tail = {.size = 0};
+    struct piece p;
+
+    while (f->end < f->bytes.size) {
+        const uint64_t at = piece_place(f->end);
+
+        if (read_piece(f, at, &p) != WAL_RECORD) {
+            tail.size = 0;
+            f->end = at + 1;
+            continue;
+        }
+        f->end = p.end;
+        if (p.kind == PIECE_FULL || p.kind == PIECE_FIRST) {
+            tail.size = 0;
+        }
+        tail_add(&tail, p.bytes);
+        if ((p.kind == PIECE_FULL || p.kind == PIECE_LAST) &&
+            wal_stamp_decode(sf_slice_of(tail.bytes, tail.size), &f->stamp)) {
+            f->has_stamp = true;
+            return true;
+        }
+    }
+    return false;
+}
