@@ -1,4 +1,5 @@
 """Signatures of ed25519 (RFC 8032) with the standard library only: for tests, slow, no secrets."""
+import functools
 import hashlib
 
 P = 2**255 - 19
@@ -18,16 +19,6 @@ def _add(a, b):
     return k * l % P, m * n % P, l * m % P, k * n % P
 
 
-def _times(number, point):
-    result = (0, 1, 1, 0)
-    while number > 0:
-        if number & 1:
-            result = _add(result, point)
-        point = _add(point, point)
-        number >>= 1
-    return result
-
-
 def _base():
     y = 4 * pow(5, P - 2, P) % P
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
@@ -39,6 +30,31 @@ def _base():
 
 
 BASE = _base()
+
+
+def _doublings():
+    """BASE times one, two, four ..., so that a multiple of it is half the work."""
+    points = [BASE]
+    while len(points) < 256:
+        points.append(_add(points[-1], points[-1]))
+    return points
+
+
+DOUBLINGS = _doublings()
+
+
+def _times_base(number):
+    result = (0, 1, 1, 0)
+    for point in DOUBLINGS:
+        if number & 1:
+            result = _add(result, point)
+        number >>= 1
+    return result
+
+
+@functools.lru_cache(maxsize=None)
+def _public_of(number):
+    return _bytes_of(_times_base(number))
 
 
 def _bytes_of(point):
@@ -54,13 +70,13 @@ def _secret(seed):
 
 
 def public_key(seed):
-    return _bytes_of(_times(_secret(seed)[0], BASE))
+    return _public_of(_secret(seed)[0])
 
 
 def sign(seed, message):
     number, prefix = _secret(seed)
-    public = _bytes_of(_times(number, BASE))
+    public = _public_of(number)
     once = int.from_bytes(hashlib.sha512(prefix + message).digest(), "little") % Q
-    point = _bytes_of(_times(once, BASE))
+    point = _bytes_of(_times_base(once))
     hashed = int.from_bytes(hashlib.sha512(point + public + message).digest(), "little") % Q
     return point + ((once + hashed * number) % Q).to_bytes(32, "little")

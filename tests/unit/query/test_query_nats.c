@@ -341,6 +341,63 @@ static void a_revoked_asker_gets_an_error_instead_of_the_next_page(void **state)
     teardown(&f);
 }
 
+static void end_bundle(struct fixture *f)
+{
+    rt_sim_set_wall_us(&f->w.stores.sim, f->w.serving.grants->expires_us);
+}
+
+/* A leaf that is cut off hears of no revocation: nothing but the clock tells it to stop. */
+static void what_is_under_way_when_the_bundle_expires_ends(void **state)
+{
+    static const char *const requests[][2] = {
+        {"changes", "{\"table\":\"orders\",\"follow\":true,\"seconds\":600}"},
+        {"changes",
+         "{\"table\":\"orders\",\"snapshot\":true,\"flow\":\"0123456789abcdef\",\"window\":2}"},
+        {"scan", "{\"table\":\"orders\"}"},
+        {"changes", "{\"table\":\"orders\",\"after\":\"1:0\"}"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < SF_COUNT(requests); i++) {
+        char subject[128];
+        struct fixture f;
+        unsigned before;
+
+        setup(&f);
+        put_large(&f, 12);
+        (void)snprintf(subject, sizeof(subject), "dpq.sales.%s.orders.%s", WORLD_ACCOUNT,
+                       requests[i][0]);
+        send_request(&f, subject, requests[i][1]);
+        assert_true(rt_sim_run_until(&f.w.stores.sim, has_page, &f, 10 * SF_NS_PER_S));
+        end_bundle(&f);
+        before = f.messages;
+        leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                         "{\"op\":\"delete\",\"row\":{\"order_id\":\"1\"}}\n");
+        rt_sim_run_for(&f.w.stores.sim, 12 * SF_NS_PER_S);
+        assert_string_equal(f.error, "SHEAF-E0401");
+        assert_true(f.messages <= before + 2);
+        teardown(&f);
+    }
+}
+
+static void what_stands_ready_for_the_next_get_ends_with_the_bundle_too(void **state)
+{
+    static const char get[] = "dpq.sales." WORLD_ACCOUNT ".orders.get";
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    for (unsigned i = 0; i < 4; i++) {
+        ask(&f, get, "{\"table\":\"orders\",\"key\":[\"a\"]}");
+        assert_string_equal(f.error, "-");
+    }
+    end_bundle(&f);
+    ask(&f, get, "{\"table\":\"orders\",\"key\":[\"a\"]}");
+    assert_error(&f, "SHEAF-E0707", "503");
+    teardown(&f);
+}
+
 static void a_bus_that_goes_away_ends_answers_in_silence(void **state)
 {
     struct fixture f;
@@ -437,6 +494,8 @@ int main(void)
         cmocka_unit_test(a_long_answer_comes_in_pages_and_ends),
         cmocka_unit_test(a_row_that_is_larger_as_json_goes_out_whole),
         cmocka_unit_test(a_revoked_asker_gets_an_error_instead_of_the_next_page),
+        cmocka_unit_test(what_is_under_way_when_the_bundle_expires_ends),
+        cmocka_unit_test(what_stands_ready_for_the_next_get_ends_with_the_bundle_too),
         cmocka_unit_test(a_bus_that_goes_away_ends_answers_in_silence),
         cmocka_unit_test(freeing_it_in_the_middle_of_answers_is_fine),
         cmocka_unit_test(a_request_without_a_reply_is_nobodys),
