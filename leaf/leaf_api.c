@@ -33,8 +33,10 @@ static bool find_key(void *data, const char *issuer, struct sf_public_key *ret)
     return true;
 }
 
-static enum sf_code authenticate(struct leaf *leaf, struct sf_http_request *r, struct sf_token *ret,
-                                 struct sf_error *err)
+enum { USER_SIZE = sizeof(((struct sf_token *)NULL)->subject) };
+
+static enum sf_code authenticate(struct leaf *leaf, const struct sf_http_request *r,
+                                 char ret_user[USER_SIZE], struct sf_error *err)
 {
     const struct sf_token_check check = {
         .find_key = find_key,
@@ -44,9 +46,14 @@ static enum sf_code authenticate(struct leaf *leaf, struct sf_http_request *r, s
         .cache = leaf->tokens,
     };
     const char *header = sf_http_header_of(r, "Authorization");
-    enum sf_token_verdict verdict = sf_token_verify(&check, sf_token_of_header(header), ret);
+    struct sf_token token;
+    enum sf_token_verdict verdict = sf_token_verify(&check, sf_token_of_header(header), &token);
 
-    return verdict == SF_TOKEN_GOOD ? SF_OK : sf_token_raise(verdict, err);
+    if (verdict != SF_TOKEN_GOOD) {
+        return sf_token_raise(verdict, err);
+    }
+    memcpy(ret_user, token.subject, USER_SIZE);
+    return SF_OK;
 }
 
 enum { PARTS_MAX = 8 };
@@ -56,7 +63,7 @@ enum { PARTS_MAX = 8 };
 struct route {
     struct leaf *leaf;
     struct sf_http_request *request;
-    char user[64];
+    char user[USER_SIZE]; /* empty where no token is needed */
     char product[64];
     const char *domain;
     bool is_get;
@@ -444,15 +451,13 @@ void leaf_api_handle(struct sf_http_request *r, void *data)
     struct route route = {
         .leaf = leaf, .request = r, .is_get = strcmp(sf_http_method(r), "GET") == 0};
     const struct sf_route *found;
-    struct sf_token token = {0};
     struct sf_error err;
 
-    if (first != NULL && strcmp(first, "v1") == 0 && authenticate(leaf, r, &token, &err) != SF_OK) {
+    if (first != NULL && strcmp(first, "v1") == 0 &&
+        authenticate(leaf, r, route.user, &err) != SF_OK) {
         http_problem(r, &err);
         return;
     }
-    _Static_assert(sizeof(route.user) == sizeof(token.subject), "the hub knows whose");
-    memcpy(route.user, token.subject, sizeof(route.user));
     found = find_route(r);
     if (found == NULL) {
         return;

@@ -140,55 +140,60 @@ static bool is_key(const struct sf_public_key *a, const struct sf_public_key *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
-/* Whether the issuer's key of today has signed @text, as it did when it was kept. */
-static bool was_verified(const struct sf_token_check *check, struct sf_slice text,
-                         struct sf_token *ret)
+/* The claims of @text when the issuer's key of today has signed it, as was found before; or NULL.
+ */
+static const struct sf_token *find_verified(const struct sf_token_check *check,
+                                            struct sf_slice text)
 {
     const struct sf_token *kept;
     struct sf_public_key signer;
     struct sf_public_key key;
 
     kept = check->cache == NULL ? NULL : sf_token_cache_find(check->cache, text, &signer);
-    if (kept == NULL || !check->find_key(check->data, kept->issuer, &key) ||
-        !is_key(&key, &signer)) {
-        return false;
-    }
-    *ret = *kept;
-    return true;
+    return kept != NULL && check->find_key(check->data, kept->issuer, &key) && is_key(&key, &signer)
+               ? kept
+               : NULL;
 }
 
-static enum sf_token_verdict verify_signature(const struct sf_token_check *check,
-                                              struct sf_slice text, struct sf_token *ret)
+/* What is judged each time, of a token that its issuer signed. */
+static enum sf_token_verdict judge(const struct sf_token_check *check, const struct sf_token *t)
+{
+    return strcmp(t->mesh, check->mesh) != 0 ? SF_TOKEN_WRONG_MESH : judge_time(t, check->now_s);
+}
+
+static enum sf_token_verdict verify_new(const struct sf_token_check *check, struct sf_slice text,
+                                        struct sf_token *ret)
 {
     SF_CLEANUP(reading_done) struct reading r = {0};
+    struct sf_token token = {0};
     struct sf_public_key key;
-    enum sf_token_verdict verdict;
+    enum sf_token_verdict verdict = read_claims(text, &r, &token);
     enum sf_code code;
 
-    if (was_verified(check, text, ret)) {
-        return SF_TOKEN_GOOD;
-    }
-    verdict = read_claims(text, &r, ret);
     if (verdict != SF_TOKEN_GOOD) {
         return verdict;
     }
-    if (!check->find_key(check->data, ret->issuer, &key)) {
+    if (!check->find_key(check->data, token.issuer, &key)) {
         return SF_TOKEN_FOREIGN;
     }
     code = sf_jws_verify(&r.jws, &key, NULL);
     if (code != SF_OK) {
         return code == SF_NOMEM ? SF_TOKEN_NO_MEMORY : SF_TOKEN_BAD_SIGNATURE;
     }
-    if (check->cache != NULL && judge_time(ret, check->now_s) == SF_TOKEN_GOOD) {
-        sf_token_cache_keep(check->cache, text, &key, ret);
+    verdict = judge(check, &token);
+    if (verdict == SF_TOKEN_GOOD) {
+        *ret = token;
+        if (check->cache != NULL) {
+            sf_token_cache_keep(check->cache, text, &key, &token);
+        }
     }
-    return SF_TOKEN_GOOD;
+    return verdict;
 }
 
 enum sf_token_verdict sf_token_verify(const struct sf_token_check *check, struct sf_slice text,
                                       struct sf_token *ret)
 {
-    struct sf_token token = {0};
+    const struct sf_token *kept;
     enum sf_token_verdict verdict;
 
     if (text.size == 0) {
@@ -197,16 +202,13 @@ enum sf_token_verdict sf_token_verify(const struct sf_token_check *check, struct
     if (text.size > SF_TOKEN_MAX) {
         return SF_TOKEN_MALFORMED;
     }
-    verdict = verify_signature(check, text, &token);
-    if (verdict != SF_TOKEN_GOOD) {
-        return verdict;
+    kept = find_verified(check, text);
+    if (kept == NULL) {
+        return verify_new(check, text, ret);
     }
-    if (strcmp(token.mesh, check->mesh) != 0) {
-        return SF_TOKEN_WRONG_MESH;
-    }
-    verdict = judge_time(&token, check->now_s);
+    verdict = judge(check, kept);
     if (verdict == SF_TOKEN_GOOD) {
-        *ret = token;
+        *ret = *kept;
     }
     return verdict;
 }

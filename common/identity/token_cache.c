@@ -1,21 +1,25 @@
 #include "common/identity/token_cache.h"
 
 #include "common/base/alloc.h"
+#include "common/base/hash.h"
 
 enum {
     WAYS = 4, /* places a token may have */
     SETS = SF_TOKEN_CACHE_SIZE / WAYS,
+    TAIL = 32, /* bytes at the end of a token: of its signature, as good as random */
 };
 
 struct entry {
-    uint8_t hash[SF_HASH128_SIZE];
+    uint64_t hash; /* of the tail */
+    uint8_t *text; /* owned; NULL: free */
+    size_t size;
     struct sf_public_key key;
-    struct sf_token token; /* expires_s 0: free */
+    struct sf_token token;
 };
 
 struct sf_token_cache {
     struct entry entries[SETS][WAYS];
-    uint8_t key[SF_SHORT_KEY_SIZE]; /* of the hashes */
+    uint64_t seed; /* of the hashes */
 };
 
 enum sf_code sf_token_cache_new(struct sf_token_cache **ret, struct sf_error *err)
@@ -25,24 +29,60 @@ enum sf_code sf_token_cache_new(struct sf_token_cache **ret, struct sf_error *er
     if (c == NULL) {
         return SF_RAISE(err, SF_NOMEM, "cache of tokens");
     }
-    sf_random_bytes(c->key, sizeof(c->key));
+    sf_random_bytes(&c->seed, sizeof(c->seed));
     *ret = c;
     return SF_OK;
 }
 
+static void entry_done(struct entry *e)
+{
+    if (e->text != NULL) {
+        sf_wipe(e->text, e->size);
+        sf_free(e->text);
+    }
+    *e = (struct entry){0};
+}
+
 void sf_token_cache_free(struct sf_token_cache *c)
 {
+    for (size_t i = 0; c != NULL && i < SF_TOKEN_CACHE_SIZE; i++) {
+        entry_done(&c->entries[i / WAYS][i % WAYS]);
+    }
     sf_free(c);
 }
 
-/* The entry of @text, or the one to replace. */
-static struct entry *entry_of(struct sf_token_cache *c, const uint8_t hash[SF_HASH128_SIZE])
+static uint64_t hash_of(const struct sf_token_cache *c, struct sf_slice text)
 {
-    struct entry *set = c->entries[hash[0] % SETS];
+    const size_t n = text.size < TAIL ? text.size : TAIL;
+
+    return sf_mix64(c->seed, sf_slice_of(text.data + text.size - n, n));
+}
+
+const struct sf_token *sf_token_cache_find(struct sf_token_cache *c, struct sf_slice text,
+                                           struct sf_public_key *ret_key)
+{
+    const uint64_t hash = hash_of(c, text);
+
+    for (size_t i = 0; i < WAYS; i++) {
+        const struct entry *e = &c->entries[hash % SETS][i];
+
+        if (e->hash == hash && e->text != NULL &&
+            sf_slice_equal(sf_slice_of(e->text, e->size), text)) {
+            *ret_key = e->key;
+            return &e->token;
+        }
+    }
+    return NULL;
+}
+
+/* The entry of that hash, or the one to replace: it is free, or expires first. */
+static struct entry *place_of(struct sf_token_cache *c, uint64_t hash)
+{
+    struct entry *set = c->entries[hash % SETS];
     struct entry *first = &set[0];
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (memcmp(set[i].hash, hash, SF_HASH128_SIZE) == 0) {
+        if (set[i].hash == hash) {
             return &set[i];
         }
         if (set[i].token.expires_s < first->token.expires_s) {
@@ -52,30 +92,18 @@ static struct entry *entry_of(struct sf_token_cache *c, const uint8_t hash[SF_HA
     return first;
 }
 
-const struct sf_token *sf_token_cache_find(struct sf_token_cache *c, struct sf_slice text,
-                                           struct sf_public_key *ret_key)
-{
-    uint8_t hash[SF_HASH128_SIZE];
-    const struct entry *e;
-
-    sf_hash128_short(c->key, text, hash);
-    e = entry_of(c, hash);
-    if (e->token.expires_s == 0 || memcmp(e->hash, hash, sizeof(hash)) != 0) {
-        return NULL;
-    }
-    *ret_key = e->key;
-    return &e->token;
-}
-
 void sf_token_cache_keep(struct sf_token_cache *c, struct sf_slice text,
                          const struct sf_public_key *key, const struct sf_token *token)
 {
-    uint8_t hash[SF_HASH128_SIZE];
-    struct entry *e;
+    const uint64_t hash = hash_of(c, text);
+    struct entry *e = place_of(c, hash);
+    uint8_t *copy = sf_alloc(text.size);
 
-    sf_hash128_short(c->key, text, hash);
-    e = entry_of(c, hash);
-    memcpy(e->hash, hash, sizeof(hash));
-    e->key = *key;
-    e->token = *token;
+    if (copy == NULL) {
+        return;
+    }
+    memcpy(copy, text.data, text.size);
+    entry_done(e);
+    *e =
+        (struct entry){.hash = hash, .text = copy, .size = text.size, .key = *key, .token = *token};
 }

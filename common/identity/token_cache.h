@@ -3,10 +3,11 @@
  * than 1.
  *
  * It remembers that a key signed a text, and nothing else: whose key that is, the mesh and the time
- * are judged on every use, so a key that is no longer the issuer's ends its tokens at once. Texts
- * are held as hashes under a key of the process.
+ * are judged on every use, so a key that is no longer the issuer's ends its tokens at once. A text
+ * is found by comparing all of it.
  *
  *   Threads   One user.
+ *   Memory    Holds copies of the texts, wiped when they go.
  *   Limits    SF_TOKEN_CACHE_SIZE tokens; where there is no room the one that expires first goes.
  */
 #pragma once
@@ -24,6 +25,6 @@ void sf_token_cache_free(struct sf_token_cache *c); /* NULL is fine */
 /* The claims of @text and the key that signed it, or NULL. Valid until the next call. */
 const struct sf_token *sf_token_cache_find(struct sf_token_cache *c, struct sf_slice text,
                                            struct sf_public_key *ret_key);
-/* That @key signed @text, which says @token. */
+/* That @key signed @text, which says @token. Without memory it is not kept. */
 void sf_token_cache_keep(struct sf_token_cache *c, struct sf_slice text,
                          const struct sf_public_key *key, const struct sf_token *token);

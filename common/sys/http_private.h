@@ -53,7 +53,7 @@ struct sf_http_request {
 
     unsigned status;
     struct MHD_Response *response;     /* ours until it is queued */
-    struct sf_http_prepared *prepared; /* instead; a reference until it is queued */
+    struct sf_http_prepared *prepared; /* instead; a reference until all is sent */
     struct sf_buf out;                 /* of a stream */
     size_t out_max;                    /* unsent bytes of @out; 0: the server's stream_bytes_max */
     size_t out_sent;                   /* bytes of @out already taken by MHD */

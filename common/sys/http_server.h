@@ -132,17 +132,21 @@ void sf_http_respond(struct sf_http_request *r, unsigned status, const char *con
                      struct sf_slice body);
 
 /*
- * An answer that is made once and given to many requests. It holds about the bytes that
- * sf_http_prepared_bytes() tells; it may be freed while it is still being sent.
+ * An answer whose head is made once, for bodies of one size. It answers one request at a time. It
+ * holds about the bytes that sf_http_prepared_bytes() tells; it may be freed while it is still
+ * being sent.
  */
 struct sf_http_prepared;
-/* What sf_http_respond() would answer to @r, with the headers that were added to it. SF_NOMEM. */
+/* The head that sf_http_respond() would make for @r, with the headers that were added to it.
+ * SF_NOMEM. */
 enum sf_code sf_http_prepare(const struct sf_http_request *r, unsigned status,
                              const char *content_type, const struct sf_http_header *headers,
-                             size_t header_count, struct sf_slice body,
-                             struct sf_http_prepared **ret, struct sf_error *err) SF_MUST_CHECK;
-/* Answers with it as it is; not to a request whose body comes in pieces. */
-void sf_http_respond_prepared(struct sf_http_request *r, struct sf_http_prepared *p);
+                             size_t header_count, size_t body_size, struct sf_http_prepared **ret,
+                             struct sf_error *err) SF_MUST_CHECK;
+/* Answers with @body, of that size, which is copied; not to a request whose body comes in pieces.
+ * False: the request before has not got all of its answer yet, and @r is still to be answered. */
+bool sf_http_respond_prepared(struct sf_http_request *r, struct sf_http_prepared *p,
+                              struct sf_slice body) SF_MUST_CHECK;
 size_t sf_http_prepared_bytes(const struct sf_http_prepared *p);
 void sf_http_prepared_free(struct sf_http_prepared *p); /* NULL is fine */
 

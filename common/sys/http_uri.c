@@ -16,9 +16,9 @@ static int hex_value(char c)
 /* Decodes @text in place, up to its end; false when it is malformed. */
 static bool decode(char *text, bool plus_is_space)
 {
-    char *to = text;
+    char *to = text + strcspn(text, plus_is_space ? "%+" : "%"); /* most have none */
 
-    for (const char *from = text; *from != '\0'; from++) {
+    for (const char *from = to; *from != '\0'; from++) {
         char c = *from;
 
         if (c == '%') {

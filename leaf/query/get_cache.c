@@ -1,5 +1,7 @@
 /*
- * A hash table of chains, and one list by the time of the last use.
+ * A hash table of chains, and one list by the time when entries were taken in. One that was asked
+ * for since then has a second chance at its beginning: a hit touches no entry but its own, which
+ * matters more than which of many goes.
  *
  * A key that is asked for once is not worth an entry: seen[] remembers a tag of names that were
  * offered, and only the second offer is taken. With keys spread evenly over many more rows than fit
@@ -17,22 +19,29 @@
 
 enum {
     BUCKETS_MIN = 1024,
-    BUCKET_BYTES = 512, /* of the limit; entries are somewhat larger */
+    BUCKET_BYTES = 512, /* of the limit: about one entry */
     SEEN = 32768,
+    CHANCES_MAX = 16,  /* given for one entry that goes */
+    HEADS_PART = 8,    /* of the limit is for heads */
+    HEAD_BYTES = 2048, /* that one has at least */
 };
 
 struct get_entry {
-    struct sf_list recent;  /* in cache.recent */
     struct get_entry *next; /* of its bucket */
     uint64_t hash;
     uint64_t serial; /* of the view */
     struct store_stamp stamp;
-    struct sf_http_prepared *http; /* owned; NULL: none */
-    uint32_t http_epoch;           /* of the head that it tells */
-    uint64_t http_seq;
-    size_t bytes; /* charged */
     struct sf_slice line;
-    char texts[]; /* key, line */
+    bool is_used;         /* since it was taken in, or had its chance */
+    size_t bytes;         /* charged */
+    struct sf_list order; /* in cache.order */
+    char texts[];         /* key, line */
+};
+
+/* A place of one head. */
+struct place {
+    struct get_head head;
+    struct sf_http_prepared *http; /* owned; NULL: free */
 };
 
 struct get_cache {
@@ -41,7 +50,8 @@ struct get_cache {
     struct get_entry **buckets; /* NULL: nothing was kept yet */
     size_t bucket_count;        /* a power of two */
     uint16_t *seen;
-    struct sf_list recent; /* the one used last at the end */
+    struct place *places; /* GET_CACHE_HEADS */
+    struct sf_list order; /* the one that goes next at the beginning */
     uint64_t seed;
     struct get_cache_stats stats;
 };
@@ -56,7 +66,7 @@ enum sf_code get_cache_new(struct store *store, size_t bytes_max, struct get_cac
     }
     c->store = store;
     c->bytes_max = bytes_max;
-    sf_list_init(&c->recent);
+    sf_list_init(&c->order);
     sf_random_bytes(&c->seed, sizeof(c->seed));
     *ret = c;
     return SF_OK;
@@ -84,12 +94,6 @@ static struct get_entry **place_of(struct get_cache *c, const struct get_name *n
     return at;
 }
 
-static void entry_free(struct get_entry *e)
-{
-    sf_http_prepared_free(e->http);
-    sf_free(e);
-}
-
 static void drop(struct get_cache *c, struct get_entry *e)
 {
     struct get_entry **at = &c->buckets[e->hash & (c->bucket_count - 1)];
@@ -98,23 +102,50 @@ static void drop(struct get_cache *c, struct get_entry *e)
         at = &(*at)->next;
     }
     *at = e->next;
-    sf_list_remove(&e->recent);
+    sf_list_remove(&e->order);
     c->stats.entries--;
     c->stats.bytes -= e->bytes;
-    entry_free(e);
+    sf_free(e);
 }
 
-/* Drops what was longest not asked for, but not @keep, until all fit. */
-static void shrink(struct get_cache *c, const struct get_entry *keep)
+/* The entry that is to go; there is one. */
+static struct get_entry *next_to_go(struct get_cache *c)
 {
-    while (c->stats.bytes > c->bytes_max && !sf_list_empty(&c->recent)) {
-        struct get_entry *e = SF_CONTAINER_OF(c->recent.next, struct get_entry, recent);
+    for (unsigned chances = 0;; chances++) {
+        struct get_entry *e = SF_CONTAINER_OF(c->order.next, struct get_entry, order);
 
-        if (e == keep) {
-            return; /* the only one */
+        if (!e->is_used || chances == CHANCES_MAX) {
+            return e;
         }
-        drop(c, e);
+        e->is_used = false;
+        sf_list_remove(&e->order);
+        sf_list_push(&c->order, &e->order);
+    }
+}
+
+/* Drops entries until all fit. */
+static void shrink(struct get_cache *c)
+{
+    while (c->stats.bytes > c->bytes_max && !sf_list_empty(&c->order)) {
+        drop(c, next_to_go(c));
         c->stats.evicted++;
+    }
+}
+
+static void set_place(struct get_cache *c, struct place *p, struct sf_http_prepared *http)
+{
+    if (p->http != NULL) {
+        c->stats.bytes -= sf_http_prepared_bytes(p->http);
+        sf_http_prepared_free(p->http);
+    }
+    p->http = http;
+    c->stats.bytes += http == NULL ? 0 : sf_http_prepared_bytes(http);
+}
+
+static void drop_heads(struct get_cache *c)
+{
+    for (size_t i = 0; c->places != NULL && i < GET_CACHE_HEADS; i++) {
+        set_place(c, &c->places[i], NULL);
     }
 }
 
@@ -122,6 +153,7 @@ static void release_tables(struct get_cache *c)
 {
     sf_free(SF_TAKE(c->buckets));
     sf_free(SF_TAKE(c->seen));
+    sf_free(SF_TAKE(c->places));
 }
 
 void get_cache_free(struct get_cache *c)
@@ -135,7 +167,8 @@ void get_cache_free(struct get_cache *c)
 void get_cache_set_max(struct get_cache *c, size_t bytes_max)
 {
     c->bytes_max = bytes_max;
-    shrink(c, NULL);
+    drop_heads(c); /* their places depend on it */
+    shrink(c);
     if (bytes_max == 0) {
         release_tables(c);
     }
@@ -150,8 +183,7 @@ struct get_entry *get_cache_find(struct get_cache *c, const struct get_name *nam
         return NULL;
     }
     c->stats.hits++;
-    sf_list_remove(&e->recent);
-    sf_list_push(&c->recent, &e->recent);
+    e->is_used = true;
     return e;
 }
 
@@ -167,7 +199,8 @@ static bool has_tables(struct get_cache *c)
     }
     c->buckets = sf_calloc(c->bucket_count, sizeof(struct get_entry *));
     c->seen = sf_calloc(SEEN, sizeof(c->seen[0]));
-    if (c->buckets == NULL || c->seen == NULL) {
+    c->places = sf_calloc(GET_CACHE_HEADS, sizeof(c->places[0]));
+    if (c->buckets == NULL || c->seen == NULL || c->places == NULL) {
         release_tables(c);
         return false;
     }
@@ -226,10 +259,10 @@ void get_cache_offer(struct get_cache *c, const struct get_name *name,
     }
     e->next = c->buckets[hash & (c->bucket_count - 1)];
     c->buckets[hash & (c->bucket_count - 1)] = e;
-    sf_list_push(&c->recent, &e->recent);
+    sf_list_push(&c->order, &e->order);
     c->stats.entries++;
     c->stats.bytes += e->bytes;
-    shrink(c, NULL);
+    shrink(c);
 }
 
 struct sf_slice get_entry_line(const struct get_entry *e)
@@ -237,23 +270,45 @@ struct sf_slice get_entry_line(const struct get_entry *e)
     return e->line;
 }
 
-struct sf_http_prepared *get_entry_http(const struct get_entry *e, const struct store_head *head)
+/* How many heads there is room for. */
+static size_t head_count(const struct get_cache *c)
 {
-    return e->http_epoch == head->epoch && e->http_seq == head->seq ? e->http : NULL;
+    const size_t fit = c->places == NULL ? 0 : c->bytes_max / HEADS_PART / HEAD_BYTES;
+
+    return fit < GET_CACHE_HEADS ? fit : GET_CACHE_HEADS;
 }
 
-void get_cache_set_http(struct get_cache *c, struct get_entry *e, const struct store_head *head,
+/* Sizes that follow one another have places of their own. */
+static struct place *place_of_head(const struct get_cache *c, const struct get_head *head)
+{
+    const uint64_t n = head->serial * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    const size_t count = head_count(c);
+
+    return count == 0 ? NULL : &c->places[(n + head->size) % count];
+}
+
+struct sf_http_prepared *get_cache_http(const struct get_cache *c, const struct get_head *head)
+{
+    const struct place *p = place_of_head(c, head);
+
+    return p != NULL && p->head.serial == head->serial && p->head.seq == head->seq &&
+                   p->head.epoch == head->epoch && p->head.size == head->size
+               ? p->http
+               : NULL;
+}
+
+void get_cache_set_http(struct get_cache *c, const struct get_head *head,
                         struct sf_http_prepared *http)
 {
-    size_t before = e->http == NULL ? 0 : sf_http_prepared_bytes(e->http);
+    struct place *p = place_of_head(c, head);
 
-    sf_http_prepared_free(e->http);
-    e->http = http;
-    e->http_epoch = head->epoch;
-    e->http_seq = head->seq;
-    e->bytes += sf_http_prepared_bytes(http) - before;
-    c->stats.bytes += sf_http_prepared_bytes(http) - before;
-    shrink(c, e);
+    if (p == NULL || sf_http_prepared_bytes(http) > c->bytes_max / HEADS_PART / head_count(c)) {
+        sf_http_prepared_free(http);
+        return;
+    }
+    set_place(c, p, http);
+    p->head = *head;
+    shrink(c);
 }
 
 struct get_cache_stats get_cache_stats(const struct get_cache *c)

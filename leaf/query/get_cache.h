@@ -1,6 +1,7 @@
 /*
  * Answers to reads of single rows that are asked for again and again: the row as a view shows it,
- * and the whole HTTP answer around it.
+ * and apart from it the heads of answers over HTTP, which are the same for all rows of a view and
+ * of one size until the table changes.
  *
  *   Right     Not decided here. Every request is decided on before its answer is looked for
  *             (serving_decide(), serving_view(): grants, expiry, removal, policies), and an answer
@@ -11,8 +12,9 @@
  *             each time (store_stamp_holds()), so that a get behind an acknowledged write sees it.
  *   Threads   Loop thread.
  *   Memory    Entries are borrowed until the next call but get_entry_*().
- *   Limits    bytes_max for all entries; those longest not asked for go. A row is kept when it is
- *             asked for the second time within some ten thousand others.
+ *   Limits    bytes_max for all entries and heads. Entries that were not asked for since others
+ *             were taken in go. A row is kept when it is asked for the second time within some ten
+ *             thousand others. Heads: GET_CACHE_HEADS, for rows that are not large.
  */
 #pragma once
 
@@ -44,10 +46,21 @@ void get_cache_offer(struct get_cache *c, const struct get_name *name,
 
 /* The row: one line of JSON. */
 struct sf_slice get_entry_line(const struct get_entry *e);
-/* The HTTP answer as of @head, or NULL: it was not made yet, or for another head. */
-struct sf_http_prepared *get_entry_http(const struct get_entry *e, const struct store_head *head);
-/* Takes @http, which was made for @head; @e stays. */
-void get_cache_set_http(struct get_cache *c, struct get_entry *e, const struct store_head *head,
+
+enum { GET_CACHE_HEADS = 256 };
+
+/* What the head of an answer over HTTP depends on. */
+struct get_head {
+    uint64_t serial; /* of the view */
+    uint64_t seq;    /* where its table stands */
+    uint32_t epoch;
+    size_t size; /* of the row */
+};
+
+/* The answer that has this head, or NULL: it was not made yet. */
+struct sf_http_prepared *get_cache_http(const struct get_cache *c, const struct get_head *head);
+/* Takes @http, which was made for @head. */
+void get_cache_set_http(struct get_cache *c, const struct get_head *head,
                         struct sf_http_prepared *http);
 
 struct get_cache_stats {

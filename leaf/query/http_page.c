@@ -186,7 +186,7 @@ enum sf_code http_page_prepare(const struct sf_http_request *r, const struct htt
     char etag[HTTP_PAGE_ETAG];
     const size_t n = write_headers(HTTP_FORM_JSON, page, headers, etag);
 
-    return sf_http_prepare(r, 200, "application/json", headers, n, page->lines, ret, err);
+    return sf_http_prepare(r, 200, "application/json", headers, n, page->lines.size, ret, err);
 }
 
 void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page)

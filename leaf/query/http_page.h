@@ -38,7 +38,8 @@ void http_page_etag(enum http_form form, const char *position, const char *view,
 /* A problem with the findings about a filter, when there are some. */
 void http_page_problem(struct sf_http_request *r, const struct sf_error *err,
                        struct sf_slice findings);
-/* A row as JSON, ready for every request that asks the same; @page has a view. SF_NOMEM. */
+/* An answer with the head of one row as JSON, for rows of the size of @page's; it has a view.
+ * SF_NOMEM. */
 enum sf_code http_page_prepare(const struct sf_http_request *r, const struct http_page *page,
                                struct sf_http_prepared **ret, struct sf_error *err) SF_MUST_CHECK;
 void http_page_answer(struct sf_http_request *r, enum http_form form, const struct http_page *page);

@@ -23,48 +23,50 @@ struct http_ready http_ready_of(const struct http_read *what, const struct sf_ht
     return (struct http_ready){.name = {table->whole, what->key}};
 }
 
-/* The answer around the row, as of @head. It has the headers of the product, which are the same for
- * all who ask for this version of it. */
-static enum sf_code prepare(const struct http_ready *ready, const struct get_entry *e,
-                            const struct store_head *head, struct sf_http_request *r,
-                            struct sf_http_prepared **ret, struct sf_error *err)
+/* Makes the head for the answers that come after this one. Want of memory is their business. */
+static void make_head(struct get_cache *cache, const struct get_head *head,
+                      const struct sf_http_request *r, const struct http_page *page)
 {
-    char position[QUERY_POSITION];
-    const struct http_page page = {
-        .lines = get_entry_line(e),
-        .position = position,
-        .head = position,
-        .view = ready->name.view->name,
-        .contract = ready->name.view->table->product->version,
-    };
+    struct sf_http_prepared *http;
+    struct sf_error err;
 
-    (void)query_position_text(head->epoch, head->seq, position);
-    deprecation_tell_of(r, ready->name.view->table->product->contract);
-    return http_page_prepare(r, &page, ret, err);
+    if (http_page_prepare(r, page, &http, &err) == SF_OK) {
+        get_cache_set_http(cache, head, http);
+    }
 }
 
 bool http_ready_answer(struct queries *qs, const struct http_ready *ready,
                        struct sf_http_request *r)
 {
     struct get_cache *cache = queries_get_cache(qs);
-    struct get_entry *e = get_cache_find(cache, &ready->name);
-    const struct store_head *head;
+    const struct served_view *view = ready->name.view;
+    const struct get_entry *e = get_cache_find(cache, &ready->name);
+    const struct store_head *at = store_lane_head(view->table->lane);
+    const struct sf_slice line = e == NULL ? sf_slice_text(NULL) : get_entry_line(e);
+    const struct get_head head = {view->serial, at->seq, at->epoch, line.size};
     struct sf_http_prepared *http;
-    struct sf_error err;
+    char position[QUERY_POSITION];
+    const struct http_page page = {
+        .lines = line,
+        .position = position,
+        .head = position,
+        .view = view->name,
+        .contract = view->table->product->version,
+    };
 
     if (e == NULL) {
         return false;
     }
-    head = store_lane_head(ready->name.view->table->lane);
-    http = get_entry_http(e, head);
-    if (http == NULL) {
-        if (prepare(ready, e, head, r, &http, &err) != SF_OK) {
-            http_problem(r, &err);
-            return true;
-        }
-        get_cache_set_http(cache, e, head, http);
+    http = get_cache_http(cache, &head);
+    if (http != NULL && sf_http_respond_prepared(r, http, line)) {
+        return true;
     }
-    sf_http_respond_prepared(r, http);
+    (void)query_position_text(at->epoch, at->seq, position);
+    deprecation_tell_of(r, view->table->product->contract);
+    http_page_answer(r, HTTP_FORM_JSON, &page);
+    if (http == NULL) {
+        make_head(cache, &head, r, &page); /* may push out the entry, and its line */
+    }
     return true;
 }
 

@@ -159,18 +159,18 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     struct query_request request;
     struct now now = {.qs = qs};
     struct http_query *h;
-    enum sf_code code = read_params(what, r, &params, err);
+    enum sf_code code = serving_decide(o->serving, &(struct serving_caller){0}, what->product,
+                                       what->major, &right, err);
 
-    params.findings = findings;
-    if (code == SF_OK) {
-        code = serving_decide(o->serving, &(struct serving_caller){0}, what->product, what->major,
-                              &right, err);
-    }
     if (code == SF_OK) {
         now.ready = http_ready_of(what, r, &right);
     }
     if (now.ready.name.view != NULL && http_ready_answer(qs, &now.ready, r)) {
         return SF_OK;
+    }
+    if (code == SF_OK) {
+        code = read_params(what, r, &params, err);
+        params.findings = findings;
     }
     if (code == SF_OK) {
         deprecation_tell_of(r, right.product->contract);

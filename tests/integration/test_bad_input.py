@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Bad files, records, requests and tokens: code, place, next step, and what is stored afterwards."""
+import http.client
 import json
 import re
 import socket
@@ -238,6 +239,37 @@ def test_tokens(m):
     assert m.leaves["sales"].call("GET", RECORDS, token=good).status == 200
 
 
+def test_expired_token_of_a_kept_answer(m):
+    """A token ends on the second, also on an open connection and for a row whose answer stands ready"""
+    leaf = m.leaves["sales"]
+    connection = http.client.HTTPConnection("127.0.0.1", leaf.http, timeout=m.patience_s)
+
+    def get(token):
+        connection.request("GET", RECORDS + "/A", headers={"Authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        return fixture.Answer(response.status, response.headers, response.read())
+
+    def hits():
+        return int(re.search(rb"^sheaf_get_cache_hits_total (\d+)$",
+                             leaf.call("GET", "/metrics").body, re.M)[1])
+
+    good, before = m.token("sales"), hits()
+    kept = [get(good).body for _ in range(5)]
+    opened = connection.sock
+    assert hits() >= before + 2 and len(set(kept)) == 1, kept
+    ends = int(time.time()) + 2
+    brief = m.token("sales", exp=ends)
+    asked = 0
+    while asked < ends:
+        asked = time.time()
+        answer = get(brief)
+        if time.time() < ends:
+            assert (answer.status, answer.body) == (200, kept[0]), answer
+    assert answer.problem() == (401, "SHEAF-E0503"), answer
+    assert get(good).body == kept[0] and connection.sock is opened
+    connection.close()
+
+
 def raw_http(port, data):
     """What the server says to bytes that are no proper request; b"" when it just closes."""
     with socket.create_connection(("127.0.0.1", port), 10) as s:
@@ -360,5 +392,5 @@ def test_nothing_was_lost(m):
 if __name__ == "__main__":
     sys.exit(fixture.run([test_product_files, test_contract_stands, test_records, test_framing,
                        test_command_line_load, test_unknown_names, test_wrong_domain, test_tokens,
-                       test_malformed_http, test_nats_requests, test_expired_grant,
+                       test_expired_token_of_a_kept_answer, test_malformed_http, test_nats_requests, test_expired_grant,
                        test_nothing_was_lost], ["sales", "marketing"]))

@@ -337,6 +337,36 @@ static void test_a_kept_token_is_judged_anew(void **state)
     sf_buf_done(&text);
 }
 
+static struct sf_buf made(const char *subject, const struct sf_seed *key)
+{
+    struct sf_token c = good_claims();
+    struct sf_buf text = {0};
+
+    (void)snprintf(c.subject, sizeof(c.subject), "%s", subject);
+    assert_int_equal(sf_token_make(&c, key, &text, NULL), SF_OK);
+    return text;
+}
+
+/* The claims of one token and the signature of another, which was found good a moment ago. */
+static void test_a_kept_signature_is_good_for_its_own_text_only(void **state)
+{
+    struct world *w = *state;
+    struct sf_buf anns = made("ann", &w->sales);
+    struct sf_buf bobs = made("bob", &w->other);
+    struct sf_token t = {0};
+    const char *signature = strrchr(sf_buf_cstr(&anns), '.');
+
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&anns), &t), SF_TOKEN_GOOD);
+    *strrchr(sf_buf_cstr(&bobs), '.') = '\0';
+    bobs.size = strlen((const char *)bobs.data);
+    sf_buf_text(&bobs, signature);
+    assert_int_equal(bobs.size, anns.size);
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&bobs), &t), SF_TOKEN_BAD_SIGNATURE);
+    assert_string_equal(t.subject, "ann");
+    sf_buf_done(&anns);
+    sf_buf_done(&bobs);
+}
+
 static void test_more_tokens_than_there_is_room_for_are_all_good(void **state)
 {
     struct world *w = *state;
@@ -374,6 +404,7 @@ int main(void)
         CACHED(test_claims_are_read_strictly),
         CACHED(test_every_changed_character_is_refused),
         CACHED(test_a_kept_token_is_judged_anew),
+        CACHED(test_a_kept_signature_is_good_for_its_own_text_only),
         CACHED(test_more_tokens_than_there_is_room_for_are_all_good),
     };
 

@@ -127,6 +127,90 @@ static void a_kept_row_is_for_those_who_may_see_it_now(void **state)
     teardown(&f);
 }
 
+#define MASK(how)    "---\nsheaf: policy/v1\nname: emails\nmatch: {field: email}\nmask: " how "\n"
+#define FILTER(what) "---\nsheaf: policy/v1\nname: rows\nmatch: all\nfilter: \"" what "\"\n"
+
+/* Until its answer is one that was kept. */
+static void ask_kept(struct fixture *f)
+{
+    const uint64_t before = hits(f);
+
+    for (unsigned i = 0; i < 4; i++) {
+        ask(f, GRANTED_A);
+    }
+    assert_true(hits(f) >= before + 2);
+}
+
+static void a_kept_row_is_masked_as_the_policies_in_force_say(void **state)
+{
+    static char hash[sizeof(((struct fixture *)NULL)->answer)];
+    struct fixture f;
+
+    (void)state;
+    setup(&f);
+    f.w.serving.mask_secret = &f.w.domain;
+    put_two(&f);
+    leaf_world_policies(&f.w, MASK("keep_domain"));
+    ask_kept(&f);
+    assert_non_null(strstr(f.answer, "\"email\":\"***@y.no\""));
+    ask(&f, OWN_A);
+    ask(&f, OWN_A);
+    ask(&f, OWN_A);
+    assert_non_null(strstr(f.answer, "\"email\":\"x@y.no\""));
+    leaf_world_policies(&f.w, MASK("redact"));
+    ask(&f, GRANTED_A);
+    assert_non_null(strstr(f.answer, "\"email\":\"***\""));
+    ask_kept(&f);
+    assert_non_null(strstr(f.answer, "\"email\":\"***\""));
+    leaf_world_policies(&f.w, "");
+    ask(&f, GRANTED_A);
+    assert_null(strstr(f.answer, "email"));
+    ask_kept(&f);
+    assert_null(strstr(f.answer, "email"));
+    leaf_world_policies(&f.w, MASK("hash"));
+    ask_kept(&f);
+    (void)snprintf(hash, sizeof(hash), "%s", f.answer);
+    f.w.serving.mask_secret = &f.w.stranger; /* another key */
+    serving_keys_changed(&f.w.serving);
+    ask(&f, GRANTED_A);
+    assert_non_null(strstr(f.answer, "\"email\":\""));
+    assert_string_not_equal(f.answer, hash);
+    teardown(&f);
+}
+
+static void a_kept_row_is_gone_when_a_filter_leaves_it_out(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f);
+    put_two(&f);
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"a\",\"note\":\"open\"}}\n");
+    ask_kept(&f);
+    leaf_world_policies(&f.w, FILTER("note = 'closed'"));
+    ask(&f, GRANTED_A);
+    assert_error(&f, "SHEAF-E0305", "404");
+    leaf_world_policies(&f.w, FILTER("note = 'open'"));
+    ask(&f, GRANTED_A);
+    assert_non_null(strstr(f.answer, "\"note\":\"open\""));
+    ask_kept(&f);
+    /* The row itself leaves what the filter lets through, and comes back. */
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"a\",\"note\":\"closed\"}}\n");
+    for (unsigned i = 0; i < 3; i++) {
+        ask(&f, GRANTED_A);
+        assert_error(&f, "SHEAF-E0305", "404");
+    }
+    ask(&f, OWN_A);
+    assert_non_null(strstr(f.answer, "\"note\":\"closed\""));
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"a\",\"note\":\"open\"}}\n");
+    ask(&f, GRANTED_A);
+    assert_non_null(strstr(f.answer, "\"note\":\"open\""));
+    teardown(&f);
+}
+
 static void a_kept_row_is_shown_as_the_contract_in_force_has_it(void **state)
 {
     struct fixture f;
@@ -158,6 +242,8 @@ int main(void)
         cmocka_unit_test(a_row_that_is_asked_for_again_is_what_a_reader_would_see),
         cmocka_unit_test(a_kept_row_that_changes_is_read_anew),
         cmocka_unit_test(a_kept_row_is_for_those_who_may_see_it_now),
+        cmocka_unit_test(a_kept_row_is_masked_as_the_policies_in_force_say),
+        cmocka_unit_test(a_kept_row_is_gone_when_a_filter_leaves_it_out),
         cmocka_unit_test(a_kept_row_is_shown_as_the_contract_in_force_has_it),
     };
 

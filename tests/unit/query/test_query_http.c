@@ -213,6 +213,66 @@ static void a_ready_answer_is_that_of_the_newest_commit(void **state)
     teardown(&f);
 }
 
+/* What is ready for one of them is the head. */
+static void rows_have_their_own_bodies_in_ready_answers(void **state)
+{
+    enum { ROWS = 30 };
+    struct fixture f;
+    char path[64];
+    char body[200];
+    struct get_cache_stats s;
+    (void)state;
+
+    setup(&f);
+    for (unsigned i = 0; i < ROWS; i++) { /* two of each size */
+        (void)snprintf(body, sizeof(body), "{\"order_id\":\"r%02u\",\"note\":\"%0*u\"}\n", i,
+                       (int)(i / 2) + 2, i);
+        post(&f, "/orders/records", NDJSON, body, 200);
+    }
+    for (unsigned round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < ROWS; i++) {
+            (void)snprintf(path, sizeof(path), "/orders/records/r%02u", i);
+            get(&f, path, NULL, 200);
+            (void)snprintf(body, sizeof(body),
+                           "{\"order_id\":\"r%02u\",\"amount\":null,\"note\":\"%0*u\","
+                           "\"email\":null,\"token\":null}\n",
+                           i, (int)(i / 2) + 2, i);
+            assert_string_equal(f.call.text, body);
+            assert_string_equal(f.call.position, "1:30");
+        }
+    }
+    s = get_cache_stats(queries_get_cache(f.queries));
+    assert_int_equal(s.hits, 3 * ROWS);
+    assert_true(s.bytes > 0 && s.bytes <= s.bytes_max);
+    get_cache_set_max(queries_get_cache(f.queries), 0);
+    assert_int_equal(get_cache_stats(queries_get_cache(f.queries)).bytes, 0);
+    get(&f, path, NULL, 200);
+    assert_string_equal(f.call.text, body);
+    teardown(&f);
+}
+
+/* As many as there is room for heads, and more: each has its own. */
+static void a_ready_answer_names_the_contract_in_force(void **state)
+{
+    struct fixture f;
+    char version[16];
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    for (unsigned i = 1; i < 10; i++) {
+        SF_CLEANUP(sf_freep) char *newer = sf_strdup(world_orders);
+
+        strstr(newer, "1.0.0\n")[2] = (char)('0' + i);
+        assert_int_equal(product_set_add(&f.serving.products, i + 1, sf_slice_text(newer), NULL),
+                         SF_OK);
+        (void)snprintf(version, sizeof(version), "1.%u.0", i);
+        get_ready(&f, "/orders/records/b");
+        assert_string_equal(f.call.contract, version);
+    }
+    teardown(&f);
+}
+
 static void a_ready_answer_says_what_the_product_says(void **state)
 {
     SF_CLEANUP(sf_freep) char *newer = sf_strdup(world_orders);
@@ -565,6 +625,8 @@ int main(void)
         cmocka_unit_test(a_row_is_the_document),
         cmocka_unit_test(a_row_that_is_asked_for_again_has_the_answer_of_the_first),
         cmocka_unit_test(a_ready_answer_is_that_of_the_newest_commit),
+        cmocka_unit_test(rows_have_their_own_bodies_in_ready_answers),
+        cmocka_unit_test(a_ready_answer_names_the_contract_in_force),
         cmocka_unit_test(a_ready_answer_says_what_the_product_says),
         cmocka_unit_test(changes_come_behind_a_position),
         cmocka_unit_test(changes_are_followed_here_and_through_another_leaf),

@@ -46,6 +46,14 @@ static void keep(struct sf_http_request *r)
     sf_buf_done(&body);
 }
 
+static bool respond_prepared(struct sf_http_prepared *p, struct sf_http_request *r)
+{
+    char body[9];
+
+    (void)snprintf(body, sizeof(body), "to %5s", sf_http_part(r, 1));
+    return sf_http_respond_prepared(r, p, sf_slice_of(body, 8));
+}
+
 /* /prepared/first, then as often as one likes /prepared/again, then /prepared/last. */
 static void prepared(struct fixture *f, struct sf_http_request *r)
 {
@@ -55,8 +63,7 @@ static void prepared(struct fixture *f, struct sf_http_request *r)
 
     if (strcmp(which, "first") == 0) {
         sf_http_add_header(r, "X-Added", "2");
-        if (sf_http_prepare(r, 203, "text/plain", out, 2, SF_LITERAL("prepared"), &f->prepared,
-                            &err) != SF_OK) {
+        if (sf_http_prepare(r, 203, "text/plain", out, 2, 8, &f->prepared, &err) != SF_OK) {
             sf_http_respond(r, 500, NULL, NULL, 0, SF_LITERAL(""));
             return;
         }
@@ -68,10 +75,28 @@ static void prepared(struct fixture *f, struct sf_http_request *r)
         sf_rt_timer_start(f->rt, &f->later.timer, SF_NS_PER_MS);
         return;
     }
-    sf_http_respond_prepared(r, f->prepared);
+    sf_assert(respond_prepared(f->prepared, r));
     if (strcmp(which, "last") == 0) { /* while it is still to be sent */
         sf_http_prepared_free(SF_TAKE(f->prepared));
     }
+}
+
+/* /big-prepared: the second time it is in use, and freed. */
+static void big_prepared(struct fixture *f, struct sf_http_request *r)
+{
+    const bool is_first = f->prepared == NULL;
+    uint8_t *bytes = sf_calloc(1, BIG_ANSWER);
+    const struct sf_slice body = sf_slice_of(bytes, BIG_ANSWER);
+
+    if (is_first) {
+        sf_assert(sf_http_prepare(r, 200, NULL, NULL, 0, BIG_ANSWER, &f->prepared, NULL) == SF_OK);
+    }
+    sf_assert(sf_http_respond_prepared(r, f->prepared, body) == is_first);
+    if (!is_first) {
+        sf_http_prepared_free(SF_TAKE(f->prepared));
+        sf_http_respond(r, 200, NULL, NULL, 0, SF_LITERAL("in use"));
+    }
+    sf_free(bytes);
 }
 
 static void later_fire(struct sf_timer *t)
@@ -79,7 +104,7 @@ static void later_fire(struct sf_timer *t)
     struct later *l = SF_CONTAINER_OF(t, struct later, timer);
 
     if (l->prepared != NULL) {
-        sf_http_respond_prepared(SF_TAKE(l->request), SF_TAKE(l->prepared));
+        sf_assert(respond_prepared(SF_TAKE(l->prepared), SF_TAKE(l->request)));
         return;
     }
     sf_http_respond(SF_TAKE(l->request), 200, "text/plain", NULL, 0, SF_LITERAL("later"));
@@ -141,6 +166,8 @@ static void handle(struct sf_http_request *r, void *data)
         keep(r);
     } else if (strcmp(what, "prepared") == 0) {
         prepared(f, r);
+    } else if (strcmp(what, "big-prepared") == 0) {
+        big_prepared(f, r);
     } else if (strcmp(what, "later") == 0) {
         f->later.request = r;
         sf_rt_timer_start(f->rt, &f->later.timer, SF_NS_PER_MS);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -92,6 +93,8 @@ static void test_a_prepared_answer_is_given_to_many(void **state)
 {
     static const char *const paths[] = {"/prepared/first", "/prepared/again", "/prepared/later",
                                         "/prepared/again", "/prepared/last"};
+    static const char *const bodies[] = {"to first", "to again", "to later", "to again",
+                                         "to  last"};
     struct sf_http_call http = {.method = "GET"};
     struct client c;
 
@@ -99,12 +102,38 @@ static void test_a_prepared_answer_is_given_to_many(void **state)
     for (size_t i = 0; i < SF_COUNT(paths); i++) {
         assert_int_equal(client_call(&c, *state, paths[i], &http), SF_OK);
         assert_int_equal(c.answer.status, 203);
-        assert_string_equal(client_body(&c), "prepared");
+        assert_string_equal(client_body(&c), bodies[i]);
         assert_string_equal(sf_http_answer_header(&c.answer, "Content-Type"), "text/plain");
         assert_string_equal(sf_http_answer_header(&c.answer, "X-One"), "1");
         assert_string_equal(sf_http_answer_header(&c.answer, "X-Added"), "2");
         assert_null(sf_http_answer_header(&c.answer, "X-Empty"));
     }
+    client_done(&c);
+}
+
+static void test_a_prepared_answer_is_one_requests_until_all_of_it_is_sent(void **state)
+{
+    static const char request[] = "GET /big-prepared HTTP/1.1\r\nHost: x\r\n"
+                                  "Connection: close\r\n\r\n";
+    static char piece[65536];
+    struct fixture *f = *state;
+    struct sf_http_call http = {.method = "GET"};
+    struct client c;
+    int fd = raw_open(f);
+    size_t received = 0;
+    ssize_t n;
+
+    client_init(&c);
+    raw_send(fd, request);
+    wait_until(was_handled, f, "the request is handled", DEADLINE_MS);
+    assert_int_equal(client_call(&c, f, "/big-prepared", &http), SF_OK);
+    assert_string_equal(client_body(&c), "in use");
+    while ((n = recv(fd, piece, sizeof(piece), 0)) > 0) {
+        received += (size_t)n;
+    }
+    assert_int_equal(n, 0);
+    assert_true(received > BIG_ANSWER && received < BIG_ANSWER + 1000);
+    (void)close(fd);
     client_done(&c);
 }
 
@@ -607,6 +636,7 @@ int main(void)
         T(test_handler_may_keep_the_body),
         T(test_answer_may_come_later),
         T(test_a_prepared_answer_is_given_to_many),
+        T(test_a_prepared_answer_is_one_requests_until_all_of_it_is_sent),
         T(test_malformed_target_is_refused_without_its_handler),
         T(test_body_up_to_the_limit_and_not_beyond),
         T(test_body_in_pieces_is_bounded_too),
