@@ -49,7 +49,7 @@ SAME = (
     (r"\bm[a-z2-7]{16}\b", "MESH"),
     (r"\ba[a-z2-7]{12}\b", "AUDIENCE"),
     (r"[A-Za-z0-9+/]{43}=", "KEY"),
-    (r"\b[0-9a-f]{16}([0-9a-f]{48})?\b", "HASH"),
+    (r"\b[0-9a-f]{16}([0-9a-f]{16}|[0-9a-f]{48})?\b", "HASH"),
     (r"\bbundle \d+", "bundle N"),
     (r"\b\d+s\b", "Ns"),
     (r"\[\d+\] \d+\n", ""),

@@ -51,6 +51,43 @@ static void other_domains_read_their_view_of_what_was_granted(void **state)
     teardown(&f);
 }
 
+/* How it ends. */
+static void assert_answer(struct fixture *f, const char *op, const char *body, const char *want)
+{
+    char subject[128];
+
+    (void)snprintf(subject, sizeof(subject), "dpq.sales.%s.orders.%s", WORLD_ACCOUNT, op);
+    ask(f, subject, body);
+    assert_string_equal(f->error, "-");
+    assert_string_equal(f->answer + (f->bytes < strlen(want) ? 0 : f->bytes - strlen(want)), want);
+}
+
+static void events_are_seen_by_their_view_too(void **state)
+{
+    static const char get[] = "dpq.sales." WORLD_ACCOUNT ".orders.get";
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    leaf_world_write(
+        &f.w, leaf_world_table(&f.w, "clicks"),
+        "{\"op\":\"upsert\",\"row\":{\"page\":\"/one\",\"n\":1,\"ip\":\"10.0.0.1\"}}\n"
+        "{\"op\":\"upsert\",\"row\":{\"page\":\"/two\",\"n\":2,\"ip\":\"10.0.0.2\"}}\n");
+    leaf_world_policies(&f.w, "sheaf: policy/v1\nname: pages\nmatch: {field: page}\n"
+                              "mask: redact\n---\nsheaf: policy/v1\nname: second\n"
+                              "match: {field: ip}\nfilter: n > 1\n");
+    assert_answer(&f, "get", "{\"table\":\"clicks\",\"key\":[\"2\"]}",
+                  "{\"page\":\"***\",\"n\":2}\n");
+    ask(&f, get, "{\"table\":\"clicks\",\"key\":[\"1\"]}");
+    assert_error(&f, "SHEAF-E0305", "404");
+    assert_answer(&f, "scan", "{\"table\":\"clicks\"}", "{\"page\":\"***\",\"n\":2}\n");
+    assert_answer(&f, "scan", "{\"table\":\"clicks\",\"count\":true}", "{\"count\":1}\n");
+    assert_answer(&f, "changes", "{\"table\":\"clicks\",\"after\":\"1:0\"}",
+                  "\"row\":{\"page\":\"***\",\"n\":2}}\n");
+    assert_string_equal(f.count, "1");
+    teardown(&f);
+}
+
 static void describe_shows_what_the_caller_may_know(void **state)
 {
     struct fixture f;
@@ -485,6 +522,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_owners_apps_read_everything),
         cmocka_unit_test(other_domains_read_their_view_of_what_was_granted),
+        cmocka_unit_test(events_are_seen_by_their_view_too),
         cmocka_unit_test(describe_shows_what_the_caller_may_know),
         cmocka_unit_test(whatever_is_wrong_is_told_by_its_number),
         cmocka_unit_test(changes_are_followed_until_the_time_is_up),
