@@ -9,36 +9,16 @@
 
 #if defined(__x86_64__)
 
+#include "common/sys/blake2b.h"
+
 enum {
     LANES = SF_HASH_LANES,
-    BLOCK = 128,
+    BLOCK = BLAKE2B_BLOCK,
     BLOCKS_MAX = 16, /* of a message: longer ones gain nothing that matters */
-    ROUNDS = 12,
 };
 
 struct lanes {
     uint64_t v __attribute__((vector_size(8 * LANES)));
-};
-
-static const uint64_t iv[8] = {
-    UINT64_C(0x6a09e667f3bcc908), UINT64_C(0xbb67ae8584caa73b), UINT64_C(0x3c6ef372fe94f82b),
-    UINT64_C(0xa54ff53a5f1d36f1), UINT64_C(0x510e527fade682d1), UINT64_C(0x9b05688c2b3e6c1f),
-    UINT64_C(0x1f83d9abfb41bd6b), UINT64_C(0x5be0cd19137e2179),
-};
-
-static const uint8_t sigma[ROUNDS][16] = {
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-    {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
-    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
-    {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
-    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13},
-    {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
-    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11},
-    {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
-    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
-    {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
-    {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
 };
 
 /* The four messages, each padded with zeros to whole blocks. */
@@ -90,7 +70,7 @@ static inline __attribute__((always_inline)) void compress(struct lanes h[8],
     }
     for (size_t i = 0; i < 8; i++) {
         w[i] = h[i];
-        w[i + 8].v = (__typeof__(w->v)){iv[i], iv[i], iv[i], iv[i]};
+        w[i + 8].v = (__typeof__(w->v)){blake2b_iv[i], blake2b_iv[i], blake2b_iv[i], blake2b_iv[i]};
     }
     for (size_t l = 0; l < LANES; l++) {
         const bool is_last = in->size[l] <= at + BLOCK;
@@ -102,8 +82,8 @@ static inline __attribute__((always_inline)) void compress(struct lanes h[8],
     w[12].v ^= count.v;
     w[14].v ^= last.v;
 #pragma GCC unroll 12
-    for (size_t r = 0; r < ROUNDS; r++) {
-        const uint8_t *s = sigma[r];
+    for (size_t r = 0; r < BLAKE2B_ROUNDS; r++) {
+        const uint8_t *s = blake2b_sigma[r];
 
         MIX(0, 4, 8, 12, s[0], s[1]);
         MIX(1, 5, 9, 13, s[2], s[3]);
@@ -125,7 +105,7 @@ static inline __attribute__((always_inline)) void hash_all(const struct input *i
     struct lanes h[8];
 
     for (size_t i = 0; i < 8; i++) {
-        h[i].v = (__typeof__(h->v)){iv[i], iv[i], iv[i], iv[i]};
+        h[i].v = (__typeof__(h->v)){blake2b_iv[i], blake2b_iv[i], blake2b_iv[i], blake2b_iv[i]};
     }
     h[0].v ^= UINT64_C(0x01010000) | SF_HASH256_SIZE; /* no key, one message, no tree */
     for (size_t block = 0; block < in->blocks; block++) {

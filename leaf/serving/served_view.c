@@ -14,13 +14,7 @@
 static void hash_value(const void *context, const struct sf_slice *parts, size_t count,
                        uint8_t ret[SF_MASK_HASH_SIZE])
 {
-    struct sf_hash h;
-
-    sf_hash_init_keyed(&h, SF_MASK_HASH_SIZE, context);
-    for (size_t i = 0; i < count; i++) {
-        sf_hash_add(&h, parts[i]);
-    }
-    sf_hash_end(&h, ret, SF_MASK_HASH_SIZE);
+    sf_hash_prepared_parts(context, parts, count, ret);
 }
 
 static struct sf_slice copy_text(struct sf_arena *arena, const char *text, bool *ok)
@@ -71,8 +65,9 @@ static enum sf_code apply_decision(struct served_view *v, const struct served_vi
     sf_assert(!d->hashes || spec->hash_key != NULL);
     if (spec->hash_key != NULL) {
         memcpy(v->hash_key, spec->hash_key, sizeof(v->hash_key));
+        sf_hash_prepare(&v->hash_ready, SF_MASK_HASH_SIZE, v->hash_key);
     }
-    v->hasher = (struct sf_mask_hasher){.hash = hash_value, .context = v->hash_key};
+    v->hasher = (struct sf_mask_hasher){.hash = hash_value, .context = &v->hash_ready};
     return sf_mask_compile(t, d->masks, &v->masks, err);
 }
 
@@ -118,6 +113,7 @@ static void view_free(struct served_view *v)
     sf_mask_program_free(v->masks);
     sf_policy_view_free(v->decision);
     sf_wipe(v->hash_key, sizeof(v->hash_key));
+    sf_wipe(&v->hash_ready, sizeof(v->hash_ready));
     sf_arena_done(&v->arena);
     sf_free(v);
 }

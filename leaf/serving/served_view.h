@@ -18,7 +18,7 @@
 #include "common/expr/expr.h"
 #include "common/mask/mask.h"
 #include "common/policy/policy.h"
-#include "common/sys/crypto.h"
+#include "common/sys/hash_prepared.h"
 #include "leaf/serving/product_set.h"
 
 /* Rows that views have left out, of all of them together; counted on any thread. */
@@ -41,9 +41,10 @@ struct served_view {
     struct sf_mask_program *masks;    /* owned; NULL: what is seen is seen as it is stored */
     struct sf_mask_hasher hasher;
     uint8_t hash_key[SF_HASH_KEY_SIZE];
-    struct sf_expr_caller caller; /* who asks, for filters; in the arena */
-    bool key_is_masked;           /* of a part of the key that is seen */
-    struct served_counts *counts; /* borrowed, or NULL */
+    struct sf_hash_prepared hash_ready; /* under that key; the hasher's context */
+    struct sf_expr_caller caller;       /* who asks, for filters; in the arena */
+    bool key_is_masked;                 /* of a part of the key that is seen */
+    struct served_counts *counts;       /* borrowed, or NULL */
     struct sf_arena arena;
 };
 
