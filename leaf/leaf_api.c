@@ -42,7 +42,7 @@ static enum sf_code authenticate(struct leaf *leaf, const struct sf_http_request
         .find_key = find_key,
         .data = leaf,
         .mesh = leaf->identity.mesh.mesh,
-        .now_s = sf_rt_wall_us(leaf->rt) / SF_US_PER_S,
+        .now_s = sf_steady_us(&leaf->clock) / SF_US_PER_S,
         .cache = leaf->tokens,
     };
     const char *header = sf_http_header_of(r, "Authorization");

@@ -79,6 +79,7 @@ enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
     bool found;
     enum sf_code code = store_snapshot_new(leaf->store, &snapshot, err);
 
+    sf_steady_init(&leaf->clock, leaf->rt, last_commit_us(leaf->store, 0));
     if (code == SF_OK) {
         code = store_small_get(snapshot, STORE_META, bundle_key, &leaf->bundle_bytes, &stored_us,
                                &found, err);

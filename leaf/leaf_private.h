@@ -9,6 +9,7 @@
 #include "common/sys/http_server.h"
 #include "common/sys/notify.h"
 #include "common/sys/seal.h"
+#include "common/sys/steady.h"
 #include "leaf/admin/job.h"
 #include "leaf/ingest/ingest_nats.h"
 #include "leaf/ingest/mend.h"
@@ -65,6 +66,7 @@ struct leaf {
     struct sf_lock lock; /* of the data directory */
     struct identity identity;
     struct sf_token_cache *tokens;
+    struct sf_steady clock; /* of tokens */
     uint8_t seal_key[SF_SEAL_KEY_SIZE];
     int64_t started_us;
 

@@ -138,7 +138,7 @@ static enum sf_code authenticate(struct call *c, enum who who, struct sf_error *
         .find_key = find_key,
         .data = c->state,
         .mesh = c->state->registry.mesh,
-        .now_s = sf_rt_wall_us(c->state->rt) / 1000000,
+        .now_s = sf_steady_us(&c->state->clock) / SF_US_PER_S,
     };
     enum sf_token_verdict verdict;
 

@@ -58,7 +58,7 @@ static enum sf_code build_token(struct event_append *op, Sheaf__V1__Event *e,
     sf_encode(SF_BASE32_LOWER, sf_slice_of(secret, sizeof(secret)), c->token + 3);
     sf_wipe(secret, sizeof(secret));
     hash_token(c->token, hash);
-    c->expires_us = sf_rt_wall_us(c->state->rt) + c->ttl_us;
+    c->expires_us = sf_steady_us(&c->state->clock) + c->ttl_us;
     sheaf__v1__token_issued__init(m);
     m->token_hash = hash;
     m->domain = sf_control_text(c->domain);
@@ -80,7 +80,7 @@ static enum sf_code check_token(const struct change_join *c, const char *hash, s
     const struct registry_token *t = registry_token(&c->state->registry, hash);
 
     if (t == NULL || t->spent || strcmp(t->domain, c->domain) != 0 ||
-        t->expires_us <= sf_rt_wall_us(c->state->rt)) {
+        registry_token_is_over(&c->state->registry, t, sf_steady_us(&c->state->clock))) {
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_JOIN_REFUSED,
                           "the join token for domain %.64s is unknown, spent or expired",
                           c->domain);

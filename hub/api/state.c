@@ -270,6 +270,7 @@ enum sf_code state_init(struct hub_state *s, struct sf_error *err)
     enum sf_code code;
 
     registry_init(&s->registry);
+    sf_steady_init(&s->clock, s->rt, 0);
     s->expiry = (struct sf_timer){.fire = on_expiry_due};
     s->leases = (struct leases){
         .rt = s->rt,
@@ -286,6 +287,7 @@ enum sf_code state_open(struct hub_state *s, struct sf_error *err)
     size_t at = 0;
 
     s->leases.bus = s->mesh_bus;
+    sf_steady_init(&s->clock, s->rt, s->registry.latest_us);
     while ((entry = sf_map_next(&s->registry.domains, &at)) != NULL) {
         const struct registry_domain *d = entry->value;
         enum sf_code code = put_claims(s, d, err);

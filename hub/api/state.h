@@ -8,6 +8,7 @@
 #pragma once
 
 #include "common/sys/metrics.h"
+#include "common/sys/steady.h"
 #include "hub/api/lease.h"
 #include "hub/claims/account_claims.h"
 #include "hub/claims/pusher.h"
@@ -16,6 +17,7 @@
 
 struct hub_state {
     struct sf_rt *rt;
+    struct sf_steady clock;  /* of tokens */
     struct sf_bus *mesh_bus; /* account MESH; set before the log is opened */
     struct authority *keys;
     struct event_log *log; /* NULL before it is opened */

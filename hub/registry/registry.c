@@ -182,6 +182,12 @@ struct registry_token *registry_token(const struct registry *r, const char *hash
     return sf_map_get(&r->tokens, hash);
 }
 
+bool registry_token_is_over(const struct registry *r, const struct registry_token *t,
+                            int64_t now_us)
+{
+    return t->expires_us <= now_us || (r->latest_us > t->known_us && t->expires_us <= r->latest_us);
+}
+
 static bool access_key(const struct registry_access *a, char *ret, size_t size)
 {
     int n = snprintf(ret, size, "%s/%s/%s@%u", a->consumer, a->owner, a->product, a->major);

@@ -26,8 +26,8 @@ enum {
     REGISTRY_TOKENS_MAX = 20000,
     REGISTRY_POLICIES_MAX = 10000,
     REGISTRY_POLICY_BYTES_MAX = 768 * 1024, /* of the texts in force: a bundle holds them */
-    REGISTRY_ID_MAX = 24,                    /* "AR-18446744073709551615" */
-    REGISTRY_AUDIENCE_MAX = 16               /* "a" and 12 letters */
+    REGISTRY_ID_MAX = 24,                   /* "AR-18446744073709551615" */
+    REGISTRY_AUDIENCE_MAX = 16              /* "a" and 12 letters */
 };
 
 struct registry_domain {
@@ -112,6 +112,7 @@ struct registry_token {
     const char *hash; /* 64 hexadecimal digits */
     const char *domain;
     int64_t expires_us;
+    int64_t known_us; /* the latest time of an event when it was issued, its own too */
     bool spent;
 };
 
@@ -163,7 +164,8 @@ struct registry {
     size_t grant_count;
     size_t grant_capacity;
     struct registry_policies policies;
-    uint64_t events; /* applied */
+    uint64_t events;   /* applied */
+    int64_t latest_us; /* of all of their times */
 };
 
 void registry_init(struct registry *r);
@@ -196,6 +198,10 @@ const struct registry_removal *registry_removal(const struct registry_product *p
 struct registry_request *registry_request(const struct registry *r, const char *id);
 struct registry_grant *registry_grant(const struct registry *r, const char *id);
 struct registry_token *registry_token(const struct registry *r, const char *hash);
+/* Whether its time is over now, or was when something happened after it was issued: a clock that is
+ * set back does not bring it back. */
+bool registry_token_is_over(const struct registry *r, const struct registry_token *t,
+                            int64_t now_us);
 
 /* Who may read what, or waits for it. */
 struct registry_access {

@@ -84,6 +84,7 @@ static enum sf_code token_issued(const struct apply *a)
     t->hash = keep_text(a, m->token_hash);
     t->domain = keep_text(a, m->domain);
     t->expires_us = m->expires_us;
+    t->known_us = a->e->time_us > a->r->latest_us ? a->e->time_us : a->r->latest_us;
     if (t->hash == NULL || t->domain == NULL) {
         return no_memory(a);
     }
@@ -586,6 +587,7 @@ enum sf_code registry_apply(struct registry *r, const Sheaf__V1__Event *e, struc
     sf_arena_done(&scratch);
     if (code == SF_OK) {
         r->events = e->number;
+        r->latest_us = e->time_us > r->latest_us ? e->time_us : r->latest_us;
     }
     return code;
 }
