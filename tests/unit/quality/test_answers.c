@@ -145,6 +145,57 @@ static void another_domain_gets_the_fields_of_its_view(void **state)
     teardown(&f);
 }
 
+static void rows_that_are_not_seen_are_not_counted(void **state)
+{
+    struct fixture f;
+    struct sf_error err = {0};
+    bool known = false;
+    (void)state;
+
+    setup(&f);
+    leaf_world_policies(&f.w, "sheaf: policy/v1\nname: some\nmatch: {field: note}\n"
+                              "filter: note IS NULL\n");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ask(&f, i == 0 ? "stats" : "profile", "orders", &known, &err), SF_DENIED);
+        assert_int_equal(err.number, SHEAF_E_DENIED);
+        assert_string_equal(err.text,
+                            "statistics of table 'orders' count rows that you do not see");
+    }
+    run(&f);
+    assert_int_equal(f.messages, 0);
+    teardown(&f);
+}
+
+static void the_time_of_events_is_told_when_it_is_seen_as_it_is(void **state)
+{
+    static const char visits[] = "  visits:\n    kind: event\n    event_time: at\n    fields:\n"
+                                 "      at: {number: 1, type: timestamp, required: true}\n";
+    struct fixture f;
+    struct sf_buf yaml = {0};
+    bool known;
+    (void)state;
+
+    setup(&f);
+    sf_buf_text(&yaml, world_orders_newer);
+    sf_buf_text(&yaml, visits);
+    (void)leaf_world_add(&f.w, sf_buf_cstr(&yaml));
+    assert_int_equal(collector_update(f.collector, NULL), SF_OK);
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "visits"),
+                     "{\"op\":\"upsert\",\"row\":{\"at\":\"2025-03-04T05:06:07Z\"}}\n");
+    assert_int_equal(ask(&f, "stats", "visits", &known, NULL), SF_OK);
+    run(&f);
+    assert_non_null(strstr(f.answer, "\"freshness\":{\"event\":\"2025-03-04T05:06:07"));
+    leaf_world_policies(&f.w, "sheaf: policy/v1\nname: months\nmatch: {field: at}\n"
+                              "mask: truncate(month)\n");
+    assert_int_equal(ask(&f, "stats", "visits", &known, NULL), SF_OK);
+    run(&f);
+    assert_int_equal(f.messages, 2);
+    assert_non_null(strstr(f.answer, "\"freshness\":{\"commit\":"));
+    assert_null(strstr(f.answer, "2025-03-04"));
+    sf_buf_done(&yaml);
+    teardown(&f);
+}
+
 static void a_grant_that_ends_while_rows_are_counted_ends_the_answer(void **state)
 {
     struct fixture f;
@@ -217,6 +268,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_domain_gets_the_fields_of_its_view),
+        cmocka_unit_test(rows_that_are_not_seen_are_not_counted),
+        cmocka_unit_test(the_time_of_events_is_told_when_it_is_seen_as_it_is),
         cmocka_unit_test(a_grant_that_ends_while_rows_are_counted_ends_the_answer),
         cmocka_unit_test(a_version_that_comes_while_rows_are_counted_ends_the_answer),
         cmocka_unit_test(what_is_forgotten_is_not_answered),

@@ -121,6 +121,24 @@ static void describe_shows_what_the_caller_may_know(void **state)
     teardown(&f);
 }
 
+static void describe_tells_how_many_rows_there_are_when_all_are_seen(void **state)
+{
+    static const char describe[] = "dpq.sales." WORLD_ACCOUNT ".orders.describe";
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    ask(&f, describe, "{}");
+    assert_non_null(strstr(f.answer, "\"name\":\"orders\""));
+    assert_non_null(strstr(f.answer, "\"position\":\"1:2\",\"rows\":2,"));
+    leaf_world_policies(&f.w, "sheaf: policy/v1\nname: some\nmatch: {field: note}\n"
+                              "filter: note IS NULL\n");
+    ask(&f, describe, "{}");
+    assert_non_null(strstr(f.answer, "\"position\":\"1:2\",\"view\":"));
+    teardown(&f);
+}
+
 static void whatever_is_wrong_is_told_by_its_number(void **state)
 {
     static const struct {
@@ -524,6 +542,7 @@ int main(void)
         cmocka_unit_test(other_domains_read_their_view_of_what_was_granted),
         cmocka_unit_test(events_are_seen_by_their_view_too),
         cmocka_unit_test(describe_shows_what_the_caller_may_know),
+        cmocka_unit_test(describe_tells_how_many_rows_there_are_when_all_are_seen),
         cmocka_unit_test(whatever_is_wrong_is_told_by_its_number),
         cmocka_unit_test(changes_are_followed_until_the_time_is_up),
         cmocka_unit_test(a_follower_that_is_gone_or_loses_its_right_is_ended),
