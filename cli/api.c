@@ -31,6 +31,7 @@ enum sf_code api_act(struct api *a, const char *implied, struct sf_error *err)
 {
     enum sf_code code = context_identity(&a->context, a->cli->as, implied, &a->who, err);
 
+    code = code == SF_OK ? identity_set_roles(&a->who, a->cli->roles, err) : code;
     if (code != SF_OK) {
         return code;
     }

@@ -131,6 +131,7 @@ enum sf_code cli_init(struct cli *ret, FILE *out, FILE *err_stream, int argc, ch
     ret->verbose = args_has(&ret->args, "verbose");
     ret->yes = args_has(&ret->args, "yes");
     ret->as = args_value(&ret->args, "as");
+    ret->roles = args_value(&ret->args, "role");
     ret->color_out = wants_color(ret, out);
     ret->color_err = wants_color(ret, err_stream);
     ret->err_is_terminal = isatty(fileno(err_stream)) == 1;

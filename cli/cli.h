@@ -42,6 +42,7 @@ struct cli {
     bool err_is_terminal; /* lines of stderr may be rewritten */
     uint64_t timeout_ms;
     const char *as;              /* DOMAIN[/USER], or NULL */
+    const char *roles;           /* its roles, A,B; or NULL */
     char data_dir[CLI_PATH_MAX]; /* state of the dev mesh */
     char next[CLI_NEXT_MAX];     /* next step that a server named with its error, or "" */
 };

@@ -3,6 +3,7 @@
 static const struct flag globals[] = {
     {"output", 'o', "FORMAT", "table, json, ndjson, csv, yaml or name (SHEAF_OUTPUT)"},
     {"as", 0, "DOMAIN[/USER]", "who acts; may be left out when there is no doubt"},
+    {"role", 0, "A,B", "its roles, which policies may ask for"},
     {"data", 0, "DIR", "state of the mesh that runs here (SHEAF_DEV_DIR)"},
     {"timeout", 0, "TIME", "longest wait for an answer; 30s by default"},
     {"quiet", 'q', NULL, "results and errors only"},
@@ -211,6 +212,7 @@ static const struct flag leaf_drain_flags[] = {
 static const struct flag token_flags[] = {
     {"key", 0, "FILE", "sign with this key file, for a mesh that does not run here"},
     {"mesh", 0, "ID", "with --key: the id of that mesh"},
+    {"for", 0, "D/P", "for requests over NATS about that product: the roles alone (Sheaf-Roles)"},
     {NULL, 0, NULL, NULL},
 };
 

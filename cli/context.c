@@ -8,7 +8,6 @@
 
 #include "cli/cli.h"
 #include "common/contract/contract.h"
-#include "common/identity/token.h"
 #include "common/sys/file.h"
 #include "proto/errors.h"
 
@@ -196,9 +195,42 @@ enum sf_code identity_token(const struct identity *who, const char *mesh, const 
     token.expires_s = token.issued_s + TOKEN_LIFETIME_S;
     (void)snprintf(token.issuer, sizeof(token.issuer), "%s", who->domain);
     (void)snprintf(token.subject, sizeof(token.subject), "%s", who->user);
-    (void)snprintf(token.mesh, sizeof(token.mesh), "%s", mesh);
-    (void)snprintf(token.roles[0].text, sizeof(token.roles[0].text), "owner");
-    token.role_count = 1;
+    (void)snprintf(token.audience, sizeof(token.audience), "%s", mesh);
+    memcpy(token.roles, who->roles, sizeof(token.roles));
+    token.role_count = who->role_count;
+    return sf_token_make(&token, key, ret, err);
+}
+
+enum sf_code identity_set_roles(struct identity *who, const char *roles, struct sf_error *err)
+{
+    who->role_count = 0;
+    while (roles != NULL && *roles != '\0') {
+        const size_t n = strcspn(roles, ",");
+        struct sf_token_role *role = &who->roles[who->role_count];
+
+        if (n == 0 || n >= sizeof(role->text) || who->role_count >= SF_TOKEN_ROLES_MAX) {
+            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
+                              "--role wants at most %d names of at most %zu characters: a,b",
+                              SF_TOKEN_ROLES_MAX, sizeof(role->text) - 1);
+        }
+        (void)snprintf(role->text, sizeof(role->text), "%.*s", (int)n, roles);
+        who->role_count++;
+        roles += n + (roles[n] == ',');
+    }
+    return SF_OK;
+}
+
+enum sf_code identity_assertion(const struct identity *who, const char *mesh,
+                                const struct sf_seed *key, const char *owner, const char *product,
+                                struct sf_buf *ret, struct sf_error *err)
+{
+    struct sf_token token = {
+        .kind = SF_TOKEN_ASSERTION, .issued_s = (int64_t)time(NULL), .role_count = who->role_count};
+
+    token.expires_s = token.issued_s + SF_TOKEN_ASSERTION_LIFETIME_MAX_S;
+    (void)snprintf(token.issuer, sizeof(token.issuer), "%s", who->domain);
+    memcpy(token.roles, who->roles, sizeof(token.roles));
+    sf_token_audience(mesh, owner, product, token.audience);
     return sf_token_make(&token, key, ret, err);
 }
 

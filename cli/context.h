@@ -12,6 +12,7 @@
 #include "common/base/attr.h"
 #include "common/base/buf.h"
 #include "common/base/error.h"
+#include "common/identity/token.h"
 #include "common/sys/crypto.h"
 #include "common/wire/json.h"
 
@@ -53,12 +54,21 @@ const struct context_process *context_leaf(const struct context *c, const char *
 struct identity {
     char domain[CONTEXT_USER_MAX]; /* or "platform" */
     char user[CONTEXT_USER_MAX];
+    struct sf_token_role roles[SF_TOKEN_ROLES_MAX];
+    size_t role_count;
 };
 
 /* DOMAIN[/USER], the user by default from the environment; any name. SF_INVALID, E0801: too long.
  */
 enum sf_code identity_parse(const char *as, struct identity *ret,
                             struct sf_error *err) SF_MUST_CHECK;
+/* The roles of @who from now on: names with commas between; NULL: none. SF_INVALID, E0801. */
+enum sf_code identity_set_roles(struct identity *who, const char *roles,
+                                struct sf_error *err) SF_MUST_CHECK;
+/* Appends the assertion of its roles for requests about @product of @owner, for 5 minutes. */
+enum sf_code identity_assertion(const struct identity *who, const char *mesh,
+                                const struct sf_seed *key, const char *owner, const char *product,
+                                struct sf_buf *ret, struct sf_error *err) SF_MUST_CHECK;
 /* Appends a token of @who in the mesh @mesh for 10 minutes, signed by @key. */
 enum sf_code identity_token(const struct identity *who, const char *mesh, const struct sf_seed *key,
                             struct sf_buf *ret, struct sf_error *err) SF_MUST_CHECK;

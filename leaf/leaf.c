@@ -104,6 +104,8 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
     leaf->serving.rt = leaf->rt;
     leaf->serving.domain = leaf->config->domain;
     leaf->serving.mask_secret = &leaf->identity.keys.masks;
+    leaf->serving.mesh = leaf->identity.mesh.mesh;
+    leaf->serving.assertions = leaf->assertions;
     code = product_set_init(&leaf->serving.products, leaf->config->domain, leaf->store, err);
     if (code == SF_OK) {
         code = leaf_products_load(leaf, err);
@@ -278,6 +280,7 @@ enum sf_code leaf_new(const struct leaf_config *config, struct leaf **ret, struc
     leaf->started_us = sf_rt_wall_us(leaf->rt);
     leaf_admin_init(leaf);
     code = sf_token_cache_new(&leaf->tokens, err);
+    code = code == SF_OK ? sf_token_cache_new(&leaf->assertions, err) : code;
     code = code == SF_OK ? start(leaf, err) : code;
     if (code != SF_OK) {
         /* What was opened goes the way of an ordinary stop. */
@@ -441,6 +444,7 @@ static void leaf_free(struct leaf *leaf)
     sf_lock_done(&leaf->lock);
     rt_uv_free(leaf->uv);
     sf_token_cache_free(leaf->tokens);
+    sf_token_cache_free(leaf->assertions);
     leaf_purge_free(leaf);
     sf_free(leaf);
 }

@@ -33,27 +33,20 @@ static bool find_key(void *data, const char *issuer, struct sf_public_key *ret)
     return true;
 }
 
-enum { USER_SIZE = sizeof(((struct sf_token *)NULL)->subject) };
-
 static enum sf_code authenticate(struct leaf *leaf, const struct sf_http_request *r,
-                                 char ret_user[USER_SIZE], struct sf_error *err)
+                                 struct sf_token *ret, struct sf_error *err)
 {
     const struct sf_token_check check = {
         .find_key = find_key,
         .data = leaf,
-        .mesh = leaf->identity.mesh.mesh,
+        .audience = leaf->identity.mesh.mesh,
         .now_s = sf_steady_us(&leaf->clock) / SF_US_PER_S,
         .cache = leaf->tokens,
     };
     const char *header = sf_http_header_of(r, "Authorization");
-    struct sf_token token;
-    enum sf_token_verdict verdict = sf_token_verify(&check, sf_token_of_header(header), &token);
+    enum sf_token_verdict verdict = sf_token_verify(&check, sf_token_of_header(header), ret);
 
-    if (verdict != SF_TOKEN_GOOD) {
-        return sf_token_raise(verdict, err);
-    }
-    memcpy(ret_user, token.subject, USER_SIZE);
-    return SF_OK;
+    return verdict == SF_TOKEN_GOOD ? SF_OK : sf_token_raise(SF_TOKEN_HTTP, verdict, err);
 }
 
 enum { PARTS_MAX = 8 };
@@ -63,7 +56,7 @@ enum { PARTS_MAX = 8 };
 struct route {
     struct leaf *leaf;
     struct sf_http_request *request;
-    char user[USER_SIZE]; /* empty where no token is needed */
+    const char *user; /* below /v1 only, as is read.caller */
     char product[64];
     const char *domain;
     bool is_get;
@@ -448,13 +441,16 @@ void leaf_api_handle(struct sf_http_request *r, void *data)
 {
     struct leaf *leaf = data;
     const char *first = sf_http_part(r, 0);
-    struct route route = {
-        .leaf = leaf, .request = r, .is_get = strcmp(sf_http_method(r), "GET") == 0};
+    struct sf_token token; /* of /v1 only */
+    struct route route = {.leaf = leaf,
+                          .request = r,
+                          .is_get = strcmp(sf_http_method(r), "GET") == 0,
+                          .user = token.subject,
+                          .read.caller = &token};
     const struct sf_route *found;
     struct sf_error err;
 
-    if (first != NULL && strcmp(first, "v1") == 0 &&
-        authenticate(leaf, r, route.user, &err) != SF_OK) {
+    if (first != NULL && strcmp(first, "v1") == 0 && authenticate(leaf, r, &token, &err) != SF_OK) {
         http_problem(r, &err);
         return;
     }

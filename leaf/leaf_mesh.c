@@ -509,7 +509,14 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
         code = open_bus(leaf, "leaf", &k->process, k->process_user, &leaf->own, err);
     }
     if (code == SF_OK) {
-        leaf->relay = (struct relay_host){.rt = leaf->rt, .own = leaf->own, .serve = leaf->serve};
+        leaf->relay = (struct relay_host){
+            .rt = leaf->rt,
+            .own = leaf->own,
+            .serve = leaf->serve,
+            .mesh = leaf->identity.mesh.mesh,
+            .domain = leaf->config->domain,
+            .domain_key = &k->domain,
+        };
         code = start_requests(leaf, err);
     }
     if (code == SF_OK) {

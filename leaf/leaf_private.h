@@ -66,7 +66,8 @@ struct leaf {
     struct sf_lock lock; /* of the data directory */
     struct identity identity;
     struct sf_token_cache *tokens;
-    struct sf_steady clock; /* of tokens */
+    struct sf_steady clock;            /* of tokens */
+    struct sf_token_cache *assertions; /* of other domains */
     uint8_t seal_key[SF_SEAL_KEY_SIZE];
     int64_t started_us;
 

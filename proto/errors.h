@@ -91,6 +91,8 @@
     X(TOKEN_FOREIGN, 504, 403, 5, "token of another domain", "ask your own domain's leaf")         \
     X(JOIN_REFUSED, 505, 403, 5, "join token is unknown, spent or expired",                        \
       "ask the platform team for a new one")                                                       \
+    X(ROLES_REFUSED, 506, 403, 5, "the assertion of roles does not hold",                          \
+      "make a new one for this product: sheaf token create --for D/P; check the clocks")           \
     X(DISK_FULL, 601, 507, 7, "the disk is full", "free space; writing resumes by itself")         \
     X(BUSY, 602, 429, 7, "busy", "try again after the time in Retry-After")                        \
     X(TOO_LARGE, 603, 413, 2, "the body is too large", "send smaller batches")                     \

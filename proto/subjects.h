@@ -27,6 +27,7 @@ enum { SUBJECT_MAX = 384 };
 #define HEADER_CONTRACT        "Sheaf-Contract"
 #define HEADER_VIEW            "Sheaf-View"
 #define HEADER_POLICY          "Sheaf-Policy" /* version of the policies that made the view */
+#define HEADER_ROLES           "Sheaf-Roles"  /* of a request: whose roles it has, as a token */
 #define HEADER_SIG             "Sheaf-Sig"
 #define HEADER_HEAD            "Sheaf-Head" /* EPOCH:SEQ, on heartbeats */
 #define HEADER_COUNT           "Sheaf-Count"

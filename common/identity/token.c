@@ -10,29 +10,61 @@
 #include "common/wire/json.h"
 #include "proto/errors.h"
 
-#define HEADER SF_LITERAL("{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}")
+static const struct kind {
+    const char *header;
+    const char *names[7]; /* of the claims */
+    bool has_subject;
+    int64_t lifetime_max_s;
+    const char *lifetime_text;
+    int64_t late_s; /* how long past exp it is taken */
+} kinds[] = {
+    [SF_TOKEN_HTTP] = {"{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}",
+                       {"iss", "sub", "roles", "iat", "exp", "aud", NULL},
+                       .has_subject = true,
+                       .lifetime_max_s = SF_TOKEN_LIFETIME_MAX_S,
+                       .lifetime_text = "an hour"},
+    [SF_TOKEN_ASSERTION] = {"{\"alg\":\"EdDSA\",\"typ\":\"sheaf-roles+jwt\"}",
+                            {"iss", "roles", "iat", "exp", "aud", NULL},
+                            .lifetime_max_s = SF_TOKEN_ASSERTION_LIFETIME_MAX_S,
+                            .lifetime_text = "five minutes",
+                            .late_s = SF_TOKEN_SKEW_S},
+};
 
-static bool lives_too_long(int64_t issued_s, int64_t expires_s)
+static bool lives_too_long(const struct kind *k, int64_t issued_s, int64_t expires_s)
 {
-    return expires_s <= issued_s || expires_s - issued_s > SF_TOKEN_LIFETIME_MAX_S;
+    return expires_s <= issued_s || expires_s - issued_s > k->lifetime_max_s;
+}
+
+void sf_token_audience(const char *mesh, const char *owner, const char *product,
+                       char ret[SF_TOKEN_AUDIENCE_SIZE])
+{
+    int n = snprintf(ret, SF_TOKEN_AUDIENCE_SIZE, "%s/%s/%s", mesh, owner, product);
+
+    if (n < 0 || n >= SF_TOKEN_AUDIENCE_SIZE) {
+        ret[0] = '\0'; /* nobody's */
+    }
 }
 
 enum sf_code sf_token_make(const struct sf_token *claims, const struct sf_seed *key,
                            struct sf_buf *ret, struct sf_error *err)
 {
+    const struct kind *k = &kinds[claims->kind];
     struct sf_buf body = {0};
     struct sf_json_writer w = {.out = &body};
     enum sf_code code;
 
-    if (claims->issuer[0] == '\0' || claims->subject[0] == '\0' || claims->mesh[0] == '\0') {
-        return SF_RAISE(err, SF_INVALID, "a token needs an issuer, a subject and a mesh");
+    if (claims->issuer[0] == '\0' || claims->audience[0] == '\0' ||
+        (claims->subject[0] != '\0') != k->has_subject) {
+        return SF_RAISE(err, SF_INVALID, "a token needs an issuer, an audience and its subject");
     }
-    if (claims->issued_s < 0 || lives_too_long(claims->issued_s, claims->expires_s)) {
-        return SF_RAISE(err, SF_INVALID, "a token lives between a second and an hour");
+    if (claims->issued_s < 0 || lives_too_long(k, claims->issued_s, claims->expires_s)) {
+        return SF_RAISE(err, SF_INVALID, "a token lives between a second and %s", k->lifetime_text);
     }
     sf_json_object_begin(&w);
     sf_json_member_text(&w, "iss", claims->issuer);
-    sf_json_member_text(&w, "sub", claims->subject);
+    if (k->has_subject) {
+        sf_json_member_text(&w, "sub", claims->subject);
+    }
     sf_json_key(&w, "roles");
     sf_json_array_begin(&w);
     for (size_t i = 0; i < claims->role_count; i++) {
@@ -41,11 +73,11 @@ enum sf_code sf_token_make(const struct sf_token *claims, const struct sf_seed *
     sf_json_array_end(&w);
     sf_json_member_int(&w, "iat", claims->issued_s);
     sf_json_member_int(&w, "exp", claims->expires_s);
-    sf_json_member_text(&w, "aud", claims->mesh);
+    sf_json_member_text(&w, "aud", claims->audience);
     sf_json_object_end(&w);
     code = sf_buf_check(&body, "token", err);
     if (code == SF_OK) {
-        code = sf_jws_make(HEADER, sf_buf_view(&body), key, ret, err);
+        code = sf_jws_make(sf_slice_text(k->header), sf_buf_view(&body), key, ret, err);
     }
     sf_buf_done(&body);
     return code;
@@ -78,14 +110,13 @@ static bool take_roles(const struct sf_json *v, struct sf_token *ret)
     return true;
 }
 
-static bool take_claims(const struct sf_json *root, struct sf_token *ret)
+static bool take_claims(const struct kind *k, const struct sf_json *root, struct sf_token *ret)
 {
-    static const char *const names[] = {"iss", "sub", "roles", "iat", "exp", "aud", NULL};
-
-    return sf_json_check_names(root, names, NULL) == SF_OK &&
+    return sf_json_check_names(root, k->names, NULL) == SF_OK &&
            take_text(sf_json_get(root, "iss"), ret->issuer, sizeof(ret->issuer)) &&
-           take_text(sf_json_get(root, "sub"), ret->subject, sizeof(ret->subject)) &&
-           take_text(sf_json_get(root, "aud"), ret->mesh, sizeof(ret->mesh)) &&
+           (!k->has_subject ||
+            take_text(sf_json_get(root, "sub"), ret->subject, sizeof(ret->subject))) &&
+           take_text(sf_json_get(root, "aud"), ret->audience, sizeof(ret->audience)) &&
            take_roles(sf_json_get(root, "roles"), ret) &&
            sf_json_as_int(sf_json_get(root, "iat"), &ret->issued_s) && ret->issued_s >= 0 &&
            sf_json_as_int(sf_json_get(root, "exp"), &ret->expires_s) && ret->expires_s >= 0;
@@ -107,12 +138,12 @@ static void reading_done(struct reading *r)
 }
 
 /* GOOD: they can be read, and are to be judged. */
-static enum sf_token_verdict read_claims(struct sf_slice text, struct reading *r,
-                                         struct sf_token *ret)
+static enum sf_token_verdict read_claims(const struct kind *k, struct sf_slice text,
+                                         struct reading *r, struct sf_token *ret)
 {
     enum sf_code code = sf_jws_split(text, &r->header, &r->payload, &r->jws, NULL);
 
-    if (code == SF_OK && !sf_slice_equal(sf_buf_view(&r->header), HEADER)) {
+    if (code == SF_OK && !sf_slice_equal(sf_buf_view(&r->header), sf_slice_text(k->header))) {
         return SF_TOKEN_MALFORMED;
     }
     if (code == SF_OK) {
@@ -121,18 +152,20 @@ static enum sf_token_verdict read_claims(struct sf_slice text, struct reading *r
     if (code != SF_OK) {
         return code == SF_NOMEM ? SF_TOKEN_NO_MEMORY : SF_TOKEN_MALFORMED;
     }
-    return take_claims(sf_json_root(r->doc), ret) ? SF_TOKEN_GOOD : SF_TOKEN_MALFORMED;
+    return take_claims(k, sf_json_root(r->doc), ret) ? SF_TOKEN_GOOD : SF_TOKEN_MALFORMED;
 }
 
 static enum sf_token_verdict judge_time(const struct sf_token *t, int64_t now_s)
 {
-    if (lives_too_long(t->issued_s, t->expires_s)) {
+    const struct kind *k = &kinds[t->kind];
+
+    if (lives_too_long(k, t->issued_s, t->expires_s)) {
         return SF_TOKEN_TOO_LONG_LIVED;
     }
     if (t->issued_s > now_s + SF_TOKEN_SKEW_S) {
         return SF_TOKEN_NOT_YET;
     }
-    return t->expires_s <= now_s ? SF_TOKEN_EXPIRED : SF_TOKEN_GOOD;
+    return t->expires_s <= now_s - k->late_s ? SF_TOKEN_EXPIRED : SF_TOKEN_GOOD;
 }
 
 static bool is_key(const struct sf_public_key *a, const struct sf_public_key *b)
@@ -150,7 +183,8 @@ static const struct sf_token *find_verified(const struct sf_token_check *check,
     struct sf_public_key key;
 
     kept = check->cache == NULL ? NULL : sf_token_cache_find(check->cache, text, &signer);
-    return kept != NULL && check->find_key(check->data, kept->issuer, &key) && is_key(&key, &signer)
+    return kept != NULL && kept->kind == check->kind &&
+                   check->find_key(check->data, kept->issuer, &key) && is_key(&key, &signer)
                ? kept
                : NULL;
 }
@@ -158,16 +192,17 @@ static const struct sf_token *find_verified(const struct sf_token_check *check,
 /* What is judged each time, of a token that its issuer signed. */
 static enum sf_token_verdict judge(const struct sf_token_check *check, const struct sf_token *t)
 {
-    return strcmp(t->mesh, check->mesh) != 0 ? SF_TOKEN_WRONG_MESH : judge_time(t, check->now_s);
+    return strcmp(t->audience, check->audience) != 0 ? SF_TOKEN_WRONG_AUDIENCE
+                                                     : judge_time(t, check->now_s);
 }
 
 static enum sf_token_verdict verify_new(const struct sf_token_check *check, struct sf_slice text,
                                         struct sf_token *ret)
 {
     SF_CLEANUP(reading_done) struct reading r = {0};
-    struct sf_token token = {0};
+    struct sf_token token = {.kind = check->kind};
     struct sf_public_key key;
-    enum sf_token_verdict verdict = read_claims(text, &r, &token);
+    enum sf_token_verdict verdict = read_claims(&kinds[check->kind], text, &r, &token);
     enum sf_code code;
 
     if (verdict != SF_TOKEN_GOOD) {
@@ -223,36 +258,54 @@ struct sf_slice sf_token_of_header(const char *authorization)
     return sf_slice_text(authorization + sizeof(scheme) - 1);
 }
 
-enum sf_code sf_token_raise(enum sf_token_verdict verdict, struct sf_error *err)
+static uint16_t number_of(enum sf_token_verdict verdict)
 {
     switch (verdict) {
     case SF_TOKEN_MISSING:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_MISSING, "no token was sent");
-    case SF_TOKEN_MALFORMED:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID, "the token is malformed");
+        return SHEAF_E_TOKEN_MISSING;
     case SF_TOKEN_FOREIGN:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_FOREIGN,
-                          "tokens of this issuer are not taken here");
-    case SF_TOKEN_BAD_SIGNATURE:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID,
-                          "the signature of the token does not hold");
-    case SF_TOKEN_WRONG_MESH:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID, "the token is for another mesh");
-    case SF_TOKEN_TOO_LONG_LIVED:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID,
-                          "the token lives longer than an hour");
-    case SF_TOKEN_NOT_YET:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_INVALID,
-                          "the token was issued in the future; a clock is wrong");
+        return SHEAF_E_TOKEN_FOREIGN;
     case SF_TOKEN_EXPIRED:
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_TOKEN_EXPIRED, "the token has expired");
+        return SHEAF_E_TOKEN_EXPIRED;
     case SF_TOKEN_NO_MEMORY:
-        return SF_RAISE_E(err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
+        return SHEAF_E_BUSY;
+    case SF_TOKEN_MALFORMED:
+    case SF_TOKEN_BAD_SIGNATURE:
+    case SF_TOKEN_WRONG_AUDIENCE:
+    case SF_TOKEN_TOO_LONG_LIVED:
+    case SF_TOKEN_NOT_YET:
     case SF_TOKEN_GOOD:
         break;
     }
+    return SHEAF_E_TOKEN_INVALID;
+}
+
+enum sf_code sf_token_raise(enum sf_token_kind kind, enum sf_token_verdict verdict,
+                            struct sf_error *err)
+{
+    static const char *const why[][2] = {
+        [SF_TOKEN_MISSING] = {"no token was sent", "it is empty"},
+        [SF_TOKEN_MALFORMED] = {"the token is malformed", "it is malformed"},
+        [SF_TOKEN_FOREIGN] = {"tokens of this issuer are not taken here",
+                              "its issuer is not the domain that asks"},
+        [SF_TOKEN_BAD_SIGNATURE] = {"the signature of the token does not hold",
+                                    "its signature does not hold"},
+        [SF_TOKEN_WRONG_AUDIENCE] = {"the token is for another mesh", "it is for another product"},
+        [SF_TOKEN_TOO_LONG_LIVED] = {"the token lives longer than an hour",
+                                     "it lives longer than five minutes"},
+        [SF_TOKEN_NOT_YET] = {"the token was issued in the future; a clock is wrong",
+                              "it was issued in the future; a clock is wrong"},
+        [SF_TOKEN_EXPIRED] = {"the token has expired", "it has expired"},
+    };
+
     sf_assert(verdict != SF_TOKEN_GOOD);
-    return SF_DENIED;
+    if (verdict == SF_TOKEN_NO_MEMORY) {
+        return SF_RAISE_E(err, SF_NOMEM, number_of(verdict), "out of memory");
+    }
+    if (kind == SF_TOKEN_ASSERTION) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_ROLES_REFUSED, "%s", why[verdict][1]);
+    }
+    return SF_RAISE_E(err, SF_DENIED, number_of(verdict), "%s", why[verdict][0]);
 }
 
 bool sf_token_has_role(const struct sf_token *t, const char *role)

@@ -59,6 +59,9 @@ size_t sf_policy_set_count(const struct sf_policy_set *s);
 /* Whether the platform's policy of this name may decide what others see of products of @domain. */
 bool sf_policy_set_binds(const struct sf_policy_set *s, const char *name, const char *domain);
 
+/* Whether it may make a difference to a decision that who asks has @role. */
+bool sf_policy_set_asks_role(const struct sf_policy_set *s, const char *role);
+
 /* One policy of a file: its text with the comments before it, without the line of dashes. */
 struct sf_policy_document {
     const char *name;

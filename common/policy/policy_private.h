@@ -86,6 +86,8 @@ struct sf_policy_set {
     struct sf_map domains;  /* -> struct sf_policy_bucket, as those below */
     struct sf_map products; /* by name, without domain */
     struct sf_map tags;
+    struct sf_map roles;  /* those that exceptions name -> a policy that does */
+    bool filters_by_role; /* by any */
     struct sf_map fields;
     struct sf_policy_bucket classes[SF_POLICY_BITS];
     struct sf_policy_bucket types[SF_POLICY_BITS];

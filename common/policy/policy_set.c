@@ -1,5 +1,6 @@
 /* A set of rules, and which of them may be about a table. */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "common/base/alloc.h"
 #include "common/policy/policy_private.h"
@@ -46,6 +47,7 @@ void sf_policy_set_free(struct sf_policy_set *s)
     }
     sf_free(s->rest.rules);
     sf_map_done(&s->names);
+    sf_map_done(&s->roles);
     sf_arena_done(&s->arena);
     sf_free(s);
 }
@@ -73,6 +75,30 @@ bool sf_policy_set_binds(const struct sf_policy_set *s, const char *name, const 
         }
     }
     return p->match.products.count == 0;
+}
+
+bool sf_policy_set_asks_role(const struct sf_policy_set *s, const char *role)
+{
+    return s->filters_by_role || sf_map_get(&s->roles, role) != NULL;
+}
+
+/* What the rule wants to know of roles. A filter is not read before there is a table: one that has
+ * the word asks for all. */
+static bool note_roles(struct sf_policy_set *s, struct sf_policy *p)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < p->except_count; i++) {
+        const struct sf_policy_names *roles = &p->excepts[i].roles;
+
+        for (size_t k = 0; ok && k < roles->count; k++) {
+            ok = sf_map_put(&s->roles, sf_slice_text(roles->items[k]), p) == SF_OK;
+        }
+    }
+    for (size_t i = 0; i + 4 <= p->filter.size && !s->filters_by_role; i++) {
+        s->filters_by_role = strncasecmp((const char *)p->filter.data + i, "role", 4) == 0;
+    }
+    return ok;
 }
 
 /* --- the index -------------------------------------------------------------------------------- */
@@ -193,7 +219,7 @@ enum sf_code sf_policy_set_put(struct sf_policy_set *s, struct sf_policy *p, str
     *s->last = p;
     s->last = &p->next;
     if (name == NULL || sf_map_put(&s->names, sf_slice_text(name), p) != SF_OK ||
-        !index_add(s, p)) {
+        !index_add(s, p) || !note_roles(s, p)) {
         return SF_RAISE(err, SF_NOMEM, "policy %s", p->name);
     }
     s->count++;

@@ -137,7 +137,7 @@ static enum sf_code authenticate(struct call *c, enum who who, struct sf_error *
     const struct sf_token_check check = {
         .find_key = find_key,
         .data = c->state,
-        .mesh = c->state->registry.mesh,
+        .audience = c->state->registry.mesh,
         .now_s = sf_steady_us(&c->state->clock) / SF_US_PER_S,
     };
     enum sf_token_verdict verdict;
@@ -148,7 +148,7 @@ static enum sf_code authenticate(struct call *c, enum who who, struct sf_error *
     verdict = sf_token_verify(&check, sf_token_of_header(sf_http_header_of(c->r, "Authorization")),
                               &c->token);
     if (verdict != SF_TOKEN_GOOD) {
-        return sf_token_raise(verdict, err);
+        return sf_token_raise(SF_TOKEN_HTTP, verdict, err);
     }
     c->is_platform = strcmp(c->token.issuer, SF_TOKEN_PLATFORM) == 0;
     (void)snprintf(c->actor, sizeof(c->actor), "%s/%s", c->token.issuer, c->token.subject);

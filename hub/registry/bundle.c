@@ -59,6 +59,45 @@ static bool collect(const struct registry *r, const struct registry_domain *owne
     return true;
 }
 
+static Sheaf__V1__Consumer *consumer_message(struct sf_arena *arena,
+                                             const struct registry_domain *d)
+{
+    Sheaf__V1__Consumer *m = sf_arena_alloc(arena, sizeof(*m));
+
+    if (m != NULL) {
+        sheaf__v1__consumer__init(m);
+        m->domain = sf_control_text(d->name);
+        m->domain_key.data = (uint8_t *)(uintptr_t)d->domain_key.bytes;
+        m->domain_key.len = sizeof(d->domain_key.bytes);
+    }
+    return m;
+}
+
+/* Those who have the grants collected, each once; false: out of memory. */
+static bool collect_consumers(const struct registry *r, struct sf_arena *arena,
+                              Sheaf__V1__Bundle *m)
+{
+    struct sf_map seen = {0};
+    bool ok;
+
+    m->consumers = sf_arena_calloc(arena, m->n_grants + 1, sizeof(Sheaf__V1__Consumer *));
+    ok = m->consumers != NULL;
+    for (size_t i = 0; ok && i < m->n_grants; i++) {
+        const struct sf_slice name = sf_slice_text(m->grants[i]->consumer);
+        Sheaf__V1__Consumer *c;
+
+        if (sf_map_find(&seen, name) != NULL) {
+            continue;
+        }
+        c = consumer_message(arena, registry_domain(r, m->grants[i]->consumer));
+        ok = c != NULL && sf_map_put(&seen, name, c) == SF_OK;
+        m->consumers[m->n_consumers] = c;
+        m->n_consumers += ok;
+    }
+    sf_map_done(&seen);
+    return ok;
+}
+
 static Sheaf__V1__Policy *policy_message(struct sf_arena *arena, const struct registry_policy *p)
 {
     Sheaf__V1__Policy *m = sf_arena_alloc(arena, sizeof(*m));
@@ -121,7 +160,7 @@ enum sf_code bundle_make(struct registry *r, const struct bundle_terms *terms,
     m.expires_us = terms->expires_us;
     sf_arena_init(&arena, 0);
     code = collect_policies(r, terms->owner->name, &arena, &m, err);
-    if (code == SF_OK && collect(r, terms->owner, &arena, &m)) {
+    if (code == SF_OK && collect(r, terms->owner, &arena, &m) && collect_consumers(r, &arena, &m)) {
         size = sheaf__v1__bundle__get_packed_size(&m);
         payload = sf_arena_alloc(&arena, size);
     }

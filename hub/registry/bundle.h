@@ -1,6 +1,6 @@
 /*
- * The bundle of one domain, signed by the hub: the grants in force on its products, and the
- * platform's policies that may decide what others see of them.
+ * The bundle of one domain, signed by the hub: the grants in force on its products, the
+ * keys of the domains that have them, and the platform's policies that may decide what others see.
  */
 #pragma once
 

@@ -511,7 +511,8 @@ static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, stru
     const struct sf_product *p = spec->table->product->contract;
     const bool is_own = spec->grant == NULL;
     const struct serving *serving = f->options->serving;
-    enum sf_code code = serving_view(serving, spec->table, spec->grant, &f->view, err);
+    enum sf_code code =
+        serving_view(serving, spec->table, spec->grant, /* roles= */ NULL, &f->view, err);
 
     if (code != SF_OK) {
         return code;

@@ -220,7 +220,8 @@ static void check_feed(struct publisher *p, const struct feed_spec *spec, enum s
     if (f == NULL || !f->wanted) {
         return;
     }
-    found = serving_view(p->options.serving, spec->table, spec->grant, &view, &why);
+    found =
+        serving_view(p->options.serving, spec->table, spec->grant, /* roles= */ NULL, &view, &why);
     if (found == SF_OK && strcmp(view->name, f->view->name) == 0) {
         return;
     }

@@ -193,11 +193,12 @@ static void on_inspected(struct inspection *i, const struct sf_error *why)
 /* --- asking -------------------------------------------------------------------------------------
  */
 
-/* An asker in the list; without anybody to answer yet. */
+/* An asker in the list; without anybody to answer yet. @right NULL: the owner asks. */
 static enum sf_code asker_new(struct quality_answers *a, enum quality_op op,
-                              const struct served_table *table, const struct grant *grant,
+                              const struct served_table *table, const struct serving_right *right,
                               struct asker **ret, struct sf_error *err)
 {
+    const struct grant *grant = right == NULL ? NULL : right->grant;
     struct asker *k;
     enum sf_code code;
 
@@ -215,7 +216,8 @@ static enum sf_code asker_new(struct quality_answers *a, enum quality_op op,
     if (grant != NULL) {
         (void)snprintf(k->grant_id, sizeof(k->grant_id), "%s", grant->id);
     }
-    code = serving_view(a->options.serving, table, grant, &k->view, err);
+    code = serving_view(a->options.serving, table, grant, right == NULL ? NULL : &right->roles,
+                        &k->view, err);
     if (code == SF_OK && served_view_has_filter(k->view)) {
         code = SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
                           "statistics of table '%s' count rows that you do not see",
@@ -288,7 +290,7 @@ enum sf_code quality_nats(struct quality_answers *a, struct sf_bus *bus, const c
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "table '%.64s'",
                           table == NULL ? "" : table);
     }
-    code = asker_new(a, is_profile ? QUALITY_PROFILE : QUALITY_STATS, t, right->grant, &k, err);
+    code = asker_new(a, is_profile ? QUALITY_PROFILE : QUALITY_STATS, t, right, &k, err);
     if (code != SF_OK) {
         return code;
     }

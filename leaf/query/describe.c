@@ -71,7 +71,8 @@ static enum sf_code write_table(struct sf_json_writer *w, const struct serving_r
                                 const struct served_table *table, struct sf_error *err)
 {
     SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
-    enum sf_code code = serving_view(right->serving, table, right->grant, &view, err);
+    enum sf_code code =
+        serving_view(right->serving, table, right->grant, &right->roles, &view, err);
 
     if (code == SF_OK) {
         write_seen(w, view);

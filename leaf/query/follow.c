@@ -41,6 +41,7 @@ struct follow {
     bool snapshot_announced; /* this one */
     bool wants_since;        /* the first changes are those from spec.since on */
     bool epoch_told; /* @epoch is an older one, and the query decides whether @at still stands */
+    struct served_roles roles; /* of who follows, for as long as it does */
     bool in_callback;
     bool busy;                             /* no room for a query: the timer tries again */
     const struct served_table *seen_table; /* of the last request */
@@ -491,6 +492,9 @@ static enum sf_code copy_spec(struct follow *f, const struct follow_spec *spec,
 
     f->spec = *spec;
     f->spec.caller.account = copy(f, spec->caller.account, &lost);
+    f->spec.caller.assertion = NULL; /* which will have expired */
+    f->roles = right->roles;
+    f->spec.caller.roles = &f->roles;
     f->spec.product = copy(f, spec->product, &lost);
     f->spec.table = copy(f, spec->table, &lost);
     f->spec.select = copy(f, spec->select, &lost);

@@ -436,7 +436,8 @@ static enum sf_code select_columns(const struct query_params *p, struct sf_arena
 static enum sf_code take_view(const struct query_params *p, const struct serving_right *right,
                               struct sf_arena *arena, struct query_request *r, struct sf_error *err)
 {
-    enum sf_code code = serving_view(right->serving, r->table, right->grant, &r->served, err);
+    enum sf_code code =
+        serving_view(right->serving, r->table, right->grant, &right->roles, &r->served, err);
 
     if (code != SF_OK) {
         return code;

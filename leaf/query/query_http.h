@@ -14,6 +14,7 @@
 #pragma once
 
 #include "common/bus/bus.h"
+#include "common/identity/token.h"
 #include "common/sys/http_server.h"
 #include "leaf/query/query.h"
 
@@ -23,7 +24,8 @@ struct http_read {
     uint32_t major;      /* 0: highest active */
     const char *table;
     enum query_op op;
-    const char *key; /* get: percent-decoded path part */
+    const char *key;               /* get: percent-decoded path part */
+    const struct sf_token *caller; /* who asks: its token, which was verified */
 };
 
 /* Of this leaf's own domain; the caller's token was checked. Answers @r, now or later. */
@@ -38,6 +40,9 @@ struct relay_host {
     struct sf_bus *own;   /* this domain's account: requests go out in its name */
     struct sf_bus *serve; /* <d>.serve: asks the hub why there is no answer */
     uint64_t nobody_ns;   /* how long to ask again while nobody serves it; 0: 5 s */
+    const char *mesh;     /* its id */
+    const char *domain;   /* this leaf's, and its key: vouch for the roles of who asks */
+    const struct sf_seed *domain_key;
 };
 
 /*
@@ -45,6 +50,10 @@ struct relay_host {
  * it is silent, the hub is asked why: no such product (404), not granted (403), leaf down (503).
  * When the hub knows nothing against it, the leaf is asked again for a while: links that have just
  * come up and grants just given are not known everywhere at once.
+ *
+ * The roles of the caller's token go along as an assertion of this domain, for this product alone;
+ * the token and who the caller is do not. A stream that goes on past the end of the token ends with
+ * E0503 when there were roles in it.
  */
 void query_http_relay(const struct relay_host *host, const char *domain,
                       const struct http_read *what, struct sf_http_request *r);

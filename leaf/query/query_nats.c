@@ -401,8 +401,10 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
                           const struct subject_request_parts *parts, const struct query_params *p,
                           struct sf_error *err)
 {
-    const struct serving_caller caller = {.account =
-                                              *parts->account == '\0' ? NULL : parts->account};
+    const struct serving_caller caller = {
+        .account = *parts->account == '\0' ? NULL : parts->account,
+        .assertion = sf_bus_msg_header(m, HEADER_ROLES),
+    };
     const struct queries_options *o = queries_get_options(n->qs);
     struct serving_right right;
     struct query_request request;

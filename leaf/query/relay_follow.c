@@ -115,9 +115,7 @@ enum sf_code relay_follow_ask(struct relay *relay, struct sf_error *err)
         return code;
     }
     subject_request(subject, relay->owner, relay->product, "changes");
-    const struct sf_bus_msg m = {.subject = subject, .data = sf_buf_view(&body)};
-
-    return sf_service_ask_start(relay->host->rt, relay->host->own, &relay->ask, &m, IDLE_NS, err);
+    return relay_ask(relay, subject, sf_buf_view(&body), IDLE_NS, err);
 }
 
 /* EPOCH:SEQ or EPOCH:FIRST-LAST; false: neither. */

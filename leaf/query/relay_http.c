@@ -349,13 +349,64 @@ static enum sf_code write_body(const struct http_read *what, const struct sf_htt
     return code == SF_OK ? sf_buf_check(out, "request", err) : code;
 }
 
+/* --- asking ----------------------------------------------------------------------------------- */
+
+/* The same bytes for a while, so that the owner's leaf finds a signature that it knows. */
+enum { ASSERTION_STEP_S = 60, ASSERTION_LIFETIME_S = 180 };
+
+/* Who asks, without its name: the roles are all that the owner has to know. */
+static void take_caller(struct relay *relay, const struct sf_token *caller)
+{
+    struct sf_token *a = &relay->assertion;
+
+    a->kind = SF_TOKEN_ASSERTION;
+    a->role_count = caller->role_count;
+    memcpy(a->roles, caller->roles, sizeof(a->roles));
+    (void)snprintf(a->issuer, sizeof(a->issuer), "%s", relay->host->domain);
+    sf_token_audience(relay->host->mesh, relay->owner, relay->product, a->audience);
+    relay->token_expires_s = caller->expires_s;
+}
+
+static enum sf_code assert_roles(const struct relay *relay, struct sf_buf *ret,
+                                 struct sf_error *err)
+{
+    const int64_t now_s = sf_rt_wall_us(relay->host->rt) / SF_US_PER_S;
+    struct sf_token a = relay->assertion;
+    enum sf_code code;
+
+    if (a.role_count == 0) {
+        return SF_OK;
+    }
+    if (now_s >= relay->token_expires_s) {
+        return sf_token_raise(SF_TOKEN_HTTP, SF_TOKEN_EXPIRED, err);
+    }
+    a.issued_s = now_s - now_s % ASSERTION_STEP_S;
+    a.expires_s = a.issued_s + ASSERTION_LIFETIME_S;
+    code = sf_token_make(&a, relay->host->domain_key, ret, err);
+    sf_buf_byte(ret, '\0');
+    return code == SF_OK ? sf_buf_check(ret, "roles", err) : code;
+}
+
+enum sf_code relay_ask(struct relay *relay, const char *subject, struct sf_slice body,
+                       uint64_t idle_ns, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf roles = {0};
+    enum sf_code code = assert_roles(relay, &roles, err);
+    const struct sf_bus_header header = {HEADER_ROLES, (const char *)roles.data};
+    const struct sf_bus_msg m = {
+        .subject = subject, .data = body, .headers = &header, .header_count = roles.size > 0};
+
+    return code == SF_OK ? sf_service_ask_start(relay->host->rt, relay->host->own, &relay->ask, &m,
+                                                idle_ns, err)
+                         : code;
+}
+
 static enum sf_code ask(struct relay *relay, struct sf_error *err)
 {
     const struct relay_host *host = relay->host;
-    const struct sf_bus_msg m = {.subject = relay->subject, .data = sf_buf_view(&relay->body)};
-    enum sf_code code =
-        relay->is_follow ? relay_follow_ask(relay, err)
-                         : sf_service_ask_start(host->rt, host->own, &relay->ask, &m, IDLE_NS, err);
+    enum sf_code code = relay->is_follow ? relay_follow_ask(relay, err)
+                                         : relay_ask(relay, relay->subject,
+                                                     sf_buf_view(&relay->body), IDLE_NS, err);
 
     relay->has_ended = code != SF_OK;
     if (code == SF_OK) {
@@ -414,6 +465,7 @@ static void relay_request(const struct relay_host *host, const char *domain, con
     (void)snprintf(relay->owner, sizeof(relay->owner), "%s", domain);
     (void)snprintf(relay->product, sizeof(relay->product), "%s", what->product);
     relay->major = what->major;
+    take_caller(relay, what->caller);
     relay->form = http_form_of(r);
     if (what->op == QUERY_CHANGES && relay->form == HTTP_FORM_CSV) {
         relay->form = HTTP_FORM_NDJSON;

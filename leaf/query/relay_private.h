@@ -45,6 +45,9 @@ struct relay {
     char work[3][24]; /* as in struct http_page; "": none */
     struct sf_buf cursor;
 
+    struct sf_token assertion; /* of the caller's roles; times are set when it is signed */
+    int64_t token_expires_s;
+
     char owner[64];
     char product[64];
     uint32_t major;
@@ -60,6 +63,10 @@ struct relay {
 };
 
 void relay_free(struct relay *relay);
+/* Sends a request with the roles of the caller, if it has any. SF_DENIED E0503: its token has
+ * expired meanwhile. And as sf_service_ask_start(). */
+enum sf_code relay_ask(struct relay *relay, const char *subject, struct sf_slice body,
+                       uint64_t idle_ns, struct sf_error *err) SF_MUST_CHECK;
 /* A list of texts joined by commas, as an array. */
 void relay_member_list(struct sf_json_writer *w, const char *name, const char *text);
 /* Answers with an error: a problem, or the last event of a stream that has begun. */

@@ -75,7 +75,8 @@ static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *tru
     return consents;
 }
 
-static enum sf_code copy_grant(struct sf_arena *a, const Sheaf__V1__Grant *g, struct grant *ret)
+static enum sf_code copy_grant(struct sf_arena *a, const struct sf_map *keys,
+                               const Sheaf__V1__Grant *g, struct grant *ret)
 {
     const char **columns = sf_arena_calloc(a, g->n_columns, sizeof(char *));
     bool complete = columns != NULL;
@@ -85,6 +86,7 @@ static enum sf_code copy_grant(struct sf_arena *a, const Sheaf__V1__Grant *g, st
         .product = sf_arena_strdup(a, g->product),
         .major = g->major,
         .consumer = sf_arena_strdup(a, g->consumer),
+        .consumer_key = sf_map_find(keys, sf_slice_text(g->consumer)),
         .consumer_account = sf_arena_strdup(a, g->consumer_account),
         .audience = sf_arena_strdup(a, g->audience),
         .columns = columns,
@@ -134,6 +136,30 @@ static enum sf_code fits_audience(struct sf_map *firsts, struct grant *g, bool *
     return sf_map_put(firsts, name, g);
 }
 
+/* Keys of consumers, by their names. One that is no key is left out. */
+static enum sf_code take_consumers(struct grant_set *set, const Sheaf__V1__Bundle *b,
+                                   struct sf_map *ret)
+{
+    for (size_t i = 0; i < b->n_consumers; i++) {
+        const Sheaf__V1__Consumer *c = b->consumers[i];
+        struct sf_public_key *key;
+
+        set->unread |= says_more(&c->base);
+        if (c->domain_key.len != sizeof(key->bytes) || *c->domain == '\0') {
+            continue;
+        }
+        key = sf_arena_alloc(&set->arena, sizeof(*key));
+        if (key == NULL) {
+            return SF_NOMEM;
+        }
+        memcpy(key->bytes, c->domain_key.data, sizeof(key->bytes));
+        if (sf_map_put(ret, sf_slice_text(c->domain), key) != SF_OK) {
+            return SF_NOMEM;
+        }
+    }
+    return SF_OK;
+}
+
 /* Requests look for the right of a caller: grants stand in the order of what is known of it. */
 static int by_right(const void *a, const void *b)
 {
@@ -150,6 +176,7 @@ static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *
                                 const struct grant_trust *trust, struct sf_error *err)
 {
     struct sf_map firsts = {0};
+    struct sf_map keys = {0};
     enum sf_code code = SF_OK;
 
     if (b->n_grants > GRANTS_MAX) {
@@ -159,12 +186,13 @@ static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *
     if (set->grants == NULL) {
         return SF_RAISE(err, SF_NOMEM, "bundle");
     }
+    code = take_consumers(set, b, &keys);
     for (size_t i = 0; code == SF_OK && i < b->n_grants; i++) {
         struct grant *g = &set->grants[set->grant_count];
         bool fits = has_consent(b->grants[i], trust);
 
         if (fits) {
-            code = copy_grant(&set->arena, b->grants[i], g);
+            code = copy_grant(&set->arena, &keys, b->grants[i], g);
         }
         if (fits && code == SF_OK) {
             code = fits_audience(&firsts, g, &fits);
@@ -173,6 +201,7 @@ static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *
         set->refused += !fits;
     }
     sf_map_done(&firsts);
+    sf_map_done(&keys);
     if (set->grant_count > 0) {
         qsort(set->grants, set->grant_count, sizeof(*set->grants), by_right);
     }
@@ -198,7 +227,7 @@ static enum sf_code take_policies(struct grant_set *set, const Sheaf__V1__Bundle
     enum sf_code code = SF_OK;
 
     set->policy_version = b->policy_version;
-    set->unread = says_more(&b->base);
+    set->unread |= says_more(&b->base);
     if (b->n_policies == 0) {
         return SF_OK;
     }

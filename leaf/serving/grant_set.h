@@ -24,8 +24,9 @@ struct grant {
     const char *id;
     const char *product; /* name without the domain */
     uint32_t major;
-    const char *consumer;         /* domain */
-    const char *consumer_account; /* public key of its NATS account */
+    const char *consumer;                     /* domain */
+    const struct sf_public_key *consumer_key; /* signs its assertions; NULL: not told, no roles */
+    const char *consumer_account;             /* public key of its NATS account */
     const char *audience;
     const char *const *columns; /* names; none: all that policy lets through */
     size_t column_count;

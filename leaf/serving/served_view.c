@@ -51,6 +51,12 @@ static enum sf_code apply_decision(struct served_view *v, const struct served_vi
     v->seen = sf_mask_table(t, d->masks, &v->arena);
     v->caller.domain = copy_text(&v->arena, spec->domain, &ok);
     v->caller.purpose = copy_text(&v->arena, spec->purpose, &ok);
+    if (spec->roles != NULL) {
+        v->roles = *spec->roles;
+    }
+    if (v->roles.count > 0) {
+        v->caller.role = sf_slice_text(v->roles.items[0].text);
+    }
     if (v->seen == NULL || !ok) {
         return SF_RAISE(err, SF_NOMEM, "view of table '%s'", t->name);
     }
@@ -248,10 +254,26 @@ static void count(_Atomic uint64_t *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+static enum sf_expr_result run_filter(const struct served_view *v, const struct sf_expr *filter,
+                                      struct sf_slice row)
+{
+    enum sf_expr_result result = sf_expr_run(filter, row, &v->caller);
+    struct sf_expr_caller caller = v->caller;
+
+    if (v->roles.count < 2 || (sf_expr_callers(filter) & SF_EXPR_CALLER_ROLE) == 0) {
+        return result;
+    }
+    for (size_t i = 1; result != SF_EXPR_TRUE && i < v->roles.count; i++) {
+        caller.role = sf_slice_text(v->roles.items[i].text);
+        result = sf_expr_run(filter, row, &caller);
+    }
+    return result;
+}
+
 bool served_view_admits(const struct served_view *v, struct sf_slice row)
 {
     for (size_t i = 0; v->decision != NULL && i < v->decision->filter_count; i++) {
-        enum sf_expr_result result = sf_expr_run(v->decision->filters[i].expr, row, &v->caller);
+        enum sf_expr_result result = run_filter(v, v->decision->filters[i].expr, row);
 
         if (result == SF_EXPR_TRUE) {
             continue;

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "common/expr/expr.h"
+#include "common/identity/token.h"
 #include "common/mask/mask.h"
 #include "common/policy/policy.h"
 #include "common/sys/hash_prepared.h"
@@ -27,6 +28,12 @@ struct served_counts {
     _Atomic uint64_t nulls;    /* ... null */
     _Atomic uint64_t errors;   /* ... an error, or the bytes were no row */
     _Atomic uint64_t unmasked; /* values that had no masked form and are null */
+};
+
+/* Roles of who asks, ascending, each once. */
+struct served_roles {
+    size_t count;
+    struct sf_token_role items[SF_TOKEN_ROLES_MAX];
 };
 
 struct served_view {
@@ -42,9 +49,10 @@ struct served_view {
     struct sf_mask_hasher hasher;
     uint8_t hash_key[SF_HASH_KEY_SIZE];
     struct sf_hash_prepared hash_ready; /* under that key; the hasher's context */
-    struct sf_expr_caller caller;       /* who asks, for filters; in the arena */
-    bool key_is_masked;                 /* of a part of the key that is seen */
-    struct served_counts *counts;       /* borrowed, or NULL */
+    struct sf_expr_caller caller; /* who asks, for filters; in the arena; with the first role */
+    struct served_roles roles;    /* of who asks, those that policies ask for */
+    bool key_is_masked;           /* of a part of the key that is seen */
+    struct served_counts *counts; /* borrowed, or NULL */
     struct sf_arena arena;
 };
 
@@ -55,6 +63,7 @@ struct served_view_spec {
     struct sf_policy_view *decision; /* taken over, also when this fails; NULL: the owner */
     const char *domain;              /* of who asks */
     const char *purpose;             /* or NULL */
+    const struct served_roles *roles;
     const uint8_t *hash_key; /* of the domain that asks: SF_HASH_KEY_SIZE bytes; may be NULL when
                                 nothing is hashed */
     struct served_counts *counts;
@@ -103,7 +112,8 @@ enum sf_code served_view_select(const struct served_view *v, const struct sf_sli
 enum sf_code served_view_row(const struct served_view *v, struct sf_slice row,
                              struct sf_buf *scratch, bool *shown, struct sf_slice *ret,
                              struct sf_error *err) SF_MUST_CHECK;
-/* Whether the filters let the stored row through. */
+/* Whether the filters let the stored row through. One that asks for caller.role does when it is
+ * true for one of the roles. */
 bool served_view_admits(const struct served_view *v, struct sf_slice row);
 
 /*

@@ -47,12 +47,75 @@ static enum sf_code deny(const struct serving *s, const struct serving_caller *c
                       product->version.major);
 }
 
+/* --- roles ------------------------------------------------------------------------------------ */
+
+static void add_role(struct served_roles *roles, const struct sf_token_role *role)
+{
+    size_t at = 0;
+
+    while (at < roles->count && strcmp(roles->items[at].text, role->text) < 0) {
+        at++;
+    }
+    if (at < roles->count && strcmp(roles->items[at].text, role->text) == 0) {
+        return;
+    }
+    memmove(&roles->items[at + 1], &roles->items[at],
+            (roles->count - at) * sizeof(roles->items[0]));
+    roles->items[at] = *role;
+    roles->count++;
+}
+
+static bool find_consumer_key(void *data, const char *issuer, struct sf_public_key *ret)
+{
+    const struct grant *grant = data;
+
+    if (strcmp(issuer, grant->consumer) != 0) {
+        return false;
+    }
+    *ret = *grant->consumer_key;
+    return true;
+}
+
+/* The roles that the domain of @grant says who asks has; none when the hub has not told its key. */
+static enum sf_code read_roles(const struct serving *s, const struct grant *grant,
+                               const char *assertion, struct served_roles *ret,
+                               struct sf_error *err)
+{
+    char audience[SF_TOKEN_AUDIENCE_SIZE];
+    const struct sf_token_check check = {
+        .find_key = find_consumer_key,
+        .data = (struct grant *)(uintptr_t)grant,
+        .audience = audience,
+        .now_s = serving_now_us(s) / SF_US_PER_S,
+        .cache = s->assertions,
+        .kind = SF_TOKEN_ASSERTION,
+    };
+    struct sf_token token;
+    enum sf_token_verdict verdict;
+
+    if (grant->consumer_key == NULL) {
+        return SF_OK;
+    }
+    sf_token_audience(s->mesh, s->domain, grant->product, audience);
+    verdict = sf_token_verify(&check, sf_slice_text(assertion), &token);
+    if (verdict != SF_TOKEN_GOOD) {
+        return sf_token_raise(SF_TOKEN_ASSERTION, verdict, err);
+    }
+    for (size_t i = 0; i < token.role_count; i++) {
+        add_role(ret, &token.roles[i]);
+    }
+    return SF_OK;
+}
+
+/* --- deciding --------------------------------------------------------------------------------- */
+
 enum sf_code serving_decide(const struct serving *s, const struct serving_caller *caller,
                             const char *product, uint32_t major, struct serving_right *ret,
                             struct sf_error *err)
 {
     const struct served_product *p = product_set_find(&s->products, product, major);
-    const struct grant *grant = NULL;
+    struct serving_right right = {.serving = s, .product = p};
+    enum sf_code code = SF_OK;
 
     if (p == NULL) {
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s", s->domain,
@@ -65,14 +128,21 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
             return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_BUNDLE_EXPIRED,
                               "domain %s has no grants in force", s->domain);
         }
-        grant =
+        right.grant =
             grant_set_find(s->grants, caller->account, product, p->contract->version.major, now_us);
-        if (grant == NULL) {
+        if (right.grant == NULL) {
             return deny(s, caller, p->contract, err);
         }
+        if (caller->roles != NULL) {
+            right.roles = *caller->roles;
+        } else if (caller->assertion != NULL) {
+            code = read_roles(s, right.grant, caller->assertion, &right.roles, err);
+        }
     }
-    *ret = (struct serving_right){.serving = s, .product = p, .grant = grant};
-    return SF_OK;
+    if (code == SF_OK) {
+        *ret = right;
+    }
+    return code;
 }
 
 /* The grant of this id, if it is in force; or NULL. */
@@ -108,16 +178,41 @@ static const char *text_of(const char *text)
 
 /* What a view depends on besides the policies: the table as of its contract, and the rights. */
 static enum sf_code make_key(const struct served_table *table, const struct grant *grant,
-                             struct sf_buf *ret, struct sf_error *err)
+                             const struct served_roles *roles, struct sf_buf *ret,
+                             struct sf_error *err)
 {
     sf_buf_be32(ret, table->product->contract_id);
     sf_buf_be32(ret, (uint32_t)(table - table->product->tables));
     sf_buf_append(ret, text_of(grant->consumer), strlen(text_of(grant->consumer)) + 1);
     sf_buf_append(ret, text_of(grant->purpose), strlen(text_of(grant->purpose)) + 1);
+    sf_buf_be32(ret, (uint32_t)grant->column_count);
     for (size_t i = 0; i < grant->column_count; i++) {
         sf_buf_append(ret, grant->columns[i], strlen(grant->columns[i]) + 1);
     }
+    for (size_t i = 0; i < roles->count; i++) {
+        sf_buf_append(ret, roles->items[i].text, strlen(roles->items[i].text) + 1);
+    }
     return sf_buf_check(ret, "view", err);
+}
+
+/* Those of @roles that may make a difference: views are as many as policies make them. */
+static struct served_roles roles_asked_for(const struct serving *s,
+                                           const struct served_table *table,
+                                           const struct served_roles *roles)
+{
+    const struct sf_policy_set *platform = s->grants == NULL ? NULL : s->grants->policies;
+    const struct sf_policy_set *owner = table->product->policies;
+    struct served_roles asked = {0};
+
+    for (size_t i = 0; roles != NULL && i < roles->count; i++) {
+        const char *role = roles->items[i].text;
+
+        if ((platform != NULL && sf_policy_set_asks_role(platform, role)) ||
+            (owner != NULL && sf_policy_set_asks_role(owner, role))) {
+            asked.items[asked.count++] = roles->items[i];
+        }
+    }
+    return asked;
 }
 
 static const char *purpose_of(const struct grant *grant)
@@ -126,20 +221,27 @@ static const char *purpose_of(const struct grant *grant)
 }
 
 static enum sf_code decide_view(const struct serving *s, const struct served_table *table,
-                                const struct grant *grant, int64_t now_us,
-                                struct sf_policy_view **ret, struct sf_error *err)
+                                const struct grant *grant, const struct served_roles *roles,
+                                int64_t now_us, struct sf_policy_view **ret, struct sf_error *err)
 {
+    const char *names[SF_TOKEN_ROLES_MAX];
     const struct sf_policy_input input = {
         .platform = s->grants == NULL ? NULL : s->grants->policies,
         .owner = table->product->policies,
         .product = table->product->contract,
         .table = table->contract,
-        .subject = {.domain = text_of(grant->consumer), .purpose = purpose_of(grant)},
+        .subject = {.domain = text_of(grant->consumer),
+                    .roles = names,
+                    .role_count = roles->count,
+                    .purpose = purpose_of(grant)},
         .columns = grant->columns,
         .column_count = grant->column_count,
         .now_us = now_us,
     };
 
+    for (size_t i = 0; i < roles->count; i++) {
+        names[i] = roles->items[i].text;
+    }
     return sf_policy_decide(&input, ret, err);
 }
 
@@ -162,15 +264,16 @@ static enum sf_code hash_key_of(const struct serving *s, const struct sf_policy_
 }
 
 static enum sf_code make_view(const struct serving *s, const struct served_table *table,
-                              const struct grant *grant, const struct view_rights *rights,
-                              struct served_view **ret, struct sf_error *err)
+                              const struct grant *grant, const struct served_roles *roles,
+                              const struct view_rights *rights, struct served_view **ret,
+                              struct sf_error *err)
 {
     struct view_cache *cache = s->products.views;
     SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
     SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *decision = NULL;
     uint8_t hash_key[SF_HASH_KEY_SIZE];
     struct served_view *same;
-    enum sf_code code = decide_view(s, table, grant, rights->now_us, &decision, err);
+    enum sf_code code = decide_view(s, table, grant, roles, rights->now_us, &decision, err);
 
     if (code == SF_OK) {
         code = hash_key_of(s, decision, text_of(grant->consumer), hash_key, err);
@@ -190,6 +293,7 @@ static enum sf_code make_view(const struct serving *s, const struct served_table
         .decision = decision,
         .domain = text_of(grant->consumer),
         .purpose = purpose_of(grant),
+        .roles = roles,
         .counts = view_cache_counts(cache),
     };
 
@@ -206,9 +310,11 @@ static enum sf_code make_view(const struct serving *s, const struct served_table
 }
 
 enum sf_code serving_view(const struct serving *s, const struct served_table *table,
-                          const struct grant *grant, struct served_view **ret, struct sf_error *err)
+                          const struct grant *grant, const struct served_roles *roles,
+                          struct served_view **ret, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf key = {0};
+    struct served_roles asked;
     struct view_rights rights;
     struct served_view *found;
     enum sf_code code;
@@ -220,7 +326,8 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
     if (table->product->closed) {
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "table '%s'", table->contract->name);
     }
-    code = make_key(table, grant, &key, err);
+    asked = roles_asked_for(s, table, roles);
+    code = make_key(table, grant, &asked, &key, err);
     if (code != SF_OK) {
         return code;
     }
@@ -231,7 +338,7 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
         *ret = served_view_ref(found);
         return SF_OK;
     }
-    return make_view(s, table, grant, &rights, ret, err);
+    return make_view(s, table, grant, &asked, &rights, ret, err);
 }
 
 /* Whether a newer version of the product shows less of what @view shows. */
@@ -249,7 +356,7 @@ static bool is_overtaken(const struct serving *s, const struct grant *grant,
     }
     newest = product_set_find(&s->products, p->contract->name, p->contract->version.major);
     table = newest == NULL ? NULL : served_product_table(newest, view->table->contract->name);
-    return table == NULL || serving_view(s, table, grant, &now, &err) != SF_OK ||
+    return table == NULL || serving_view(s, table, grant, &view->roles, &now, &err) != SF_OK ||
            !served_view_is_within(view, now);
 }
 
@@ -263,7 +370,7 @@ enum sf_code serving_still_shows(const struct serving *s, const char *grant_id,
     if (grant == NULL) {
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "grant %s has ended", grant_id);
     }
-    code = serving_view(s, view->table, grant, &now, err);
+    code = serving_view(s, view->table, grant, &view->roles, &now, err);
     if (code == SF_OK && (strcmp(now->name, view->name) != 0 || is_overtaken(s, grant, view))) {
         code = SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "what grant %s sees has changed: ask again",
                           grant_id);

@@ -19,8 +19,10 @@ struct serving {
     /* What the keys of hash masks come from, one for each domain that sees them; NULL: nothing is
      * hashed, and what would be is refused. */
     const struct sf_seed *mask_secret;
-    int64_t known_us;  /* it was at least so late... */
-    uint64_t known_ns; /* ...at this monotonic time */
+    const char *mesh;                  /* its id: what assertions of roles are for */
+    struct sf_token_cache *assertions; /* that were verified; or NULL */
+    int64_t known_us;                  /* it was at least so late... */
+    uint64_t known_ns;                 /* ...at this monotonic time */
 };
 
 /*
@@ -35,7 +37,9 @@ void serving_take_grants(struct serving *s, struct grant_set *grants);
 
 /* Who asks. */
 struct serving_caller {
-    const char *account; /* public key of the asking account; NULL: the owning domain itself */
+    const char *account;   /* public key of the asking account; NULL: the owning domain itself */
+    const char *assertion; /* of its roles, a token (HEADER_ROLES), or NULL */
+    const struct served_roles *roles; /* instead: as they were when the answer began; or NULL */
 };
 
 /* What a caller may see of a table of a product. */
@@ -43,12 +47,14 @@ struct serving_right {
     const struct serving *serving; /* that decided */
     const struct served_product *product;
     const struct grant *grant; /* NULL: the owner; else borrowed from serving->grants */
+    struct served_roles roles; /* of who asks; of the owner none, as nothing depends on them */
 };
 
 /*
  * Decides on @product (a name without domain; @major 0: the highest active).
  *   SF_ABSENT       E0302: no such product
  *   SF_DENIED       E0401: not granted
+ *                   E0506: the assertion does not hold
  *   SF_UNAVAILABLE  E0707: the bundle has expired, so nothing is served to other domains
  */
 enum sf_code serving_decide(const struct serving *s, const struct serving_caller *caller,
@@ -58,19 +64,20 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
 bool serving_still_granted(const struct serving *s, const char *grant_id);
 
 /*
- * What who has @grant (NULL: the owner) sees of @table, with a reference for the caller. The same
- * view as before, as long as nothing it comes from has changed.
+ * What who has @grant (NULL: the owner) and @roles (NULL: none) sees of @table, with a reference
+ * for the caller. The same view as before, as long as nothing it comes from has changed. Roles that
+ * no policy asks for make no other view.
  * SF_DENIED E0401: a policy denies the table. SF_UNAVAILABLE: there is no key to hash with.
  * SF_NOMEM.
  */
 enum sf_code serving_view(const struct serving *s, const struct served_table *table,
-                          const struct grant *grant, struct served_view **ret,
-                          struct sf_error *err) SF_MUST_CHECK;
+                          const struct grant *grant, const struct served_roles *roles,
+                          struct served_view **ret, struct sf_error *err) SF_MUST_CHECK;
 /*
- * Whether @view is still what the grant of this id sees of its table; long answers ask before each
- * page. What a newer version of the product adds does not count, what it hides does.
- * SF_DENIED E0401: the grant has ended. SF_BUSY E0602: the view has changed, and asking again gets
- * the new one. And as serving_view().
+ * Whether @view is still what the grant of this id and the roles of the view see of its table; long
+ * answers ask before each page. What a newer version of the product adds does not count, what it
+ * hides does. SF_DENIED E0401: the grant has ended. SF_BUSY E0602: the view has changed, and asking
+ * again gets the new one. And as serving_view().
  */
 enum sf_code serving_still_shows(const struct serving *s, const char *grant_id,
                                  const struct served_view *view,

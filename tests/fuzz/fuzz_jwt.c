@@ -1,8 +1,8 @@
 /*
- * The first byte says what the rest is: n a JWT of NATS, t a token, c credentials, k a key, s a
- * signed message - as they come; N the claims of a JWT, T those of a token, which are signed here,
- * so that the readers behind the signature are reached. What is accepted is written again as the
- * same.
+ * The first byte says what the rest is: n a JWT of NATS, t a token, a an assertion of
+ * roles, c credentials, k a key, s a signed message - as they come; N the claims of a JWT, T those
+ * of a token, A those of an assertion, which are signed here, so that the readers behind the
+ * signature are reached. What is accepted is written again as the same.
  */
 #include "common/identity/creds.h"
 #include "common/identity/jws.h"
@@ -46,9 +46,11 @@ static void check_nats_jwt(struct sf_slice text)
     }
 }
 
-static void check_token(struct sf_slice text, struct sf_seed *seed, bool is_signed)
+static void check_token(enum sf_token_kind kind, struct sf_slice text, struct sf_seed *seed,
+                        bool is_signed)
 {
-    struct sf_token_check check = {find_key, seed, "mesh", NOW};
+    const bool is_http = kind == SF_TOKEN_HTTP;
+    struct sf_token_check check = {find_key, seed, "mesh", NOW, .kind = kind};
     struct sf_token token = {0};
     struct sf_token again = {0};
     struct sf_buf out = {0};
@@ -56,11 +58,15 @@ static void check_token(struct sf_slice text, struct sf_seed *seed, bool is_sign
 
     fuzz_check(!is_signed || verdict != SF_TOKEN_BAD_SIGNATURE);
     if (verdict == SF_TOKEN_GOOD) {
-        fuzz_check(token.expires_s > NOW);
-        fuzz_check(token.expires_s - token.issued_s <= SF_TOKEN_LIFETIME_MAX_S);
+        fuzz_check(token.expires_s > NOW - (is_http ? 0 : SF_TOKEN_SKEW_S));
+        fuzz_check(token.expires_s - token.issued_s <=
+                   (is_http ? SF_TOKEN_LIFETIME_MAX_S : SF_TOKEN_ASSERTION_LIFETIME_MAX_S));
+        fuzz_check(is_http == (*token.subject != '\0'));
         fuzz_check(sf_token_make(&token, seed, &out, NULL) == SF_OK);
         fuzz_check(sf_token_verify(&check, sf_buf_view(&out), &again) == SF_TOKEN_GOOD);
         fuzz_check(memcmp(&token, &again, sizeof(token)) == 0);
+        check.kind = is_http ? SF_TOKEN_ASSERTION : SF_TOKEN_HTTP; /* is never taken for it */
+        fuzz_check(sf_token_verify(&check, text, &again) == SF_TOKEN_MALFORMED);
     }
     sf_buf_done(&out);
 }
@@ -134,7 +140,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_nats_jwt(input);
         break;
     case 't':
-        check_token(input, &seed, /* is_signed= */ false);
+        check_token(SF_TOKEN_HTTP, input, &seed, /* is_signed= */ false);
+        break;
+    case 'a':
+        check_token(SF_TOKEN_ASSERTION, input, &seed, /* is_signed= */ false);
         break;
     case 'c':
         check_creds(input);
@@ -151,7 +160,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'T':
         text = sign(SF_LITERAL("{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}"), input, &seed);
-        check_token(sf_buf_view(&text), &seed, /* is_signed= */ true);
+        check_token(SF_TOKEN_HTTP, sf_buf_view(&text), &seed, /* is_signed= */ true);
+        break;
+    case 'A':
+        text = sign(SF_LITERAL("{\"alg\":\"EdDSA\",\"typ\":\"sheaf-roles+jwt\"}"), input, &seed);
+        check_token(SF_TOKEN_ASSERTION, sf_buf_view(&text), &seed, /* is_signed= */ true);
         break;
     default:
         break;

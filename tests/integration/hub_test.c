@@ -328,7 +328,7 @@ static void make_token(struct hub_test *h, const char *issuer, const struct sf_s
 
     (void)snprintf(t.issuer, sizeof(t.issuer), "%s", issuer);
     (void)snprintf(t.subject, sizeof(t.subject), "test");
-    (void)snprintf(t.mesh, sizeof(t.mesh), "%s", h->mesh);
+    (void)snprintf(t.audience, sizeof(t.audience), "%s", h->mesh);
     (void)snprintf(t.roles[0].text, sizeof(t.roles[0].text), "owner");
     t.role_count = 1;
     OK(sf_token_make(&t, key, &token, &err));

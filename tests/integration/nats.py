@@ -181,11 +181,11 @@ class Client:
         self.publish(subject, data, inbox, headers)
         return self.wait_for(lambda m: m.subject == inbox, f"answer of {subject}", within_s)
 
-    def ask(self, subject, body=None, within_s=20):
+    def ask(self, subject, body=None, within_s=20, headers=None):
         """All messages of one answer, up to its empty end."""
         inbox = f"_INBOX.test{self.next_sid}.{time.monotonic_ns()}"
         self.subscribe(inbox)
-        self.publish(subject, json.dumps(body) if body is not None else b"", inbox)
+        self.publish(subject, json.dumps(body) if body is not None else b"", inbox, headers)
         pages = []
         while True:
             m = self.wait_for(lambda m: m.subject == inbox, f"answer of {subject}", within_s)

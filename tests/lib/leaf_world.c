@@ -1,5 +1,7 @@
 #include "tests/lib/leaf_world.h"
 
+#include <stdio.h>
+
 #include "common/base/time.h"
 #include "common/identity/signed.h"
 #include "proto/subjects.h"
@@ -44,7 +46,8 @@ static struct sf_seed fixed_seed(uint8_t byte)
 
 static void open_products(struct leaf_world *w)
 {
-    w->serving = (struct serving){.rt = &w->stores.sim.rt, .domain = WORLD_DOMAIN};
+    w->serving =
+        (struct serving){.rt = &w->stores.sim.rt, .domain = WORLD_DOMAIN, .mesh = WORLD_MESH};
     assert_int_equal(product_set_init(&w->serving.products, WORLD_DOMAIN, w->stores.store, NULL),
                      SF_OK);
 }
@@ -63,6 +66,7 @@ void leaf_world_init(struct leaf_world *w, uint64_t seed)
     w->domain = fixed_seed(2);
     w->leaf = fixed_seed(3);
     w->stranger = fixed_seed(4);
+    w->billing = fixed_seed(5);
     open_products(w);
 }
 
@@ -74,6 +78,7 @@ void leaf_world_done(struct leaf_world *w)
     sf_seed_done(&w->domain);
     sf_seed_done(&w->leaf);
     sf_seed_done(&w->stranger);
+    sf_seed_done(&w->billing);
 }
 
 void leaf_world_kill(struct leaf_world *w)
@@ -258,6 +263,8 @@ void leaf_world_sign(const struct leaf_world *w, const struct world_bundle *b, s
     Sheaf__V1__Bundle bundle = SHEAF__V1__BUNDLE__INIT;
     Sheaf__V1__Policy policy = SHEAF__V1__POLICY__INIT;
     Sheaf__V1__Policy *policies[] = {&policy};
+    Sheaf__V1__Consumer consumer = SHEAF__V1__CONSUMER__INIT;
+    Sheaf__V1__Consumer *consumers[] = {&consumer};
     struct sf_buf payload = {0};
     uint8_t *at;
 
@@ -280,6 +287,11 @@ void leaf_world_sign(const struct leaf_world *w, const struct world_bundle *b, s
     bundle.policies = policies;
     bundle.n_policies = b->policies == NULL ? 0 : 1;
     bundle.policy_version = b->policy_version;
+    consumer.domain = text_of("billing", "");
+    consumer.domain_key.data = (uint8_t *)(uintptr_t)w->billing.public_key.bytes;
+    consumer.domain_key.len = SF_PUBLIC_KEY_SIZE;
+    bundle.consumers = consumers;
+    bundle.n_consumers = b->keyless ? 0 : 1;
     if (b->spoil_bundle != NULL) {
         b->spoil_bundle(&bundle);
     }
@@ -303,6 +315,26 @@ struct grant_trust leaf_world_trust(const struct leaf_world *w, uint64_t version
         .version_min = version_min,
         .now_us = leaf_world_now(w),
     };
+}
+
+void leaf_world_assert(const struct leaf_world *w, const char *roles, struct sf_buf *ret)
+{
+    const int64_t now_s = leaf_world_now(w) / SF_US_PER_S;
+    struct sf_token t = {.kind = SF_TOKEN_ASSERTION,
+                         .issuer = "billing",
+                         .issued_s = now_s,
+                         .expires_s = now_s + 60};
+
+    sf_token_audience(WORLD_MESH, WORLD_DOMAIN, "orders", t.audience);
+    while (*roles != '\0') {
+        size_t n = strcspn(roles, " ");
+
+        (void)snprintf(t.roles[t.role_count].text, sizeof(t.roles[0].text), "%.*s", (int)n, roles);
+        t.role_count++;
+        roles += n + (roles[n] == ' ');
+    }
+    assert_int_equal(sf_token_make(&t, &w->billing, ret, NULL), SF_OK);
+    sf_buf_byte(ret, '\0');
 }
 
 void leaf_world_grant(struct leaf_world *w, const struct world_bundle *b)

@@ -29,6 +29,7 @@ struct leaf_world {
     struct sf_seed domain;
     struct sf_seed leaf;
     struct sf_seed stranger;
+    struct sf_seed billing; /* the key of that domain, which bundles tell */
 };
 
 /* Without a product or a grant. */
@@ -74,6 +75,7 @@ struct world_bundle {
     void *data;
     void (*spoil_bundle)(Sheaf__V1__Bundle *b); /* before it is signed; NULL: not at all */
     bool undecided;                             /* grants without a decision */
+    bool keyless;                               /* nothing is said of the keys of consumers */
 };
 
 /* protobuf-c takes char * for texts that it only reads. */
@@ -85,5 +87,8 @@ void leaf_world_sign(const struct leaf_world *w, const struct world_bundle *b, s
 struct grant_trust leaf_world_trust(const struct leaf_world *w, uint64_t version_min);
 /* The documents of @yaml are the policies of the platform from now on, until the next bundle. */
 void leaf_world_policies(struct leaf_world *w, const char *yaml);
+/* Appends, ended by a zero, what billing says of somebody's roles for requests about sales/orders:
+ * names separated by blanks. */
+void leaf_world_assert(const struct leaf_world *w, const char *roles, struct sf_buf *ret);
 /* Makes a bundle, opens it, and puts it in force. */
 void leaf_world_grant(struct leaf_world *w, const struct world_bundle *b);

@@ -125,7 +125,7 @@ static void render(struct sim *s, const struct served_table *table, unsigned aud
     bool shown;
 
     sf_assert(serving_view(&s->w.serving, table, audience == OWN ? NULL : grant_of(s, audience),
-                           &view, NULL) == SF_OK);
+                           /* roles= */ NULL, &view, NULL) == SF_OK);
     sf_assert(store_snapshot_new(s->w.stores.store, &snapshot, NULL) == SF_OK);
     sf_assert(store_log_new(snapshot, table->lane, first - 1, true, &log, NULL) == SF_OK);
     reader = (struct change_reader){.view = view, .columns = view->columns, .snapshot = snapshot};

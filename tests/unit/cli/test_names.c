@@ -204,13 +204,33 @@ static void test_tokens_are_signed_by_the_domains_key(void **state)
     assert_int_equal(context_token(&c, &who, &text, &err), SF_OK);
     assert_int_equal(sf_token_verify(&(struct sf_token_check){.find_key = find_key,
                                                               .data = &key,
-                                                              .mesh = "m-1",
+                                                              .audience = "m-1",
                                                               .now_s = (int64_t)time(NULL) + 590},
                                      sf_buf_view(&text), &token),
                      SF_TOKEN_GOOD);
     assert_string_equal(token.issuer, "sales");
     assert_string_equal(token.subject, "anna");
     assert_int_equal(token.expires_s - token.issued_s, 600);
+    assert_int_equal(token.role_count, 0);
+    sf_buf_clear(&text);
+    assert_int_equal(identity_set_roles(&who, "analyst,clerk", &err), SF_OK);
+    assert_int_equal(identity_assertion(&who, "m-1", &key, "crm", "people", &text, &err), SF_OK);
+    assert_int_equal(sf_token_verify(&(struct sf_token_check){.find_key = find_key,
+                                                              .data = &key,
+                                                              .audience = "m-1/crm/people",
+                                                              .now_s = (int64_t)time(NULL),
+                                                              .kind = SF_TOKEN_ASSERTION},
+                                     sf_buf_view(&text), &token),
+                     SF_TOKEN_GOOD);
+    assert_int_equal(token.role_count, 2);
+    assert_string_equal(token.roles[0].text, "analyst");
+    assert_string_equal(token.roles[1].text, "clerk");
+    assert_int_equal(identity_set_roles(&who, NULL, &err), SF_OK);
+    assert_int_equal(who.role_count, 0);
+    assert_int_equal(identity_set_roles(&who, "a,,b", &err), SF_INVALID);
+    assert_string_equal(err.text, "--role wants at most 16 names of at most 31 characters: a,b");
+    assert_int_equal(identity_set_roles(&who, "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", &err),
+                     SF_INVALID);
     sf_buf_done(&text);
     sf_seed_done(&key);
     context_done(&c);

@@ -169,7 +169,7 @@ static void sign_as(struct world *w, const char *issuer, const struct sf_seed *k
 
     (void)snprintf(claims.issuer, sizeof(claims.issuer), "%s", issuer);
     (void)snprintf(claims.subject, sizeof(claims.subject), "ada");
-    (void)snprintf(claims.mesh, sizeof(claims.mesh), WORLD_MESH);
+    (void)snprintf(claims.audience, sizeof(claims.audience), WORLD_MESH);
     assert_int_equal(sf_token_make(&claims, key, &token, NULL), SF_OK);
     (void)snprintf(w->headers, sizeof(w->headers), "Authorization: Bearer %s\r\n",
                    sf_buf_cstr(&token));

@@ -5,7 +5,6 @@
 #include "common/base/alloc.h"
 #include "common/identity/signed.h"
 #include "common/wire/control.h"
-#include "common/wire/control.h"
 #include "hub/registry/audience.h"
 #include "hub/registry/bundle.h"
 #include "proto/subjects.h"
@@ -378,6 +377,11 @@ static void test_a_bundle_holds_the_active_grants_with_the_owners_consent(void *
     assert_int_equal(
         sf_signed_verify(SIGN_DECISION, b->grants[0]->decision, &w.domain_keys[0].public_key, NULL),
         SF_OK);
+    assert_int_equal(b->n_consumers, 1);
+    assert_string_equal(b->consumers[0]->domain, "marketing");
+    assert_int_equal(b->consumers[0]->domain_key.len, SF_PUBLIC_KEY_SIZE);
+    assert_memory_equal(b->consumers[0]->domain_key.data, w.domain_keys[1].public_key.bytes,
+                        SF_PUBLIC_KEY_SIZE);
     sf_buf_done(&sealed);
     terms.owner = registry_domain(&w.registry, "marketing");
     assert_int_equal(bundle_make(&w.registry, &terms, &w.hub_key, &sealed, NULL), SF_OK);
@@ -386,6 +390,7 @@ static void test_a_bundle_holds_the_active_grants_with_the_owners_consent(void *
                      SF_OK);
     b = SF_CONTROL_UNPACK(bundle, &arena, payload);
     assert_int_equal(b->n_grants, 0);
+    assert_int_equal(b->n_consumers, 0);
     sf_buf_done(&sealed);
     sf_arena_done(&arena);
     world_done(&w);

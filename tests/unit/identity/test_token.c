@@ -8,7 +8,14 @@
 #include "common/identity/token_cache.h"
 #include "proto/errors.h"
 
-#define NOW    1700000000
+#define NOW 1700000000
+/* Of the seed 1, 2, 3, 0, 0, ...: roles "analyst" of sales, for crm/people of mesh "m". */
+#define ROLES_GOLDEN                                                                               \
+    "eyJhbGciOiJFZERTQSIsInR5cCI6InNoZWFmLXJvbGVzK2p3dCJ9."                                        \
+    "eyJpc3MiOiJzYWxlcyIsInJvbGVzIjpbImFuYWx5c3QiXSwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDAxMjAs" \
+    "I"                                                                                            \
+    "mF1ZCI6Im0vY3JtL3Blb3BsZSJ9."                                                                 \
+    "ah2GL5x9BuBqwkuiRQrXA6cU3nX8_7k0Yzk3iuDziIF4s77VgfEHCfY5rTGrAdNGiVfmlYuSoxNU9Ug6_-F4Bg"
 #define HEADER "{\"alg\":\"EdDSA\",\"typ\":\"JWT\"}"
 
 struct world {
@@ -65,7 +72,7 @@ static struct sf_token good_claims(void)
     return (struct sf_token){
         .issuer = "sales",
         .subject = "ann",
-        .mesh = "mesh-1",
+        .audience = "mesh-1",
         .roles = {{"approver"}, {"editor"}},
         .role_count = 2,
         .issued_s = NOW - 10,
@@ -94,7 +101,7 @@ static void test_a_good_token_tells_who_calls(void **state)
     assert_int_equal(verify_made(w, &claims, &w->sales, &t), SF_TOKEN_GOOD);
     assert_string_equal(t.issuer, "sales");
     assert_string_equal(t.subject, "ann");
-    assert_string_equal(t.mesh, "mesh-1");
+    assert_string_equal(t.audience, "mesh-1");
     assert_int_equal(t.role_count, 2);
     assert_true(sf_token_has_role(&t, "approver"));
     assert_true(sf_token_has_role(&t, "editor"));
@@ -119,8 +126,8 @@ static void test_each_wrong_token_has_its_verdict(void **state)
     (void)snprintf(c.issuer, sizeof(c.issuer), "ops");
     assert_int_equal(verify_made(w, &c, &w->other, &t), SF_TOKEN_FOREIGN);
     c = good_claims();
-    (void)snprintf(c.mesh, sizeof(c.mesh), "mesh-2");
-    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_WRONG_MESH);
+    (void)snprintf(c.audience, sizeof(c.audience), "mesh-2");
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_WRONG_AUDIENCE);
     c = good_claims();
     c.issued_s = NOW + SF_TOKEN_SKEW_S + 1;
     assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_NOT_YET);
@@ -149,7 +156,7 @@ static void test_a_token_that_lives_too_long_is_neither_made_nor_taken(void **st
     c = good_claims();
     c.subject[0] = '\0';
     assert_int_equal(sf_token_make(&c, &w->sales, &text, &err), SF_INVALID);
-    assert_string_equal(err.text, "a token needs an issuer, a subject and a mesh");
+    assert_string_equal(err.text, "a token needs an issuer, an audience and its subject");
     sf_buf_done(&text);
 }
 
@@ -257,7 +264,7 @@ static void test_verdicts_become_the_errors_that_users_know(void **state)
         {SF_TOKEN_MALFORMED, 502, "the token is malformed"},
         {SF_TOKEN_FOREIGN, 504, "tokens of this issuer are not taken here"},
         {SF_TOKEN_BAD_SIGNATURE, 502, "the signature of the token does not hold"},
-        {SF_TOKEN_WRONG_MESH, 502, "the token is for another mesh"},
+        {SF_TOKEN_WRONG_AUDIENCE, 502, "the token is for another mesh"},
         {SF_TOKEN_TOO_LONG_LIVED, 502, "the token lives longer than an hour"},
         {SF_TOKEN_NOT_YET, 502, "the token was issued in the future; a clock is wrong"},
         {SF_TOKEN_EXPIRED, 503, "the token has expired"},
@@ -267,7 +274,7 @@ static void test_verdicts_become_the_errors_that_users_know(void **state)
     for (size_t i = 0; i < SF_COUNT(cases); i++) {
         struct sf_error err = {0};
 
-        assert_int_equal(sf_token_raise(cases[i].verdict, &err), SF_DENIED);
+        assert_int_equal(sf_token_raise(SF_TOKEN_HTTP, cases[i].verdict, &err), SF_DENIED);
         assert_int_equal(err.number, cases[i].number);
         assert_string_equal(err.text, cases[i].text);
     }
@@ -304,6 +311,152 @@ static void test_a_failed_allocation_never_makes_a_token_good(void **state)
     sf_buf_done(&text);
 }
 
+/* --- assertions of roles --- */
+
+#define ROLES_HEADER "{\"alg\":\"EdDSA\",\"typ\":\"sheaf-roles+jwt\"}"
+#define ROLES_CLAIMS                                                                               \
+    "\"roles\":[\"analyst\"],\"iat\":1700000000,\"exp\":1700000120,\"aud\":\"m/crm/people\"}"
+
+static struct sf_token good_assertion(void)
+{
+    struct sf_token t = {
+        .kind = SF_TOKEN_ASSERTION,
+        .issuer = "sales",
+        .roles = {{"analyst"}},
+        .role_count = 1,
+        .issued_s = NOW,
+        .expires_s = NOW + 120,
+    };
+
+    sf_token_audience("m", "crm", "people", t.audience);
+    return t;
+}
+
+static void test_an_assertion_says_which_roles_somebody_has(void **state)
+{
+    static const uint8_t seed[SF_SEED_SIZE] = {1, 2, 3};
+    struct world *w = *state;
+    struct sf_token c = good_assertion();
+    struct sf_token t = {0};
+    struct sf_buf text = {0};
+
+    w->check.kind = SF_TOKEN_ASSERTION;
+    w->check.audience = "m/crm/people";
+    assert_int_equal(verify_made(w, &c, &w->sales, &t), SF_TOKEN_GOOD);
+    assert_memory_equal(&t, &c, sizeof(t));
+    sf_seed_done(&w->sales);
+    assert_int_equal(sf_seed_from_bytes(sf_slice_of(seed, sizeof(seed)), &w->sales, NULL), SF_OK);
+    assert_int_equal(sf_token_make(&c, &w->sales, &text, NULL), SF_OK);
+    sf_buf_byte(&text, '\0');
+    assert_string_equal((const char *)text.data, ROLES_GOLDEN); /* docs/formats/role-assertion.md */
+    sf_buf_done(&text);
+}
+
+static void test_each_wrong_assertion_has_its_verdict(void **state)
+{
+    static const struct {
+        const char *header;
+        const char *claims;
+        enum sf_token_verdict verdict;
+    } cases[] = {
+        {ROLES_HEADER, "{\"iss\":\"sales\"," ROLES_CLAIMS, SF_TOKEN_GOOD},
+        {HEADER, "{\"iss\":\"sales\"," ROLES_CLAIMS, SF_TOKEN_MALFORMED},
+        {"{\"alg\":\"none\",\"typ\":\"sheaf-roles+jwt\"}", "{\"iss\":\"sales\"," ROLES_CLAIMS,
+         SF_TOKEN_MALFORMED},
+        {ROLES_HEADER, "{\"iss\":\"sales\",\"sub\":\"ann\"," ROLES_CLAIMS, SF_TOKEN_MALFORMED},
+        {ROLES_HEADER, "{\"iss\":\"crm\"," ROLES_CLAIMS, SF_TOKEN_FOREIGN},
+        {ROLES_HEADER, PAYLOAD("[\"analyst\"]", ""), SF_TOKEN_MALFORMED}, /* of an HTTP token */
+        {ROLES_HEADER,
+         "{\"iss\":\"sales\",\"roles\":[],\"iat\":1700000000,\"exp\":1700000120,\"aud\":\"m\"}",
+         SF_TOKEN_WRONG_AUDIENCE},
+        {ROLES_HEADER,
+         "{\"iss\":\"sales\",\"roles\":[],\"iat\":1700000000,\"exp\":1700000120,"
+         "\"aud\":\"m/hr/people\"}",
+         SF_TOKEN_WRONG_AUDIENCE},
+        {ROLES_HEADER,
+         "{\"iss\":\"sales\",\"roles\":[],\"iat\":1700000000,\"exp\":1700000301,"
+         "\"aud\":\"m/crm/people\"}",
+         SF_TOKEN_TOO_LONG_LIVED},
+        {ROLES_HEADER,
+         "{\"iss\":\"sales\",\"roles\":[],\"iat\":1700000061,\"exp\":1700000062,"
+         "\"aud\":\"m/crm/people\"}",
+         SF_TOKEN_NOT_YET},
+        /* Another domain's clock made it: a minute late is good enough. */
+        {ROLES_HEADER,
+         "{\"iss\":\"sales\",\"roles\":[],\"iat\":1699999900,\"exp\":1699999941,"
+         "\"aud\":\"m/crm/people\"}",
+         SF_TOKEN_GOOD},
+        {ROLES_HEADER,
+         "{\"iss\":\"sales\",\"roles\":[],\"iat\":1699999900,\"exp\":1699999940,"
+         "\"aud\":\"m/crm/people\"}",
+         SF_TOKEN_EXPIRED},
+    };
+    struct world *w = *state;
+    struct sf_token c = good_assertion();
+    struct sf_token t = {0};
+    struct sf_buf text = {0};
+
+    w->check.kind = SF_TOKEN_ASSERTION;
+    w->check.audience = "m/crm/people";
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        assert_int_equal(forged(w, cases[i].header, cases[i].claims), cases[i].verdict);
+        assert_int_equal(forged(w, cases[i].header, cases[i].claims), cases[i].verdict); /* kept */
+    }
+    assert_int_equal(verify_made(w, &c, &w->other, &t), SF_TOKEN_BAD_SIGNATURE);
+    for (size_t i = 0; i <= SF_TOKEN_MAX; i++) {
+        sf_buf_byte(&text, 'a');
+    }
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_MALFORMED);
+    sf_buf_done(&text);
+}
+
+/* Also when it was kept, and when both would be for the same audience. */
+static void test_no_kind_of_token_is_taken_for_the_other(void **state)
+{
+    struct world *w = *state;
+    struct sf_token c[2] = {good_claims(), good_assertion()};
+    struct sf_buf text = {0};
+    struct sf_token t;
+
+    (void)snprintf(c[1].audience, sizeof(c[1].audience), "mesh-1");
+    for (unsigned kind = 0; kind < 2; kind++) {
+        sf_buf_clear(&text);
+        assert_int_equal(sf_token_make(&c[kind], &w->sales, &text, NULL), SF_OK);
+        w->check.kind = (enum sf_token_kind)kind;
+        assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_GOOD);
+        w->check.kind = (enum sf_token_kind) !kind;
+        assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_MALFORMED);
+    }
+    sf_buf_done(&text);
+}
+
+static void test_what_is_wrong_with_an_assertion_has_one_number(void **state)
+{
+    static const struct {
+        enum sf_token_verdict verdict;
+        const char *text;
+    } cases[] = {
+        {SF_TOKEN_MISSING, "it is empty"},
+        {SF_TOKEN_MALFORMED, "it is malformed"},
+        {SF_TOKEN_FOREIGN, "its issuer is not the domain that asks"},
+        {SF_TOKEN_BAD_SIGNATURE, "its signature does not hold"},
+        {SF_TOKEN_WRONG_AUDIENCE, "it is for another product"},
+        {SF_TOKEN_TOO_LONG_LIVED, "it lives longer than five minutes"},
+        {SF_TOKEN_NOT_YET, "it was issued in the future; a clock is wrong"},
+        {SF_TOKEN_EXPIRED, "it has expired"},
+    };
+    struct sf_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        assert_int_equal(sf_token_raise(SF_TOKEN_ASSERTION, cases[i].verdict, &err), SF_DENIED);
+        assert_int_equal(err.number, 506);
+        assert_string_equal(err.text, cases[i].text);
+    }
+    assert_int_equal(sf_token_raise(SF_TOKEN_ASSERTION, SF_TOKEN_NO_MEMORY, &err), SF_NOMEM);
+    assert_int_equal(err.number, 602);
+}
+
 /* --- with a cache --- */
 
 static void test_a_kept_token_is_judged_anew(void **state)
@@ -324,9 +477,9 @@ static void test_a_kept_token_is_judged_anew(void **state)
     sf_alloc_fail_after(-1, 0);
     assert_int_equal(faults, 0);
     assert_string_equal(t.subject, "ann");
-    w->check.mesh = "mesh-2";
-    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_WRONG_MESH);
-    w->check.mesh = "mesh-1";
+    w->check.audience = "mesh-2";
+    assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_WRONG_AUDIENCE);
+    w->check.audience = "mesh-1";
     w->check.now_s = NOW + 600;
     assert_int_equal(sf_token_verify(&w->check, sf_buf_view(&text), &t), SF_TOKEN_EXPIRED);
     w->check.now_s = NOW;
@@ -398,6 +551,11 @@ int main(void)
         PLAIN(test_verdicts_become_the_errors_that_users_know),
         PLAIN(test_the_header_gives_the_token),
         PLAIN(test_a_failed_allocation_never_makes_a_token_good),
+        PLAIN(test_an_assertion_says_which_roles_somebody_has),
+        PLAIN(test_each_wrong_assertion_has_its_verdict),
+        PLAIN(test_what_is_wrong_with_an_assertion_has_one_number),
+        CACHED(test_each_wrong_assertion_has_its_verdict),
+        CACHED(test_no_kind_of_token_is_taken_for_the_other),
         CACHED(test_a_good_token_tells_who_calls),
         CACHED(test_each_wrong_token_has_its_verdict),
         CACHED(test_another_algorithm_is_malformed),

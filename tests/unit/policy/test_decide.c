@@ -169,6 +169,25 @@ static void test_exceptions_are_by_domain_role_and_purpose(void **state)
     assert_sees(w, policy, hashed);
 }
 
+/* Whoever decides by roles may leave out those that no rule asks for. */
+static void test_a_set_knows_which_roles_count(void **state)
+{
+    struct sf_policy_set *set;
+
+    (void)state;
+    set = policies_set(
+        HEAD("p") "match: all\nexcept: [{roles: [dpo, ada]}, {roles: x}]\nmask: hash\n");
+    assert_true(sf_policy_set_asks_role(set, "dpo"));
+    assert_true(sf_policy_set_asks_role(set, "ada"));
+    assert_true(sf_policy_set_asks_role(set, "x"));
+    assert_false(sf_policy_set_asks_role(set, "boss"));
+    sf_policy_set_free(set);
+    set = policies_set(HEAD("p") "match: all\nfilter: \"note = 'a' OR Caller . ROLE = 'x'\"\n");
+    assert_true(
+        sf_policy_set_asks_role(set, "boss")); /* what the filter makes of it is not known */
+    sf_policy_set_free(set);
+}
+
 static void test_to_except_the_owner_alone_excepts_nobody(void **state)
 {
     struct world *w = *state;
@@ -343,6 +362,7 @@ int main(void)
         T(test_a_struct_is_as_closed_as_what_is_inside),
         T(test_the_strictest_mask_wins_and_two_may_join),
         T(test_exceptions_are_by_domain_role_and_purpose),
+        T(test_a_set_knows_which_roles_count),
         T(test_to_except_the_owner_alone_excepts_nobody),
         T(test_who_is_excepted_from_the_rule_for_a_class_sees_it),
         T(test_all_filters_hold_and_equal_ones_are_one),

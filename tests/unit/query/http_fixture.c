@@ -42,7 +42,8 @@ static void handler(struct sf_http_request *r, void *data)
 {
     struct fixture *f = data;
     const char *what = sf_http_part(r, 1);
-    struct http_read read = {.product = "orders", .table = sf_http_part(r, 0), .op = QUERY_SCAN};
+    struct http_read read = {
+        .product = "orders", .table = sf_http_part(r, 0), .op = QUERY_SCAN, .caller = &f->caller};
     const struct served_product *p = product_set_find(&f->serving.products, "orders", 0);
 
     if (strcmp(sf_http_method(r), "POST") == 0) {
@@ -119,7 +120,11 @@ void setup(struct fixture *f)
     f->relay = (struct relay_host){.rt = f->loop.rt,
                                    .own = fake_bus_connect(f->broker),
                                    .serve = fake_bus_connect(f->broker),
-                                   .nobody_ns = 1};
+                                   .nobody_ns = 1,
+                                   .mesh = WORLD_MESH,
+                                   .domain = "billing",
+                                   .domain_key = &f->key};
+    assert_int_equal(sf_seed_generate(&f->key, NULL), SF_OK);
     f->hub = fake_bus_connect(f->broker);
     f->hub_sub = (struct sf_bus_sub){.on_msg = on_explain, .data = f};
     assert_int_equal(sf_bus_subscribe(f->hub, &f->hub_sub, "mesh.access.explain", NULL, NULL),

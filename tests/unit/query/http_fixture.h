@@ -53,6 +53,10 @@ struct fixture {
     struct fake_broker *broker; /* for reads of another leaf's products, which is this one */
     struct relay_host relay;
     struct query_nats *requests; /* NULL: that leaf is away */
+    struct sf_token caller;      /* who asks */
+    struct sf_seed key;          /* of its domain */
+    struct sf_bus_sub overheard; /* what is asked of the other leaf */
+    char roles[4096];            /* Sheaf-Roles of the last request; "-": none */
     struct sf_bus *hub;
     struct sf_bus_sub hub_sub;
     bool hub_refuses; /* says why there is no answer */

@@ -80,7 +80,12 @@ void teardown(struct fixture *f)
 
 void send_request(struct fixture *f, const char *subject, const char *body)
 {
-    const struct sf_bus_msg m = {.subject = subject, .reply = "inbox", .data = sf_slice_text(body)};
+    const struct sf_bus_header roles = {HEADER_ROLES, f->roles};
+    const struct sf_bus_msg m = {.subject = subject,
+                                 .reply = "inbox",
+                                 .data = sf_slice_text(body),
+                                 .headers = &roles,
+                                 .header_count = f->roles != NULL};
 
     f->messages = 0;
     f->ends = 0;

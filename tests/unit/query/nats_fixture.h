@@ -20,6 +20,7 @@ struct fixture {
     struct query_nats *others; /* dpq.sales.*.> */
     struct sf_bus *asker;
     struct sf_bus_sub inbox;
+    const char *roles; /* Sheaf-Roles of requests; NULL: none */
     unsigned messages;
     unsigned ends; /* empty messages without headers */
     char answer[16384];

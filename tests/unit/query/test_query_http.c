@@ -8,6 +8,7 @@
 #include "common/wire/json.h"
 #include "leaf/query/get_cache.h"
 #include "leaf/store/store.h"
+#include "proto/subjects.h"
 #include "tests/lib/leaf_world.h"
 #include "tests/unit/query/http_fixture.h"
 
@@ -508,6 +509,66 @@ static void products_of_another_domain_are_read_by_asking_its_leaf(void **state)
     teardown(&f);
 }
 
+static void on_overheard(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct fixture *f = sub->data;
+    const char *roles = sf_bus_msg_header(m, HEADER_ROLES);
+
+    if (strcmp(m->subject, "q.sales.orders.taken") == 0) {
+        return;
+    }
+    (void)snprintf(f->roles, sizeof(f->roles), "%s", roles == NULL ? "-" : roles);
+}
+
+static bool find_billing_key(void *data, const char *issuer, struct sf_public_key *ret)
+{
+    *ret = ((struct fixture *)data)->key.public_key;
+    return strcmp(issuer, "billing") == 0;
+}
+
+/* Neither the token nor whose it is, and for that product alone. */
+static void roles_of_the_caller_go_to_the_owners_leaf(void **state)
+{
+    static const char *const paths[] = {"/orders/records?relay=1", "/orders/records/a?relay=1",
+                                        "/orders/describe?relay=1",
+                                        "/orders/changes?snapshot=true&relay=1"};
+    struct fixture f;
+    struct sf_token told = {0};
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    f.overheard = (struct sf_bus_sub){.on_msg = on_overheard, .data = &f};
+    assert_int_equal(sf_bus_subscribe(f.hub, &f.overheard, "q.sales.orders.>", NULL, NULL), SF_OK);
+    get(&f, paths[0], NULL, 200);
+    assert_string_equal(f.roles, "-"); /* there are none */
+    f.caller = (struct sf_token){.issuer = "billing",
+                                 .subject = "ann",
+                                 .roles = {{"analyst"}, {"clerk"}},
+                                 .role_count = 2,
+                                 .expires_s = sf_rt_wall_us(f.loop.rt) / SF_US_PER_S + 600};
+    const struct sf_token_check check = {.find_key = find_billing_key,
+                                         .data = &f,
+                                         .audience = WORLD_MESH "/sales/orders",
+                                         .now_s = sf_rt_wall_us(f.loop.rt) / SF_US_PER_S,
+                                         .kind = SF_TOKEN_ASSERTION};
+
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        get(&f, paths[i], NULL, 200);
+        assert_int_equal(sf_token_verify(&check, sf_slice_text(f.roles), &told), SF_TOKEN_GOOD);
+        assert_string_equal(told.subject, "");
+        assert_int_equal(told.role_count, 2);
+        assert_string_equal(told.roles[0].text, "analyst");
+        assert_string_equal(told.roles[1].text, "clerk");
+    }
+    f.caller.expires_s = check.now_s; /* while a stream went on */
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        get(&f, paths[i], NULL, 401);
+        assert_non_null(strstr(f.call.text, "\"code\":\"SHEAF-E0503\""));
+    }
+    teardown(&f);
+}
+
 static void when_that_leaf_does_not_answer_the_hub_says_why(void **state)
 {
     struct fixture f;
@@ -635,6 +696,7 @@ int main(void)
         cmocka_unit_test(quarantine_shows_what_was_refused),
         cmocka_unit_test(products_of_another_domain_are_read_by_asking_its_leaf),
         cmocka_unit_test(a_leaf_that_is_heard_of_a_moment_later_is_asked_again),
+        cmocka_unit_test(roles_of_the_caller_go_to_the_owners_leaf),
         cmocka_unit_test(when_that_leaf_does_not_answer_the_hub_says_why),
         cmocka_unit_test(another_leaf_cannot_fill_this_ones_memory),
         cmocka_unit_test(a_client_that_leaves_is_not_answered_and_nothing_is_lost),

@@ -88,6 +88,51 @@ static void events_are_seen_by_their_view_too(void **state)
     teardown(&f);
 }
 
+/* On every operation; a stream keeps the roles it began with when their assertion has expired. */
+static void roles_come_with_the_request(void **state)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf roles = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    leaf_world_policies(&f.w, "sheaf: policy/v1\nname: emails\nmatch: {class: pii}\n"
+                              "except: {roles: analyst}\nmask: redact\n");
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.get",
+        "{\"table\":\"orders\",\"key\":[\"a\"],\"select\":[\"email\"]}");
+    assert_string_equal(f.answer, "{\"email\":\"***\"}\n");
+    leaf_world_assert(&f.w, "clerk analyst", &roles);
+    f.roles = (const char *)roles.data;
+    for (unsigned i = 0; i < 2; i++) { /* also when the answer stands ready */
+        ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.get",
+            "{\"table\":\"orders\",\"key\":[\"a\"],\"select\":[\"email\"]}");
+        assert_string_equal(f.answer, "{\"email\":\"x@y.no\"}\n");
+        ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.get", "{\"table\":\"orders\",\"key\":[\"a\"]}");
+        assert_non_null(strstr(f.answer, "x@y.no"));
+    }
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.scan",
+        "{\"table\":\"orders\",\"where\":\"email = 'x@y.no'\",\"select\":[\"order_id\"]}");
+    assert_string_equal(f.answer, "{\"order_id\":\"a\"}\n");
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.changes", "{\"table\":\"orders\"}");
+    assert_non_null(strstr(f.answer, "x@y.no"));
+    send_request(&f, "dpq.sales." WORLD_ACCOUNT ".orders.changes",
+                 "{\"table\":\"orders\",\"after\":\"1:2\",\"follow\":true,\"seconds\":600}");
+    rt_sim_run_for(&f.w.stores.sim, 200 * SF_NS_PER_S);
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"c\",\"email\":\"z@y.no\"}}\n");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_non_null(strstr(f.answer, "z@y.no"));
+    rt_sim_run_for(&f.w.stores.sim, 600 * SF_NS_PER_S);
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.scan", "{\"table\":\"orders\"}");
+    assert_error(&f, "SHEAF-E0506", "403");
+    assert_non_null(strstr(f.answer, "it has expired"));
+    f.roles = NULL;
+    ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.get", "{\"table\":\"orders\",\"key\":[\"a\"]}");
+    assert_non_null(strstr(f.answer, "\"email\":\"***\""));
+    teardown(&f);
+}
+
 static void describe_shows_what_the_caller_may_know(void **state)
 {
     struct fixture f;
@@ -541,6 +586,7 @@ int main(void)
         cmocka_unit_test(the_owners_apps_read_everything),
         cmocka_unit_test(other_domains_read_their_view_of_what_was_granted),
         cmocka_unit_test(events_are_seen_by_their_view_too),
+        cmocka_unit_test(roles_come_with_the_request),
         cmocka_unit_test(describe_shows_what_the_caller_may_know),
         cmocka_unit_test(describe_tells_how_many_rows_there_are_when_all_are_seen),
         cmocka_unit_test(whatever_is_wrong_is_told_by_its_number),

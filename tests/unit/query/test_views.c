@@ -658,7 +658,7 @@ static void check_feed(struct fixture *f)
         grant.columns = columns;
         grant.column_count = 3;
     }
-    assert_int_equal(serving_view(&f->w.serving, people(f), &grant, &view, NULL), SF_OK);
+    assert_int_equal(serving_view(&f->w.serving, people(f), &grant, NULL, &view, NULL), SF_OK);
     const struct message_spec spec = {
         .lane = {.domain = "sales", .product = "orders", .table = "people", .major = 1},
         .audience = "aud1",

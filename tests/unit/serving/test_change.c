@@ -31,7 +31,7 @@ static void render(struct fixture *f, const struct served_table *table, const st
     bool more = true;
     bool shown;
 
-    assert_int_equal(serving_view(&f->w.serving, table, grant, &view, NULL), SF_OK);
+    assert_int_equal(serving_view(&f->w.serving, table, grant, NULL, &view, NULL), SF_OK);
     assert_int_equal(store_snapshot_new(f->w.stores.store, &f->snapshot, NULL), SF_OK);
     reader =
         (struct change_reader){.view = view, .columns = view->columns, .snapshot = f->snapshot};

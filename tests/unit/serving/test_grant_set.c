@@ -494,9 +494,49 @@ static void policy_says_more(Sheaf__V1__Bundle *b)
     say_more(&b->policies[0]->base);
 }
 
+static void consumer_says_more(Sheaf__V1__Bundle *b)
+{
+    say_more(&b->consumers[0]->base);
+}
+
+static void consumer_is_another(Sheaf__V1__Bundle *b)
+{
+    b->consumers[0]->domain = world_text("finance");
+}
+
+static void key_is_short(Sheaf__V1__Bundle *b)
+{
+    b->consumers[0]->domain_key.len--;
+}
+
+/* The keys by which the word of consumers for roles is checked. */
+static void a_grant_knows_the_key_of_its_consumer_if_the_bundle_does(void **state)
+{
+    static void (*const cases[])(Sheaf__V1__Bundle * b) = {NULL, consumer_is_another, key_is_short};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        const struct world_bundle b = {
+            .version = 6, .grants = &one, .grant_count = 1, .spoil_bundle = cases[i]};
+
+        assert_int_equal(open_bundle(&f, &b), SF_OK);
+        assert_int_equal(f.set->grant_count, 1);
+        if (i == 0) {
+            assert_memory_equal(f.set->grants[0].consumer_key->bytes, f.w.billing.public_key.bytes,
+                                SF_PUBLIC_KEY_SIZE);
+        } else {
+            assert_null(f.set->grants[0].consumer_key);
+        }
+    }
+    teardown(&f);
+}
+
 static void a_bundle_that_says_more_than_is_known_grants_nothing_and_holds(void **state)
 {
-    static void (*const cases[])(Sheaf__V1__Bundle * b) = {bundle_says_more, policy_says_more};
+    static void (*const cases[])(Sheaf__V1__Bundle * b) = {bundle_says_more, policy_says_more,
+                                                           consumer_says_more};
     struct fixture f;
     (void)state;
 
@@ -562,6 +602,7 @@ int main(void)
         cmocka_unit_test(a_grant_is_found_by_account_product_and_major_while_it_lasts),
         cmocka_unit_test(each_of_many_grants_is_found),
         cmocka_unit_test(a_policy_that_cannot_be_read_grants_nothing),
+        cmocka_unit_test(a_grant_knows_the_key_of_its_consumer_if_the_bundle_does),
         cmocka_unit_test(a_bundle_that_says_more_than_is_known_grants_nothing_and_holds),
         cmocka_unit_test(out_of_memory_leaves_nothing_behind_and_says_so),
     };

@@ -4,6 +4,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/time.h"
+#include "leaf/rowcodec/row.h"
 #include "proto/errors.h"
 #include "tests/lib/leaf_world.h"
 
@@ -200,7 +201,8 @@ static const char *view_of(struct fixture *f, const struct grant *grant, const c
         n++;
     }
     assert_int_equal(
-        serving_view(&f->w.serving, leaf_world_table(&f->w, "orders"), grant, &view, NULL), SF_OK);
+        serving_view(&f->w.serving, leaf_world_table(&f->w, "orders"), grant, NULL, &view, NULL),
+        SF_OK);
     if (served_view_select(view, names, n, &some, name, &f->err) != SF_OK) {
         (void)snprintf(ret, 256, "%.255s", f->err.text);
         return ret;
@@ -276,7 +278,8 @@ static void a_view_out_of_memory_is_none(void **state)
         enum sf_code code;
 
         sf_alloc_fail_after(n, false);
-        code = serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), &all, &view, &f.err);
+        code =
+            serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), &all, NULL, &view, &f.err);
         if (sf_alloc_faults() == 0) {
             assert_int_equal(code, SF_OK);
             break;
@@ -311,14 +314,15 @@ static void policies_of_a_product_that_cannot_be_read_close_it_to_others(void **
                                     &right, NULL),
                      SF_OK);
     assert_true(right.product->closed);
-    assert_int_equal(
-        serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), right.grant, &view, &f.err),
-        SF_DENIED);
+    assert_int_equal(serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), right.grant, NULL,
+                                  &view, &f.err),
+                     SF_DENIED);
     assert_int_equal(f.err.number, SHEAF_E_DENIED);
     assert_string_equal(f.err.text, "table 'orders'");
     assert_null(view);
     assert_int_equal(
-        serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), NULL, &view, &f.err), SF_OK);
+        serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), NULL, NULL, &view, &f.err),
+        SF_OK);
     served_view_unref(view);
     sf_buf_done(&yaml);
     leaf_world_done(&f.w);
@@ -339,7 +343,7 @@ static void a_view_is_made_once(void **state)
                                                       .grants = i < 2 ? &one : &less,
                                                       .grant_count = 1});
         assert_int_equal(serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"),
-                                      &f.w.serving.grants->grants[0], &views[i], NULL),
+                                      &f.w.serving.grants->grants[0], NULL, &views[i], NULL),
                          SF_OK);
     }
     assert_ptr_equal(views[0], views[1]);
@@ -354,6 +358,194 @@ static void a_view_is_made_once(void **state)
     for (unsigned i = 0; i < 3; i++) {
         served_view_unref(views[i]);
     }
+    leaf_world_done(&f.w);
+}
+
+/* --- roles ------------------------------------------------------------------------------------ */
+
+/* Emails are shown to analysts, notes to auditors; orders above 100 to approvers, by a filter. */
+#define BY_ROLE                                                                                    \
+    "sheaf: policy/v1\nname: emails\nmatch: {class: pii}\nexcept: {roles: analyst}\nmask: omit\n"  \
+    "---\n"                                                                                        \
+    "sheaf: policy/v1\nname: notes\nmatch: {field: note}\nexcept: {roles: [auditor]}\nmask: "      \
+    "null\n"
+
+static void grant_by_role(struct fixture *f, const char *policies, bool keyless)
+{
+    static const struct world_grant one = {.id = "G-1"};
+
+    setup(f);
+    leaf_world_grant(&f->w, &(struct world_bundle){.version = 1,
+                                                   .grants = &one,
+                                                   .grant_count = 1,
+                                                   .policies = policies,
+                                                   .keyless = keyless});
+}
+
+/* The columns that who presents @roles sees, and how; "" or what is wrong. */
+static const char *seen_by(struct fixture *f, const char *roles, struct served_view **ret,
+                           char text[256])
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf assertion = {0};
+    struct serving_caller caller = billing;
+    size_t used = 0;
+
+    if (roles != NULL) {
+        leaf_world_assert(&f->w, roles, &assertion);
+        caller.assertion = (const char *)assertion.data;
+    }
+    assert_int_equal(decide(f, &caller, 1), SF_OK);
+    assert_int_equal(serving_view(&f->w.serving, leaf_world_table(&f->w, "orders"), f->right.grant,
+                                  &f->right.roles, ret, NULL),
+                     SF_OK);
+    text[0] = '\0';
+    for (size_t i = 0; i < (*ret)->columns->column_count; i++) {
+        const struct sf_field *field = (*ret)->columns->columns[i].field;
+        const int32_t at = sf_table_field_by_number((*ret)->table->contract, field->number);
+
+        used += (size_t)snprintf(text + used, 256 - used, "%s%s%s", i == 0 ? "" : " ", field->name,
+                                 served_view_shows_field(*ret, (size_t)at) ? "" : "*");
+    }
+    return text;
+}
+
+static void roles_that_a_policy_names_change_what_is_seen(void **state)
+{
+    static const struct {
+        const char *roles;
+        const char *sees;
+        unsigned same_as; /* an earlier one with the very same view */
+    } cases[] = {
+        {NULL, "order_id amount note*", 0},
+        {"", "order_id amount note*", 0},
+        {"clerk boss", "order_id amount note*", 0}, /* No policy asks for them. */
+        {"analyst", "order_id amount note* email", 3},
+        {"clerk analyst analyst", "order_id amount note* email", 3},
+        {"auditor", "order_id amount note", 5},
+        {"auditor analyst", "order_id amount note email", 6},
+        {"analyst clerk auditor", "order_id amount note email", 6},
+    };
+    struct served_view *views[SF_COUNT(cases)];
+    struct fixture f;
+    char text[256];
+    (void)state;
+
+    grant_by_role(&f, BY_ROLE, /* keyless= */ false);
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        assert_string_equal(seen_by(&f, cases[i].roles, &views[i], text), cases[i].sees);
+        assert_ptr_equal(views[i], views[cases[i].same_as]);
+        assert_int_equal(serving_still_shows(&f.w.serving, "G-1", views[i], &f.err), SF_OK);
+    }
+    /* Whoever is told nothing of keys takes nobody's word for roles. */
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        served_view_unref(views[i]);
+    }
+    leaf_world_done(&f.w);
+    grant_by_role(&f, BY_ROLE, /* keyless= */ true);
+    assert_string_equal(seen_by(&f, "analyst", &views[0], text), "order_id amount note*");
+    served_view_unref(views[0]);
+    leaf_world_done(&f.w);
+}
+
+static void a_view_of_a_role_ends_when_a_policy_drops_the_role(void **state)
+{
+    struct served_view *view = NULL;
+    struct fixture f;
+    char text[256];
+    (void)state;
+
+    grant_by_role(&f, BY_ROLE, /* keyless= */ false);
+    assert_string_equal(seen_by(&f, "analyst", &view, text), "order_id amount note* email");
+    leaf_world_policies(&f.w, "sheaf: policy/v1\nname: emails\nmatch: {class: pii}\nmask: omit\n");
+    assert_int_equal(serving_still_shows(&f.w.serving, "G-1", view, &f.err), SF_BUSY);
+    served_view_unref(view);
+    leaf_world_done(&f.w);
+}
+
+/* A row is shown when the filter is true for one of the roles; without any, caller.role is null. */
+static void a_filter_by_role_is_true_for_one_of_them(void **state)
+{
+    static const char *const roles[] = {NULL, "clerk", "boss", "approver boss"};
+    struct served_view *view;
+    struct fixture f;
+    struct sf_value values[5] = {0};
+    SF_CLEANUP(sf_buf_done) struct sf_buf row = {0};
+    char text[256];
+    (void)state;
+
+    grant_by_role(&f,
+                  "sheaf: policy/v1\nname: rows\nmatch: all\n"
+                  "filter: \"caller.Role = 'boss'\"\n",
+                  /* keyless= */ false);
+    values[0] = (struct sf_value){.present = true, .s = SF_LITERAL("a")};
+    assert_int_equal(row_encode(leaf_world_table(&f.w, "orders")->contract, values, &row, NULL),
+                     SF_OK);
+    for (size_t i = 0; i < SF_COUNT(roles); i++) {
+        (void)seen_by(&f, roles[i], &view, text);
+        assert_int_equal(served_view_admits(view, sf_buf_view(&row)), i >= 2);
+        served_view_unref(view);
+    }
+    leaf_world_done(&f.w);
+}
+
+static void refused(struct fixture *f, struct sf_token t, const struct sf_seed *key,
+                    const char *text)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf assertion = {0};
+    struct serving_caller caller = billing;
+
+    assert_int_equal(sf_token_make(&t, key, &assertion, NULL), SF_OK);
+    sf_buf_byte(&assertion, '\0');
+    caller.assertion = (const char *)assertion.data;
+    assert_int_equal(decide(f, &caller, 1), SF_DENIED);
+    assert_int_equal(f->err.number, SHEAF_E_ROLES_REFUSED);
+    assert_string_equal(f->err.text, text);
+}
+
+/* None is taken as if there were none: who asks would not know why it sees less. */
+static void an_assertion_that_does_not_hold_is_refused(void **state)
+{
+    struct serving_caller caller = billing;
+    struct fixture f;
+    struct sf_token t;
+    int64_t now_s;
+    (void)state;
+
+    grant_by_role(&f, BY_ROLE, /* keyless= */ false);
+    now_s = leaf_world_now(&f.w) / SF_US_PER_S;
+    t = (struct sf_token){.kind = SF_TOKEN_ASSERTION,
+                          .issuer = "billing",
+                          .audience = WORLD_MESH "/sales/orders",
+                          .roles = {{"analyst"}},
+                          .role_count = 1,
+                          .issued_s = now_s,
+                          .expires_s = now_s + 60};
+    refused(&f, t, &f.w.stranger, "its signature does not hold");
+    refused(&f, t, &f.w.domain, "its signature does not hold");
+    (void)snprintf(t.issuer, sizeof(t.issuer), "sales");
+    refused(&f, t, &f.w.domain, "its issuer is not the domain that asks");
+    (void)snprintf(t.issuer, sizeof(t.issuer), "billing");
+    (void)snprintf(t.audience, sizeof(t.audience), WORLD_MESH "/sales/clicks");
+    refused(&f, t, &f.w.billing, "it is for another product");
+    (void)snprintf(t.audience, sizeof(t.audience), WORLD_MESH "/crm/orders");
+    refused(&f, t, &f.w.billing, "it is for another product");
+    (void)snprintf(t.audience, sizeof(t.audience), WORLD_MESH);
+    refused(&f, t, &f.w.billing, "it is for another product");
+    sf_token_audience(WORLD_MESH, "sales", "orders", t.audience);
+    t.issued_s -= 180;
+    t.expires_s -= 180;
+    refused(&f, t, &f.w.billing, "it has expired");
+    t = (struct sf_token){.issuer = "billing",
+                          .subject = "ann",
+                          .audience = WORLD_MESH,
+                          .issued_s = now_s,
+                          .expires_s = now_s + 60};
+    refused(&f, t, &f.w.billing, "it is malformed"); /* a token for HTTP */
+    caller.assertion = "";
+    assert_int_equal(decide(&f, &caller, 1), SF_DENIED);
+    assert_string_equal(f.err.text, "it is empty");
+    /* The owner's own requests have no need of any. */
+    assert_int_equal(decide(&f, &(struct serving_caller){.assertion = "?"}, 1), SF_OK);
     leaf_world_done(&f.w);
 }
 
@@ -372,6 +564,10 @@ int main(void)
         cmocka_unit_test(what_is_not_seen_is_no_field),
         cmocka_unit_test(policies_of_a_product_that_cannot_be_read_close_it_to_others),
         cmocka_unit_test(a_view_is_made_once),
+        cmocka_unit_test(roles_that_a_policy_names_change_what_is_seen),
+        cmocka_unit_test(a_view_of_a_role_ends_when_a_policy_drops_the_role),
+        cmocka_unit_test(a_filter_by_role_is_true_for_one_of_them),
+        cmocka_unit_test(an_assertion_that_does_not_hold_is_refused),
         cmocka_unit_test(a_view_out_of_memory_is_none),
     };
 

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Roles of a user, as its own domain vouches for them, reach the owner's leaf and change what is seen there."""
+import json
+import signal
+import sys
+
+import fixture
+from nats import Client
+
+PRODUCT = """sheaf: product/v1
+product: sales/people
+version: 1.0.0
+description: People.
+tables:
+  people:
+    kind: state
+    key: [id]
+    fields:
+      id:    {number: 1, type: string, required: true}
+      email: {number: 2, type: string, class: pii}
+      kind:  {number: 3, type: string}
+"""
+POLICIES = """sheaf: policy/v1
+name: emails
+match: {class: pii}
+except: {roles: analyst}
+mask: redact
+---
+sheaf: policy/v1
+name: open-rows
+match: {product: sales/people}
+filter: kind = 'open' OR caller.role = 'auditor'
+"""
+ROWS = [{"id": "A", "email": "ada@corp.example", "kind": "open"},
+        {"id": "B", "email": "bob@corp.example", "kind": "shut"}]
+HIDDEN, CLEAR = "***", "ada@corp.example"
+
+
+def set_up(m):
+    m.apply("sales", PRODUCT)
+    m.load("sales", "people/people", ROWS)
+    (m.directory / "p.yaml").write_text(POLICIES)
+    m.sheaf("policy", "apply", "p.yaml")
+    for n, consumer in enumerate(("marketing", "support"), 1):
+        m.sheaf("access", "request", "sales/people", "--as", consumer, "--purpose", "test", "--for", "1d")
+        m.sheaf("access", "approve", f"AR-{n}", "--as", "sales")
+    fixture.until(lambda: all(m.sheaf("read", "sales/people", "--as", c, status=None).status == 0
+                              for c in ("marketing", "support")), "granted")
+
+
+def read(m, *flags, who="marketing"):
+    return {r["id"]: r["email"]
+            for r in m.sheaf("read", "sales/people", "--as", who, "-o", "ndjson", *flags).lines()}
+
+
+def assertion(m, *roles, who="marketing", product="sales/people"):
+    return m.sheaf("token", "create", "--as", who, "--role", ",".join(roles), "--for", product).out.strip()
+
+
+def over_nats(client, token, op="scan", body=None):
+    return client.ask(f"q.sales.people.{op}", {"limit": 1} if body is None else body,
+                      headers={"Sheaf-Roles": token} if token else None)[0]
+
+
+def app(m, domain):
+    return Client(m.leaves[domain].nats, m.leaves[domain].data / "keys" / "app.nk")
+
+
+def test_role_through_the_relay(m):
+    """A token with the role sees the field and the rows by HTTP; one without it, or with another, does not"""
+    set_up(m)
+    assert read(m) == {"A": HIDDEN}
+    assert read(m, "--role", "clerk") == {"A": HIDDEN}
+    assert read(m, "--role", "analyst") == {"A": CLEAR}
+    assert read(m, "--role", "auditor") == {"A": HIDDEN, "B": HIDDEN}
+    assert read(m, "--role", "analyst,auditor,clerk") == {r["id"]: r["email"] for r in ROWS}
+    assert read(m, "--role", "analyst", "--where", "email LIKE 'ada%'") == {"A": CLEAR}
+    assert read(m, "--where", "email LIKE 'ada%'") == {}, "a filter sees what its reader sees"
+    leaf, path = m.leaves["marketing"], "/v1/products/sales/people"
+    for roles, email in ((["analyst"], CLEAR), ([], HIDDEN)):
+        token = m.token("marketing", roles=roles)
+        for more in ("/people/records/A", "/people/changes", "/people/changes?snapshot&seconds=1"):
+            answer = leaf.call("GET", path + more, token=token)
+            assert answer.status == 200 and email.encode() in answer.body, (more, answer)
+            assert (CLEAR.encode() in answer.body) == (email == CLEAR), (more, answer)
+
+
+def test_role_over_nats(m):
+    """A client presents the assertion of its domain; each that does not hold is refused and says why"""
+    client, other = app(m, "marketing"), app(m, "support")
+    good = assertion(m, "analyst")
+    assert json.loads(over_nats(client, None).data)["email"] == HIDDEN
+    assert json.loads(over_nats(client, good).data)["email"] == CLEAR
+    assert json.loads(over_nats(client, good, "get", {"key": ["A"]}).data)["email"] == CLEAR
+    head, claims, signature = good.split(".")
+    user = m.token("marketing", roles=["analyst"])
+    for bad, why in ((assertion(m, "analyst", product="sales/orders"), "it is for another product"),
+                     (assertion(m, "analyst", product="support/people"), "it is for another product"),
+                     (assertion(m, "analyst", who="support"), "its issuer is not the domain that asks"),
+                     (f"{head}.{claims}.{signature[:-4]}AAAA", "its signature does not hold"),
+                     (user, "it is malformed"), ("x" * 5000, "it is malformed")):
+        answer = over_nats(client, bad)
+        assert answer.headers["Sheaf-Error"] == "SHEAF-E0506" and why in answer.data.decode(), (bad, answer)
+        assert "sheaf token create --for" in answer.data.decode(), answer
+    answer = over_nats(other, good)
+    assert answer.headers["Sheaf-Error"] == "SHEAF-E0506", "it is marketing's alone"
+    assert json.loads(over_nats(other, None).data)["email"] == HIDDEN
+
+
+def test_an_assertion_opens_nothing_else(m):
+    """Whoever holds an assertion can do nothing with it on any HTTP port"""
+    token = assertion(m, "analyst")
+    for node, path in ((m.leaves["marketing"], "/v1/products"), (m.leaves["sales"], "/v1/products"),
+                       (m.leaves["marketing"], "/v1/products/sales/people/people/records"), (m.hub, "/v1/products")):
+        answer = node.call("GET", path, token=token)
+        assert answer.status == 401 and answer.json()["code"] == "SHEAF-E0502", (path, answer)
+
+
+def sees(m, who):
+    ran = m.sheaf("access", "explain", "--who", who, "--what", "sales/people.email", "--as", "sales", "-o", "json")
+    return {i["what"]: i["sees"] for i in ran.json()["items"]}["people.email"]
+
+
+def test_explanations_agree(m):
+    """explain says of each role what the leaf does"""
+    for role, email in (("analyst", CLEAR), ("clerk", HIDDEN)):
+        told = sees(m, f"marketing/{role}")
+        assert read(m, "--role", role)["A"] == email
+        assert told == ("clear" if email == CLEAR else "redact"), (role, told)
+
+
+def test_the_hub_is_not_asked(m):
+    """Roles are checked while the hub does nothing"""
+    token = m.token("marketing", roles=["analyst", "auditor"])
+    client, word = app(m, "marketing"), assertion(m, "analyst", "dpo")
+    m.hub.process.send_signal(signal.SIGSTOP)
+    try:
+        answer = m.leaves["marketing"].call("GET", "/v1/products/sales/people/people/records", token=token)
+        assert [r["email"] for r in answer.json()["items"]] == [r["email"] for r in ROWS], answer
+        assert json.loads(over_nats(client, word).data)["email"] == CLEAR
+    finally:
+        m.hub.process.send_signal(signal.SIGCONT)
+
+
+if __name__ == "__main__":
+    sys.exit(fixture.run([test_role_through_the_relay, test_role_over_nats, test_an_assertion_opens_nothing_else,
+                          test_explanations_agree, test_the_hub_is_not_asked],
+                         ["sales", "marketing", "support"]))
