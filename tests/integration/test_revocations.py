@@ -23,7 +23,9 @@ import fixture
 from nats import Client
 from test_governance import decision, revocation, signed
 
-PRODUCTS, ROWS = 60, 40
+PRODUCTS, ROWS = 60, 10
+LARGE, LARGE_ROWS = 8, 300  # of these products a replay has six pages, and takes its time
+PAGE_S = 0.6
 CONSUMERS = ("marketing", "support")
 # What is promised behind the receipt, and how long a revoked grant is watched.
 SOON_S, LATEST_S = 2, 5
@@ -104,6 +106,7 @@ class NatsPorts(Watcher):
         self.client.subscribe("_INBOX.race.>")
         self.asked = 0
         self.looked = time.monotonic()  # there was nothing more to read
+        self.credits = []  # (when, subject, body): what is told of replays
 
     def ask(self, grant, port, op, **body):
         self.asked += 1
@@ -112,7 +115,6 @@ class NatsPorts(Watcher):
 
     def ask_some(self):
         grant = self.random.choice(self.grants)
-        flow = {"flow": f"abcdefghijklmnop-{self.asked}", "window": 2}
         port = self.random.choice(("get", "get", "scan", "cursor", "changes", "profile", "describe", "follow", "replay", "snapshot"))
         if port == "get":
             self.ask(grant, port, port, key=[f"k{self.random.randrange(3)}"])
@@ -123,7 +125,8 @@ class NatsPorts(Watcher):
         elif port == "follow":
             self.ask(grant, port, "changes", snapshot=True, follow=True, seconds=20)
         elif port == "snapshot":
-            self.ask(grant, port, "changes", snapshot=True, **flow)
+            self.ask(self.grants[self.random.randrange(LARGE)], port, "changes", snapshot=True,
+                     flow=f"abcdefghijklmnop-{self.asked + 1}", window=1)
         elif port == "replay":
             self.ask(grant, port, "scan", limit=1000, pages=1000)
         else:
@@ -134,17 +137,23 @@ class NatsPorts(Watcher):
             found = next((g for g in self.grants if g.product == p.subject.split(".")[2]), None)
             port = "live"
         else:
-            _, _, _, index, port = p.subject.split(".")
+            _, _, number, index, port = p.subject.split(".")
             found = self.grants[int(index)]
         if found is None or "Sheaf-Error" in p.headers or p.headers.get("Status") or not p.headers:
             return
         found.came(port, self.looked, self.seen)
+        if port == "snapshot" and "Sheaf-Flow" in p.headers:
+            self.credits.append((time.monotonic() + PAGE_S, f"q.sales.{found.product}.taken", {
+                "flow": f"abcdefghijklmnop-{number}", "taken": int(p.headers["Sheaf-Flow"])}))
         if port == "cursor" and "Sheaf-Cursor" in p.headers:
             self.ask(found, port, "scan", limit=2, cursor=p.headers["Sheaf-Cursor"])
 
     def turn(self):
         self.ask_some()
         before = time.monotonic()
+        while self.credits and self.credits[0][0] < before:
+            _, subject, body = self.credits.pop(0)
+            self.client.publish(subject, json.dumps(body))
         self.client.poll(0.02)
         for p in self.client.messages:
             self.took(p)
@@ -301,8 +310,8 @@ def set_up(m):
         answer = sales.call("PUT", f"/v1/products/sales/{name_of(i)}", PRODUCT.replace("NAME", name_of(i)), token,
                             {"Content-Type": "application/yaml"})
         assert answer.status == 200, answer
-        rows = [{"id": f"k{n}", "n": n, "note": PAD} for n in range(ROWS)]
-        assert m.load("sales", f"{name_of(i)}/t", rows).json()["accepted"] == ROWS
+        rows = [{"id": f"k{n}", "n": n, "note": PAD} for n in range(LARGE_ROWS if i < LARGE else ROWS)]
+        assert m.load("sales", f"{name_of(i)}/t", rows).json()["accepted"] == len(rows)
 
 
 def test_revocations(m):
