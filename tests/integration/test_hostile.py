@@ -4,6 +4,8 @@ and no rule of its own. Whatever it says, nothing happens outside its domain, an
 That each way is open to whom it belongs to is shown beside."""
 import json
 import os
+import select
+import subprocess
 import sys
 
 import fixture
@@ -149,6 +151,42 @@ def test_forged_and_replayed_messages(m):
     assert events(m) == before[2]
     # The rightful owner's change has come to the rogue too, behind its own words.
     m.rogue.cons.wait_for(lambda p: b'"after"' in p.data, "the owner's change")
+
+
+def test_subscribers_of_its_own(m):
+    """What it says to its own domain in another's name, 'sheaf sub' does not believe, nor what was said before"""
+    sub = subprocess.Popen(
+        [m.programs["sheaf"], "sub", "sales/orders", "--as", "marketing"], bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=m.directory, env=m.environment | {"SHEAF_DEV_DIR": str(m.directory)}, preexec_fn=fixture.die_with_parent)
+    m.processes.append(sub)
+
+    def heard(key):
+        """Changes that are printed until that of @key; it is made until it is heard."""
+        found = []
+        while not found or found[-1]["row"]["order_id"] != key:
+            m.load("sales", "orders/orders", [row(key, amount=f"{len(found)}.00")])
+            if select.select([sub.stdout], [], [], 0.5)[0]:
+                found.append(json.loads(sub.stdout.readline()))
+        return found
+    heard("first")
+    genuine = m.rogue.cons.wait_for(lambda p: b'"first"' in p.data, "the change that it forges")
+    late = genuine.headers | {"Sheaf-Position": "1:900-900", "Sheaf-Prev": genuine.headers["Sheaf-Position"].split("-")[1]}
+    unsigned = {k: v for k, v in late.items() if k != "Sheaf-Sig"}
+    body = genuine.data.replace(b'"first"', b'"fraud"')
+    for headers, data in ((genuine.headers, body), (late, body), (unsigned, body), (genuine.headers, genuine.data), (late, genuine.data),
+                          (late | {"Sheaf-Sig": "A" * 88}, body), ({"Sheaf-Head": "7:999", "Sheaf-Sig": late["Sheaf-Sig"]}, b"")):
+        m.rogue.cons.publish(LIVE, data, headers=headers)
+    m.rogue.settle()
+    seqs = [change["seq"] for change in heard("second")]
+    rest = [change["row"]["order_id"] for change in heard("third")]
+    sub.kill()
+    out, err = sub.communicate()
+    assert b"fraud" not in out and set(rest) <= {"second", "third"}, (rest, out)
+    assert seqs == sorted(set(seqs)), seqs
+    assert b"a message is not signed by the owner's leaf" in err, err
+    honest(m, "believed")
+    m.support.messages.clear()
+    m.sales.messages.clear()
 
 
 def test_asking_as_others(m):
@@ -391,7 +429,8 @@ def test_sizes(m):
     fixture.until(lambda: answers(m.rogue.cons, "q.sales.orders.describe"), "its own link comes back")
 
 
-TESTS = [test_set_up, test_forged_and_replayed_messages, test_asking_as_others, test_control_for_others, test_servers_of_others,
+TESTS = [test_set_up, test_forged_and_replayed_messages, test_subscribers_of_its_own,
+         test_asking_as_others, test_control_for_others, test_servers_of_others,
          test_credentials_of_a_leaf, test_listening, test_traces, test_credit_of_others, test_sizes]
 
 if __name__ == "__main__":
