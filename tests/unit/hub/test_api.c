@@ -7,6 +7,7 @@
 #include "common/base/alloc.h"
 #include "common/bus/service.h"
 #include "common/identity/token.h"
+#include "common/sys/encoding.h"
 #include "common/sys/http_server.h"
 #include "common/wire/control.h"
 #include "hub/api/api.h"
@@ -15,6 +16,7 @@
 #include "tests/lib/fake_bus.h"
 #include "tests/lib/raw_http.h"
 #include "tests/lib/test_loop.h"
+#include "tests/lib/tmpdir.h"
 #include "tests/unit/hub/fake_stream.h"
 #include "tests/unit/hub/hub_world.h"
 
@@ -27,6 +29,7 @@ struct world {
     struct fake_stream stream;
     struct authority keys;
     struct hub_state state;
+    struct pusher_options pushes; /* without .rt: claims are not pushed */
     struct control *control;
     struct api *api;
     bool opened;
@@ -83,6 +86,9 @@ static void start_hub(struct world *w)
     w->opened = w->failed = false;
     w->state = (struct hub_state){.rt = w->loop.rt, .mesh_bus = w->bus, .keys = &w->keys};
     assert_int_equal(state_init(&w->state, NULL), SF_OK);
+    if (w->pushes.rt != NULL) {
+        assert_int_equal(pusher_new(&w->pushes, &w->state.pusher, NULL), SF_OK);
+    }
     assert_int_equal(event_log_open(&log, &w->state.log, NULL), SF_OK);
     test_loop_until_flag(&w->loop, &w->opened, "log", 10000);
     assert_int_equal(state_open(&w->state, NULL), SF_OK);
@@ -96,6 +102,7 @@ static void stop_hub(struct world *w)
     event_log_close(SF_TAKE(w->state.log));
     api_free(SF_TAKE(w->api));
     control_free(SF_TAKE(w->control));
+    pusher_free(SF_TAKE(w->state.pusher));
     state_done(&w->state);
 }
 
@@ -285,6 +292,9 @@ static void sweep_posts(struct world *w, const char *path, const char *body, uns
     assert_true(refused > 3);
 }
 
+static const char ask_for_orders[] =
+    "{\"product\":\"sales/orders\",\"purpose\":\"churn model\",\"duration_us\":86400000000}";
+
 static void changes_without_memory_are_made_once_or_not_at_all(void **state)
 {
     struct world w;
@@ -294,11 +304,127 @@ static void changes_without_memory_are_made_once_or_not_at_all(void **state)
     sign_as(&w, "platform", &w.keys.platform_key);
     sweep_posts(&w, "/v1/join-tokens", "{\"domain\":\"finance\"}", 201);
     sign_as(&w, "marketing", &w.hub.domain_keys[1]);
-    sweep_posts(&w, "/v1/access/requests",
-                "{\"product\":\"sales/orders\",\"purpose\":\"churn model\","
-                "\"duration_us\":86400000000}",
-                201);
+    sweep_posts(&w, "/v1/access/requests", ask_for_orders, 201);
     finish(&w);
+}
+
+/* marketing asks; ret is "AR-n". */
+static void request_orders(struct world *w, char ret[REGISTRY_ID_MAX])
+{
+    registry_next_request_id(&w->state.registry, ret);
+    sign_as(w, "marketing", &w->hub.domain_keys[1]);
+    (void)ask(w, "POST", "/v1/access/requests", ask_for_orders, -1);
+    assert_int_equal(w->answer.status, 201);
+    sign_as(w, "sales", &w->hub.domain_keys[0]);
+}
+
+/* {"decision":"..."} in @ret. */
+static void write_decision(struct world *w, const char *id, bool approved, struct sf_buf *ret)
+{
+    const struct world_decision d = {
+        .request_id = id,
+        .approved = approved,
+        .until_us = approved ? sf_rt_wall_us(w->loop.rt) + WORLD_DAY_US / 2 : 0,
+    };
+    struct sf_buf bytes = {0};
+
+    w->hub.now_us = sf_rt_wall_us(w->loop.rt);
+    world_sign_decision(&w->hub, &d, &bytes);
+    sf_buf_clear(ret);
+    sf_buf_text(ret, "{\"decision\":\"");
+    sf_buf_encode(ret, SF_BASE64, sf_buf_view(&bytes));
+    sf_buf_text(ret, "\"}");
+    assert_non_null(sf_buf_cstr(ret));
+    sf_buf_done(&bytes);
+}
+
+/* A denial is in force at once, so that what is allocated for the answer is reached too. */
+static void denials_without_memory_are_made_once_or_not_at_all(void **state)
+{
+    struct sf_buf body = {0};
+    char id[REGISTRY_ID_MAX];
+    char path[128];
+    unsigned refused = 0;
+    unsigned unsaid = 0;
+    bool failed = true;
+    unsigned status = 0;
+    struct world w;
+    (void)state;
+
+    init(&w);
+    request_orders(&w, id);
+    for (long n = 0; failed; n++) {
+        const size_t before = w.stream.count;
+
+        write_decision(&w, id, false, &body);
+        (void)snprintf(path, sizeof(path), "/v1/access/requests/%s/decision", id);
+        failed = ask(&w, "POST", path, sf_buf_cstr(&body), n);
+        status = w.answer.status;
+        if (status == 200) {
+            assert_int_equal(w.stream.count, before + 1);
+        } else {
+            assert_refused(&w);
+            refused += w.stream.count == before;
+            unsaid += w.stream.count > before;
+        }
+        (void)restart_if_failed(&w);
+        assert_whole(&w);
+        if (w.stream.count > before) {
+            assert_int_equal(registry_request(&w.state.registry, id)->state, REGISTRY_DENIED);
+            request_orders(&w, id);
+        }
+        assert_true(n < 250);
+    }
+    assert_int_equal(status, 200);
+    assert_true(refused > 3 && unsaid > 0);
+    sf_buf_done(&body);
+    finish(&w);
+}
+
+static void on_claims(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    (void)m;
+    (*(size_t *)sub->data)++;
+}
+
+/* The server of the claims is silent, so that an answer comes when it was waited for. */
+static void approvals_and_revocations_without_memory_are_made_once_or_not_at_all(void **state)
+{
+    size_t pushed = 0;
+    struct sf_bus_sub server = {.on_msg = on_claims, .data = &pushed};
+    struct tmpdir accounts;
+    struct sf_buf body = {0};
+    char request[REGISTRY_ID_MAX];
+    char grant[REGISTRY_ID_MAX];
+    char path[128];
+    struct world w;
+    (void)state;
+
+    init(&w);
+    tmpdir_init(&accounts);
+    w.pushes = (struct pusher_options){.rt = w.loop.rt,
+                                       .sys = fake_bus_connect(w.broker),
+                                       .directory = &w.state.directory,
+                                       .dir = accounts.path};
+    assert_int_equal(sf_bus_subscribe(w.pushes.sys, &server, "$SYS.REQ.CLAIMS.UPDATE", NULL, NULL),
+                     SF_OK);
+    stop_hub(&w);
+    start_hub(&w);
+    test_loop_until_count(&w.loop, &pushed, 1, "claims", 10000);
+    request_orders(&w, request);
+    registry_next_grant_id(&w.state.registry, grant);
+    write_decision(&w, request, true, &body);
+    (void)snprintf(path, sizeof(path), "/v1/access/requests/%s/decision", request);
+    sweep_posts(&w, path, sf_buf_cstr(&body), 200);
+    assert_int_equal(registry_grant(&w.state.registry, grant)->state, REGISTRY_ACTIVE);
+    sign_as(&w, "platform", &w.keys.platform_key);
+    (void)snprintf(path, sizeof(path), "/v1/access/grants/%s/revoke", grant);
+    sweep_posts(&w, path, "{\"reason\":\"it leaked\"}", 200);
+    assert_int_equal(registry_grant(&w.state.registry, grant)->state, REGISTRY_REVOKED);
+    sf_bus_unsubscribe(w.pushes.sys, &server);
+    sf_buf_done(&body);
+    finish(&w);
+    tmpdir_done(&accounts);
 }
 
 static void a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own(void **state)
@@ -399,6 +525,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_without_memory_are_refused_and_the_next_is_answered),
         cmocka_unit_test(changes_without_memory_are_made_once_or_not_at_all),
+        cmocka_unit_test(denials_without_memory_are_made_once_or_not_at_all),
+        cmocka_unit_test(approvals_and_revocations_without_memory_are_made_once_or_not_at_all),
         cmocka_unit_test(a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own),
         cmocka_unit_test(leaves_are_answered_without_memory_too),
     };

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/base/alloc.h"
 #include "common/sys/encoding.h"
 #include "common/sys/file.h"
 #include "common/sys/http_server.h"
@@ -304,6 +305,40 @@ static void without_a_hub_it_says_so(void **state)
     teardown(&f);
 }
 
+/* Who is asked has memory. What was stored before holds, whatever fails. */
+static void joining_without_memory_stores_all_or_nothing_and_may_be_repeated(void **state)
+{
+    struct fixture f;
+    bool failed = true;
+    long n;
+    (void)state;
+
+    setup(&f);
+    sf_alloc_spare(true);
+    for (n = 0; failed; n++) {
+        struct identity again;
+        enum sf_code code;
+
+        sf_alloc_fail_after(n, false);
+        code = join(&f, n % 2 == 0 ? "token-1" : "");
+        failed = sf_alloc_faults() > 0;
+        sf_alloc_fail_after(-1, false);
+        if (code != SF_OK && code != SF_NOMEM) {
+            fail_msg("%ld: %s", n, f.err.text);
+        }
+        assert_true(code == SF_OK || !f.mesh.joined);
+        assert_int_equal(identity_open(f.dir.path, "sales", &again, NULL), SF_OK);
+        assert_int_equal(again.mesh.joined, is_stored(&f));
+        assert_true(code != SF_OK || again.mesh.joined);
+        identity_done(&again);
+        assert_true(n < 500);
+    }
+    sf_alloc_spare(false);
+    assert_int_equal(f.code, SF_OK);
+    assert_true(n > 10);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +348,7 @@ int main(void)
         cmocka_unit_test(the_hub_of_another_mesh_is_told_nothing),
         cmocka_unit_test(an_answer_that_makes_no_sense_is_not_stored),
         cmocka_unit_test(without_a_hub_it_says_so),
+        cmocka_unit_test(joining_without_memory_stores_all_or_nothing_and_may_be_repeated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
