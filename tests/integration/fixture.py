@@ -120,6 +120,27 @@ class Ran:
         return f"exit {self.status}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
+# --- products -------------------------------------------------------------------------------------
+
+
+def orders(field, rest="", name="orders"):
+    """A product of sales with a table of state, orders: k, its key, and @field; @rest follows."""
+    return f"""sheaf: product/v1
+product: sales/{name}
+version: 1.0.0
+status: active
+owner: orders@example.org
+description: Orders.
+tables:
+  orders:
+    kind: state
+    key: [k]
+    fields:
+      k: {{number: 1, type: string, required: true}}
+      {field}
+{rest}"""
+
+
 # --- the mesh -------------------------------------------------------------------------------------
 
 

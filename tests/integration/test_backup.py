@@ -9,20 +9,7 @@ import sys
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0
-status: active
-owner: orders@example.org
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [k]
-    fields:
-      k: {number: 1, type: string, required: true}
-      n: {number: 2, type: int64}
-"""
+PRODUCT = fixture.orders("n: {number: 2, type: int64}")
 RECORDS = "/v1/products/sales/orders/orders/records"
 
 

@@ -10,19 +10,7 @@ import time
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0
-status: active
-owner: orders@example.org
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [k]
-    fields:
-      k: {number: 1, type: string, required: true}
-"""
+PRODUCT = fixture.orders("n: {number: 2, type: int64}")
 AHEAD_S = 1800
 
 

@@ -10,24 +10,12 @@ import sys
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0
-status: active
-owner: orders@example.org
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [k]
-    fields:
-      k: {number: 1, type: string, required: true}
-      n: {number: 2, type: int64}
+PRODUCT = fixture.orders("n: {number: 2, type: int64}", rest="""\
   clicks:
     kind: event
     fields:
       n: {number: 1, type: int64}
-"""
+""")
 SEED = int(os.environ.get("SHEAF_DAMAGE_SEED", "1"))
 PER_KIND = int(os.environ.get("SHEAF_DAMAGE_ROUNDS", "4"))  # of each kind of damage, per kind of file
 # Their bytes say nothing of what is stored, and nothing is served out of them.

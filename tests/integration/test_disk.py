@@ -10,20 +10,7 @@ import time
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0
-status: active
-owner: orders@example.org
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [k]
-    fields:
-      k: {number: 1, type: string, required: true}
-      text: {number: 2, type: string}
-"""
+PRODUCT = fixture.orders("text: {number: 2, type: string}")
 RECORDS = "/v1/products/sales/orders/orders/records"
 MIB = 1 << 20
 DISK, RESERVE = 320 * MIB, 32 * MIB

@@ -16,20 +16,7 @@ import threading
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0
-status: active
-owner: orders@example.org
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [k]
-    fields:
-      k: {number: 1, type: string, required: true}
-      n: {number: 2, type: int64, required: true}
-"""
+PRODUCT = fixture.orders("n: {number: 2, type: int64, required: true}")
 ROUNDS = int(os.environ.get("SHEAF_POWER_ROUNDS", "6"))
 SEED = int(os.environ.get("SHEAF_POWER_SEED", "0")) or random.randrange(1, 1 << 32)
 RANDOM = random.Random(SEED)

@@ -8,25 +8,13 @@ import time
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/NAME
-version: 1.0.0
-status: active
-owner: orders@example.org
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [k]
-    fields:
-      k: {number: 1, type: string, required: true}
-      text: {number: 2, type: string}
+PRODUCT = fixture.orders("text: {number: 2, type: string}", name="NAME", rest="""\
   clicks:
     kind: event
     fields:
       text: {number: 1, type: string}
 slo: {retention: 30d}
-"""
+""")
 GONE = ("small", "large")
 SEED = 11
 AFTER_S = 60  # of the purge time: PURGE_AFTER_US of leaf_purge.c

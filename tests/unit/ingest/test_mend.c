@@ -94,6 +94,11 @@ static void send(struct mending *m, const struct served_table *table, struct ing
     assert_true(r.ok);
 }
 
+static void send_orders(struct mending *m, const char *ndjson)
+{
+    send(m, m->f.orders, (struct ingest_request){.format = BATCH_NDJSON}, ndjson);
+}
+
 static const char *rows(struct mending *m, const struct served_table *table, char ret[1024])
 {
     SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
@@ -154,9 +159,9 @@ static void a_replay_stores_what_is_valid_now_and_keeps_the_rest(void **state)
 
     (void)state;
     open_mender(&m);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"a\",\"amount\":\"-1\"}\n{\"order_id\":\"b\",\"amount\":true}\n"
-         "{\"order_id\":\"c\",\"country\":\"NO\"}\n{\"order_id\":\"d\",\"amount\":\"5\"}");
+    send_orders(&m,
+                "{\"order_id\":\"a\",\"amount\":\"-1\"}\n{\"order_id\":\"b\",\"amount\":true}\n"
+                "{\"order_id\":\"c\",\"country\":\"NO\"}\n{\"order_id\":\"d\",\"amount\":\"5\"}");
     send(&m, m.f.orders, (struct ingest_request){.format = BATCH_CSV},
          "note,order_id,amount\nx,e,-2\ny,f,?\n");
     assert_string_equal(entries(&m, m.f.orders, text),
@@ -234,15 +239,11 @@ static void a_record_does_not_replace_a_row_that_came_later(void **state)
 
     (void)state;
     open_mender(&m);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"a\",\"amount\":\"-1\"}");
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"b\",\"amount\":\"-1\"}");
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"a\",\"amount\":\"-2\"}");
+    send_orders(&m, "{\"order_id\":\"a\",\"amount\":\"-1\"}");
+    send_orders(&m, "{\"order_id\":\"b\",\"amount\":\"-1\"}");
+    send_orders(&m, "{\"order_id\":\"a\",\"amount\":\"-2\"}");
     later(&m, 1000000);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"b\",\"amount\":\"7\"}");
+    send_orders(&m, "{\"order_id\":\"b\",\"amount\":\"7\"}");
     (void)leaf_world_add(&m.f.w, looser);
     t = newer(&m, "orders");
     request = (struct mend_request){.what = MEND_REPLAY, .table = t, .limit = 1};
@@ -269,15 +270,12 @@ static void a_record_goes_before_a_row_that_was_trimmed_only_when_it_came_later(
 
     (void)state;
     open_mender(&m);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"a\",\"amount\":\"-1\"}");
+    send_orders(&m, "{\"order_id\":\"a\",\"amount\":\"-1\"}");
     later(&m, 1000000);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"a\",\"amount\":\"7\"}\n{\"order_id\":\"b\",\"amount\":\"8\"}");
+    send_orders(&m, "{\"order_id\":\"a\",\"amount\":\"7\"}\n{\"order_id\":\"b\",\"amount\":\"8\"}");
     store_world_trim(&m.f.w.stores, m.f.orders->lane);
     later(&m, 1000000);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"b\",\"amount\":\"-2\"}");
+    send_orders(&m, "{\"order_id\":\"b\",\"amount\":\"-2\"}");
     (void)leaf_world_add(&m.f.w, looser);
     t = newer(&m, "orders");
     assert_int_equal(mend(&m, (struct mend_request){.what = MEND_REPLAY, .table = t, .limit = 10}),
@@ -296,8 +294,7 @@ static void envelopes_are_replayed_as_what_they_were(void **state)
 
     (void)state;
     open_mender(&m);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"a\",\"amount\":\"1\",\"note\":\"n\"}\n{\"order_id\":\"b\"}");
+    send_orders(&m, "{\"order_id\":\"a\",\"amount\":\"1\",\"note\":\"n\"}\n{\"order_id\":\"b\"}");
     later(&m, 1000000);
     send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON, .has_envelope = true},
          "{\"op\":\"patch\",\"row\":{\"order_id\":\"a\",\"amount\":\"-3\"}}\n"
@@ -320,8 +317,7 @@ static void a_fix_puts_one_record_in_the_place_of_an_entry(void **state)
 
     (void)state;
     open_mender(&m);
-    send(&m, m.f.orders, (struct ingest_request){.format = BATCH_NDJSON},
-         "{\"order_id\":\"a\",\"amount\":\"?\"}\n{\"order_id\":\"b\",\"amount\":\"?\"}");
+    send_orders(&m, "{\"order_id\":\"a\",\"amount\":\"?\"}\n{\"order_id\":\"b\",\"amount\":\"?\"}");
     request.table = m.f.orders;
     request.format = BATCH_JSON;
     sf_buf_text(&request.body, "{\"order_id\":\"b\",\"amount\":\"-1\"}");

@@ -114,11 +114,23 @@ void click(struct fixture *f, unsigned count)
     sf_buf_done(&lines);
 }
 
-void assert_seen(struct fixture *f, const char *wanted)
+static void assert_said(struct fixture *f, uint64_t within_ns, const char *wanted)
 {
-    rt_sim_run_for(&f->w.stores.sim, SF_NS_PER_S);
+    rt_sim_run_for(&f->w.stores.sim, within_ns);
     assert_string_equal(f->seen.size == 0 ? "" : sf_buf_cstr(&f->seen), wanted);
     sf_buf_clear(&f->seen);
+}
+
+void assert_seen(struct fixture *f, const char *wanted)
+{
+    assert_said(f, SF_NS_PER_S, wanted);
+}
+
+void assert_heartbeats(struct fixture *f, const char *wanted)
+{
+    f->heartbeats = true;
+    assert_said(f, PUBLISHER_HEARTBEAT_NS, wanted);
+    f->heartbeats = false;
 }
 
 void grant_all(struct fixture *f, const struct world_grant *grants, size_t count)

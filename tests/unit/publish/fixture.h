@@ -33,5 +33,7 @@ void stop(struct fixture *f);
 void click(struct fixture *f, unsigned count);
 /* Runs for a while and compares what was published since the last time. */
 void assert_seen(struct fixture *f, const char *wanted);
+/* The same of what one round of heartbeats says. */
+void assert_heartbeats(struct fixture *f, const char *wanted);
 /* The next bundle, in force. */
 void grant_all(struct fixture *f, const struct world_grant *grants, size_t count);

@@ -89,12 +89,7 @@ static void a_feed_whose_changes_were_all_trimmed_sends_the_next(void **state)
     assert_seen(&f, "");
     assert_int_equal(gaps(&f), 1);
     assert_true(publisher_taken(f.publisher, clicks(&f)) == UINT64_MAX);
-    f.heartbeats = true;
-    rt_sim_run_for(&f.w.stores.sim, PUBLISHER_HEARTBEAT_NS);
-    assert_string_equal(sf_buf_cstr(&f.seen),
-                        "own.orders head 0:0 prev 0\nown.clicks head 1:3 prev 3\n");
-    f.heartbeats = false;
-    sf_buf_clear(&f.seen);
+    assert_heartbeats(&f, "own.orders head 0:0 prev 0\nown.clicks head 1:3 prev 3\n");
     click(&f, 1);
     assert_seen(&f, "own.clicks 1:4-4 prev 3\n");
     teardown(&f);

@@ -430,6 +430,15 @@ static void start_hub(struct fixture *f)
     assert_int_equal(sf_bus_subscribe(f->hub, &f->sub, "mesh.>", NULL, NULL), SF_OK);
 }
 
+/* The hub hears of it, and the answer comes. */
+static void assert_applied_once(struct fixture *f)
+{
+    run_ms(f, 500);
+    assert_int_equal(f->applied, 1);
+    assert_true(f->has_reply);
+    assert_int_equal(f->asked, 1);
+}
+
 static void a_call_waits_for_the_first_link(void **state)
 {
     struct fixture f;
@@ -445,10 +454,7 @@ static void a_call_waits_for_the_first_link(void **state)
     run_ms(&f, 3000);
     assert_int_equal(f.applied, 0);
     start_hub(&f);
-    run_ms(&f, 500);
-    assert_int_equal(f.applied, 1);
-    assert_true(f.has_reply);
-    assert_int_equal(f.asked, 1);
+    assert_applied_once(&f);
     teardown(&f);
 }
 
@@ -465,10 +471,7 @@ static void a_call_that_reached_nobody_is_sent_again_once_the_hub_is_back(void *
     run_ms(&f, 9000);
     assert_int_equal(f.applied, 0);
     start_hub(&f);
-    run_ms(&f, 500);
-    assert_int_equal(f.applied, 1);
-    assert_true(f.has_reply);
-    assert_int_equal(f.asked, 1);
+    assert_applied_once(&f);
     teardown(&f);
 }
 
