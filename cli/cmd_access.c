@@ -131,8 +131,8 @@ static void print_for_people(struct print *p, const struct sf_json *root)
     static const char *const first[] = {"id",    "request", "state",    "product",
                                         "major", "owner",   "consumer", "purpose"};
     static const char *const times[] = {"created", "until", "ended"};
-    static const char *const last[] = {"requested_by", "decided_by", "note",
-                                       "reason",       "grant",      "audience"};
+    static const char *const last[] = {"requested_by", "decided_by", "note",         "reason",
+                                       "grant",        "audience",   "sole_audience"};
     char text[SF_DURATION_TEXT_SIZE];
     int64_t us = 0;
 

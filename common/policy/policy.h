@@ -143,6 +143,9 @@ struct sf_policy_view {
     size_t filter_count;
     unsigned callers;      /* enum sf_expr_callers: what the filters ask about who asks */
     bool hashes;           /* a mask is hash, so that the caller's domain matters */
+    bool parts;            /* rules may tell callers of other domains and purposes apart, who have
+                              no roles and the same columns; false: they all get this view. The
+                              same for all of them */
     int64_t until_us;      /* decide anew then: a rule expires; INT64_MAX: never */
     struct sf_slice canon; /* all of the above that the bytes a caller gets depend on: views are
                               equal when these are; their hash names the view */

@@ -132,6 +132,7 @@ static void decide_field(struct decider *d, size_t at)
             continue;
         }
         named |= sf_policy_names_field(p, f);
+        d->box->view.parts |= sf_policy_parts(p);
         if (!sf_policy_excepts(p, &d->in->subject)) {
             m = mask_for(p, f, why);
             mask = sf_mask_combine(f, &mask, &m);
@@ -235,8 +236,11 @@ static enum sf_code decide_rows(struct decider *d, struct sf_error *err)
         const struct sf_policy *p = d->rules.items[i];
 
         if ((p->does != SF_POLICY_FILTERS && p->does != SF_POLICY_DENIES) ||
-            !sf_policy_is_about_table(p, &d->target) || !in_force(d, p) ||
-            sf_policy_excepts(p, &d->in->subject)) {
+            !sf_policy_is_about_table(p, &d->target) || !in_force(d, p)) {
+            continue;
+        }
+        d->box->view.parts |= sf_policy_parts(p);
+        if (sf_policy_excepts(p, &d->in->subject)) {
             continue;
         }
         if (p->does == SF_POLICY_DENIES) {
@@ -328,6 +332,8 @@ static enum sf_code decide(struct decider *d, struct sf_error *err)
         if (code != SF_OK) {
             return code;
         }
+        v->parts |=
+            v->hashes || (v->callers & (SF_EXPR_CALLER_DOMAIN | SF_EXPR_CALLER_PURPOSE)) != 0;
         if (v->denied) {
             close_all(d);
         }

@@ -108,3 +108,13 @@ bool sf_policy_excepts(const struct sf_policy *p, const struct sf_policy_subject
     }
     return false;
 }
+
+bool sf_policy_parts(const struct sf_policy *p)
+{
+    for (size_t i = 0; i < p->except_count; i++) {
+        if (p->excepts[i].roles.count == 0) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -119,6 +119,8 @@ bool sf_policy_is_about_table(const struct sf_policy *p, const struct sf_policy_
 /* Whether the rule names the class or the field, so that it stands for the safe default. */
 bool sf_policy_names_field(const struct sf_policy *p, const struct sf_field *f);
 bool sf_policy_excepts(const struct sf_policy *p, const struct sf_policy_subject *s);
+/* Whether it excepts some of those who have no roles, and not others. */
+bool sf_policy_parts(const struct sf_policy *p);
 
 /* --- policy_set.c ----------------------------------------------------------------------------- */
 

@@ -70,6 +70,7 @@ void access_write_grant(struct answer *a, const struct registry_grant *g)
     sf_json_member_text(&a->json, "purpose", g->purpose);
     answer_texts(a, "columns", g->columns, g->column_count);
     sf_json_member_text(&a->json, "audience", g->audience);
+    sf_json_member_text(&a->json, "sole_audience", g->sole_audience);
     answer_time(a, "until", g->until_us);
     sf_json_member_text(&a->json, "state", access_grant_state(g));
     sf_json_member_text(&a->json, "decided_by", g->decided_by);

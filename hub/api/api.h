@@ -42,7 +42,7 @@
  *                                        (pending|approved|denied), auto_approvable, created,
  *                                        requested_by, grant?, note?
  *   GET  /v1/access/G-n                  Grant: id, request, product, major, owner, consumer,
- *                                        purpose, columns[], audience, until, state
+ *                                        purpose, columns[], audience, sole_audience, until, state
  *                                        (active|revoked|expired), decided_by, ended?, reason?
  *   POST /v1/access/requests/AR-n/decision   {decision: base64 of Signed(Decision)}
  *                                        -> AccessDecision: request, approved, grant?, effective,

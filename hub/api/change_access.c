@@ -5,12 +5,11 @@
 #include "common/wire/control.h"
 #include "hub/api/change.h"
 #include "hub/policy/access.h"
-#include "hub/registry/audience.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
 
 enum {
-    GRANTS_PER_CONSUMER_MAX = 2000,     /* an account's JWT takes about 5,000 imports */
+    GRANTS_PER_CONSUMER_MAX = 2000,     /* its account's JWT may be full before */
     BUNDLE_BYTES_MAX = 3 * 1024 * 1024, /* a domain's account takes messages of 4 MiB */
     BUNDLE_BYTES_PER_GRANT = 512,       /* names, ids and keys beside the columns */
 };
@@ -173,6 +172,21 @@ static enum sf_code check_bundle(const struct registry *r, const struct registry
     return SF_OK;
 }
 
+/* For one more grant: with its consumer, in the bundle, in the account of the consumer. */
+static enum sf_code check_room(const struct change_decision *c, const struct registry_request *q,
+                               struct sf_error *err)
+{
+    const struct registry *r = &c->state->registry;
+    enum sf_code code;
+
+    if (grants_held(r, q->consumer) >= GRANTS_PER_CONSUMER_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%s has %d grants, the limit",
+                          q->consumer->name, GRANTS_PER_CONSUMER_MAX);
+    }
+    code = check_bundle(r, q->product->owner, c->signed_bytes.size, err);
+    return code == SF_OK ? state_check_claims(c->state, q, err) : code;
+}
+
 static enum sf_code check_decision(const struct change_decision *c,
                                    const struct registry_request *q, const struct consent *consent,
                                    const Sheaf__V1__Decision *decision, struct sf_error *err)
@@ -203,12 +217,7 @@ static enum sf_code check_decision(const struct change_decision *c,
     if (!verdict.allowed) {
         return raise_verdict(&verdict, err);
     }
-    if (decision->approved && grants_held(r, q->consumer) >= GRANTS_PER_CONSUMER_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%s has %d grants, the limit",
-                          q->consumer->name, GRANTS_PER_CONSUMER_MAX);
-    }
-    return decision->approved ? check_bundle(r, q->product->owner, c->signed_bytes.size, err)
-                              : SF_OK;
+    return decision->approved ? check_room(c, q, err) : SF_OK;
 }
 
 /* The grant as the event keeps it; without the consent, which stands beside it. */
@@ -217,22 +226,13 @@ static enum sf_code fill_grant(const struct change_decision *c, const struct reg
                                Sheaf__V1__Grant **ret, struct sf_error *err)
 {
     Sheaf__V1__Grant *m = sf_arena_alloc(arena, sizeof(*m));
-    const struct audience_of audience = {
-        .mesh = c->state->registry.mesh,
-        .owner = q->product->owner->name,
-        .product = q->product->name,
-        .major = q->major,
-        .columns = (const char *const *)d->columns,
-        .column_count = d->n_columns,
-    };
 
     if (m == NULL) {
         return SF_RAISE(err, SF_NOMEM, "grant of %s", q->id);
     }
     sheaf__v1__grant__init(m);
     m->id = sf_arena_alloc(arena, REGISTRY_ID_MAX);
-    m->audience = sf_arena_alloc(arena, REGISTRY_AUDIENCE_MAX);
-    if (m->id == NULL || m->audience == NULL) {
+    if (m->id == NULL) {
         return SF_RAISE(err, SF_NOMEM, "grant of %s", q->id);
     }
     registry_next_grant_id(&c->state->registry, m->id);
@@ -247,7 +247,7 @@ static enum sf_code fill_grant(const struct change_decision *c, const struct reg
     m->purpose = *d->purpose != '\0' ? d->purpose : sf_control_text(q->purpose);
     m->until_us = d->until_us;
     *ret = m;
-    return audience_name(&audience, m->audience, err);
+    return SF_OK;
 }
 
 static enum sf_code fill_decision(const struct change_decision *c, const struct registry_request *q,

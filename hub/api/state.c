@@ -7,6 +7,7 @@
 #include "common/sys/log.h"
 #include "common/wire/control.h"
 #include "hub/policy/access.h"
+#include "proto/errors.h"
 
 /* Longest wait of the expiry timer: the wall clock may be set meanwhile. */
 #define EXPIRY_MAX_NS (UINT64_C(60) * SF_NS_PER_S)
@@ -55,11 +56,21 @@ enum sf_code state_put_own_claims(struct hub_state *s, struct sf_error *err)
     return code;
 }
 
-/* The active grants of @consumer, in the order granted; NULL: out of memory. */
+static struct claims_grant claims_grant(const struct registry_request *q)
+{
+    return (struct claims_grant){
+        .owner = q->product->owner->name,
+        .owner_serve_account = q->product->owner->serve_account,
+        .product = q->product->name,
+        .major = q->major,
+    };
+}
+
+/* The active grants of @consumer, in the order granted, and room for one; NULL: out of memory. */
 static struct claims_grant *grants_of(const struct registry *r,
                                       const struct registry_domain *consumer, size_t *ret_count)
 {
-    struct claims_grant *grants = sf_calloc(r->active.live + 1, sizeof(*grants));
+    struct claims_grant *grants = sf_calloc(r->active.live + 2, sizeof(*grants));
     struct sf_map_entry *entry;
     size_t at = 0;
     size_t n = 0;
@@ -69,17 +80,52 @@ static struct claims_grant *grants_of(const struct registry *r,
         const struct registry_request *q = g->request;
 
         if (q->consumer == consumer) {
-            grants[n++] = (struct claims_grant){
-                .owner = q->product->owner->name,
-                .owner_serve_account = q->product->owner->serve_account,
-                .product = q->product->name,
-                .major = q->major,
-                .audience = g->audience,
-            };
+            grants[n] = claims_grant(q);
+            grants[n].audience = g->audience;
+            grants[n++].sole_audience = g->sole_audience;
         }
     }
     *ret_count = n;
     return grants;
+}
+
+static struct claims_domain claims_domain(const struct hub_state *s,
+                                          const struct registry_domain *d)
+{
+    return (struct claims_domain){
+        .name = d->name,
+        .account = d->account,
+        .mesh_account = s->mesh_account,
+        .serve_iat_s = d->serve_iat_s,
+        .iat_s = d->iat_s,
+    };
+}
+
+enum sf_code state_check_claims(const struct hub_state *s, const struct registry_request *q,
+                                struct sf_error *err)
+{
+    struct claims_domain facts = claims_domain(s, q->consumer);
+    SF_CLEANUP(sf_freep)
+    struct claims_grant *grants = grants_of(&s->registry, q->consumer, &facts.grant_count);
+    SF_CLEANUP(sf_buf_done) struct sf_buf jwt = {0};
+    struct claims_grant *added;
+    enum sf_code code;
+
+    if (grants == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "claims of %s", facts.name);
+    }
+    added = &grants[facts.grant_count++];
+    *added = claims_grant(q);
+    added->audience = "aaaaaaaaaaaaa"; /* as long as any */
+    added->sole_audience = added->audience;
+    facts.grants = grants;
+    code = claims_consume(s->keys, &facts, &jwt, err);
+    if (code == SF_OK && jwt.size > CLAIMS_JWT_MAX) {
+        code = SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
+                          "%s has %zu grants, and its account takes no more", facts.name,
+                          facts.grant_count - 1);
+    }
+    return code;
 }
 
 /* Writes the JWTs of both accounts of @d into the directory. */
@@ -87,13 +133,7 @@ static enum sf_code put_claims(struct hub_state *s, const struct registry_domain
                                struct sf_error *err)
 {
     struct sf_buf jwt = {0};
-    struct claims_domain facts = {
-        .name = d->name,
-        .account = d->account,
-        .mesh_account = s->mesh_account,
-        .serve_iat_s = d->serve_iat_s,
-        .iat_s = d->iat_s,
-    };
+    struct claims_domain facts = claims_domain(s, d);
     SF_CLEANUP(sf_freep)
     struct claims_grant *grants = grants_of(&s->registry, d, &facts.grant_count);
     enum sf_code code;

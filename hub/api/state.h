@@ -49,6 +49,10 @@ enum sf_code state_on_event(struct hub_state *s, const struct event_record *r,
 /* The whole log has been read: writes all claims into the directory and starts what waits on the
  * clock. SF_NOMEM, SF_BUSY. */
 enum sf_code state_open(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
+/* Whether the JWT of the consumer has room for the imports of one more grant, that of @q. SF_BUSY
+ * (E0602): it has not. SF_NOMEM. */
+enum sf_code state_check_claims(const struct hub_state *s, const struct registry_request *q,
+                                struct sf_error *err) SF_MUST_CHECK;
 /* Claims of SYS and MESH, for the first start of the server. SF_NOMEM. */
 enum sf_code state_put_own_claims(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
 /* Stops timers and cancels what is under way; before log and pusher are closed. */

@@ -147,17 +147,18 @@ enum sf_code claims_serve(const struct authority *a, const struct claims_domain 
     return sign_account(a, &claims, d->serve_iat_s, ret, err);
 }
 
-/* The import of the live changes of one grant; names are the subjects, so that they are unique. */
-static bool import_live(struct sf_arena *arena, const struct claims_grant *g,
-                        struct sf_nats_import *ret)
+/* The import of the live changes of one grant as @audience; names are unique. Both audiences of a
+ * grant have one local subject, and the owner's leaf feeds one of the two. */
+static bool import_live(struct sf_arena *arena, const struct claims_grant *g, const char *what,
+                        const char *audience, struct sf_nats_import *ret)
 {
     char source[SUBJECT_MAX];
     char local[SUBJECT_MAX];
 
-    subject_import_source(source, g->owner, g->product, g->major, g->audience);
+    subject_import_source(source, g->owner, g->product, g->major, audience);
     subject_import_local(local, g->owner, g->product, g->major);
     *ret = (struct sf_nats_import){
-        .name = sf_arena_printf(arena, "live %s/%s@%u", g->owner, g->product, g->major),
+        .name = sf_arena_printf(arena, "%s %s/%s@%u", what, g->owner, g->product, g->major),
         .subject = sf_arena_strdup(arena, source),
         .exporter = g->owner_serve_account,
         .flow = SF_NATS_STREAM,
@@ -199,14 +200,17 @@ static bool fill_imports(struct sf_arena *arena, const struct claims_domain *d,
                          struct sf_account_claims *claims)
 {
     struct sf_nats_import *imports =
-        sf_arena_calloc(arena, d->grant_count * 2 + 1, sizeof(*imports));
+        sf_arena_calloc(arena, d->grant_count * 3 + 1, sizeof(*imports));
     size_t n = 0;
 
     if (imports == NULL) {
         return false;
     }
     for (size_t i = 0; i < d->grant_count; i++) {
-        if (!import_live(arena, &d->grants[i], &imports[n++])) {
+        const struct claims_grant *g = &d->grants[i];
+
+        if (!import_live(arena, g, "live", g->audience, &imports[n++]) ||
+            !import_live(arena, g, "sole", g->sole_audience, &imports[n++])) {
             return false;
         }
     }

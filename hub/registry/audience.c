@@ -32,11 +32,16 @@ enum sf_code audience_name(const struct audience_of *a, char ret[REGISTRY_AUDIEN
         qsort(sorted, a->column_count, sizeof(*sorted), by_bytes);
     }
     sf_hash_init(&h, sizeof(digest));
-    sf_hash_field(&h, SF_LITERAL("sheaf.v1.audience"));
+    sf_hash_field(&h, a->consumer == NULL ? SF_LITERAL("sheaf.v1.audience")
+                                          : SF_LITERAL("sheaf.v1.audience.sole"));
     sf_hash_field(&h, sf_slice_text(a->mesh));
     sf_hash_field(&h, sf_slice_text(a->owner));
     sf_hash_field(&h, sf_slice_text(a->product));
     sf_hash_field(&h, sf_slice_of(major, sizeof(major)));
+    if (a->consumer != NULL) {
+        sf_hash_field(&h, sf_slice_text(a->consumer));
+        sf_hash_field(&h, sf_slice_text(a->purpose));
+    }
     for (size_t i = 0; i < a->column_count; i++) {
         sf_hash_field(&h, sf_slice_text(sorted[i]));
     }

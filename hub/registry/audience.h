@@ -1,9 +1,13 @@
 /*
- * The audience of a grant: the opaque name under which its owner publishes what it may see.
+ * The audiences of a grant: opaque names under which its owner publishes what it may see.
  *
- * "a" and 12 lower-case base32 letters of BLAKE2b over mesh, owner, product, major and the sorted
- * columns. Grants with equal rights share it, so the owner sends one message for all of them; it
- * tells nothing to those who see the subject.
+ * A grant has two, and the consumer's account imports both under one local name. The shared one is
+ * that of all grants of the product's major with the same columns: its owner sends one message for
+ * all of them, as long as policies cannot tell them apart. The sole one is of the consumer and the
+ * purpose too. The owner's leaf, which has the policies, decides which of the two it feeds, so that
+ * a change of policies moves nobody's imports (docs/adr/0054-a-grant-has-two-audiences.md).
+ *
+ * "a" and 12 lower-case base32 letters of BLAKE2b; it tells nothing to those who see the subject.
  */
 #pragma once
 
@@ -16,6 +20,8 @@ struct audience_of {
     uint32_t major;
     const char *const *columns; /* any order, none twice */
     size_t column_count;
+    const char *consumer; /* domain; NULL: the shared name */
+    const char *purpose;  /* of the sole one */
 };
 
 /* SF_NOMEM. */

@@ -29,6 +29,7 @@ static Sheaf__V1__Grant *grant_message(struct sf_arena *arena, const struct regi
     m->purpose = sf_control_text(g->purpose);
     m->until_us = g->until_us;
     m->audience = sf_control_text(g->audience);
+    m->sole_audience = sf_control_text(g->sole_audience);
     m->decision = SF_CONTROL_UNPACK(signed, arena, g->decision);
     return m->decision == NULL ? NULL : m;
 }

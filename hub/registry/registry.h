@@ -101,8 +101,9 @@ struct registry_grant {
     int64_t until_us;
     int64_t decided_us;
     const char *decided_by;
-    char audience[REGISTRY_AUDIENCE_MAX];
-    struct sf_slice decision; /* the Signed as it came, encoded */
+    char audience[REGISTRY_AUDIENCE_MAX];      /* derived (audience.h): shared... */
+    char sole_audience[REGISTRY_AUDIENCE_MAX]; /* ...and of this grant alone */
+    struct sf_slice decision;                  /* the Signed as it came, encoded */
     enum registry_grant_state state;
     int64_t ended_us;   /* not of an active one */
     const char *reason; /* "" of an active one */

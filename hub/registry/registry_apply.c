@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/contract/product_file.h"
 #include "common/wire/control.h"
+#include "hub/registry/audience.h"
 #include "hub/registry/registry_policy.h"
 #include "proto/errors.h"
 
@@ -401,16 +402,39 @@ static enum sf_code keep_decision(const struct apply *a, struct registry_grant *
     return SF_OK;
 }
 
+/* From what was granted: what events of older hubs say of an audience does not count. */
+static enum sf_code name_audiences(const struct apply *a, struct registry_grant *g)
+{
+    const struct registry_request *q = g->request;
+    struct audience_of of = {
+        .mesh = a->r->mesh,
+        .owner = q->product->owner->name,
+        .product = q->product->name,
+        .major = q->major,
+        .columns = g->columns,
+        .column_count = g->column_count,
+    };
+    enum sf_code code = audience_name(&of, g->audience, a->err);
+
+    if (code == SF_OK) {
+        of.consumer = q->consumer->name;
+        of.purpose = g->purpose;
+        code = audience_name(&of, g->sole_audience, a->err);
+    }
+    return code;
+}
+
 static enum sf_code new_grant(const struct apply *a, const struct registry_request *q,
                               const Sheaf__V1__Decision *decision, struct registry_grant **ret)
 {
     const Sheaf__V1__Grant *m = a->e->access_decided->grant;
     struct registry_grant *g = sf_arena_calloc(&a->r->arena, 1, sizeof(*g));
     char id[REGISTRY_ID_MAX];
+    enum sf_code code;
 
     registry_next_grant_id(a->r, id);
-    if (strcmp(id, m->id) != 0 || strlen(m->audience) >= sizeof(g->audience)) {
-        return misfit(a, "a grant with a wrong number or audience");
+    if (strcmp(id, m->id) != 0) {
+        return misfit(a, "a grant with a wrong number");
     }
     if (g == NULL || !keep_columns(a, m->columns, m->n_columns, &g->columns) ||
         (g->purpose = keep_text(a, m->purpose)) == NULL ||
@@ -418,14 +442,14 @@ static enum sf_code new_grant(const struct apply *a, const struct registry_reque
         return no_memory(a);
     }
     memcpy(g->id, id, sizeof(g->id));
-    (void)snprintf(g->audience, sizeof(g->audience), "%s", m->audience);
     g->request = q;
     g->column_count = m->n_columns;
     g->until_us = m->until_us;
     g->decided_us = a->e->time_us;
     g->reason = "";
     *ret = g;
-    return keep_decision(a, g);
+    code = name_audiences(a, g);
+    return code == SF_OK ? keep_decision(a, g) : code;
 }
 
 /* Its claims and the owner's bundle change with this event. */

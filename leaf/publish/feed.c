@@ -20,7 +20,7 @@
  *                                 ^                                   |
  *                                 +------------- nobody --------------+
  *
- *   WAITING -- the feed before it is gone --> IDLE
+ *   WAITING -- the feeds before it are gone (handover.h) --> IDLE
  *
  * Any state -- feed_close() --> freed at once, or CLOSING until work, flush and save are back.
  */
@@ -38,18 +38,18 @@ static void feed_step(struct feed *f);
 
 /* --- cursor ----------------------------------------------------------------------------------- */
 
-static struct sf_slice cursor_key(struct feed *f)
+static struct sf_slice cursor_key(struct feed *f, const char *of)
 {
     static const char prefix[] = "cursor/";
     const uint32_t lane = store_lane_id(f->table->lane);
     size_t n = sizeof(prefix) - 1;
-    size_t audience = strlen(f->audience);
+    size_t audience = strlen(of);
 
     audience = audience > sizeof(f->cursor_key) - n - 4 ? sizeof(f->cursor_key) - n - 4 : audience;
     memcpy(f->cursor_key, prefix, n);
     sf_write_be32(f->cursor_key + n, lane);
     n += 4;
-    memcpy(f->cursor_key + n, f->audience, audience);
+    memcpy(f->cursor_key + n, of, audience);
     return sf_slice_of(f->cursor_key, n + audience);
 }
 
@@ -69,22 +69,28 @@ static enum sf_code load_cursor(struct feed *f, struct sf_error *err)
     enum sf_code code = store_snapshot_new(f->options->store, &snapshot, err);
 
     if (code == SF_OK) {
-        code = store_small_get(snapshot, STORE_META, cursor_key(f), &value, NULL, &found, err);
+        code = store_small_get(snapshot, STORE_META, cursor_key(f, f->audience), &value, NULL,
+                               &found, err);
+    }
+    if (code == SF_OK && !found && strcmp(f->shared, f->audience) != 0) {
+        /* The policies changed while the leaf was down: where the feed for all was. */
+        code = store_small_get(snapshot, STORE_META, cursor_key(f, f->shared), &value, NULL, &found,
+                               err);
     }
     if (code != SF_OK) {
         return code;
     }
-    f->epoch = head->epoch;
-    f->cursor = head->seq;
+    f->place.epoch = head->epoch;
+    f->place.looked = head->seq;
     if (found && value.size >= CURSOR_BYTES && sf_read_be64(value.data + 4) <= head->seq) {
-        f->cursor = sf_read_be64(value.data + 4);
+        f->place.looked = sf_read_be64(value.data + 4);
     }
-    f->sent = f->cursor;
+    f->place.sent = f->place.looked;
     if (found && value.size == sizeof(f->cursor_value) &&
-        sf_read_be64(value.data + CURSOR_BYTES) <= f->cursor) {
-        f->sent = sf_read_be64(value.data + CURSOR_BYTES);
+        sf_read_be64(value.data + CURSOR_BYTES) <= f->place.looked) {
+        f->place.sent = sf_read_be64(value.data + CURSOR_BYTES);
     }
-    f->cursor_saved = found ? f->cursor : UINT64_MAX; /* A new feed's start is stored too. */
+    f->cursor_saved = found ? f->place.looked : UINT64_MAX; /* A new feed's start is stored too. */
     return SF_OK;
 }
 
@@ -100,25 +106,32 @@ static void saved(struct store_write *w, const struct sf_error *err)
     feed_step(f);
 }
 
+/* A place that others went on from is none to begin at again. */
+static bool forgets(const struct feed *f)
+{
+    return f->state == FEED_CLOSING && f->handover.is_left && !f->handover.is_kept;
+}
+
 static void save_cursor(struct feed *f)
 {
     struct sf_error err;
 
-    if (f->saving || f->cursor == f->cursor_saved) {
+    if (f->saving || f->place.looked == f->cursor_saved) {
         return;
     }
-    put_be(f->cursor_value, f->epoch, 4);
-    put_be(f->cursor_value + 4, f->cursor, 8);
-    put_be(f->cursor_value + CURSOR_BYTES, f->sent, 8);
+    put_be(f->cursor_value, f->place.epoch, 4);
+    put_be(f->cursor_value + 4, f->place.looked, 8);
+    put_be(f->cursor_value + CURSOR_BYTES, f->place.sent, 8);
     f->put = (struct store_put){
         .space = STORE_META,
-        .key = cursor_key(f),
+        .key = cursor_key(f, f->audience),
+        .remove = forgets(f),
         .value = sf_slice_of(f->cursor_value, sizeof(f->cursor_value)),
     };
     f->write = (struct store_write){.data = f, .puts = &f->put, .put_count = 1, .unsynced = true};
     if (store_submit(f->options->store, &f->write, saved, &err) == SF_OK) {
         f->saving = true;
-        f->cursor_saved = f->cursor;
+        f->cursor_saved = f->place.looked;
     }
 }
 
@@ -134,7 +147,7 @@ static enum sf_code find_start(struct feed *f, const struct store_snapshot *snap
     struct store_anchor anchor;
     enum sf_code code = store_anchor_of(snapshot, f->table->lane, &anchor, err);
 
-    f->start = code == SF_OK && anchor.seq > f->cursor ? anchor.seq : f->cursor;
+    f->start = code == SF_OK && anchor.seq > f->place.looked ? anchor.seq : f->place.looked;
     return code;
 }
 
@@ -149,7 +162,7 @@ static void read_work(struct sf_work *work)
         f->code = find_start(f, snapshot, &f->error);
     }
     if (f->code == SF_OK) {
-        const uint64_t prev = f->start > f->cursor ? f->start : f->sent;
+        const uint64_t prev = f->start > f->place.looked ? f->start : f->place.sent;
 
         f->code = message_fill(&f->message, &f->spec, snapshot, f->table->lane, f->start, prev,
                                &f->error);
@@ -159,10 +172,10 @@ static void read_work(struct sf_work *work)
 static void note_gap(struct feed *f)
 {
     sf_log(SF_LOG_WARN, "publish.gap", SF_F_TEXT("subject", f->subject),
-           SF_F_UINT("after", f->cursor), SF_F_UINT("to", f->start));
+           SF_F_UINT("after", f->place.looked), SF_F_UINT("to", f->start));
     sf_counter_add(&f->counters->gaps, 1);
-    f->cursor = f->start;
-    f->sent = f->start;
+    f->place.looked = f->start;
+    f->place.sent = f->start;
 }
 
 static void stall(struct feed *f)
@@ -189,9 +202,9 @@ static void message_taken(struct feed *f)
     sf_counter_add(&f->counters->messages, 1);
     sf_counter_add(&f->counters->changes, f->message.changes);
     sf_counter_add(&f->counters->bytes, f->message.body.size);
-    f->cursor = f->message.looked;
-    f->sent = f->message.last;
-    f->epoch = f->message.epoch;
+    f->place.looked = f->message.looked;
+    f->place.sent = f->message.last;
+    f->place.epoch = f->message.epoch;
     if (f->state == FEED_FLUSHING) {
         f->state = f->nobody ? FEED_PARKED : FEED_IDLE;
     }
@@ -205,8 +218,8 @@ static void probe_taken(struct feed *f)
         sf_rt_timer_start(f->options->rt, &f->retry, ANSWER_NS);
         return;
     }
-    f->cursor = head_seq(f);
-    f->sent = f->cursor;
+    f->place.looked = head_seq(f);
+    f->place.sent = f->place.looked;
     f->state = FEED_PARKED;
     asking_start_timer(f->options->rt, &f->retry, PROBE_NS);
 }
@@ -288,7 +301,7 @@ static enum sf_code make_heartbeat(struct feed *f, struct sf_error *err)
     const struct store_head *head = store_lane_head(f->table->lane);
 
     say_policy(f);
-    return message_heartbeat(&f->message, &f->spec, head->epoch, head->seq, f->sent, err);
+    return message_heartbeat(&f->message, &f->spec, head->epoch, head->seq, f->place.sent, err);
 }
 
 static void probe(struct feed *f)
@@ -315,9 +328,9 @@ static void ask(struct asking_turn *turn)
 /* The view shows nothing of what was read: nobody is told, and nobody sees a gap. */
 static void pass_hidden(struct feed *f)
 {
-    if (f->message.first == 0 && f->message.looked > f->cursor) {
-        f->cursor = f->message.looked;
-        f->epoch = f->message.epoch;
+    if (f->message.first == 0 && f->message.looked > f->place.looked) {
+        f->place.looked = f->message.looked;
+        f->place.epoch = f->message.epoch;
     }
 }
 
@@ -337,7 +350,7 @@ static void read_done(struct sf_task *done)
         stall(f);
         return;
     }
-    if (f->start > f->cursor) {
+    if (f->start > f->place.looked) {
         note_gap(f);
     }
     if (f->message.first == 0 || is_over(f)) {
@@ -388,6 +401,7 @@ void feed_discard(struct feed *f)
     message_done(&f->message);
     served_view_unref(f->view);
     sf_free(f->audience);
+    sf_free(f->shared);
     sf_free(f);
 }
 SF_DEFINE_CLEANUP(struct feed, feed_discard)
@@ -403,38 +417,29 @@ static void finish(struct feed *f)
 {
     void (*on_gone)(void *data) = f->on_gone;
     void *data = f->data;
-    struct feed *after = f->after;
 
-    if (after == NULL) {
+    f->handed_over |= handover_end(f);
+    if (!f->handed_over || forgets(f)) {
         save_cursor(f);
         if (in_use(f)) {
             return;
         }
-    } else {
-        after->cursor = f->cursor;
-        after->sent = f->sent;
-        after->epoch = f->epoch;
-        after->before = NULL;
-        after->state = FEED_IDLE;
     }
     feed_discard(f);
     on_gone(data);
-    if (after != NULL) {
-        feed_step(after);
-    }
 }
 
 static void feed_step(struct feed *f)
 {
     switch (f->state) {
     case FEED_IDLE:
-        if (head_seq(f) > f->cursor && !is_over(f)) {
+        if (head_seq(f) > f->place.looked && !is_over(f)) {
             start_reading(f);
         }
         break;
     case FEED_PARKED:
-        if (head_seq(f) > f->cursor && !sf_list_linked(&f->retry.link) && !asking_waits(&f->turn) &&
-            !is_over(f)) {
+        if (head_seq(f) > f->place.looked && !sf_list_linked(&f->retry.link) &&
+            !asking_waits(&f->turn) && !is_over(f)) {
             asking_want(f->asking, &f->turn);
         }
         break;
@@ -450,23 +455,8 @@ static void feed_step(struct feed *f)
         }
         return;
     }
-    if (f->cursor != f->cursor_saved && !f->saving && !sf_list_linked(&f->save.link)) {
+    if (f->place.looked != f->cursor_saved && !f->saving && !sf_list_linked(&f->save.link)) {
         asking_start_timer(f->options->rt, &f->save, SAVE_NS);
-    }
-}
-
-void feed_take_over(struct feed *f, struct feed *old)
-{
-    struct feed *flushing = old->in_flight ? old : old->before;
-
-    f->cursor = old->cursor;
-    f->sent = old->sent;
-    f->epoch = old->epoch;
-    if (flushing != NULL) {
-        old->before = NULL;
-        f->before = flushing;
-        f->state = FEED_WAITING;
-        flushing->after = f;
     }
 }
 
@@ -481,7 +471,7 @@ void feed_wake(struct feed *f)
 
 bool feed_is_behind(const struct feed *f)
 {
-    return f->state != FEED_PARKED && head_seq(f) > f->cursor && !is_over(f);
+    return f->state != FEED_PARKED && head_seq(f) > f->place.looked && !is_over(f);
 }
 
 void feed_heartbeat(struct feed *f)
@@ -506,17 +496,10 @@ void feed_heartbeat(struct feed *f)
 
 /* --- begin and end ---------------------------------------------------------------------------- */
 
-static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, struct sf_error *err)
+static void make_spec(struct feed *f, const struct feed_spec *spec)
 {
     const struct sf_product *p = spec->table->product->contract;
-    const bool is_own = spec->grant == NULL;
-    const struct serving *serving = f->options->serving;
-    enum sf_code code =
-        serving_view(serving, spec->table, spec->grant, /* roles= */ NULL, &f->view, err);
 
-    if (code != SF_OK) {
-        return code;
-    }
     (void)snprintf(f->contract, sizeof(f->contract), "%u.%u.%u", p->version.major, p->version.minor,
                    p->version.patch);
     f->spec = (struct message_spec){
@@ -530,14 +513,13 @@ static enum sf_code make_spec(struct feed *f, const struct feed_spec *spec, stru
         .view = f->view,
         .leaf_key = f->options->leaf_key,
     };
-    f->bus = is_own ? f->options->own : f->options->serve;
-    if (is_own) {
+    f->bus = spec->is_own ? f->options->own : f->options->serve;
+    if (spec->is_own) {
         subject_own(f->subject, &f->spec.lane);
     } else {
         subject_live_source(f->subject, &f->spec.lane, f->audience);
-        f->policy_version = serving->grants->policy_version;
+        f->policy_version = f->options->serving->grants->policy_version;
     }
-    return SF_OK;
 }
 
 enum sf_code feed_new(const struct publisher_options *options, struct feed_counters *counters,
@@ -556,17 +538,17 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
     f->turn.ask = ask;
     f->table = spec->table;
     f->until_us = spec->until_us;
+    f->view = served_view_ref(spec->view);
     f->audience = sf_strdup(spec->audience);
+    f->shared = sf_strdup(spec->shared);
     f->retry.fire = retry_fire;
     f->save.fire = save_fire;
     message_init(&f->message);
-    if (f->audience == NULL) {
+    if (f->audience == NULL || f->shared == NULL) {
         return SF_RAISE(err, SF_NOMEM, "feed");
     }
-    code = make_spec(f, spec, err);
-    if (code == SF_OK) {
-        code = load_cursor(f, err);
-    }
+    make_spec(f, spec);
+    code = load_cursor(f, err);
     if (code != SF_OK) {
         return code;
     }
@@ -581,15 +563,15 @@ void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
     sf_rt_timer_stop(f->options->rt, &f->retry);
     sf_rt_timer_stop(f->options->rt, &f->save);
     sf_bus_cancel(f->bus, &f->call);
-    if (f->before != NULL) {
-        f->before->after = NULL;
-        f->before = NULL;
-    }
-    save_cursor(f);
+    handover_leave(f);
     sf_list_remove(&f->link);
     sf_list_remove(&f->lane_link);
     f->on_gone = on_gone;
     f->data = data;
     f->state = FEED_CLOSING;
+    if (forgets(f)) {
+        f->cursor_saved = UINT64_MAX;
+    }
+    save_cursor(f);
     feed_step(f);
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "leaf/publish/asking.h"
+#include "leaf/publish/handover.h"
 #include "leaf/publish/message.h"
 #include "leaf/publish/publisher.h"
 
@@ -22,8 +23,14 @@ enum feed_state {
     FEED_STALLED,  /* the server did not take it; waits for the bus or a moment */
     FEED_PARKED,   /* nobody listens: changes are skipped as the server would drop them */
     FEED_PROBING,  /* a heartbeat asks the server whether somebody listens now */
-    FEED_WAITING,  /* took over while the feed before it was flushing: begins where that ends */
+    FEED_WAITING,  /* follows feeds that are flushing: begins where they end (handover.h) */
     FEED_CLOSING,  /* closed while reading, flushing or saving */
+};
+
+enum feed_wanted {
+    FEED_UNWANTED, /* no grant in force has it */
+    FEED_WANTED,
+    FEED_SPLIT, /* grants of it see different things: nobody is fed */
 };
 
 struct feed_counters {
@@ -43,6 +50,7 @@ struct feed {
 
     const struct served_table *table;
     char *audience; /* owned; "own" for the owner's stream */
+    char *shared;   /* owned; the shared audience of its grants, maybe the same */
     struct sf_bus *bus;
     struct served_view *view; /* a reference */
     char subject[SUBJECT_MAX];
@@ -50,9 +58,10 @@ struct feed {
     struct message_spec spec;
 
     int64_t until_us; /* end of the last of the audience's grants: it sends nothing from then on */
-    uint64_t cursor;  /* last seq that was looked at, and what the view has of it the server has */
-    uint64_t sent;    /* last seq of the last message; what lies between is not in the view */
-    uint64_t cursor_saved; /* as it is stored */
+    struct feed_place place; /* what the view has of it the server has; what lies between looked and
+                                sent is not in the view */
+    struct feed_handover handover;
+    uint64_t cursor_saved; /* place.looked as it is stored */
     uint64_t policy_version;
     char policy[24];     /* as text, of what is sent next */
     uint64_t start;      /* behind which the message under way begins */
@@ -71,24 +80,25 @@ struct feed {
     struct store_put put;
     struct store_write write;
 
-    uint32_t epoch;
     enum feed_state state;
     enum sf_code code; /* of the work */
     bool nobody;       /* the server answered the call */
     bool in_flight;    /* the flush is of a message, not of a question */
     bool saving;
-    bool wanted;              /* scratch of publisher_update() */
-    struct feed *before;      /* whose end a waiting feed waits for; NULL: none */
-    struct feed *after;       /* who waits for the end of this one; NULL: none */
+    bool handed_over; /* CLOSING: others have gone on from its place */
+    bool is_new;      /* scratch of publisher_update(), as this: */
+    enum feed_wanted wanted;
     struct sf_list link;      /* in the publisher */
     struct sf_list lane_link; /* in the publisher, beside those of its lane */
 };
 
 struct feed_spec {
     const struct served_table *table;
-    const char *audience;
-    const struct grant *grant; /* NULL: the owner */
-    int64_t until_us;          /* when its right ends; the owner's: INT64_MAX */
+    const char *audience;     /* that it is fed under */
+    const char *shared;       /* of its grants */
+    struct served_view *view; /* of it */
+    bool is_own;              /* the owner's */
+    int64_t until_us;         /* when its right ends; the owner's: INT64_MAX */
 };
 
 /* The feed starts behind its stored cursor, or at the lane's head when it never was. Reads the
@@ -98,9 +108,6 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
                       struct sf_error *err) SF_MUST_CHECK;
 /* Frees a feed that was never woken; its cursor stays as it is stored. NULL is fine. */
 void feed_discard(struct feed *f);
-/* Lets @f go on where @old, which is closed next, has got to: what @old is sending is not sent
- * again when the server takes it. @f was never woken. */
-void feed_take_over(struct feed *f, struct feed *old);
 /* Looks for changes behind the cursor and moves on. */
 void feed_wake(struct feed *f);
 /* Sends Sheaf-Head when nothing is under way. */

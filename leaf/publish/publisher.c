@@ -134,173 +134,246 @@ static void on_feed_gone(void *data)
     maybe_closed(p);
 }
 
-/* The newest feed of the audience: one that takes over stands behind the old one. */
-static struct feed *find_feed(struct publisher *p, const struct feed_spec *spec)
+/* --- which feeds there are to be ------------------------------------------------------------- */
+
+/*
+ * What an update goes through. Feeds that can stay are found first, so that new ones get what room
+ * they leave; and what a new one follows is told when all of them are known.
+ */
+struct update {
+    struct publisher *p;
+    enum sf_code code;    /* the first failure */
+    struct sf_error *err; /* of it; or NULL */
+    size_t wanted;
+    void (*each)(struct update *u, const struct feed_spec *spec);
+};
+
+static void note_failure(struct update *u, const struct sf_error *why)
+{
+    if (u->code == SF_OK && why->code != SF_DENIED) {
+        u->code = why->code;
+        if (u->err != NULL) {
+            *u->err = *why;
+        }
+    }
+}
+
+/* A feed of the audience; with @wanted one that is to be, else one that is to go. */
+static struct feed *find_feed(struct publisher *p, const struct feed_spec *spec, bool wanted)
 {
     struct sf_list *feeds = bucket_of(p, spec->table->lane);
-    struct feed *found = NULL;
 
     for (struct sf_list *at = feeds->next; at != feeds; at = at->next) {
         struct feed *f = SF_CONTAINER_OF(at, struct feed, lane_link);
 
-        if (f->table->lane == spec->table->lane && strcmp(f->audience, spec->audience) == 0) {
-            found = f;
+        if (f->table->lane == spec->table->lane && strcmp(f->audience, spec->audience) == 0 &&
+            (f->wanted != FEED_UNWANTED) == wanted) {
+            return f;
         }
     }
-    return found;
+    return NULL;
 }
 
-/*
- * Keeps the feed of @spec when its contract and view are still the same; otherwise a new one takes
- * over behind the cursor of the old.
- */
-static enum sf_code try_feed(struct publisher *p, const struct feed_spec *spec,
-                             struct sf_error *err)
+static bool is_fed_with(const struct feed *f, const struct feed_spec *spec)
 {
-    struct feed *old = find_feed(p, spec);
+    return f->table == spec->table && strcmp(f->view->name, spec->view->name) == 0;
+}
+
+/* A feed whose contract and view are still the same stays. */
+static void keep_feed(struct update *u, const struct feed_spec *spec)
+{
+    struct feed *f = find_feed(u->p, spec, /* wanted= */ false);
+
+    if (f != NULL && is_fed_with(f, spec)) {
+        f->wanted = FEED_WANTED;
+        f->until_us = spec->until_us;
+        if (!spec->is_own) {
+            f->policy_version = u->p->options.serving->grants->policy_version;
+        }
+        u->wanted++;
+    }
+}
+
+static enum sf_code new_feed(struct update *u, const struct feed_spec *spec, struct sf_error *err)
+{
+    struct publisher *p = u->p;
     struct feed *f;
     enum sf_code code;
 
-    if (old != NULL && old->wanted) { /* Another grant of the same audience. */
-        old->until_us = spec->until_us > old->until_us ? spec->until_us : old->until_us;
-        return SF_OK;
-    }
-    code = feed_new(&p->options, &p->counters, &p->asking, spec, &f, err);
-    if (code != SF_OK) {
-        return code;
-    }
-    if (old != NULL && old->table == f->table && strcmp(old->view->name, f->view->name) == 0) {
-        old->wanted = true;
-        old->until_us = spec->until_us;
-        old->policy_version = f->policy_version;
-        feed_discard(f);
-        return SF_OK;
-    }
-    /* One that takes over does not count: the old one is about to go. */
-    if (old == NULL && p->feed_count >= p->options.feeds_max) {
-        feed_discard(f);
+    if (u->wanted >= p->options.feeds_max) {
         p->refused++;
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu feeds", p->options.feeds_max);
     }
-    if (old != NULL) {
-        feed_take_over(f, old);
+    code = feed_new(&p->options, &p->counters, &p->asking, spec, &f, err);
+    if (code == SF_OK) {
+        f->wanted = FEED_WANTED;
+        f->is_new = true;
+        u->wanted++;
+        p->feed_count++;
+        sf_list_push(&p->feeds, &f->link);
+        sf_list_push(bucket_of(p, f->table->lane), &f->lane_link);
     }
-    f->wanted = true;
-    p->feed_count++;
-    sf_list_push(&p->feeds, &f->link);
-    sf_list_push(bucket_of(p, f->table->lane), &f->lane_link);
-    return SF_OK;
+    return code;
 }
 
-static void want_feed(struct publisher *p, const struct feed_spec *spec, enum sf_code *code,
-                      struct sf_error *err)
+/*
+ * A feed for whoever has none; and nobody is fed whose audience is fed with something else than he
+ * sees. The names are such that it does not happen (name_audience()); but they come from the hub.
+ */
+static void settle_feed(struct update *u, const struct feed_spec *spec)
 {
+    struct feed *f = find_feed(u->p, spec, /* wanted= */ true);
     struct sf_error why;
 
-    if (try_feed(p, spec, &why) != SF_OK && why.code != SF_DENIED && *code == SF_OK) {
-        *code = why.code;
-        if (err != NULL) {
-            *err = why;
+    if (f == NULL) {
+        if (new_feed(u, spec, &why) != SF_OK) {
+            note_failure(u, &why);
         }
+    } else if (!is_fed_with(f, spec)) {
+        f->wanted = FEED_SPLIT;
+        sf_log(SF_LOG_WARN, "publish.audience_split", SF_F_TEXT("audience", f->audience));
+    } else {
+        f->until_us = spec->until_us > f->until_us ? spec->until_us : f->until_us;
     }
 }
 
 /*
- * The hub puts grants of equal rights into one audience: what it is fed with must be what each of
- * them sees. Where it is not, nobody is fed, as nobody gets what was made for another.
+ * The audience under which the grant is fed. The shared one as long as policies cannot tell its
+ * grants apart, whoever they are: also one that this leaf has not heard of yet, whose consumer may
+ * be listening already, sees the same.
  */
-static void check_feed(struct publisher *p, const struct feed_spec *spec, enum sf_code *code,
-                       struct sf_error *err)
+static const char *name_audience(const struct grant *grant, const struct served_view *view)
 {
-    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
-    struct feed *f = find_feed(p, spec);
-    struct sf_error why;
-    enum sf_code found;
+    return served_view_parts(view) ? grant->sole_audience : grant->audience;
+}
 
-    if (f == NULL || !f->wanted) {
+static void for_grant(struct update *u, const struct served_table *table, const struct grant *grant)
+{
+    const struct serving *s = u->p->options.serving;
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    struct sf_error why;
+
+    if (serving_view(s, table, grant, /* roles= */ NULL, &view, &why) != SF_OK) {
+        note_failure(u, &why);
         return;
     }
-    found =
-        serving_view(p->options.serving, spec->table, spec->grant, /* roles= */ NULL, &view, &why);
-    if (found == SF_OK && strcmp(view->name, f->view->name) == 0) {
-        return;
-    }
-    f->wanted = false;
-    sf_log(SF_LOG_WARN, "publish.audience_split", SF_F_TEXT("audience", f->audience),
-           SF_F_TEXT("grant", spec->grant->id));
-    if (found != SF_OK && found != SF_DENIED && *code == SF_OK) {
-        *code = found;
-        if (err != NULL) {
-            *err = why;
-        }
+    const struct feed_spec spec = {
+        .table = table,
+        .audience = name_audience(grant, view),
+        .shared = grant->audience,
+        .view = view,
+        .until_us =
+            grant->until_us < s->grants->expires_us ? grant->until_us : s->grants->expires_us,
+    };
+
+    if (*spec.audience != '\0') {
+        u->each(u, &spec);
+    } else if (u->each == settle_feed) {
+        sf_log(SF_LOG_WARN, "publish.audience_unnamed", SF_F_TEXT("grant", grant->id));
     }
 }
 
-/* The feeds of other domains. @each is called for every grant that is in force. */
-static void for_grants(struct publisher *p, const struct served_table *table,
-                       void (*each)(struct publisher *p, const struct feed_spec *spec,
-                                    enum sf_code *code, struct sf_error *err),
-                       enum sf_code *code, struct sf_error *err)
+/* The feeds of other domains: every grant that is in force. */
+static void for_grants(struct update *u, const struct served_table *table)
 {
-    const struct serving *s = p->options.serving;
+    const struct serving *s = u->p->options.serving;
     const struct sf_product *product = table->product->contract;
     const int64_t now_us = serving_now_us(s);
     const bool serves = s->grants != NULL && s->grants->expires_us > now_us;
 
     for (size_t g = 0; serves && g < s->grants->grant_count; g++) {
         const struct grant *grant = &s->grants->grants[g];
-        const struct feed_spec spec = {
-            .table = table,
-            .grant = grant,
-            .audience = grant->audience,
-            .until_us =
-                grant->until_us < s->grants->expires_us ? grant->until_us : s->grants->expires_us,
-        };
 
         if (grant->until_us > now_us && grant->major == product->version.major &&
             strcmp(grant->product, product->name) == 0) {
-            each(p, &spec, code, err);
+            for_grant(u, table, grant);
         }
     }
 }
 
-/* All feeds of a product, also after one has failed: *code is the first failure, if any. */
-static void want_feeds_of(struct publisher *p, const struct served_product *product,
-                          enum sf_code *code, struct sf_error *err)
+static void for_all(struct update *u, void (*each)(struct update *u, const struct feed_spec *spec))
 {
-    for (size_t t = 0; t < product->table_count; t++) {
-        const struct served_table *table = &product->tables[t];
-        const struct feed_spec own = {
-            .table = table, .audience = OWN_AUDIENCE, .until_us = INT64_MAX};
+    const struct served_product *product;
+    size_t at = 0;
 
-        want_feed(p, &own, code, err);
-        for_grants(p, table, want_feed, code, err);
-        for_grants(p, table, check_feed, code, err);
+    u->each = each;
+    while ((product = product_set_next(&u->p->options.serving->products, &at)) != NULL) {
+        for (size_t t = 0; t < product->table_count; t++) {
+            const struct served_table *table = &product->tables[t];
+            const struct feed_spec own = {.table = table,
+                                          .audience = OWN_AUDIENCE,
+                                          .shared = OWN_AUDIENCE,
+                                          .view = table->whole,
+                                          .is_own = true,
+                                          .until_us = INT64_MAX};
+
+            each(u, &own);
+            for_grants(u, table);
+        }
+    }
+}
+
+/* --- who follows whom ------------------------------------------------------------------------ */
+
+/* That of its own audience, or else all that share a grant with it. */
+static bool is_before(const struct feed *f, const struct feed *old, bool by_name)
+{
+    if (old->wanted == FEED_WANTED || old->table->lane != f->table->lane ||
+        strcmp(old->shared, f->shared) != 0) {
+        return false;
+    }
+    return by_name ? strcmp(old->audience, f->audience) == 0
+                   : strcmp(old->audience, old->shared) == 0 || strcmp(f->audience, f->shared) == 0;
+}
+
+static bool follow(struct publisher *p, struct feed *f, bool by_name)
+{
+    struct sf_list *feeds = bucket_of(p, f->table->lane);
+    bool follows = false;
+
+    for (struct sf_list *at = feeds->next; at != feeds; at = at->next) {
+        struct feed *old = SF_CONTAINER_OF(at, struct feed, lane_link);
+
+        if (is_before(f, old, by_name)) {
+            handover_follow(f, old);
+            follows = true;
+        }
+    }
+    return follows;
+}
+
+static void follow_all(struct publisher *p)
+{
+    for (struct sf_list *l = p->feeds.next; l != &p->feeds; l = l->next) {
+        struct feed *f = SF_CONTAINER_OF(l, struct feed, link);
+
+        if (f->is_new && f->wanted == FEED_WANTED && !follow(p, f, /* by_name= */ true)) {
+            (void)follow(p, f, /* by_name= */ false);
+        }
+        f->is_new = false;
     }
 }
 
 enum sf_code publisher_update(struct publisher *p, struct sf_error *err)
 {
-    const struct served_product *product;
-    enum sf_code code = SF_OK;
-    size_t at = 0;
+    struct update u = {.p = p, .err = err, .code = SF_OK};
 
     for (struct sf_list *l = p->feeds.next; l != &p->feeds; l = l->next) {
-        SF_CONTAINER_OF(l, struct feed, link)->wanted = false;
+        SF_CONTAINER_OF(l, struct feed, link)->wanted = FEED_UNWANTED;
     }
-    while ((product = product_set_next(&p->options.serving->products, &at)) != NULL) {
-        want_feeds_of(p, product, &code, err);
-    }
+    for_all(&u, keep_feed);
+    for_all(&u, settle_feed);
+    follow_all(p);
     for (struct sf_list *l = p->feeds.next, *next; l != &p->feeds; l = next) {
         struct feed *f = SF_CONTAINER_OF(l, struct feed, link);
 
         next = l->next;
-        if (!f->wanted) {
+        if (f->wanted != FEED_WANTED) {
             feed_close(f, on_feed_gone, p);
         }
     }
     publisher_wake(p);
-    return code;
+    return u.code;
 }
 
 struct publisher_stats publisher_stats(const struct publisher *p)
@@ -321,9 +394,9 @@ uint64_t publisher_taken(const struct publisher *p, const struct store_lane *lan
         const struct feed *f = SF_CONTAINER_OF(at, struct feed, link);
 
         /* Who is parked skips what nobody listens to, and needs none of it. */
-        if (f->table->lane == lane && f->cursor < lowest && f->state != FEED_PARKED &&
-            f->cursor < store_lane_head(lane)->seq) {
-            lowest = f->cursor;
+        if (f->table->lane == lane && f->place.looked < lowest && f->state != FEED_PARKED &&
+            f->place.looked < store_lane_head(lane)->seq) {
+            lowest = f->place.looked;
         }
     }
     return lowest;

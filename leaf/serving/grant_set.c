@@ -89,13 +89,15 @@ static enum sf_code copy_grant(struct sf_arena *a, const struct sf_map *keys,
         .consumer_key = sf_map_find(keys, sf_slice_text(g->consumer)),
         .consumer_account = sf_arena_strdup(a, g->consumer_account),
         .audience = sf_arena_strdup(a, g->audience),
+        .sole_audience = sf_arena_strdup(a, g->sole_audience),
         .columns = columns,
         .column_count = g->n_columns,
         .purpose = sf_arena_strdup(a, g->purpose),
         .until_us = g->until_us,
     };
     complete = complete && ret->id != NULL && ret->product != NULL && ret->consumer != NULL &&
-               ret->consumer_account != NULL && ret->audience != NULL && ret->purpose != NULL;
+               ret->consumer_account != NULL && ret->audience != NULL &&
+               ret->sole_audience != NULL && ret->purpose != NULL;
     for (size_t i = 0; complete && i < g->n_columns; i++) {
         columns[i] = sf_arena_strdup(a, g->columns[i]);
         complete = columns[i] != NULL;

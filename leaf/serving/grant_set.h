@@ -27,7 +27,8 @@ struct grant {
     const char *consumer;                     /* domain */
     const struct sf_public_key *consumer_key; /* signs its assertions; NULL: not told, no roles */
     const char *consumer_account;             /* public key of its NATS account */
-    const char *audience;
+    const char *audience;                     /* shared by the grants of its columns */
+    const char *sole_audience;  /* of this consumer and purpose alone; "": the hub names none */
     const char *const *columns; /* names; none: all that policy lets through */
     size_t column_count;
     const char *purpose; /* as it was asked for, or "" */

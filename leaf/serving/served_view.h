@@ -81,6 +81,11 @@ static inline bool served_view_is_plain(const struct served_view *v)
 {
     return v->masks == NULL && (v->decision == NULL || v->decision->filter_count == 0);
 }
+/* Whether consumers with the same columns may get another view than this. */
+static inline bool served_view_parts(const struct served_view *v)
+{
+    return v->decision != NULL && v->decision->parts;
+}
 /* Whether there may be rows that are not seen. */
 static inline bool served_view_has_filter(const struct served_view *v)
 {

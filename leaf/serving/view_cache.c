@@ -70,7 +70,8 @@ static bool comes_to_the_same(const struct served_view *v, const struct sf_polic
     const bool same_key = hash_key == NULL || !decision->hashes ||
                           memcmp(v->hash_key, hash_key, sizeof(v->hash_key)) == 0;
 
-    return same_key && sf_slice_equal(v->decision->canon, decision->canon);
+    return same_key && v->decision->parts == decision->parts &&
+           sf_slice_equal(v->decision->canon, decision->canon);
 }
 
 struct served_view *view_cache_renew(struct view_cache *c, const struct view_rights *rights,

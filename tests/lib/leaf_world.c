@@ -233,6 +233,7 @@ static void make_grant(const struct leaf_world *w, const struct world_bundle *b,
     g->consumer = d.consumer = text_of(from->consumer, "billing");
     g->consumer_account = text_of(from->account, WORLD_ACCOUNT);
     g->audience = text_of(from->audience, "aud1");
+    g->sole_audience = text_of(from->sole, "");
     g->columns = d.columns = room->columns;
     g->n_columns = d.n_columns = n;
     g->purpose = d.purpose = text_of("invoices", "");

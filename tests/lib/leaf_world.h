@@ -53,6 +53,7 @@ struct world_grant {
     const char *id;
     const char *account;    /* NULL: WORLD_ACCOUNT */
     const char *audience;   /* NULL: "aud1" */
+    const char *sole;       /* audience; NULL: none */
     const char *consumer;   /* NULL: "billing" */
     const char *columns[4]; /* NULL: no more */
     uint32_t major;         /* 0: 1 */

@@ -192,7 +192,7 @@ void world_decide(struct hub_world *w, const struct world_decision *d)
     grant.n_columns = d->column_count;
     grant.until_us = d->until_us;
     grant.purpose = text("churn model");
-    grant.audience = text(d->audience != NULL ? d->audience : "aaaaaaaaaaaaa");
+    grant.audience = text("told-by-an-older-hub");
     m.grant = d->approved ? &grant : NULL;
     e.kind_case = SHEAF__V1__EVENT__KIND_ACCESS_DECIDED;
     e.access_decided = &m;

@@ -61,7 +61,6 @@ struct world_decision {
     int64_t until_us;
     const char *const *columns;
     size_t column_count;
-    const char *audience;
     const struct sf_seed *signer; /* NULL: the key of sales */
 };
 /* Appends the Signed(Decision) to @ret. */

@@ -95,9 +95,9 @@ static void test_the_serving_account_exports_and_never_imports_data(void **state
 static void test_the_consuming_account_imports_its_grants_and_nothing_else(void **state)
 {
     const struct claims_grant grants[] = {
-        {"sales", "ASALESSERVE", "orders", 1, "aaaaaaaaaaaa1"},
-        {"finance", "AFINANCESERVE", "ledger", 2, "aaaaaaaaaaaa2"},
-        {"sales", "ASALESSERVE", "returns", 1, "aaaaaaaaaaaa3"},
+        {"sales", "ASALESSERVE", "orders", 1, "aaaaaaaaaaaa1", "asoleaaaaaaa1"},
+        {"finance", "AFINANCESERVE", "ledger", 2, "aaaaaaaaaaaa2", "asoleaaaaaaa2"},
+        {"sales", "ASALESSERVE", "returns", 1, "aaaaaaaaaaaa3", "asoleaaaaaaa3"},
     };
     struct authority keys = fixed_keys();
     struct claims_domain d = MARKETING;
@@ -120,12 +120,24 @@ static void test_the_consuming_account_imports_its_grants_and_nothing_else(void 
                        "\"subject\":\"dp.sales.orders.*.v1.*.aaaaaaaaaaaa1\","
                        "\"account\":\"ASALESSERVE\",\"type\":\"stream\","
                        "\"local_subject\":\"dp.sales.orders.$1.v1.$2\"},"
+                       "{\"name\":\"sole sales/orders@1\","
+                       "\"subject\":\"dp.sales.orders.*.v1.*.asoleaaaaaaa1\","
+                       "\"account\":\"ASALESSERVE\",\"type\":\"stream\","
+                       "\"local_subject\":\"dp.sales.orders.$1.v1.$2\"},"
                        "{\"name\":\"live finance/ledger@2\","
                        "\"subject\":\"dp.finance.ledger.*.v2.*.aaaaaaaaaaaa2\","
                        "\"account\":\"AFINANCESERVE\",\"type\":\"stream\","
                        "\"local_subject\":\"dp.finance.ledger.$1.v2.$2\"},"
+                       "{\"name\":\"sole finance/ledger@2\","
+                       "\"subject\":\"dp.finance.ledger.*.v2.*.asoleaaaaaaa2\","
+                       "\"account\":\"AFINANCESERVE\",\"type\":\"stream\","
+                       "\"local_subject\":\"dp.finance.ledger.$1.v2.$2\"},"
                        "{\"name\":\"live sales/returns@1\","
                        "\"subject\":\"dp.sales.returns.*.v1.*.aaaaaaaaaaaa3\","
+                       "\"account\":\"ASALESSERVE\",\"type\":\"stream\","
+                       "\"local_subject\":\"dp.sales.returns.$1.v1.$2\"},"
+                       "{\"name\":\"sole sales/returns@1\","
+                       "\"subject\":\"dp.sales.returns.*.v1.*.asoleaaaaaaa3\","
                        "\"account\":\"ASALESSERVE\",\"type\":\"stream\","
                        "\"local_subject\":\"dp.sales.returns.$1.v1.$2\"},"
                        "{\"name\":\"requests sales\",\"subject\":\"dpq.sales.AMARKETING.>\","
@@ -246,11 +258,41 @@ static void test_the_directory_takes_back_only_what_the_hub_signed(void **state)
     authority_done(&others);
 }
 
+enum { LONG = 800, LONGEST = 48 };
+
+/* That many grants of the longest names make a JWT that a nats-server takes. */
+static void test_an_account_holds_hundreds_of_grants_of_the_longest_names(void **state)
+{
+    static struct claims_grant grants[LONG];
+    static char owners[LONG][LONGEST + 1];
+    struct authority keys = fixed_keys();
+    struct claims_domain d = MARKETING;
+    struct sf_buf jwt = {0};
+    char account[SF_NKEY_TEXT_MAX];
+    char product[LONGEST + 1] = {0};
+
+    (void)state;
+    assert_int_equal(claims_account_key(&keys, "sales.serve", account, NULL), SF_OK);
+    memset(product, 'p', LONGEST);
+    for (size_t i = 0; i < LONG; i++) {
+        memset(owners[i], 'd', LONGEST);
+        grants[i] =
+            (struct claims_grant){owners[i], account, product, 1, "aaaaaaaaaaaaa", "aaaaaaaaaaaab"};
+    }
+    d.grants = grants;
+    d.grant_count = LONG;
+    assert_int_equal(claims_consume(&keys, &d, &jwt, NULL), SF_OK);
+    assert_in_range(jwt.size, CLAIMS_JWT_MAX * 9 / 10, CLAIMS_JWT_MAX);
+    sf_buf_done(&jwt);
+    authority_done(&keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_serving_account_exports_and_never_imports_data),
         cmocka_unit_test(test_the_consuming_account_imports_its_grants_and_nothing_else),
+        cmocka_unit_test(test_an_account_holds_hundreds_of_grants_of_the_longest_names),
         cmocka_unit_test(test_mesh_offers_control_and_keeps_the_log),
         cmocka_unit_test(test_a_leafnode_user_has_no_lists_and_an_end),
         cmocka_unit_test(test_derived_keys_differ_by_name_and_kind_and_stay),

@@ -23,16 +23,14 @@ static void play(struct hub_world *w)
     world_request(w, NULL, 0);
     world_decide(w, &(struct world_decision){.request_id = "AR-1",
                                              .approved = true,
-                                             .until_us = w->now_us + WORLD_DAY_US,
-                                             .audience = "aaaaaaaaaaaa1"});
+                                             .until_us = w->now_us + WORLD_DAY_US});
     world_end_grant(w, "G-1", "revoked");
     world_request(w, COUNTRY, 1);
     world_decide(w, &(struct world_decision){.request_id = "AR-2",
                                              .approved = true,
                                              .until_us = w->now_us + 2 * WORLD_DAY_US,
                                              .columns = COUNTRY,
-                                             .column_count = 1,
-                                             .audience = "aaaaaaaaaaaa2"});
+                                             .column_count = 1});
 }
 
 /* Everything that can be asked of a registry, as text. */
@@ -57,9 +55,9 @@ static void describe(const struct registry *r, struct sf_buf *b)
     for (size_t i = 0; i < r->grant_count; i++) {
         const struct registry_grant *g = r->grants[i];
 
-        sf_buf_printf(b, "%s of %s until %ld %s state %d ended %ld %s by %s decision %zu\n", g->id,
-                      g->request->id, g->until_us, g->audience, (int)g->state, g->ended_us,
-                      g->reason, g->decided_by, g->decision.size);
+        sf_buf_printf(b, "%s of %s until %ld %s %s state %d ended %ld %s by %s decision %zu\n",
+                      g->id, g->request->id, g->until_us, g->audience, g->sole_audience,
+                      (int)g->state, g->ended_us, g->reason, g->decided_by, g->decision.size);
     }
 }
 
@@ -97,9 +95,11 @@ static void test_a_replay_gives_the_registry_that_was_live(void **state)
         "products 0 changed 0\n"
         "AR-1 orders@1 by marketing state 1 columns 0 note fine\n"
         "AR-2 orders@1 by marketing state 1 columns 1 note fine\n"
-        "G-1 of AR-1 until 1790086408000000 aaaaaaaaaaaa1 state 1 ended 1790000010000000 no longer "
+        "G-1 of AR-1 until 1790086408000000 alu44ee7wigi4 agabysegl73cb state 1 ended "
+        "1790000010000000 no longer "
         "needed by ada decision 187\n"
-        "G-2 of AR-2 until 1790172811000000 aaaaaaaaaaaa2 state 0 ended 0  by ada decision 196\n");
+        "G-2 of AR-2 until 1790172811000000 anzsuzac2vtok a2zxvi3qqz4mz state 0 ended 0  by ada "
+        "decision 196\n");
     sf_arena_done(&arena);
     sf_buf_done(&live);
     sf_buf_done(&replayed);
@@ -324,15 +324,26 @@ static void test_equal_rights_share_an_audience_and_no_others(void **state)
     static const char *const ab[] = {"a", "b"};
     static const char *const ba[] = {"b", "a"};
     static const char *const joined[] = {"ab"};
-    struct audience_of x = {"m1", "sales", "orders", 1, ab, 2};
-    struct audience_of all[] = {
-        {"m2", "sales", "orders", 1, ab, 2},   {"m1", "sale", "sorders", 1, ab, 2},
-        {"m1", "sales", "order", 1, ab, 2},    {"m1", "sales", "orders", 2, ab, 2},
-        {"m1", "sales", "orders", 1, ab, 1},   {"m1", "sales", "orders", 1, joined, 1},
-        {"m1", "sales", "orders", 1, NULL, 0},
+    struct audience_of x = {"m1", "sales", "orders", 1, ab, 2, NULL, NULL};
+    const struct audience_of all[] = {
+        {"m2", "sales", "orders", 1, ab, 2, NULL, NULL},
+        {"m1", "sale", "sorders", 1, ab, 2, NULL, NULL},
+        {"m1", "sales", "order", 1, ab, 2, NULL, NULL},
+        {"m1", "sales", "orders", 2, ab, 2, NULL, NULL},
+        {"m1", "sales", "orders", 1, ab, 1, NULL, NULL},
+        {"m1", "sales", "orders", 1, joined, 1, NULL, NULL},
+        {"m1", "sales", "orders", 1, NULL, 0, NULL, NULL},
+        /* Sole ones, and their columns count too. */
+        {"m1", "sales", "orders", 1, ab, 2, "hr", "churn"},
+        {"m1", "sales", "orders", 1, ab, 2, "hr", ""},
+        {"m1", "sales", "orders", 1, ab, 2, "h", "rchurn"},
+        {"m1", "sales", "orders", 1, ab, 1, "hr", "churn"},
+        {"m1", "sales", "orders", 1, ab + 1, 1, "hr", "churn"},
+        {"m1", "sales", "orders", 1, NULL, 0, "a", "b"},
     };
     char first[REGISTRY_AUDIENCE_MAX];
     char second[REGISTRY_AUDIENCE_MAX];
+    char other[REGISTRY_AUDIENCE_MAX];
 
     (void)state;
     assert_int_equal(audience_name(&x, first, NULL), SF_OK);
@@ -343,7 +354,17 @@ static void test_equal_rights_share_an_audience_and_no_others(void **state)
     for (size_t i = 0; i < SF_COUNT(all); i++) {
         assert_int_equal(audience_name(&all[i], second, NULL), SF_OK);
         assert_string_not_equal(first, second);
+        for (size_t k = 0; k < i; k++) {
+            assert_int_equal(audience_name(&all[k], other, NULL), SF_OK);
+            assert_string_not_equal(other, second);
+        }
     }
+    x.consumer = "hr";
+    x.purpose = "churn";
+    assert_int_equal(audience_name(&x, first, NULL), SF_OK);
+    x.columns = ab;
+    assert_int_equal(audience_name(&x, second, NULL), SF_OK);
+    assert_string_equal(first, second);
 }
 
 static void test_a_bundle_holds_the_active_grants_with_the_owners_consent(void **state)
@@ -372,7 +393,8 @@ static void test_a_bundle_holds_the_active_grants_with_the_owners_consent(void *
     assert_string_equal(b->grants[0]->id, "G-2");
     assert_string_equal(b->grants[0]->consumer, "marketing");
     assert_string_equal(b->grants[0]->consumer_account, "Amarketing");
-    assert_string_equal(b->grants[0]->audience, "aaaaaaaaaaaa2");
+    assert_string_equal(b->grants[0]->audience, "anzsuzac2vtok");
+    assert_string_equal(b->grants[0]->sole_audience, "a2zxvi3qqz4mz");
     assert_int_equal(b->grants[0]->n_columns, 1);
     assert_int_equal(
         sf_signed_verify(SIGN_DECISION, b->grants[0]->decision, &w.domain_keys[0].public_key, NULL),

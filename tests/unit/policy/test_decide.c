@@ -324,6 +324,56 @@ static void test_views_are_equal_when_their_bytes_are(void **state)
     }
 }
 
+/* Whoever has no roles and the same columns gets one view, unless the flag says so. */
+static void test_rules_part_callers_by_domain_and_purpose(void **state)
+{
+    static const struct {
+        const char *policies;
+        bool parts;
+    } cases[] = {
+        {"", false},
+        {HEAD("a") "match: {field: email}\nmask: redact\n", false},
+        {HEAD("a") "match: {field: email}\nmask: hash\n", true},
+        {HEAD("a") "match: {field: other}\nmask: hash\n", false},
+        {HEAD("a") "match: {field: email}\nmask: hash\nexpires: 2020-01-01\n", false},
+        {HEAD("a") "match: {field: email}\nmask: hash\n---\n" HEAD(
+             "b") "match: {field: email}\nmask: omit\n",
+         false},
+        {HEAD("a") "match: {field: id}\nexcept: {consumer_domain: hr}\nmask: redact\n", true},
+        {HEAD("a") "match: {field: id}\nexcept: {purposes: fraud}\nmask: redact\n", true},
+        {HEAD("a") "match: {field: id}\nexcept: {consumer_domain: hr}\nmask: redact\n"
+                   "expires: 2020-01-01\n",
+         false},
+        {HEAD("a") "match: {domain: hr}\nexcept: {consumer_domain: hr}\nmask: redact\n", false},
+        {HEAD("a") "match: all\nexcept: {consumer_domain: owner}\ndeny: true\n", false},
+        {HEAD("a") "match: all\nexcept: {consumer_domain: hr}\ndeny: true\n", true},
+        {HEAD("a") "match: all\nexcept: {roles: dpo}\ndeny: true\n", false},
+        {HEAD("a") "match: all\nexcept: {roles: dpo, purposes: fraud}\ndeny: true\n", false},
+        {HEAD("a") "match: all\nexcept: [{roles: dpo}, {purposes: fraud}]\ndeny: true\n", true},
+        {HEAD("a") "match: all\nfilter: country = 'NO'\n", false},
+        {HEAD("a") "match: all\nfilter: country = caller.domain\n", true},
+        {HEAD("a") "match: all\nfilter: country = caller.purpose\n", true},
+        {HEAD("a") "match: all\nfilter: caller.role = 'dpo'\n", false},
+        {HEAD("a") "match: all\nexcept: {consumer_domain: hr}\nfilter: country = 'NO'\n", true},
+    };
+    static const char *const domains[] = {"marketing", "hr"};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < 2 * SF_COUNT(cases); i++) {
+        struct sf_policy_set *set = policies_set(cases[i / 2].policies);
+        struct sf_policy_view *v = NULL;
+        struct sf_error err;
+
+        w->in.platform = set;
+        w->in.subject.domain = domains[i % 2];
+        assert_int_equal(sf_policy_decide(&w->in, &v, &err), SF_OK);
+        assert_int_equal(v->parts, cases[i / 2].parts);
+        sf_policy_view_free(v);
+        sf_policy_set_free(set);
+    }
+    w->in.platform = NULL;
+}
+
 static void test_memory_may_end_at_any_moment(void **state)
 {
     struct world *w = *state;
@@ -369,6 +419,7 @@ int main(void)
         T(test_one_deny_or_a_filter_that_cannot_be_applied_denies),
         T(test_what_expired_is_not_there_and_bounds_the_view_before),
         T(test_views_are_equal_when_their_bytes_are),
+        T(test_rules_part_callers_by_domain_and_purpose),
         T(test_memory_may_end_at_any_moment),
     };
 

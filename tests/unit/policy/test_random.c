@@ -282,6 +282,60 @@ static void test_policies_about_others_change_nothing(void **state)
     sf_product_free(w.product);
 }
 
+enum { CALLERS = 9 };
+
+/* What each of the callers sees who have no roles. */
+static void view_of_all(struct world *w, const struct sf_policy_set *s,
+                        struct sf_policy_view *ret[CALLERS])
+{
+    static const char *const domains[] = {"marketing", "finance", "hr"};
+    static const char *const purposes[] = {"fraud", "churn", NULL};
+    struct sf_error err;
+
+    for (size_t i = 0; i < CALLERS; i++) {
+        const struct sf_policy_input in = {
+            .platform = s,
+            .product = w->product,
+            .table = w->product->tables,
+            .subject = {.domain = domains[i % 3], .purpose = purposes[i / 3]},
+            .now_us = now_us};
+
+        assert_int_equal(sf_policy_decide(&in, &ret[i], &err), SF_OK);
+    }
+}
+
+static void test_callers_who_are_not_parted_get_one_view(void **state)
+{
+    struct world w = {.random = {.state = 11}, .product = policies_product(policies_customers)};
+    unsigned together = 0;
+    unsigned apart = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct sf_policy_view *views[CALLERS];
+        struct sf_policy_set *s;
+        bool differ = false;
+
+        world_draw(&w);
+        s = set_of(&w, 0, w.count, 0);
+        view_of_all(&w, s, views);
+        for (size_t v = 0; v < CALLERS; v++) {
+            assert_int_equal(views[v]->parts, views[0]->parts);
+            differ = differ || !sf_slice_equal(views[v]->canon, views[0]->canon);
+        }
+        assert_true(views[0]->parts || !differ);
+        together += !views[0]->parts;
+        apart += differ;
+        for (size_t v = 0; v < CALLERS; v++) {
+            sf_policy_view_free(views[v]);
+        }
+        sf_policy_set_free(s);
+        world_done(&w);
+    }
+    assert_true(together > ROUNDS / 10 && apart > ROUNDS / 10);
+    sf_product_free(w.product);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_a_deny_or_a_filter_more_never_adds_output),
         cmocka_unit_test(test_an_owners_policy_never_loosens_a_platforms),
         cmocka_unit_test(test_policies_about_others_change_nothing),
+        cmocka_unit_test(test_callers_who_are_not_parted_get_one_view),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Consumers whom policies tell apart are fed each what it sees, live, also while policies come and go under load."""
+import json
+import re
+import signal
+import sys
+import threading
+import time
+
+import fixture
+from nats import Client
+
+PRODUCT = """sheaf: product/v1
+product: sales/orders
+version: 1.0.0
+status: active
+description: Orders.
+tables:
+  orders:
+    kind: state
+    key: [id]
+    fields:
+      id:    {number: 1, type: string, required: true}
+      note:  {number: 2, type: string}
+      email: {number: 3, type: string, class: pii}
+"""
+LIVE = "dp.sales.orders.orders.v1.>"
+CONSUMERS = ("marketing", "support")
+SWITCHES, SECONDS = 1000, 40
+
+
+def policy(name, does, excepted=None):
+    except_ = f"except: {{consumer_domain: {excepted}}}\n" if excepted else ""
+    return f"---\nsheaf: policy/v1\nname: {name}\nmatch: {{field: {name}}}\n{except_}mask: {does}\n"
+
+
+def change(m, **body):
+    """Applies, removes or rolls back; the version that is in force at the leaf with the answer."""
+    if "text" in body:
+        body = {"files": [{"file": "p.yaml", "text": body.pop("text")}]} | body
+    answer = m.hub.call("POST", "/v1/policies/change", body, m.token("platform"))
+    assert answer.status == 200 and not answer.json()["laggards"], answer
+    return answer.json()["version"]
+
+
+def set_up(m):
+    m.apply("sales", PRODUCT)
+    for consumer in CONSUMERS:
+        request = m.sheaf("access", "request", "sales/orders", "--as", consumer, "--purpose", "test", "--for", "1d",
+                          "-o", "json").json()["id"]
+        m.sheaf("access", "approve", request, "--as", "sales")
+
+
+def load(m, keys):
+    answer = m.load("sales", "orders/orders", [{"id": k, "note": "clear", "email": "a@b.example"} for k in keys])
+    assert answer.status == 200 and answer.json()["accepted"] == len(keys), answer
+    return answer.json()
+
+
+class Listener:
+    """A plain client of a domain: every change that came, once, by its seq, with the headers of its message."""
+
+    def __init__(self, m, domain):
+        self.domain = domain
+        self.client = Client(m.leaves[domain].nats, m.leaves[domain].data / "keys" / "app.nk")
+        self.client.subscribe(LIVE)
+        self.seen, self.audiences = {}, set()
+        self.at = None  # its first message says
+        self.gaps = self.repeats = 0
+        self.ends, self.thread, self.error = False, None, None
+
+    def poll(self):
+        self.client.poll(0.05)
+        messages, self.client.messages = self.client.messages, []
+        for message in messages:
+            if "Sheaf-Prev" not in message.headers:
+                continue
+            prev = int(message.headers["Sheaf-Prev"])
+            self.at = prev if self.at is None else self.at
+            self.gaps += prev > self.at
+            self.audiences.add(message.headers["Sheaf-Audience"])
+            for line in message.lines():
+                if line["seq"] <= self.at:
+                    self.repeats += 1
+                else:
+                    self.seen[line["seq"]] = (int(message.headers.get("Sheaf-Policy", 0)), line)
+                    self.at = line["seq"]
+
+    def has(self, seq):
+        return self.at is not None and self.at >= seq
+
+    def wait(self, seq):
+        def reached():
+            self.poll()
+            return self.has(seq)
+        fixture.until(reached, f"{self.domain} has {seq}, and not only {self.at}")
+        return self.seen[seq][1]["row"]
+
+    def run(self):
+        def work():
+            try:
+                while not self.ends:
+                    self.poll()
+            except Exception as error:  # told by join()
+                self.error = error
+        self.thread = threading.Thread(target=work, daemon=True)
+        self.thread.start()
+
+    def join(self, seq):
+        try:
+            fixture.until(lambda: self.has(seq) or self.error, f"{self.domain} has {seq}, and not only {self.at}")
+        finally:
+            self.ends = True
+            self.thread.join()
+        assert self.error is None, self.error
+
+
+def open_up(m, listeners):
+    """The subscriptions have reached the owner's leaf: until then it sends for nobody."""
+    def flows():
+        last = load(m, ["open"])["last_seq"]
+        for one in listeners:
+            deadline = time.monotonic() + 0.3
+            while not one.has(last) and time.monotonic() < deadline:
+                one.poll()
+        return all(one.has(last) for one in listeners)
+    fixture.until(flows, "both are fed")
+
+
+def test_each_its_own_view(m):
+    """Consumers who are told apart get each what it sees, live; those who are not share one message"""
+    set_up(m)
+    marketing, support = listeners = [Listener(m, domain) for domain in CONSUMERS]
+    open_up(m, listeners)
+    assert marketing.audiences == support.audiences and len(marketing.audiences) == 1
+    shared = marketing.audiences.copy()
+
+    def both(key):
+        for one in listeners:
+            one.audiences.clear()
+        last = load(m, [key])["last_seq"]
+        return [one.wait(last) for one in listeners]
+
+    change(m, text=policy("note", "redact", "marketing"))
+    assert both("a") == [{"id": "a", "note": "clear"}, {"id": "a", "note": "***"}]
+    assert not marketing.audiences & support.audiences and not shared & (marketing.audiences | support.audiences)
+    change(m, text=policy("email", "hash"))
+    one, other = both("b")
+    assert len(one["email"]) == len(other["email"]) == 32 and one["email"] != other["email"], (one, other)
+    assert both("c")[0]["email"] == one["email"]
+    change(m, remove=["note"])
+    one, other = both("d")
+    assert one["note"] == other["note"] == "clear" and one["email"] != other["email"]
+    change(m, text=policy("email", "keep_domain"))
+    assert both("e") == [{"id": "e", "note": "clear", "email": "***@b.example"}] * 2
+    assert marketing.audiences == support.audiences == shared
+    # Its end needs nobody: an exception that expires is over at the leaf, by its clock.
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    change(m, text=policy("note", "redact", "support") + f"expires: {ends}\n", remove=["email"])
+    assert both("f") == [{"id": "f", "note": "***"}, {"id": "f", "note": "clear"}]
+    fixture.until(lambda: both("g") == [{"id": "g", "note": "clear"}] * 2, "the policy is over", every_s=0.2)
+    assert marketing.audiences == support.audiences == shared
+    assert marketing.gaps + support.gaps == 0, (marketing.gaps, support.gaps)
+    for one in listeners:
+        one.client.close()
+
+
+# --- under load -----------------------------------------------------------------------------------
+
+
+class Rules:
+    """version -> what each consumer sees of a note; the words are those of the version that brought them."""
+
+    def __init__(self, version):
+        self.of = {version: dict.fromkeys(CONSUMERS, "clear")}
+        self.newest = version
+
+    def next(self, m, number):
+        word = f"w{number}"
+        kind = number % 5
+        if kind == 4:
+            before = self.newest - 2
+            version, sees = change(m, rollback_to=before), self.of[before]
+        elif kind == 3:
+            version, sees = change(m, remove=["note"]), dict.fromkeys(CONSUMERS, "clear")
+        else:
+            excepted = (*CONSUMERS, None)[kind]
+            version = change(m, text=policy("note", f"constant('{word}')", excepted))
+            sees = {c: "clear" if c == excepted else word for c in CONSUMERS}
+        self.of[version] = sees
+        self.newest = version
+
+
+class Load(threading.Thread):
+    """Loads records until it is ended; of each, the version of the policies that was in force before."""
+
+    def __init__(self, m, rules):
+        super().__init__(daemon=True)
+        self.m, self.rules, self.ends, self.error = m, rules, False, None
+        self.before, self.last = {}, 0
+
+    def run(self):
+        try:
+            while not self.ends:
+                version = self.rules.newest
+                answer = load(self.m, [f"k{i}" for i in range(3)])
+                self.last = answer["last_seq"]
+                for seq in range(answer["first_seq"], self.last + 1):
+                    self.before[seq] = version
+        except Exception as error:  # told by the test
+            self.error = error
+
+
+class Sub:
+    """`sheaf sub` of a domain, from where the table stood."""
+
+    def __init__(self, m, domain, since):
+        self.domain, self.path = domain, m.directory / f"sub-{domain}.ndjson"
+        self.process = m.spawn([m.programs["sheaf"], "sub", "sales/orders", "--as", domain, "--since", f"1:{since}",
+                                "-o", "ndjson"], self.path, m.environment | {"SHEAF_DEV_DIR": str(m.directory)})
+
+    def lines(self):
+        return [json.loads(line) for line in self.path.read_text().splitlines() if line.startswith('{"seq"')]
+
+    def finish(self, last):
+        def newest():
+            found = re.findall(r'^{"seq":(\d+)', self.path.read_text(), re.M)
+            return found and int(found[-1]) >= last
+        fixture.until(newest, f"sheaf sub of {self.domain} has {last}")
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(fixture.WITHIN_S)
+        return self.lines()
+
+
+def test_switches_under_load(m):
+    """Policies applied, removed and rolled back under load: each change once, and as a version shows it that was in force"""
+    listeners = [Listener(m, domain) for domain in CONSUMERS]
+    open_up(m, listeners)
+    rules = Rules(change(m, remove=["note"]))
+    first = load(m, ["first"])["last_seq"]
+    for one in listeners:
+        one.wait(first)
+        one.run()
+    subs = [Sub(m, domain, first) for domain in CONSUMERS]
+    loading = Load(m, rules)
+    loading.start()
+    deadline = time.monotonic() + SECONDS
+    switches = 0
+    while switches < SWITCHES and time.monotonic() < deadline and not loading.error:
+        rules.next(m, switches)
+        switches += 1
+    loading.ends = True
+    loading.join()
+    assert loading.error is None, loading.error
+    assert switches >= 100, f"{switches} switches in {SECONDS} s"
+    for one, sub in zip(listeners, subs):
+        one.join(loading.last)
+        check_live(one, rules, loading, first)
+        check_sub(sub, rules, loading, first)
+    print(f"# {switches} switches, {loading.last - first} changes, "
+          f"repeated for plain clients: {[one.repeats for one in listeners]}")
+
+
+def check_live(one, rules, loading, first):
+    """What came under a version is as the version shows it, and of none older than what stood when it was written."""
+    for seq, (version, line) in one.seen.items():
+        assert line["row"]["note"] == rules.of[version][one.domain] if version in rules.of else seq <= first, (seq, line)
+        assert version >= loading.before.get(seq, 0), (seq, version, loading.before[seq])
+    missing = [seq for seq in range(first + 1, loading.last + 1) if seq not in one.seen]
+    assert not missing and one.gaps == 0, f"{one.domain} misses {missing[:5]}, {one.gaps} gaps are shown"
+    assert one.repeats <= len(one.seen) / 5, f"{one.repeats} of {len(one.seen)} came again"
+
+
+def check_sub(sub, rules, loading, first):
+    lines = sub.finish(loading.last)
+    assert [line["seq"] for line in lines] == list(range(first + 1, loading.last + 1)), f"{sub.domain}: not each once"
+    for line in lines:
+        allowed = {sees[sub.domain] for version, sees in rules.of.items() if version >= loading.before[line["seq"]]}
+        assert line["row"]["note"] in allowed, (line, loading.before[line["seq"]])
+
+
+if __name__ == "__main__":
+    sys.exit(fixture.run([test_each_its_own_view, test_switches_under_load], ["sales", "marketing", "support"]))

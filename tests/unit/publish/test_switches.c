@@ -1,0 +1,281 @@
+/* Policies that tell the consumers of one audience apart, and no longer do: each goes on with the
+ * feed that is now his, from his place. */
+#include "tests/lib/cmocka.h"
+
+#include <stdio.h>
+
+#include "common/base/str.h"
+#include "tests/unit/publish/fixture.h"
+
+#define NAMED(name, rest) "sheaf: policy/v1\nname: " name "\n" rest
+#define PAGES(who, mask)  NAMED("p", "match: {field: page}\n" who "mask: " mask "\n")
+
+enum { CONSUMERS = 2, SWITCHES = 150 };
+
+static const struct world_grant two[] = {
+    {.id = "G-1", .consumer = "billing", .sole = "sole0"},
+    {.id = "G-2", .consumer = "support", .sole = "sole1", .account = "OTHER"},
+};
+
+/* What is in force, and who sees pages as they are. */
+struct rule {
+    const char *policies; /* NULL: none */
+    bool parts;
+    bool clear[CONSUMERS];
+};
+
+static const struct rule rules[] = {
+    {NULL, false, {true, true}},
+    {PAGES("except: {consumer_domain: billing}\n", "redact"), true, {true, false}},
+    {PAGES("except: {consumer_domain: support}\n", "redact"), true, {false, true}},
+    {PAGES("", "redact"), false, {false, false}},
+    {PAGES("except: {purposes: invoices}\n", "redact"), true, {true, true}},
+    {NAMED("f", "match: all\nfilter: n > 0 OR caller.domain = 'hr'\n"), true, {true, true}},
+};
+
+struct world;
+
+/* A consumer: hears the shared audience and his own. */
+struct consumer {
+    struct world *w;
+    unsigned number;
+    struct sf_bus_sub subs[2];
+    uint64_t at;
+    unsigned repeats; /* messages with something that he had */
+    unsigned gaps;    /* messages behind something that he has not */
+};
+
+struct world {
+    struct fixture f;
+    struct consumer consumers[CONSUMERS];
+    const struct rule *in_force;
+    const struct rule *of_version[SWITCHES * 2];
+    uint64_t random;
+    uint64_t written;
+};
+
+static uint64_t below(struct world *w, uint64_t limit)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return w->random % limit;
+}
+
+static uint64_t number_at(const char *text)
+{
+    uint64_t n = 0;
+
+    while (*text >= '0' && *text <= '9') {
+        n = n * 10 + (uint64_t)(*text++ - '0');
+    }
+    return n;
+}
+
+/* Each row as the policies of the version that the message names show it. */
+static void check_rows(const struct consumer *c, const struct rule *rule, struct sf_slice body)
+{
+    while (body.size > 0) {
+        const uint8_t *end = memchr(body.data, '\n', body.size);
+        struct sf_slice line = sf_slice_of(body.data, (size_t)(end - body.data));
+        const bool masked = memmem(line.data, line.size, "\"***\"", 5) != NULL;
+
+        assert_int_equal(masked, !rule->clear[c->number]);
+        body = sf_slice_of(end + 1, body.size - line.size - 1);
+    }
+}
+
+static void on_changes(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct consumer *c = sub->data;
+    const char *position = sf_bus_msg_header(m, HEADER_POSITION);
+    const char *policy = sf_bus_msg_header(m, HEADER_POLICY);
+    const struct rule *rule;
+    uint64_t first;
+    uint64_t last;
+
+    if (position == NULL) {
+        return;
+    }
+    rule = c->w->of_version[number_at(policy)];
+    first = number_at(strchr(position, ':') + 1);
+    last = number_at(strchr(position, '-') + 1);
+    check_rows(c, rule, m->data);
+    assert_int_equal(strstr(m->subject, ".sole") != NULL, rule->parts);
+    /* All rules show all rows. */
+    c->gaps += first > c->at + 1 || number_at(sf_bus_msg_header(m, HEADER_PREV)) > c->at;
+    c->repeats += first <= c->at;
+    c->at = last > c->at ? last : c->at;
+}
+
+/* When it is published, nothing is of policies that are over. */
+static bool on_publish(void *data, const char *subject)
+{
+    const struct world *w = data;
+
+    assert_true(strncmp(subject, "dp.", 3) != 0 ||
+                (strstr(subject, ".sole") != NULL) == w->in_force->parts);
+    return false;
+}
+
+static void govern(struct world *w, const struct rule *rule)
+{
+    w->in_force = rule;
+    w->of_version[++w->f.version] = rule;
+    leaf_world_grant(&w->f.w, &(struct world_bundle){.version = w->f.version,
+                                                     .grants = two,
+                                                     .grant_count = SF_COUNT(two),
+                                                     .policies = rule->policies,
+                                                     .policy_version = w->f.version});
+    assert_int_equal(publisher_update(w->f.publisher, NULL), SF_OK);
+}
+
+static void put(struct world *w, unsigned count)
+{
+    struct sf_buf lines = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        w->written++;
+        sf_buf_printf(&lines, "{\"op\":\"upsert\",\"row\":{\"page\":\"p%lu\",\"n\":1}}\n",
+                      (unsigned long)w->written);
+    }
+    leaf_world_write(&w->f.w, leaf_world_table(&w->f.w, "clicks"), sf_buf_cstr(&lines));
+    sf_buf_done(&lines);
+}
+
+static void run(struct world *w)
+{
+    rt_sim_run_for(&w->f.w.stores.sim, SF_NS_PER_S);
+}
+
+static void begin(struct world *w, uint64_t seed)
+{
+    *w = (struct world){.random = seed};
+    setup(&w->f);
+    sf_bus_unsubscribe(w->f.consumer, &w->f.subs[0]);
+    fake_broker_knobs(w->f.broker)->drop = on_publish;
+    fake_broker_knobs(w->f.broker)->data = w;
+    w->in_force = &rules[0];
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        struct consumer *c = &w->consumers[i];
+        char sole[64];
+
+        *c = (struct consumer){.w = w, .number = i};
+        (void)snprintf(sole, sizeof(sole), "dp.sales.orders.clicks.v1.*.sole%u", i);
+        c->subs[0] = (struct sf_bus_sub){.on_msg = on_changes, .data = c};
+        c->subs[1] = c->subs[0];
+        assert_int_equal(sf_bus_subscribe(w->f.consumer, &c->subs[0],
+                                          "dp.sales.orders.clicks.v1.*.aud1", NULL, NULL),
+                         SF_OK);
+        assert_int_equal(sf_bus_subscribe(w->f.consumer, &c->subs[1], sole, NULL, NULL), SF_OK);
+    }
+    govern(w, &rules[0]);
+    run(w);
+}
+
+static void finish(struct world *w)
+{
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        assert_int_equal(w->consumers[i].at, w->written);
+        assert_int_equal(w->consumers[i].gaps, 0);
+    }
+    teardown(&w->f);
+}
+
+static void each_consumer_goes_on_with_the_feed_that_is_now_his(void **state)
+{
+    struct world w;
+    (void)state;
+
+    begin(&w, 5);
+    for (unsigned i = 0; i < 3 * SF_COUNT(rules); i++) {
+        put(&w, 2);
+        run(&w);
+        govern(&w, &rules[i % SF_COUNT(rules)]);
+        run(&w); /* Nothing but the switch, too. */
+    }
+    put(&w, 1);
+    run(&w);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        assert_int_equal(w.consumers[i].repeats, 0);
+    }
+    finish(&w);
+}
+
+/* Whatever is under way when the policies change, and when they change again. */
+static void switches_lose_nothing_and_show_nothing_of_the_rule_before(void **state)
+{
+    unsigned repeats = 0;
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world w;
+
+        begin(&w, seed * 7919);
+        for (unsigned i = 0; i < SWITCHES; i++) {
+            if (below(&w, 3) != 0) {
+                put(&w, 1 + (unsigned)below(&w, 3));
+            }
+            for (uint64_t n = below(&w, 60); n > 0; n--) {
+                (void)rt_sim_step(&w.f.w.stores.sim);
+            }
+            govern(&w, &rules[below(&w, SF_COUNT(rules))]);
+        }
+        run(&w);
+        put(&w, 1);
+        run(&w);
+        repeats += w.consumers[0].repeats + w.consumers[1].repeats;
+        finish(&w);
+    }
+    assert_in_range(repeats, 1, 33); /* 20; 45 when nobody waits for what is being sent. */
+}
+
+/* The place of each is stored under the name that it has now. */
+static void after_a_restart_each_goes_on_from_his_place(void **state)
+{
+    struct world w;
+    (void)state;
+
+    begin(&w, 5);
+    put(&w, 2);
+    run(&w);
+    govern(&w, &rules[1]);
+    put(&w, 2);
+    run(&w);
+    stop(&w.f);
+    put(&w, 2);
+    start(&w.f);
+    run(&w);
+    assert_int_equal(w.consumers[0].at, 6);
+    assert_int_equal(w.consumers[1].at, 6);
+    /* The policies change while the leaf is down. */
+    govern(&w, &rules[0]);
+    put(&w, 2);
+    run(&w);
+    stop(&w.f);
+    put(&w, 2);
+    w.in_force = &rules[2];
+    w.of_version[++w.f.version] = &rules[2];
+    leaf_world_grant(&w.f.w, &(struct world_bundle){.version = w.f.version,
+                                                    .grants = two,
+                                                    .grant_count = SF_COUNT(two),
+                                                    .policies = rules[2].policies,
+                                                    .policy_version = w.f.version});
+    start(&w.f);
+    run(&w);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        assert_int_equal(w.consumers[i].repeats, 0);
+    }
+    finish(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_consumer_goes_on_with_the_feed_that_is_now_his),
+        cmocka_unit_test(switches_lose_nothing_and_show_nothing_of_the_rule_before),
+        cmocka_unit_test(after_a_restart_each_goes_on_from_his_place),
+    };
+
+    return cmocka_run_group_tests_name("switches of policies", tests, NULL, NULL);
+}
