@@ -14,40 +14,31 @@ const char *sf_bus_msg_header(const struct sf_bus_msg *m, const char *name)
     return NULL;
 }
 
-/* Printable, and nothing the protocol gives a meaning. UTF-8 passes. */
-static bool is_token(const char *token, size_t size)
+/* Printable, or of UTF-8, and nothing the protocol gives a meaning. */
+static bool is_plain(unsigned char c)
 {
-    if (size == 0) {
-        return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)token[i];
-
-        if (c <= ' ' || c == 0x7f || c == '*' || c == '>') {
-            return false;
-        }
-    }
-    return true;
+    return c > ' ' && c != 0x7f && c != '.' && c != '*' && c != '>';
 }
 
 static bool check_subject(const char *subject, bool allows_wildcards)
 {
-    if (subject == NULL || strlen(subject) > SUBJECT_SIZE_MAX) {
-        return false;
-    }
-    for (const char *at = subject;;) {
-        size_t size = strcspn(at, ".");
-        bool is_last = at[size] == '\0';
-        bool is_wildcard = size == 1 && (*at == '*' || (*at == '>' && is_last));
+    for (const char *at = subject; at != NULL; at++) {
+        const char *token = at;
 
-        if (!(allows_wildcards && is_wildcard) && !is_token(at, size)) {
+        while (is_plain((unsigned char)*at)) {
+            at++;
+        }
+        if (at == token && allows_wildcards && (*at == '*' || (*at == '>' && at[1] == '\0'))) {
+            at++;
+        }
+        if (at == token || at - subject > SUBJECT_SIZE_MAX || (*at != '.' && *at != '\0')) {
             return false;
         }
-        if (is_last) {
+        if (*at == '\0') {
             return true;
         }
-        at += size + 1;
     }
+    return false;
 }
 
 bool sf_subject_is_literal(const char *subject)
@@ -83,10 +74,13 @@ bool sf_subject_matches(const char *pattern, const char *subject)
 
 static bool is_header(const struct sf_bus_header *h)
 {
-    if (h->name[0] == '\0' || h->name[strcspn(h->name, ": \t\r\n")] != '\0') {
-        return false;
+    const char *name = h->name;
+
+    while ((unsigned char)*name > ' ' && *name != ':') {
+        name++;
     }
-    return h->value[strcspn(h->value, "\r\n")] == '\0';
+    return name != h->name && *name == '\0' && strchr(h->value, '\r') == NULL &&
+           strchr(h->value, '\n') == NULL;
 }
 
 enum sf_code sf_bus_msg_check(const struct sf_bus_msg *m, struct sf_error *err)

@@ -37,6 +37,9 @@ struct sf_bus_msg {
     struct sf_slice data;
     const struct sf_bus_header *headers;
     size_t header_count;
+    /* To publish: behind it goes an empty message without headers, which ends an answer for the
+     * server's mapping of the reply. Both are queued, or neither. */
+    bool ends_answer;
 };
 
 /* Value of a header of @m (first of that name, case-sensitive), or NULL. */

@@ -146,7 +146,7 @@ static enum sf_code make_publish(const struct sf_bus_msg *m, const char *reply,
     }
     *p = (struct nats_publish){.command = {.kind = NATS_COMMAND_PUBLISH}};
     p->size = sizeof(*p) + 128 + m->header_count * 64 + m->data.size;
-    p->is_empty = m->data.size == 0;
+    p->ends_answer = m->ends_answer;
     if (natsMsg_Create(&p->msg, m->subject, reply, data, (int)m->data.size) != NATS_OK) {
         sf_free(p);
         return SF_RAISE(err, SF_NOMEM, "message to NATS");

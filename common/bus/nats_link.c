@@ -28,9 +28,8 @@
 enum {
     RETRY_WAIT_MS = 250,
     RETRY_JITTER_MS = 100,
-    EMPTY_BYTES_MAX = 1024 * 1024, /* above the limit, for the messages that end an answer */
-    FLUSH_MS = 5000,               /* when somebody waits for the answer */
-    FLUSH_SOON_MS = 1,             /* when the PING is only there to write: not to wait for long */
+    FLUSH_MS = 5000,   /* when somebody waits for the answer */
+    FLUSH_SOON_MS = 1, /* when the PING is only there to write: not to wait for long */
 };
 
 void nats_publish_free(struct nats_publish *p)
@@ -125,9 +124,12 @@ static void publish(struct nats_link *l, struct nats_publish *p)
             l->unconfirmed_generation = current_generation(l);
         }
         s = natsConnection_PublishMsg(l->nc, p->msg);
+        if (s == NATS_OK && p->ends_answer) {
+            s = natsConnection_Publish(l->nc, natsMsg_GetSubject(p->msg), NULL, 0);
+        }
     }
     if (s == NATS_OK) {
-        atomic_fetch_add_explicit(&l->sent, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&l->sent, p->ends_answer ? 2 : 1, memory_order_relaxed);
     } else {
         atomic_fetch_add(&l->dropped, 1);
         l->has_loss = true;
@@ -511,8 +513,7 @@ bool nats_link_publish(struct nats_link *l, struct nats_publish *p)
     bool fits;
 
     (void)pthread_mutex_lock(&l->lock);
-    fits = l->out_bytes < l->out_bytes_max + (p->is_empty ? EMPTY_BYTES_MAX : 0) &&
-           (p->is_empty || p->size <= l->out_bytes_max - l->out_bytes);
+    fits = l->out_bytes < l->out_bytes_max && p->size <= l->out_bytes_max - l->out_bytes;
     if (fits) {
         l->out_bytes += p->size;
         hand_over(l, &p->command);

@@ -31,9 +31,9 @@ struct nats_command {
 
 struct nats_publish {
     struct nats_command command;
-    natsMsg *msg;  /* owned */
-    size_t size;   /* bytes that it counts as */
-    bool is_empty; /* no data: has room of its own */
+    natsMsg *msg;     /* owned */
+    size_t size;      /* bytes that it counts as */
+    bool ends_answer; /* as in struct sf_bus_msg */
 };
 
 void nats_publish_free(struct nats_publish *p);

@@ -1,10 +1,10 @@
 #include "common/bus/service.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
+#include "common/base/str.h"
 #include "common/wire/problem.h"
 #include "proto/subjects.h"
 
@@ -22,14 +22,6 @@ void sf_service_problem(const struct sf_error *why, struct sf_buf *ret)
 
 /* --- answering -------------------------------------------------------------------------------- */
 
-/* An empty message without headers: the server's mapping of the reply ends with it. */
-static enum sf_code send_end(struct sf_bus *bus, const char *reply, struct sf_error *err)
-{
-    struct sf_bus_msg m = {.subject = reply};
-
-    return sf_bus_publish(bus, &m, err);
-}
-
 enum sf_code sf_service_send_page(struct sf_bus *bus, const char *reply,
                                   const struct sf_service_page *page, struct sf_error *err)
 {
@@ -39,9 +31,9 @@ enum sf_code sf_service_send_page(struct sf_bus *bus, const char *reply,
         .data = page->data,
         .headers = headers,
         .header_count = 1,
+        .ends_answer = page->is_last,
     };
-    char count[24];
-    enum sf_code code;
+    char count[SF_U64_TEXT_SIZE];
 
     sf_assert(page->header_count <= HEADERS_MAX - 3);
     sf_assert(page->data.size <= SF_SERVICE_PAGE_MAX);
@@ -49,63 +41,66 @@ enum sf_code sf_service_send_page(struct sf_bus *bus, const char *reply,
         headers[m.header_count++] = page->headers[i];
     }
     if (page->is_last) {
-        (void)snprintf(count, sizeof(count), "%" PRIu64, page->count);
+        (void)sf_format_u64(page->count, count);
         headers[m.header_count++] = (struct sf_bus_header){HEADER_COUNT, count};
         if (page->cursor != NULL && *page->cursor != '\0') {
             headers[m.header_count++] = (struct sf_bus_header){HEADER_CURSOR, page->cursor};
         }
     }
-    code = sf_bus_publish(bus, &m, err);
-    return code == SF_OK && page->is_last ? send_end(bus, reply, err) : code;
+    return sf_bus_publish(bus, &m, err);
+}
+
+/* A message that is a whole answer: the end follows when @ends. */
+static enum sf_code send_whole(struct sf_bus *bus, const char *reply, const char *content_type,
+                               const struct sf_bus_header *more, size_t count, struct sf_slice data,
+                               bool ends, struct sf_error *err)
+{
+    struct sf_bus_header headers[HEADERS_MAX] = {{HEADER_TYPE, content_type}};
+    const struct sf_bus_msg m = {
+        .subject = reply,
+        .data = data,
+        .headers = headers,
+        .header_count = count + 1,
+        .ends_answer = ends,
+    };
+
+    sf_assert(count < HEADERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        headers[i + 1] = more[i];
+    }
+    return sf_bus_publish(bus, &m, err);
 }
 
 enum sf_code sf_service_reply(struct sf_bus *bus, const char *reply, const char *content_type,
                               struct sf_slice data, struct sf_error *err)
 {
-    struct sf_bus_header type = {HEADER_TYPE, content_type};
-    struct sf_bus_msg m = {.subject = reply, .data = data, .headers = &type, .header_count = 1};
-
-    return sf_bus_publish(bus, &m, err);
+    return send_whole(bus, reply, content_type, NULL, 0, data, false, err);
 }
 
 enum sf_code sf_service_send(struct sf_bus *bus, const char *reply, const char *content_type,
                              struct sf_slice data, struct sf_error *err)
 {
-    enum sf_code code = sf_service_reply(bus, reply, content_type, data, err);
-
-    return code == SF_OK ? send_end(bus, reply, err) : code;
+    return send_whole(bus, reply, content_type, NULL, 0, data, true, err);
 }
 
 enum sf_code sf_service_send_with(struct sf_bus *bus, const char *reply, const char *content_type,
                                   const struct sf_bus_header *headers, size_t count,
                                   struct sf_slice data, struct sf_error *err)
 {
-    const struct sf_service_page page = {
-        .content_type = content_type, .data = data, .headers = headers, .header_count = count};
-    enum sf_code code = sf_service_send_page(bus, reply, &page, err);
-
-    return code == SF_OK ? send_end(bus, reply, err) : code;
+    return send_whole(bus, reply, content_type, headers, count, data, true, err);
 }
 
-enum sf_code sf_service_reply_problem(struct sf_bus *bus, const char *reply,
-                                      const struct sf_error *why, struct sf_slice document,
-                                      struct sf_error *err)
+static enum sf_code send_problem(struct sf_bus *bus, const char *reply, const struct sf_error *why,
+                                 struct sf_slice document, bool ends, struct sf_error *err)
 {
     const struct sheaf_error_info *info = sf_problem_info(why);
     struct sf_error text = *why;
     char status[8];
     char id[16];
-    struct sf_bus_header headers[] = {
+    const struct sf_bus_header headers[] = {
         {HEADER_ERROR, text.text},
         {HEADER_ERROR_CODE, status},
         {HEADER_ERROR_ID, id},
-        {HEADER_TYPE, "application/problem+json"},
-    };
-    const struct sf_bus_msg m = {
-        .subject = reply,
-        .data = document,
-        .headers = headers,
-        .header_count = SF_COUNT(headers),
     };
 
     for (char *c = text.text; *c != '\0'; c++) {
@@ -113,39 +108,45 @@ enum sf_code sf_service_reply_problem(struct sf_bus *bus, const char *reply,
     }
     (void)snprintf(status, sizeof(status), "%u", info->http_status);
     (void)snprintf(id, sizeof(id), "SHEAF-E%04u", info->number);
-    return sf_bus_publish(bus, &m, err);
+    return send_whole(bus, reply, "application/problem+json", headers, SF_COUNT(headers), document,
+                      ends, err);
+}
+
+static enum sf_code send_error(struct sf_bus *bus, const char *reply, const struct sf_error *why,
+                               bool ends, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    enum sf_code code;
+
+    sf_service_problem(why, &body);
+    code = sf_buf_check(&body, "error answer", err);
+    return code == SF_OK ? send_problem(bus, reply, why, sf_buf_view(&body), ends, err) : code;
+}
+
+enum sf_code sf_service_reply_problem(struct sf_bus *bus, const char *reply,
+                                      const struct sf_error *why, struct sf_slice document,
+                                      struct sf_error *err)
+{
+    return send_problem(bus, reply, why, document, false, err);
 }
 
 enum sf_code sf_service_reply_error(struct sf_bus *bus, const char *reply,
                                     const struct sf_error *why, struct sf_error *err)
 {
-    struct sf_buf body = {0};
-    enum sf_code code;
-
-    sf_service_problem(why, &body);
-    code = sf_buf_check(&body, "error answer", err);
-    if (code == SF_OK) {
-        code = sf_service_reply_problem(bus, reply, why, sf_buf_view(&body), err);
-    }
-    sf_buf_done(&body);
-    return code;
+    return send_error(bus, reply, why, false, err);
 }
 
 enum sf_code sf_service_send_error(struct sf_bus *bus, const char *reply,
                                    const struct sf_error *why, struct sf_error *err)
 {
-    enum sf_code code = sf_service_reply_error(bus, reply, why, err);
-
-    return code == SF_OK ? send_end(bus, reply, err) : code;
+    return send_error(bus, reply, why, true, err);
 }
 
 enum sf_code sf_service_send_problem(struct sf_bus *bus, const char *reply,
                                      const struct sf_error *why, struct sf_slice document,
                                      struct sf_error *err)
 {
-    enum sf_code code = sf_service_reply_problem(bus, reply, why, document, err);
-
-    return code == SF_OK ? send_end(bus, reply, err) : code;
+    return send_problem(bus, reply, why, document, true, err);
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */

@@ -117,9 +117,12 @@ enum sf_code sf_json_read_value(const struct sf_json *object, const char *name,
                                 const struct sf_json **ret, struct sf_error *err) SF_MUST_CHECK;
 /*
  * That @v is an object with no member twice and none but @names (NULL-terminated, at most 64).
- * SF_INVALID: "'limt' is not known here; known: limit, cursor".
+ * SF_INVALID: "'limt' is not known here; known: limit, cursor". The second tells which of them it
+ * has: bit i stands for names[i].
  */
 enum sf_code sf_json_check_names(const struct sf_json *v, const char *const *names,
+                                 struct sf_error *err) SF_MUST_CHECK;
+enum sf_code sf_json_match_names(const struct sf_json *v, const char *const *names, uint64_t *ret,
                                  struct sf_error *err) SF_MUST_CHECK;
 
 /* --- writing ---------------------------------------------------------------------------------- */

@@ -108,6 +108,14 @@ static enum sf_code raise_unknown(struct sf_slice key, const char *const *names,
 enum sf_code sf_json_check_names(const struct sf_json *v, const char *const *names,
                                  struct sf_error *err)
 {
+    uint64_t seen;
+
+    return sf_json_match_names(v, names, &seen, err);
+}
+
+enum sf_code sf_json_match_names(const struct sf_json *v, const char *const *names, uint64_t *ret,
+                                 struct sf_error *err)
+{
     uint64_t seen = 0;
 
     if (sf_json_kind(v) != SF_JSON_OBJECT) {
@@ -129,5 +137,6 @@ enum sf_code sf_json_check_names(const struct sf_json *v, const char *const *nam
         }
         seen |= (uint64_t)1 << i;
     }
+    *ret = seen;
     return SF_OK;
 }

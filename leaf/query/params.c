@@ -7,117 +7,9 @@
 #include "common/sys/crypto.h"
 #include "leaf/query/as_of.h"
 #include "leaf/query/cursor.h"
-#include "leaf/query/follow.h"
 #include "leaf/query/where.h"
 #include "leaf/rowcodec/key.h"
 #include "proto/errors.h"
-
-enum { SECONDS_MAX = 24 * 60 * 60 };
-
-/* --- reading ---------------------------------------------------------------------------------- */
-
-/* An array of texts (or one text) as one text joined by commas; the parts are percent-encoded. */
-static enum sf_code read_list(const struct sf_json *body, const char *name, struct sf_arena *arena,
-                              const char **ret, struct sf_error *err)
-{
-    SF_CLEANUP(sf_buf_done) struct sf_buf joined = {0};
-    const struct sf_json *v = sf_json_get(body, name);
-    bool first = true;
-
-    if (sf_json_kind(v) == SF_JSON_ABSENT || sf_json_kind(v) == SF_JSON_NULL) {
-        return SF_OK;
-    }
-    if (sf_json_kind(v) != SF_JSON_ARRAY) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'%s' must be an array", name);
-    }
-    for (struct sf_json_iter it = sf_json_iter(v); sf_json_next(&it); first = false) {
-        struct sf_slice part;
-
-        if (!sf_json_as_slice(it.value, &part) && !sf_json_as_number_text(it.value, &part)) {
-            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
-                              "'%s' must hold strings or numbers", name);
-        }
-        if (!first) {
-            sf_buf_byte(&joined, ',');
-        }
-        for (size_t i = 0; i < part.size; i++) {
-            uint8_t c = part.data[i];
-
-            if (c == ',' || c == '%' || c < 0x20) {
-                sf_buf_printf(&joined, "%%%02X", c);
-            } else {
-                sf_buf_byte(&joined, c);
-            }
-        }
-    }
-    *ret = sf_buf_cstr(&joined) == NULL ? NULL : sf_arena_strndup(arena, joined.data, joined.size);
-    return *ret == NULL ? SF_RAISE(err, SF_NOMEM, "request") : SF_OK;
-}
-
-enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
-                                    struct query_params *ret, struct sf_error *err)
-{
-    static const char *const names[] = {
-        "table",    "major",   "key",   "from",   "to",    "prefix",  "limit", "pages",
-        "cursor",   "select",  "after", "format", "where", "reverse", "count", "follow",
-        "snapshot", "seconds", "as_of", "since",  "flow",  "window",  NULL};
-    struct query_params p = {0};
-    int64_t major = 0;
-    int64_t limit = 0;
-    int64_t pages = 0;
-    int64_t seconds = 0;
-    int64_t window = 0;
-    const struct {
-        const char *name;
-        const char **to;
-    } texts[] = {{"table", &p.table},   {"from", &p.from},     {"to", &p.to},
-                 {"prefix", &p.prefix}, {"cursor", &p.cursor}, {"after", &p.after},
-                 {"format", &p.format}, {"where", &p.where},   {"as_of", &p.as_of},
-                 {"since", &p.since},   {"flow", &p.flow}};
-    const struct {
-        const char *name;
-        struct sf_json_range range;
-        int64_t *to;
-    } numbers[] = {{"major", {0, UINT32_MAX}, &major},
-                   {"limit", {0, INT64_MAX}, &limit},
-                   {"pages", {0, INT64_MAX}, &pages},
-                   {"seconds", {1, SECONDS_MAX}, &seconds},
-                   {"window", {1, FOLLOW_WINDOW_MAX}, &window}};
-    const struct {
-        const char *name;
-        bool *to;
-    } flags[] = {{"reverse", &p.reverse},
-                 {"count", &p.count},
-                 {"follow", &p.follow},
-                 {"snapshot", &p.snapshot}};
-    enum sf_code code = sf_json_check_names(body, names, err);
-
-    for (size_t i = 0; code == SF_OK && i < SF_COUNT(texts); i++) {
-        code = sf_json_read_text(body, texts[i].name, SF_JSON_OPTIONAL, texts[i].to, err);
-    }
-    for (size_t i = 0; code == SF_OK && i < SF_COUNT(numbers); i++) {
-        code = sf_json_read_int(body, numbers[i].name, SF_JSON_OPTIONAL, numbers[i].range,
-                                numbers[i].to, err);
-    }
-    for (size_t i = 0; code == SF_OK && i < SF_COUNT(flags); i++) {
-        code = sf_json_read_bool(body, flags[i].name, SF_JSON_OPTIONAL, flags[i].to, err);
-    }
-    if (code == SF_OK) {
-        code = read_list(body, "key", arena, &p.key, err);
-    }
-    if (code == SF_OK) {
-        code = read_list(body, "select", arena, &p.select, err);
-    }
-    if (code == SF_OK) {
-        p.major = (uint32_t)major;
-        p.limit = (uint64_t)limit;
-        p.pages = (uint64_t)pages;
-        p.seconds = (uint64_t)seconds;
-        p.window = (uint32_t)window;
-        *ret = p;
-    }
-    return code;
-}
 
 enum sf_code query_params_number(const char *name, const char *text, uint64_t *ret,
                                  struct sf_error *err)
@@ -149,9 +41,9 @@ enum sf_code query_params_seconds(const char *text, uint64_t *ret, struct sf_err
 {
     enum sf_code code = query_params_number("seconds", text, ret, err);
 
-    if (code == SF_OK && text != NULL && (*ret == 0 || *ret > SECONDS_MAX)) {
+    if (code == SF_OK && text != NULL && (*ret == 0 || *ret > QUERY_SECONDS_MAX)) {
         code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "'seconds' must be 1 to %d",
-                          SECONDS_MAX);
+                          QUERY_SECONDS_MAX);
     }
     return code;
 }

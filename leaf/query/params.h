@@ -13,6 +13,8 @@
 #include "common/wire/json.h"
 #include "leaf/query/query.h"
 
+enum { QUERY_SECONDS_MAX = 24 * 60 * 60 }; /* how long to follow */
+
 /* Texts as they came; NULL: not given. */
 struct query_params {
     const char *table;
@@ -38,6 +40,7 @@ struct query_params {
     const char *flow;        /* with a window: the name of the flow (common/bus/flow.h) */
     uint32_t window;         /* pages; 0: not given */
     struct sf_buf *findings; /* gets what is wrong with where, as text; NULL: not wanted */
+    bool is_plain_get;       /* a key, and nothing but table and major beside it */
 };
 
 /* From the JSON object of a request; strings live as long as it, and as @arena.

@@ -54,12 +54,6 @@ void query_request_done(struct query_request *r)
     *r = (struct query_request){0};
 }
 
-bool query_request_is_keepable(const struct query_request *r)
-{
-    return r->op == QUERY_GET && r->format == QUERY_NDJSON && r->own_view == NULL &&
-           r->table->contract->kind == SF_TABLE_STATE && r->as_of.kind == QUERY_AT_NOW;
-}
-
 size_t query_position_text(uint32_t epoch, uint64_t seq, char ret[QUERY_POSITION])
 {
     size_t n = sf_format_u64(epoch, ret);

@@ -76,9 +76,6 @@ struct query_request {
 };
 
 void query_request_done(struct query_request *r);
-/* Whether its answer may be kept (get_cache.h): a row of state by its key, as of now, all that is
- * seen of it, as JSON. */
-bool query_request_is_keepable(const struct query_request *r);
 
 /* A position as text, EPOCH:SEQ; returns its length. */
 enum { QUERY_POSITION = 32 };

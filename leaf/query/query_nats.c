@@ -257,16 +257,38 @@ static void on_page_now(void *data, const struct query_page *page, const struct 
     }
 }
 
-/* The row as it is kept, as the page that reading it would have made. */
-static bool answer_kept(struct now *now, const struct query_request *request)
+/* The table that a get is about when its row may be kept; or NULL. */
+static const struct served_table *table_of_kept(const struct query_params *p,
+                                                const struct serving_right *right)
 {
-    const struct get_entry *e = get_cache_find(queries_get_cache(now->owner->qs), &now->name);
-    const struct store_head *head = store_lane_head(request->table->lane);
-    struct query_page page;
+    const struct served_table *t =
+        p->is_plain_get ? served_product_table(right->product, p->table) : NULL;
 
+    return t != NULL && t->contract->kind == SF_TABLE_STATE ? t : NULL;
+}
+
+/* Answers with the row as it is kept, as the page that reading it would have made. Whoever may not
+ * ask for it finds none: what was kept under a view and a key was asked for by them before. */
+static bool answer_kept(struct query_nats *n, const char *reply, size_t op,
+                        const struct query_params *p, const struct serving_right *right)
+{
+    const struct served_table *table = table_of_kept(p, right);
+    struct now now = {.owner = n, .reply = reply, .op = op, .began_us = now_us(n)};
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    const struct store_head *head;
+    const struct get_entry *e;
+    struct query_page page;
+    struct sf_error err;
+
+    if (table == NULL ||
+        serving_view(right->serving, table, right->grant, &right->roles, &view, &err) != SF_OK) {
+        return false; /* the long way says why */
+    }
+    e = get_cache_find(queries_get_cache(n->qs), &(struct get_name){view, p->key});
     if (e == NULL) {
         return false;
     }
+    head = store_lane_head(table->lane);
     page = (struct query_page){
         .content_type = "application/x-ndjson",
         .data = get_entry_line(e),
@@ -277,17 +299,18 @@ static bool answer_kept(struct now *now, const struct query_request *request)
         .epoch = head->epoch,
         .last_seq = head->seq,
         .head_seq = head->seq,
-        .view = request->view_name,
-        .contract = request->contract,
+        .view = view->name,
+        .contract = right->product->version,
         .shown_epoch = head->epoch,
     };
-    now->name.view = NULL; /* it is kept already */
-    on_page_now(now, &page, NULL);
+    (void)deprecation_text(right->product->contract, now.deprecated);
+    on_page_now(&now, &page, NULL);
     return true;
 }
 
-/* The request is answered and taken, or nothing has happened. @key: as it was asked for. */
-static bool answer_now(struct query_nats *n, const char *reply, size_t op, const char *key,
+/* The request is answered and taken, or nothing has happened. */
+static bool answer_now(struct query_nats *n, const char *reply, size_t op,
+                       const struct query_params *p, const struct serving_right *right,
                        struct query_request *request)
 {
     struct now now = {.owner = n, .reply = reply, .op = op, .began_us = now_us(n)};
@@ -296,12 +319,8 @@ static bool answer_now(struct query_nats *n, const char *reply, size_t op, const
         return false;
     }
     (void)deprecation_text(request->table->product->contract, now.deprecated);
-    if (query_request_is_keepable(request)) {
-        now.name = (struct get_name){request->served, key};
-        if (answer_kept(&now, request)) {
-            query_request_done(request);
-            return true;
-        }
+    if (table_of_kept(p, right) != NULL) {
+        now.name = (struct get_name){request->served, p->key};
         now.stamp = store_stamp_take(queries_get_options(n->qs)->store, request->table->lane,
                                      sf_buf_view(&request->key));
     }
@@ -446,8 +465,11 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
                           "'%s' goes with 'follow' or 'snapshot': else ask page by page",
                           p->flow != NULL ? "flow" : "window");
     }
+    if (op == QUERY_GET && answer_kept(n, m->reply, op_index(parts->op), p, &right)) {
+        return SF_OK;
+    }
     code = query_request_build(p, op, &right, o->seal_key, &request, err);
-    if (code != SF_OK || answer_now(n, m->reply, op_index(parts->op), p->key, &request)) {
+    if (code != SF_OK || answer_now(n, m->reply, op_index(parts->op), p, &right, &request)) {
         return code;
     }
     return start(n, m->reply, op_index(parts->op), &request, err);

@@ -326,6 +326,31 @@ static void test_messages_of_a_subscription_keep_their_order(void **state)
     on_both(order_body);
 }
 
+static void end_body(struct subject *s)
+{
+    static uint8_t large[4 * 1024 * 1024 + 1];
+    const struct sf_bus_header h = {"Sheaf-Count", "1"};
+    struct seen seen = {0};
+    struct sf_bus_msg m = {"answer", NULL, SF_LITERAL("page"), &h, 1, .ends_answer = true};
+
+    subscribe(s, 1, &seen, "answer", NULL);
+    assert_int_equal(sf_bus_publish(s->bus[0], &m, NULL), SF_OK);
+    wait_count(s, &seen, 2);
+    assert_string_equal(seen.text, "answer|||");
+    m.data = sf_slice_of(large, sizeof(large));
+    assert_int_equal(sf_bus_publish(s->bus[0], &m, NULL), SF_INVALID);
+    publish(s, 0, "answer", "next");
+    wait_count(s, &seen, 3);
+    assert_memory_equal(seen.log, "p\0n", 3); /* its first letter, none, that of the next */
+    sf_bus_unsubscribe(s->bus[1], &seen.sub);
+}
+
+static void test_the_end_of_an_answer_comes_right_behind_it_and_only_then(void **state)
+{
+    (void)state;
+    on_both(end_body);
+}
+
 static void wildcard_body(struct subject *s)
 {
     struct seen star = {0};
@@ -656,6 +681,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_message_arrives_whole),
         cmocka_unit_test(test_messages_of_a_subscription_keep_their_order),
+        cmocka_unit_test(test_the_end_of_an_answer_comes_right_behind_it_and_only_then),
         cmocka_unit_test(test_wildcards_match_tokens),
         cmocka_unit_test(test_one_of_a_queue_group_gets_each_message),
         cmocka_unit_test(test_a_request_is_answered_once_and_may_be_made_again),

@@ -151,8 +151,8 @@ class Reference(unittest.TestCase):
         self.assertEqual({h for h in shown if h.startswith("Sheaf-")} - headers, set())
 
     def test_members_of_requests_are_those_the_leaf_knows(self):
-        names = re.search(r"query_params_from_json\(.*?names\[\] = \{(.*?)NULL\}",
-                          source("leaf/query/params.c"), re.S)
+        names = re.search(r"member_names\[\] = \{(.*?)NULL\}",
+                          source("leaf/query/params_json.c"), re.S)
         self.assertEqual(first_column(sections(page("nats.md"))["Requests"])
                          - {"describe", "get", "scan", "changes", "stats", "profile", "taken"}
                          - {n for n in first_column(page("nats.md")) if n[0].isupper()},

@@ -362,9 +362,14 @@ static enum sf_code fake_publish(struct sf_bus *base, const struct sf_bus_msg *m
                                  struct sf_error *err)
 {
     struct fake_bus *bus = bus_of(base);
+    const struct sf_bus_msg end = {.subject = m->subject};
     enum sf_code code = check_msg(bus, m, err);
 
-    return code == SF_OK && bus->is_connected ? route(bus->broker, m, err) : code;
+    if (code == SF_OK && bus->is_connected) {
+        code = route(bus->broker, m, err);
+    }
+    return code == SF_OK && bus->is_connected && m->ends_answer ? route(bus->broker, &end, err)
+                                                                : code;
 }
 
 static struct receiver *add_receiver(struct fake_bus *bus, const char *pattern, const char *group)

@@ -211,6 +211,28 @@ static void a_kept_row_is_gone_when_a_filter_leaves_it_out(void **state)
     teardown(&f);
 }
 
+/* Who does not see the key is told so, whatever others have asked for. */
+static void a_kept_row_is_not_found_by_a_key_that_is_masked(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f);
+    f.w.serving.mask_secret = &f.w.domain;
+    put_two(&f);
+    ask_kept(&f);
+    ask(&f, OWN_A);
+    ask(&f, OWN_A);
+    ask(&f, OWN_A);
+    leaf_world_policies(&f.w, "---\nsheaf: policy/v1\nname: ids\nmatch: {field: order_id}\n"
+                              "mask: hash\n");
+    for (unsigned i = 0; i < 3; i++) {
+        ask(&f, GRANTED_A);
+        assert_error(&f, "SHEAF-E0401", "403");
+    }
+    teardown(&f);
+}
+
 static void a_kept_row_is_shown_as_the_contract_in_force_has_it(void **state)
 {
     struct fixture f;
@@ -244,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_kept_row_is_for_those_who_may_see_it_now),
         cmocka_unit_test(a_kept_row_is_masked_as_the_policies_in_force_say),
         cmocka_unit_test(a_kept_row_is_gone_when_a_filter_leaves_it_out),
+        cmocka_unit_test(a_kept_row_is_not_found_by_a_key_that_is_masked),
         cmocka_unit_test(a_kept_row_is_shown_as_the_contract_in_force_has_it),
     };
 

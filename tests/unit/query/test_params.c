@@ -87,6 +87,69 @@ static void a_json_object_may_give_every_parameter(void **state)
     teardown(&f);
 }
 
+static void every_member_of_a_json_object_is_read(void **state)
+{
+    static const char body[] =
+        "{\"table\":\"t\",\"major\":1,\"key\":[\"k\"],\"from\":\"f\",\"to\":\"o\",\"prefix\":\"x\","
+        "\"limit\":2,\"pages\":3,\"cursor\":\"c\",\"select\":[\"s\"],\"after\":\"a\","
+        "\"format\":\"m\",\"where\":\"w\",\"reverse\":true,\"count\":true,\"follow\":true,"
+        "\"snapshot\":true,\"seconds\":4,\"as_of\":\"p\",\"since\":\"n\",\"flow\":\"l\",\"window\":"
+        "5}";
+    SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;
+    struct query_params p = {0};
+    struct sf_arena arena;
+    (void)state;
+
+    sf_arena_init(&arena, 0);
+    assert_int_equal(sf_json_parse(sf_slice_text(body), &doc, NULL), SF_OK);
+    assert_int_equal(query_params_from_json(sf_json_root(doc), &arena, &p, NULL), SF_OK);
+    const char *const texts[] = {p.table, p.key,    p.from,  p.to,    p.prefix, p.cursor, p.select,
+                                 p.after, p.format, p.where, p.as_of, p.since,  p.flow};
+    for (size_t i = 0; i < SF_COUNT(texts); i++) {
+        assert_non_null(texts[i]);
+        assert_int_equal(texts[i][0], "tkfoxcsamwpnl"[i]);
+        assert_int_equal(texts[i][1], '\0');
+    }
+    assert_int_equal(p.major * 10000 + p.limit * 1000 + p.pages * 100 + p.seconds * 10 + p.window,
+                     12345);
+    assert_true(p.reverse && p.count && p.follow && p.snapshot);
+    sf_arena_done(&arena);
+}
+
+static void a_plain_get_names_a_key_and_nothing_beside_the_table(void **state)
+{
+    static const struct {
+        const char *body;
+        bool is_plain;
+    } cases[] = {
+        {"{\"key\":[\"a\"]}", true},
+        {"{\"key\":[\"a\",\"b\"],\"table\":\"t\",\"major\":1}", true},
+        {"{}", false},
+        {"{\"table\":\"t\"}", false},
+        {"{\"key\":null}", false},
+        {"{\"key\":[\"a\"],\"select\":[\"b\"]}", false},
+        {"{\"key\":[\"a\"],\"as_of\":\"1:1\"}", false},
+        {"{\"key\":[\"a\"],\"format\":\"csv\"}", false},
+        {"{\"key\":[\"a\"],\"where\":\"x\"}", false},
+        {"{\"key\":[\"a\"],\"count\":true}", false},
+        {"{\"key\":[\"a\"],\"window\":1}", false},
+    };
+    struct sf_arena arena;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    sf_arena_init(&arena, 0);
+    for (size_t i = 0; i < SF_COUNT(cases); i++) {
+        struct query_params p = {.is_plain_get = !cases[i].is_plain};
+
+        assert_int_equal(from_json(&f, cases[i].body, &p, &arena), SF_OK);
+        assert_int_equal(p.is_plain_get, cases[i].is_plain);
+    }
+    sf_arena_done(&arena);
+    teardown(&f);
+}
+
 static void a_json_object_with_anything_else_is_refused_by_name(void **state)
 {
     static const struct {
@@ -483,6 +546,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_json_object_may_give_every_parameter),
+        cmocka_unit_test(every_member_of_a_json_object_is_read),
+        cmocka_unit_test(a_plain_get_names_a_key_and_nothing_beside_the_table),
         cmocka_unit_test(a_json_object_with_anything_else_is_refused_by_name),
         cmocka_unit_test(a_key_comes_apart_as_it_was_joined),
         cmocka_unit_test(numbers_of_a_url_are_whole),
