@@ -89,6 +89,7 @@ struct feed {
     bool is_new;      /* scratch of publisher_update(), as this: */
     enum feed_wanted wanted;
     struct sf_list link;      /* in the publisher */
+    uint64_t heartbeat_ns;    /* the publisher's: when the last one was due, or it began */
     struct sf_list lane_link; /* in the publisher, beside those of its lane */
 };
 

@@ -9,13 +9,18 @@
 
 #define OWN_AUDIENCE "own"
 
-enum { LANE_BUCKETS = 1024 };
+enum {
+    LANE_BUCKETS = 1024,
+    HEARTBEATS_AT_ONCE = 64, /* each is signed: a thousand would hold up all else for 50 ms */
+};
+
+#define HEARTBEATS_APART_NS (10 * SF_NS_PER_MS)
 
 struct publisher {
     struct publisher_options options;
     struct feed_counters counters;
     struct asking asking;
-    struct sf_list feeds;
+    struct sf_list feeds;                 /* whose last heartbeat is longest ago first */
     struct sf_list by_lane[LANE_BUCKETS]; /* the same, by the id of their lane */
     size_t feed_count;                    /* including those that are closing */
     uint64_t refused;
@@ -71,11 +76,26 @@ static void on_changes(struct store_listener *l, struct store_lane *lane)
 static void heartbeat_fire(struct sf_timer *timer)
 {
     struct publisher *p = SF_CONTAINER_OF(timer, struct publisher, heartbeat);
+    const uint64_t now = sf_rt_now_ns(p->options.rt);
+    uint64_t wait = PUBLISHER_HEARTBEAT_NS;
 
-    for (struct sf_list *at = p->feeds.next; at != &p->feeds; at = at->next) {
-        feed_heartbeat(SF_CONTAINER_OF(at, struct feed, link));
+    for (size_t n = 0; !sf_list_empty(&p->feeds); n++) {
+        struct feed *f = SF_CONTAINER_OF(p->feeds.next, struct feed, link);
+
+        if (f->heartbeat_ns + PUBLISHER_HEARTBEAT_NS > now + ASKING_MOMENT_NS) {
+            wait = f->heartbeat_ns + PUBLISHER_HEARTBEAT_NS - now;
+            break;
+        }
+        if (n == HEARTBEATS_AT_ONCE) {
+            sf_rt_timer_start(p->options.rt, timer, HEARTBEATS_APART_NS);
+            return;
+        }
+        feed_heartbeat(f);
+        f->heartbeat_ns = now;
+        sf_list_remove(&f->link);
+        sf_list_push(&p->feeds, &f->link);
     }
-    sf_rt_timer_start(p->options.rt, &p->heartbeat, PUBLISHER_HEARTBEAT_NS);
+    asking_start_timer(p->options.rt, timer, wait);
 }
 
 enum sf_code publisher_new(const struct publisher_options *options, struct publisher **ret,
@@ -208,6 +228,7 @@ static enum sf_code new_feed(struct update *u, const struct feed_spec *spec, str
     if (code == SF_OK) {
         f->wanted = FEED_WANTED;
         f->is_new = true;
+        f->heartbeat_ns = sf_rt_now_ns(p->options.rt);
         u->wanted++;
         p->feed_count++;
         sf_list_push(&p->feeds, &f->link);

@@ -2,7 +2,7 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/log.h"
-#include "leaf/quality/lane_stats.h"
+#include "leaf/quality/lanes.h"
 #include "proto/errors.h"
 
 /*
@@ -14,12 +14,14 @@
  *        +------ none is --------+   +---------- the pause ends -----+
  *
  * A lane is ready when it has changes that are not counted, when somebody waits for it, or when the
- * housekeeping wants it saved or counted anew. The pause is long while much is being committed.
+ * housekeeping wants it saved or counted anew. Of those that have to be counted anew a few are, the
+ * others are held. The pause is long while much is being committed.
  */
 
 enum {
     STEP_ROWS = 1024,
-    WAIT_STEPS_MAX = 64, /* whoever asks gets what is counted after so many steps */
+    STEP_ROWS_CROWDED = 4096, /* when loading and saving a table is part of each step */
+    WAIT_STEPS_MAX = 64,      /* whoever asks gets what is counted after so many steps */
 };
 
 #define PAUSE_BUSY_NS  (250 * SF_NS_PER_MS)
@@ -31,150 +33,10 @@ enum { BUSY_CHANGES = 10000 }; /* a second: much is committed */
 #define RECOUNT_EVERY_NS (600 * SF_NS_PER_S)
 #define QUIET_NS         (30 * SF_NS_PER_S)
 
-struct lane {
-    struct sf_list link;       /* in the collector */
-    struct sf_list ready_link; /* in its queue while is_ready */
-    struct sf_list shelf_link; /* in memory, and nothing is done with it */
-    struct collector *owner;
-    const struct served_table *table;
-    struct lane_stats stats;
-    struct sf_list waits;
-    unsigned waited_steps;
-    bool is_ready;
-    bool wanted;    /* scratch of collector_update() */
-    bool gone;      /* its table is served no more: freed after its step or save */
-    bool retable;   /* its table changed during a step */
-    bool save;      /* the next step saves */
-    bool examining; /* what is being counted is for a wait with anew */
-    bool recount;   /* the next step counts anew */
-    bool saving;
-    uint64_t saved_seq;
-    uint64_t shown_seq; /* of the last look at what has been counted; UINT64_MAX: not loaded */
-    uint64_t saved_ns;
-    uint64_t changed_ns;  /* last time that it was behind */
-    uint64_t counting_ns; /* when counting anew began, 0: it does not */
-    uint64_t recount_ns;  /* not before */
-    uint8_t key[LANE_STATS_KEY_BYTES];
-    struct sf_buf saved_bytes;
-    struct store_put put;
-    struct store_write write;
-};
-
-struct collector {
-    struct collector_options options;
-    struct sf_list lanes;
-    struct sf_list ready;
-    struct sf_list shelf; /* that which changed longest ago first */
-    size_t shelf_count;
-    struct lane **by_id; /* by the lane's id; NULL: none */
-    size_t by_id_size;
-    size_t saves; /* under way */
-    struct lane *busy;
-    struct sf_work work;
-    struct lane_step step;
-    enum sf_code code;
-    struct sf_error error;
-    struct sf_timer rest;
-    bool resting;
-    struct sf_timer housekeeping;
-    struct store_listener listener;
-    uint64_t changes_seen; /* of the store, at seen_ns */
-    uint64_t seen_ns;
-    bool is_busy;
-    struct sf_counter rows_counted;
-    struct sf_gauge lag;
-    bool closing;
-    void (*closed)(void *data);
-    void *closed_data;
-    struct sf_task closed_turn;
-};
-
 static void kick(struct collector *c);
 static void maybe_closed(struct collector *c);
 
-static uint64_t now_of(const struct collector *c)
-{
-    return sf_rt_now_ns(c->options.rt);
-}
-
-/* --- lanes --------------------------------------------------------------------------------------
- */
-
-static void fail_waits(struct lane *l, const struct sf_error *err)
-{
-    while (!sf_list_empty(&l->waits)) {
-        struct collector_wait *w = SF_CONTAINER_OF(l->waits.next, struct collector_wait, link);
-
-        sf_list_remove(&w->link);
-        w->ready(w, NULL, err);
-    }
-}
-
-/* Until it is worked on again, it may be unloaded for others. */
-static void shelve(struct lane *l)
-{
-    if (l->stats.loaded && !lane_stats_is_counting(&l->stats) && !sf_list_linked(&l->shelf_link)) {
-        sf_list_push(&l->owner->shelf, &l->shelf_link);
-        l->owner->shelf_count++;
-    }
-}
-
-static void unshelve(struct lane *l)
-{
-    if (sf_list_linked(&l->shelf_link)) {
-        sf_list_remove(&l->shelf_link);
-        l->owner->shelf_count--;
-    }
-}
-
-static void lane_free(struct lane *l)
-{
-    struct sf_error err;
-
-    (void)SF_RAISE(&err, SF_CLOSED, "the table is not served any more");
-    fail_waits(l, &err);
-    unshelve(l);
-    if (l->is_ready) {
-        sf_list_remove(&l->ready_link);
-    }
-    sf_list_remove(&l->link);
-    lane_stats_done(&l->stats);
-    sf_buf_done(&l->saved_bytes);
-    if (l->owner->by_id[store_lane_id(l->table->lane)] == l) {
-        l->owner->by_id[store_lane_id(l->table->lane)] = NULL;
-    }
-    sf_free(l);
-}
-
-static void free_if_gone(struct lane *l)
-{
-    if (l->gone && l->owner->busy != l && !l->saving) {
-        lane_free(l);
-    }
-}
-
-static void make_ready(struct lane *l)
-{
-    if (!l->is_ready && !l->gone && l->owner->busy != l) {
-        l->is_ready = true;
-        sf_list_push(&l->owner->ready, &l->ready_link);
-    }
-}
-
-static bool is_behind(const struct lane *l)
-{
-    return !l->stats.loaded || l->stats.seq != store_lane_head(l->table->lane)->seq;
-}
-
-/* Of those in memory it is the last to go. */
-static void note_change(struct lane *l)
-{
-    l->changed_ns = now_of(l->owner);
-    if (sf_list_linked(&l->shelf_link)) {
-        sf_list_remove(&l->shelf_link);
-        sf_list_push(&l->owner->shelf, &l->shelf_link);
-    }
-}
+/* --- what happens to lanes --- */
 
 static void on_changes(struct store_listener *listener, struct store_lane *lane)
 {
@@ -183,24 +45,9 @@ static void on_changes(struct store_listener *listener, struct store_lane *lane)
     const uint32_t id = store_lane_id(lane);
 
     if (id < c->by_id_size && c->by_id[id] != NULL) {
-        note_change(c->by_id[id]);
-        make_ready(c->by_id[id]);
+        lane_note_change(c->by_id[id]);
+        lane_make_ready(c->by_id[id]);
         kick(c);
-    }
-}
-
-static void unload(struct lane *l)
-{
-    unshelve(l);
-    lane_stats_unload(&l->stats);
-}
-
-/* Makes room for one more in memory: the one that changed longest ago goes. What of it is not saved
- * is counted once more when it comes back. */
-static void make_room(struct collector *c)
-{
-    if (c->shelf_count >= COLLECTOR_LOADED_MAX) {
-        unload(SF_CONTAINER_OF(c->shelf.next, struct lane, shelf_link));
     }
 }
 
@@ -217,7 +64,7 @@ static void on_saved(struct store_write *w, const struct sf_error *err)
     if (err != NULL) {
         sf_log(SF_LOG_WARN, "quality.not_saved", SF_F_ERROR(err));
     }
-    free_if_gone(l);
+    lane_free_if_gone(l);
     maybe_closed(c);
 }
 
@@ -237,7 +84,7 @@ static void save(struct lane *l)
     };
     l->write = (struct store_write){.data = l, .puts = &l->put, .put_count = 1, .unsynced = true};
     l->saved_seq = l->stats.seq;
-    l->saved_ns = now_of(c);
+    l->saved_ns = collector_now(c);
     if (store_submit(c->options.store, &l->write, on_saved, &err) == SF_OK) {
         l->saving = true;
         c->saves++;
@@ -246,41 +93,6 @@ static void save(struct lane *l)
 
 /* --- steps --------------------------------------------------------------------------------------
  */
-
-static void serve_waits(struct lane *l, bool counted)
-{
-    struct sf_list left;
-    const struct collected found = {
-        .stats = &l->stats.stats,
-        .epoch = l->stats.epoch,
-        .seq = l->stats.seq,
-        .counted_us = l->stats.counted_us,
-        .exam = l->stats.exam,
-    };
-
-    sf_list_init(&left);
-    sf_list_move(&left, &l->waits);
-    while (!sf_list_empty(&left)) {
-        struct collector_wait *w = SF_CONTAINER_OF(left.next, struct collector_wait, link);
-
-        sf_list_remove(&w->link);
-        if (w->anew && !counted) {
-            sf_list_push(&l->waits, &w->link);
-        } else {
-            w->ready(w, &found, NULL);
-        }
-    }
-}
-
-static bool has_wait(struct lane *l, bool anew)
-{
-    for (struct sf_list *at = l->waits.next; at != &l->waits; at = at->next) {
-        if (SF_CONTAINER_OF(at, struct collector_wait, link)->anew == anew) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static void do_step(struct sf_work *work)
 {
@@ -292,13 +104,13 @@ static void do_step(struct sf_work *work)
 /* Long while much is committed: then the statistics may lag, ingest may not. */
 static uint64_t pause_of(struct collector *c, const struct lane *l)
 {
-    const uint64_t elapsed_ns = now_of(c) - c->seen_ns;
+    const uint64_t elapsed_ns = collector_now(c) - c->seen_ns;
     const uint64_t changes = store_stats(c->options.store).changes;
 
     if (elapsed_ns > 100 * SF_NS_PER_MS) {
         c->is_busy = (double)(changes - c->changes_seen) * 1e9 / (double)elapsed_ns > BUSY_CHANGES;
         c->changes_seen = changes;
-        c->seen_ns = now_of(c);
+        c->seen_ns = collector_now(c);
     }
     if (!sf_list_empty(&l->waits)) {
         return 0;
@@ -309,7 +121,7 @@ static uint64_t pause_of(struct collector *c, const struct lane *l)
 /* Counting took its time: the next one of its own accord keeps off for twenty times as long. */
 static void note_recount(struct lane *l)
 {
-    const uint64_t now = now_of(l->owner);
+    const uint64_t now = collector_now(l->owner);
     uint64_t off;
 
     if (l->counting_ns != 0 && !lane_stats_is_counting(&l->stats)) {
@@ -327,6 +139,10 @@ static void after_step(struct lane *l)
     bool counted;
     struct sf_error err;
 
+    if (c->step.held && lane_may_not_count(l)) {
+        lane_hold(l);
+        return;
+    }
     if (c->step.save && c->step.bytes.size > 0 && !l->saving) {
         save(l);
     }
@@ -334,7 +150,7 @@ static void after_step(struct lane *l)
         l->retable = false;
         if (lane_stats_set_table(&l->stats, &c->options.serving->products, l->table, &err) !=
             SF_OK) {
-            fail_waits(l, &err);
+            lane_fail_waits(l, &err);
             return;
         }
     }
@@ -343,12 +159,12 @@ static void after_step(struct lane *l)
     l->waited_steps++;
     if (counted) {
         l->examining = false;
-        serve_waits(l, /* counted= */ true);
+        lane_serve_waits(l, /* counted= */ true);
     } else if (l->stats.loaded && (!c->step.more || l->waited_steps >= WAIT_STEPS_MAX)) {
-        serve_waits(l, /* counted= */ false);
+        lane_serve_waits(l, /* counted= */ false);
     }
-    if (c->step.more || is_behind(l) || !sf_list_empty(&l->waits)) {
-        make_ready(l);
+    if (c->step.more || lane_is_behind(l) || !sf_list_empty(&l->waits)) {
+        lane_make_ready(l);
     }
 }
 
@@ -363,14 +179,15 @@ static void step_done(struct sf_task *task)
     if (c->code != SF_OK) {
         sf_log(SF_LOG_WARN, "quality.not_counted", SF_F_ERROR(&c->error));
         l->counting_ns = 0;
-        fail_waits(l, &c->error);
+        lane_fail_waits(l, &c->error);
     } else if (!c->closing && !l->gone) {
         after_step(l);
     }
     sf_buf_done(&c->step.bytes);
-    shelve(l);
+    lane_shelve(l);
     pause = pause_of(c, l);
-    free_if_gone(l);
+    lane_note_counting(l);
+    lane_free_if_gone(l);
     if (c->closing) {
         maybe_closed(c);
         return;
@@ -389,8 +206,10 @@ static void rest_over(struct sf_timer *t)
 
 static void kick(struct collector *c)
 {
+    const bool is_crowded = c->shelf_count >= COLLECTOR_LOADED_MAX;
     struct lane *l;
     bool begin = false;
+    bool is_new;
 
     if (c->busy != NULL || c->resting || c->closing || sf_list_empty(&c->ready)) {
         return;
@@ -399,21 +218,26 @@ static void kick(struct collector *c)
     sf_list_remove(&l->ready_link);
     l->is_ready = false;
     c->busy = l;
-    unshelve(l);
-    if (!l->stats.loaded) {
-        make_room(c);
+    lane_unshelve(l);
+    is_new = !l->stats.loaded;
+    if (is_new) {
+        lane_make_room(c);
     }
     if (!lane_stats_is_counting(&l->stats)) {
-        l->examining = has_wait(l, /* anew= */ true);
-        begin = l->recount || l->examining;
-        l->counting_ns = begin ? now_of(c) : 0;
+        l->examining = lane_has_wait(l, /* anew= */ true);
+        begin = (l->recount && !lane_may_not_count(l)) || l->examining;
+        l->counting_ns = begin ? collector_now(c) : 0;
         l->recount = false;
     }
     c->step = (struct lane_step){
-        .budget = STEP_ROWS,
+        .budget = is_crowded && is_new ? STEP_ROWS_CROWDED : STEP_ROWS,
         .count = begin,
         .examine = l->examining,
-        .save = (l->save || now_of(c) - l->saved_ns > SAVE_EVERY_NS) && !l->saving,
+        .hold = lane_may_not_count(l),
+        /* Where more tables change than fit, it may be gone before its turn comes again. */
+        .save =
+            (l->save || (is_crowded && is_new) || collector_now(c) - l->saved_ns > SAVE_EVERY_NS) &&
+            !l->saving,
         .now_us = sf_rt_wall_us(c->options.rt),
     };
     l->save = false;
@@ -430,13 +254,13 @@ static void keep_lane(struct lane *l, uint64_t now)
     }
     if (l->stats.seq != l->saved_seq) {
         l->save = true;
-        make_ready(l);
+        lane_make_ready(l);
     } else if (table_stats_is_loose(&l->stats.stats) && now > l->recount_ns &&
                now - l->changed_ns > QUIET_NS) {
         l->recount = true;
-        make_ready(l);
+        lane_make_ready(l);
     } else if (now - l->changed_ns > UNLOAD_AFTER_NS && !lane_stats_is_counting(&l->stats)) {
-        unload(l);
+        lane_unload(l);
     }
 }
 
@@ -456,7 +280,7 @@ static void keep_house(struct sf_timer *t)
 
             behind += head > l->shown_seq ? head - l->shown_seq : 0; /* a purge sets heads back */
         }
-        keep_lane(l, now_of(c));
+        keep_lane(l, collector_now(c));
     }
     sf_gauge_set(&c->lag, (int64_t)behind);
     sf_rt_timer_start(c->options.rt, &c->housekeeping, HOUSEKEEPING_NS);
@@ -477,6 +301,7 @@ enum sf_code collector_new(const struct collector_options *options, struct colle
     c->options = *options;
     sf_list_init(&c->lanes);
     sf_list_init(&c->ready);
+    sf_list_init(&c->held);
     sf_list_init(&c->shelf);
     c->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = do_step, .done = {.run = step_done}};
     c->rest.fire = rest_over;
@@ -546,7 +371,7 @@ static enum sf_code new_lane(struct collector *c, const struct served_table *tab
     if (code != SF_OK) {
         lane_free(l);
     } else if (store_lane_head(table->lane)->seq > 0) {
-        make_ready(l);
+        lane_make_ready(l);
     }
     return code;
 }
@@ -568,7 +393,8 @@ static enum sf_code want_lane(struct collector *c, const struct served_table *ta
                    ? SF_OK
                    : lane_stats_set_table(&l->stats, &c->options.serving->products, table, err);
         if (c->busy != l) {
-            shelve(l); /* It may have been taken out of a counting. */
+            lane_note_counting(l);
+            lane_shelve(l); /* It may have been taken out of a counting. */
         }
     }
     return code;
@@ -598,7 +424,7 @@ enum sf_code collector_update(struct collector *c, struct sf_error *err)
             lane->gone = true;
             c->by_id[store_lane_id(lane->table->lane)] = NULL;
         }
-        free_if_gone(lane);
+        lane_free_if_gone(lane);
     }
     kick(c);
     return code;
@@ -612,10 +438,11 @@ enum sf_code collector_get(struct collector *c, const struct served_table *table
     if (l == NULL || c->closing) {
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "no statistics of this table");
     }
-    note_change(l);
+    lane_note_change(l);
     l->waited_steps = 0;
     sf_list_push(&l->waits, &w->link);
-    make_ready(l);
+    lane_release(l);
+    lane_make_ready(l);
     if (c->resting) { /* Whoever asks does not wait for the pause. */
         sf_rt_timer_start(c->options.rt, &c->rest, 0);
     }

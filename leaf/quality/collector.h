@@ -8,7 +8,8 @@
  * position, so a restart goes on from there.
  *
  *   Threads   Loop thread; a step runs on a query thread, with one table's statistics.
- *   Limits    One step at a time; COLLECTOR_LOADED_MAX tables in memory, the others as stored.
+ *   Limits    One step at a time; COLLECTOR_LOADED_MAX tables in memory, the others as stored. Four
+ *             are counted anew at once, and those that somebody asks for.
  *   Memory    About 8 KiB for each field of a loaded table.
  *   Close     Cancels; waits for the step under way.
  */

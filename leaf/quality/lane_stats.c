@@ -109,12 +109,19 @@ static const struct sf_table *version_of(const struct lane_stats *s, uint32_t co
 /* --- counting anew ------------------------------------------------------------------------------
  */
 
-static enum sf_code begin_counting(struct lane_stats *s, bool examine, struct sf_error *err)
+static enum sf_code begin_counting(struct lane_stats *s, struct lane_step *step, bool examine,
+                                   struct sf_error *err)
 {
     static const struct store_range all = {.keep_cache = true};
     struct store_anchor anchor;
-    enum sf_code code = store_snapshot_new(s->store, &s->snapshot, err);
+    enum sf_code code;
 
+    step->more = true;
+    step->held = step->hold;
+    if (step->held) {
+        return SF_OK;
+    }
+    code = store_snapshot_new(s->store, &s->snapshot, err);
     if (code == SF_OK) {
         code = store_snapshot_head(s->snapshot, s->lane, &s->target, err);
     }
@@ -335,9 +342,9 @@ static enum sf_code advance(struct lane_stats *s, struct lane_step *step, struct
         s->loaded = good;
     }
     if (code == SF_OK && !lane_stats_is_counting(s) && (!good || step->count)) {
-        code = begin_counting(s, step->examine, err);
+        code = begin_counting(s, step, step->examine, err);
     }
-    if (code != SF_OK) {
+    if (code != SF_OK || step->held) {
         return code;
     }
     if (lane_stats_is_counting(s)) {
@@ -345,8 +352,7 @@ static enum sf_code advance(struct lane_stats *s, struct lane_step *step, struct
     }
     code = follow(s, step, err);
     if (code == SF_CONFLICT) { /* Retention was faster. */
-        code = begin_counting(s, /* examine= */ false, err);
-        step->more = true;
+        code = begin_counting(s, step, /* examine= */ false, err);
     }
     return code;
 }

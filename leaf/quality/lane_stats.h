@@ -55,9 +55,11 @@ struct lane_step {
     bool count;    /* in: begin to count anew */
     bool examine;  /* in: and what checks need exactly */
     bool save;     /* in: encode what was collected into @bytes */
+    bool hold;     /* in: it may not begin to count anew */
+    bool held;     /* out: it would have; nothing was done */
     int64_t now_us;
     struct sf_buf bytes; /* out */
-    bool more;           /* out: not at the head yet */
+    bool more;           /* out: not at the head yet, or held */
     size_t counted;      /* out: rows and changes */
 };
 /*

@@ -68,15 +68,25 @@ static double wide_number(const uint8_t bytes[SF_DECIMAL_WIDE_SIZE])
     return n;
 }
 
+/* Up to 10^22 a double holds them exactly. */
+static double ten_to(unsigned n)
+{
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+    return n < SF_COUNT(tens) ? tens[n] : pow(10, n);
+}
+
 double sketch_number(const struct sf_field *f, const struct sf_value *v)
 {
     if (is_floating(f->type)) {
         return v->d;
     }
     if (f->type == SF_TYPE_DECIMAL_WIDE) {
-        return wide_number(v->s.data) / pow(10, f->scale);
+        return wide_number(v->s.data) / ten_to(f->scale);
     }
-    return f->type == SF_TYPE_DECIMAL ? (double)v->i / pow(10, f->scale) : (double)v->i;
+    return f->type == SF_TYPE_DECIMAL ? (double)v->i / ten_to(f->scale) : (double)v->i;
 }
 
 /* --- hash ---------------------------------------------------------------------------------------
@@ -204,57 +214,67 @@ static void widen(struct sketch *s, const struct sf_field *f, const struct sf_va
     }
 }
 
+/* SKETCH_PLACES: it has none. All are looked at, so that they are compared side by side. */
+static size_t place_of(const struct sketch_memory *m, uint64_t hash)
+{
+    size_t found = SKETCH_PLACES;
+
+    for (size_t i = SKETCH_PLACES; i-- > 0;) {
+        found = m->hashes[i] == hash ? i : found;
+    }
+    return found < m->place_count ? found : SKETCH_PLACES;
+}
+
+static size_t least_of(const struct sketch_memory *m)
+{
+    size_t least = 0;
+
+    for (size_t i = 1; i < m->place_count; i++) {
+        least = m->counts[i] < m->counts[least] ? i : least;
+    }
+    return least;
+}
+
 /* Gives the value its place, when needed that of the one that came least often. */
 static void place(struct sketch_memory *m, uint64_t hash, const struct sf_value *v,
                   const struct sf_field *f)
 {
-    struct sketch_place *least = &m->places[0];
+    size_t at = place_of(m, hash);
 
-    for (size_t i = 0; i < m->place_count; i++) {
-        struct sketch_place *p = &m->places[i];
-
-        if (p->hash == hash) {
-            p->count++;
-            return;
-        }
-        least = p->count < least->count ? p : least;
+    if (at == SKETCH_PLACES) {
+        at = m->place_count < SKETCH_PLACES ? m->place_count++ : least_of(m);
+        m->hashes[at] = hash;
+        m->places[at].over = m->counts[at];
+        keep(&m->places[at].value, v, f);
     }
-    if (m->place_count < SKETCH_PLACES) {
-        least = &m->places[m->place_count++];
-        *least = (struct sketch_place){0};
-    }
-    least->over = least->count;
-    least->count++;
-    least->hash = hash;
-    keep(&least->value, v, f);
+    m->counts[at]++;
 }
 
 static void unplace(struct sketch_memory *m, uint64_t hash)
 {
-    for (size_t i = 0; i < m->place_count; i++) {
-        if (m->places[i].hash == hash && m->places[i].count > 0) {
-            m->places[i].count--;
-            return;
-        }
+    const size_t at = place_of(m, hash);
+
+    if (at < SKETCH_PLACES && m->counts[at] > 0) {
+        m->counts[at]--;
     }
 }
 
-size_t sketch_top(const struct sketch *s, const struct sketch_place **ret, size_t max)
+size_t sketch_top(const struct sketch *s, struct sketch_top *ret, size_t max)
 {
-    const struct sketch_place *all[SKETCH_PLACES];
+    const struct sketch_memory *m = s->memory;
+    struct sketch_top all[SKETCH_PLACES];
     size_t n = 0;
 
-    for (size_t i = 0; s->memory != NULL && i < s->memory->place_count; i++) {
-        const struct sketch_place *p = &s->memory->places[i];
+    for (size_t i = 0; m != NULL && i < m->place_count; i++) {
         size_t at = n;
 
-        if (p->count == 0) {
+        if (m->counts[i] == 0) {
             continue;
         }
-        for (; at > 0 && all[at - 1]->count < p->count; at--) {
+        for (; at > 0 && all[at - 1].count < m->counts[i]; at--) {
             all[at] = all[at - 1];
         }
-        all[at] = p;
+        all[at] = (struct sketch_top){&m->places[i].value, m->counts[i], m->places[i].over};
         n++;
     }
     n = n < max ? n : max;
@@ -375,8 +395,8 @@ void sketch_encode(const struct sketch *s, struct sf_buf *out)
     for (size_t i = 0; i < s->memory->place_count; i++) {
         const struct sketch_place *p = &s->memory->places[i];
 
-        sf_buf_be64(out, p->hash);
-        sf_buf_be64(out, p->count);
+        sf_buf_be64(out, s->memory->hashes[i]);
+        sf_buf_be64(out, s->memory->counts[i]);
         sf_buf_be64(out, p->over);
         put_value(out, &p->value);
     }
@@ -469,7 +489,7 @@ static bool take_memory(struct sf_slice *bytes, struct sketch_memory *ret)
     for (size_t i = 0; i < ret->place_count; i++) {
         struct sketch_place *p = &ret->places[i];
 
-        if (!take_u64(bytes, &p->hash) || !take_u64(bytes, &p->count) ||
+        if (!take_u64(bytes, &ret->hashes[i]) || !take_u64(bytes, &ret->counts[i]) ||
             !take_u64(bytes, &p->over) || !take_value(bytes, &p->value) || !p->value.present) {
             return false;
         }

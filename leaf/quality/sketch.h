@@ -37,16 +37,24 @@ struct sketch_value {
 };
 
 struct sketch_place {
-    uint64_t hash;
-    uint64_t count;
     uint64_t over;
     struct sketch_value value;
 };
 
+/* Hashes and counts stand apart from the rest of a place: each value is looked for among them. */
 struct sketch_memory {
+    uint64_t hashes[SKETCH_PLACES];
+    uint64_t counts[SKETCH_PLACES];
+    size_t place_count;
     uint8_t registers[SKETCH_REGISTERS];
     struct sketch_place places[SKETCH_PLACES];
-    size_t place_count;
+};
+
+/* One of the values that come most often. */
+struct sketch_top {
+    const struct sketch_value *value; /* borrowed from the sketch */
+    uint64_t count;
+    uint64_t over;
 };
 
 struct sketch {
@@ -77,8 +85,8 @@ double sketch_number(const struct sf_field *f, const struct sf_value *v);
 uint64_t sketch_distinct(const struct sketch *s);
 /* Of the values, not of a sample of them; 0 of none. */
 double sketch_deviation(const struct sketch *s);
-/* The places by falling count, at most @max pointers into @s. */
-size_t sketch_top(const struct sketch *s, const struct sketch_place **ret, size_t max);
+/* The values that are kept, by falling count, at most @max. */
+size_t sketch_top(const struct sketch *s, struct sketch_top *ret, size_t max);
 /* As a value of the field; borrows from @v. */
 struct sf_value sketch_value_of(const struct sketch_value *v);
 

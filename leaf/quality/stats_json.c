@@ -46,23 +46,23 @@ static void write_value(struct sf_json_writer *w, const char *name, const struct
 
 static void write_top(struct sf_json_writer *w, const struct sf_field *f, const struct sketch *s)
 {
-    const struct sketch_place *top[STATS_TOP];
+    struct sketch_top top[STATS_TOP];
     const size_t count = sketch_top(s, top, STATS_TOP);
 
     sf_json_key(w, "top");
     sf_json_array_begin(w);
     for (size_t i = 0; i < count; i++) {
         /* A place that was taken over by values that come once says nothing of any of them. */
-        if (!can_show(f, &top[i]->value) || top[i]->count - top[i]->over <= top[i]->over) {
+        if (!can_show(f, top[i].value) || top[i].count - top[i].over <= top[i].over) {
             continue;
         }
         sf_json_object_begin(w);
-        write_value(w, "value", f, &top[i]->value);
-        if (top[i]->value.cut) {
+        write_value(w, "value", f, top[i].value);
+        if (top[i].value->cut) {
             sf_json_member_bool(w, "cut", true);
         }
-        sf_json_member_uint(w, "count", top[i]->count);
-        sf_json_member_uint(w, "over", top[i]->over);
+        sf_json_member_uint(w, "count", top[i].count);
+        sf_json_member_uint(w, "over", top[i].over);
         sf_json_object_end(w);
     }
     sf_json_array_end(w);

@@ -314,9 +314,11 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
                           struct served_view **ret, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf key = {0};
+    const bool has_roles = roles != NULL && roles->count > 0;
     struct served_roles asked;
     struct view_rights rights;
     struct served_view *found;
+    int64_t until_us = 0;
     enum sf_code code;
 
     if (grant == NULL) {
@@ -326,13 +328,20 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
     if (table->product->closed) {
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "table '%s'", table->contract->name);
     }
+    rights = (struct view_rights){
+        .grant = has_roles ? NULL : grant, .table = table, .generation = s->generation};
+    found = has_roles ? NULL : view_cache_recall(s->products.views, &rights, &until_us);
+    if (found != NULL && (until_us == INT64_MAX || serving_now_us(s) < until_us)) {
+        *ret = served_view_ref(found);
+        return SF_OK;
+    }
     asked = roles_asked_for(s, table, roles);
     code = make_key(table, grant, &asked, &key, err);
     if (code != SF_OK) {
         return code;
     }
-    rights = (struct view_rights){
-        .key = sf_buf_view(&key), .generation = s->generation, .now_us = serving_now_us(s)};
+    rights.key = sf_buf_view(&key);
+    rights.now_us = serving_now_us(s);
     found = view_cache_find(s->products.views, &rights);
     if (found != NULL) {
         *ret = served_view_ref(found);

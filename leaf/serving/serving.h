@@ -65,8 +65,9 @@ bool serving_still_granted(const struct serving *s, const char *grant_id);
 
 /*
  * What who has @grant (NULL: the owner) and @roles (NULL: none) sees of @table, with a reference
- * for the caller. The same view as before, as long as nothing it comes from has changed. Roles that
- * no policy asks for make no other view.
+ * for the caller. The same view as before, as long as nothing it comes from has changed: @grant is
+ * what it is for as long as s->generation lasts, as those of a set are. Roles that no policy asks
+ * for make no other view.
  * SF_DENIED E0401: a policy denies the table. SF_UNAVAILABLE: there is no key to hash with.
  * SF_NOMEM.
  */

@@ -11,11 +11,14 @@
 
 enum { VIEW_CACHE_MAX = 1024 };
 
+struct grant;
 struct view_cache;
 
 /* What a view was made of. Equal rights under one @generation make equal views until @until_us. */
 struct view_rights {
-    struct sf_slice key;
+    const struct grant *grant; /* NULL: they are of more than the grant, not to be recalled */
+    const struct served_table *table;
+    struct sf_slice key; /* of what they say */
     uint64_t generation;
     int64_t now_us;
 };
@@ -28,8 +31,12 @@ uint64_t view_cache_serial(struct view_cache *c);
 /* Counts of all views that are given it. */
 struct served_counts *view_cache_counts(struct view_cache *c);
 
+/* What view_cache_find() found last for this grant and table under this generation, borrowed, and
+ * when it ends; or NULL. Needs neither the key nor the time. */
+struct served_view *view_cache_recall(struct view_cache *c, const struct view_rights *rights,
+                                      int64_t *ret_until_us);
 /* The view made of these rights, borrowed, or NULL. */
-struct served_view *view_cache_find(const struct view_cache *c, const struct view_rights *rights);
+struct served_view *view_cache_find(struct view_cache *c, const struct view_rights *rights);
 /*
  * The view that was made of these rights under an older generation, borrowed, when @decision comes
  * to the same; then it is found under this one too. Else NULL.

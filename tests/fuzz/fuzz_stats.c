@@ -22,16 +22,16 @@ static const struct sf_table table = {
 
 static void ask(const struct sketch *s, const struct sf_field *f)
 {
-    const struct sketch_place *top[8];
+    struct sketch_top top[8];
     const size_t count = sketch_top(s, top, SF_COUNT(top));
 
     fuzz_check(isfinite(s->mean) && isfinite(sketch_deviation(s)));
     fuzz_check(sketch_distinct(s) < UINT64_MAX / 2);
     for (size_t i = 0; i < count; i++) {
-        const struct sf_value v = sketch_value_of(&top[i]->value);
+        const struct sf_value v = sketch_value_of(top[i].value);
 
         fuzz_check(v.present && v.s.size <= SKETCH_BYTES_MAX);
-        fuzz_check(i == 0 || top[i - 1]->count >= top[i]->count);
+        fuzz_check(i == 0 || top[i - 1].count >= top[i].count);
     }
     if (sketch_has_moments(f) && s->min.present) {
         const struct sf_value v = sketch_value_of(&s->min);

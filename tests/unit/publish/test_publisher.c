@@ -1,5 +1,7 @@
 #include "tests/lib/cmocka.h"
 
+#include <stdio.h>
+
 #include "common/base/alloc.h"
 #include "proto/errors.h"
 #include "tests/unit/publish/fixture.h"
@@ -262,6 +264,38 @@ static void heartbeats_say_where_the_head_is(void **state)
     teardown(&f);
 }
 
+static void heartbeats_of_many_feeds_are_spread(void **state)
+{
+    enum { AUDIENCES = 40, FEEDS = 2 * (AUDIENCES + 1) }; /* two tables; and their owner */
+    static char names[AUDIENCES][2][8];
+    struct world_grant grants[AUDIENCES] = {0};
+    struct fixture f;
+    size_t seen = 0;
+    (void)state;
+
+    setup(&f);
+    for (size_t i = 0; i < AUDIENCES; i++) {
+        (void)snprintf(names[i][0], sizeof(names[i][0]), "G-%zu", i);
+        (void)snprintf(names[i][1], sizeof(names[i][1]), "a%zu", i);
+        grants[i] = (struct world_grant){.id = names[i][0], .audience = names[i][1]};
+    }
+    grant_all(&f, grants, AUDIENCES);
+    f.heartbeats = true;
+    for (unsigned ms = 0; ms < 5100; ms += 5) {
+        size_t now = 0;
+
+        rt_sim_run_for(&f.w.stores.sim, 5 * SF_NS_PER_MS);
+        for (size_t i = 0; i < f.seen.size; i++) {
+            now += f.seen.data[i] == '\n';
+        }
+        assert_in_range(now, 0, 64);
+        seen += now;
+        sf_buf_clear(&f.seen);
+    }
+    assert_int_equal(seen, FEEDS);
+    teardown(&f);
+}
+
 static void after_a_restart_it_goes_on_behind_the_stored_cursor(void **state)
 {
     struct fixture f;
@@ -367,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_server_that_takes_nothing_holds_the_feed_where_it_is),
         cmocka_unit_test(what_nobody_listens_to_is_skipped_and_shows_as_missing),
         cmocka_unit_test(heartbeats_say_where_the_head_is),
+        cmocka_unit_test(heartbeats_of_many_feeds_are_spread),
         cmocka_unit_test(after_a_restart_it_goes_on_behind_the_stored_cursor),
         cmocka_unit_test(feeds_beyond_the_limit_are_refused_and_the_others_stay),
         cmocka_unit_test(an_update_out_of_memory_grants_nothing_by_mistake),

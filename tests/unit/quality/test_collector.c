@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "leaf/quality/collector.h"
+#include "leaf/quality/lanes.h"
 #include "leaf/quality/stats_json.h"
 #include "leaf/store/read.h"
 #include "proto/errors.h"
@@ -376,6 +376,50 @@ static void test_events_are_counted_as_they_come(void **state)
     world_close(&w);
 }
 
+/* Ten tables of more rows than a step takes, and nothing stored of any. */
+static void test_few_tables_are_counted_anew_at_once(void **state)
+{
+    enum { TABLES = 10, ROWS = 3000, AT_ONCE = 4 };
+    const struct served_table *tables[TABLES];
+    struct sf_buf text = {0};
+    size_t most = 0;
+    struct world w;
+
+    (void)state;
+    world_open(&w, 6);
+    close_collector(&w);
+    sf_buf_text(&text, "sheaf: product/v1\nproduct: " WORLD_DOMAIN "/many\nversion: 1.0.0\n"
+                       "status: active\nowner: t\ndescription: d\ntables:\n");
+    for (unsigned i = 0; i < TABLES; i++) {
+        sf_buf_printf(
+            &text, "  t%u:\n    kind: event\n    fields:\n      n: {number: 1, type: int64}\n", i);
+    }
+    (void)leaf_world_add(&w.leaf, sf_buf_cstr(&text));
+    sf_buf_clear(&text);
+    for (unsigned i = 0; i < ROWS; i++) {
+        sf_buf_printf(&text, "{\"op\":\"upsert\",\"row\":{\"n\":%u}}\n", i);
+    }
+    for (size_t i = 0; i < TABLES; i++) {
+        tables[i] = &product_set_find(&w.leaf.serving.products, "many", 1)->tables[i];
+        leaf_world_write(&w.leaf, tables[i], sf_buf_cstr(&text));
+    }
+    open_collector(&w);
+    for (unsigned n = 0; n < 2000; n++) {
+        rt_sim_run_for(&w.leaf.stores.sim, SF_NS_PER_MS);
+        most = w.collector->counting > most ? w.collector->counting : most;
+    }
+    assert_int_equal(most, AT_ONCE);
+    assert_int_equal(w.collector->counting, 0);
+    for (size_t i = 0; i < TABLES; i++) {
+        const struct lane *l = w.collector->by_id[store_lane_id(tables[i]->lane)];
+
+        assert_true(l->stats.loaded);
+        assert_int_equal(l->stats.stats.rows, ROWS);
+    }
+    sf_buf_done(&text);
+    world_close(&w);
+}
+
 static void test_a_table_that_is_served_no_more_is_let_go(void **state)
 {
     const struct product_removal removal = {.product = "orders", .major = 1, .purge_us = 1};
@@ -409,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_what_is_loose_is_counted_anew_when_it_is_quiet),
         cmocka_unit_test(test_whoever_wants_it_exact_gets_all_rows_counted),
         cmocka_unit_test(test_events_are_counted_as_they_come),
+        cmocka_unit_test(test_few_tables_are_counted_anew_at_once),
         cmocka_unit_test(test_a_table_that_is_served_no_more_is_let_go),
     };
 

@@ -135,7 +135,7 @@ static void test_different_values_are_counted_within_the_standard_error(void **s
 
 static void test_what_comes_most_often_stands_first(void **state)
 {
-    const struct sketch_place *top[4];
+    struct sketch_top top[4];
     struct sketch s = {0};
 
     (void)state;
@@ -150,11 +150,11 @@ static void test_what_comes_most_often_stands_first(void **state)
         }
     }
     assert_int_equal(sketch_top(&s, top, 4), 4);
-    assert_memory_equal(top[0]->value.bytes, "NO", 2);
-    assert_true(top[0]->count >= 3000 && top[0]->count - top[0]->over <= 3000);
-    assert_memory_equal(top[1]->value.bytes, "SE", 2);
-    assert_true(top[1]->count >= 1500 && top[1]->count - top[1]->over <= 1500);
-    assert_true(top[2]->count >= top[3]->count);
+    assert_memory_equal(top[0].value->bytes, "NO", 2);
+    assert_true(top[0].count >= 3000 && top[0].count - top[0].over <= 3000);
+    assert_memory_equal(top[1].value->bytes, "SE", 2);
+    assert_true(top[1].count >= 1500 && top[1].count - top[1].over <= 1500);
+    assert_true(top[2].count >= top[3].count);
     sketch_done(&s);
     assert_int_equal(sketch_top(&s, top, 4), 0);
 }

@@ -549,6 +549,45 @@ static void an_assertion_that_does_not_hold_is_refused(void **state)
     leaf_world_done(&f.w);
 }
 
+/* However often it is asked for: what it shows by a policy that ends is decided anew at that time.
+ */
+static void a_view_ends_with_a_policy_that_expires(void **state)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    struct served_view *views[4] = {0};
+    SF_CLEANUP(sf_buf_done) struct sf_buf policy = {0};
+    char end[SF_TIME_TEXT_SIZE];
+    struct fixture f;
+    int64_t now;
+    (void)state;
+
+    setup(&f);
+    now = sf_rt_wall_us(&f.w.stores.sim.rt);
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1,
+                                                  .expires_us = now + 100 * SF_US_PER_S,
+                                                  .grants = &one,
+                                                  .grant_count = 1});
+    (void)sf_time_format(now + 10 * SF_US_PER_S, end);
+    sf_buf_printf(
+        &policy, "sheaf: policy/v1\nname: notes\nmatch: {field: note}\nmask: redact\nexpires: %s\n",
+        end);
+    leaf_world_policies(&f.w, sf_buf_cstr(&policy));
+    for (unsigned i = 0; i < 4; i++) {
+        rt_sim_set_wall_us(&f.w.stores.sim, now + (i < 3 ? 9 : 10) * SF_US_PER_S);
+        assert_int_equal(serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"),
+                                      &f.w.serving.grants->grants[0], NULL, &views[i], NULL),
+                         SF_OK);
+    }
+    assert_ptr_equal(views[0], views[1]);
+    assert_ptr_equal(views[1], views[2]);
+    assert_non_null(views[2]->masks);
+    assert_null(views[3]->masks);
+    for (unsigned i = 0; i < 4; i++) {
+        served_view_unref(views[i]);
+    }
+    leaf_world_done(&f.w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -564,6 +603,7 @@ int main(void)
         cmocka_unit_test(what_is_not_seen_is_no_field),
         cmocka_unit_test(policies_of_a_product_that_cannot_be_read_close_it_to_others),
         cmocka_unit_test(a_view_is_made_once),
+        cmocka_unit_test(a_view_ends_with_a_policy_that_expires),
         cmocka_unit_test(roles_that_a_policy_names_change_what_is_seen),
         cmocka_unit_test(a_view_of_a_role_ends_when_a_policy_drops_the_role),
         cmocka_unit_test(a_filter_by_role_is_true_for_one_of_them),
