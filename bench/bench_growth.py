@@ -7,7 +7,8 @@
 Products: bodies of 100 records over 8 connections into two leaves in turn, one with a single
 product, one with N of which each body goes to another; for keys that rise and for random ones. A
 leaf is measured when what it had to do since its last turn is done, and the CPU seconds of what it
-does afterwards (statistics, moving files) are counted too.
+does afterwards (statistics, moving files) are counted too. A bare RocksDB (bench_raw) stands beside,
+with one sequence of keys and with N: what it loses a store of sequences side by side loses anyhow.
 
 Keys: a table of a leaf and a bare RocksDB (bench_raw, batches of 1,000) are filled in turn from 1
 million keys to N. At 1, 2, 5, 10, 20 million the rate over S seconds is taken, and the CPU seconds
@@ -68,9 +69,23 @@ def taken(mesh, *load):
 # --- products ---------------------------------------------------------------------------------
 
 
+class RawProducts:
+    """As many sequences of keys in a bare RocksDB."""
+
+    def __init__(self, build, scratch, pattern, count):
+        self.tool, self.pattern, self.count, self.at = build / "bench/bench_raw", pattern, count, 1
+        self.dir = tempfile.mkdtemp(dir=scratch)
+
+    def write(self, seconds):
+        r = tool(self.tool, self.dir, seconds, 1000, self.pattern, self.at, "lz4", self.count)
+        self.at += r["records"]
+        return r
+
+
 def products(build, scratch, args, pattern):
     counts = (1, args.products)
     samples = {count: [] for count in counts}
+    raw = {count: RawProducts(build, scratch, pattern, count) for count in counts}
     first = {count: 1 for count in counts}
     with Mesh(build, pathlib.Path(tempfile.mkdtemp(dir=scratch))) as one, \
             Mesh(build, pathlib.Path(tempfile.mkdtemp(dir=scratch))) as many:
@@ -87,6 +102,7 @@ def products(build, scratch, args, pattern):
                 wait_until_quiet(mesh)
                 r["all_cpu_s_per_million"] = (mesh.cpu_s() - cpu) / r["accepted"] * 1e6
                 first[count] = r["next"]
+                r["raw"] = raw[count].write(args.seconds)
                 samples[count].append(r)
     return samples
 
@@ -150,14 +166,19 @@ def middle(runs, key):
 
 
 def show_products(by_pattern):
-    print("\nkeys    products   records/s  of 1  CPU-s/M  with the rest  (goal 0.9)")
+    print("\nkeys    products   records/s  of 1  CPU-s/M  with the rest  (goal 0.9)"
+          "   bare writer  of 1  CPU-s/M")
     for pattern, by_count in by_pattern.items():
+        one = by_count[1]
+        bare = {count: [r["raw"] for r in runs] for count, runs in by_count.items()}
         for count, runs in by_count.items():
-            rate = middle(runs, "records_per_s")
+            rate, raw = (middle(r, "records_per_s") for r in (runs, bare[count]))
             print(f"{pattern:7} {count:8,}  {rate:10,.0f}  "
-                  f"{rate / middle(by_count[1], 'records_per_s'):4.2f}  "
+                  f"{rate / middle(one, 'records_per_s'):4.2f}  "
                   f"{middle(runs, 'cpu_s_per_million'):7.2f}  "
-                  f"{middle(runs, 'all_cpu_s_per_million'):13.2f}")
+                  f"{middle(runs, 'all_cpu_s_per_million'):13.2f}  "
+                  f"{raw:23,.0f}  {raw / middle(bare[1], 'records_per_s'):4.2f}  "
+                  f"{middle(bare[count], 'cpu_s_per_million'):7.2f}")
 
 
 def show_keys(by_pattern):

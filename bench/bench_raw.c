@@ -2,8 +2,10 @@
  * The raw limit of durable ingest: a bare RocksDB batch writer, one sync per batch, the records of
  * the benchmark as values under their keys, no parsing, no checks, no log.
  *
- *     bench_raw DIR SECONDS BATCH rising|random|updates [FIRST [lz4|plain]]
+ *     bench_raw DIR SECONDS BATCH rising|random|updates [FIRST [lz4|plain [SEQUENCES]]]
  *
+ * With SEQUENCES each hundred of records goes to the next of so many, whose number stands in front
+ * of the key, as the bodies of bench_growth.py go to products.
  * For updates, which choose from the keys below FIRST, all of these are put before time is taken.
  * Memtables as those of the leaf's rows; compressed with LZ4, or not at all. Prints one line of
  * JSON.
@@ -19,8 +21,9 @@
 
 #include "bench/records.h"
 #include "common/base/alloc.h"
+#include "common/base/buf.h"
 
-enum { TEMPLATES = 1000, FILL_ROWS = 4000 };
+enum { TEMPLATES = 1000, FILL_ROWS = 4000, BODY_ROWS = 100, PREFIX_BYTES = 4 };
 
 static double now_s(void)
 {
@@ -88,6 +91,17 @@ static void fill(rocksdb_t *db, rocksdb_writebatch_t *batch, char *records, uint
     rocksdb_writeoptions_destroy(options);
 }
 
+/* The next row; of a sequence when there are some. */
+static void put(rocksdb_writebatch_t *batch, char *record, uint64_t n, uint64_t sequences)
+{
+    char key[PREFIX_BYTES + RECORDS_KEY_BYTES];
+    const size_t skip = sequences == 0 ? PREFIX_BYTES : 0;
+
+    sf_write_be32((uint8_t *)key, sequences == 0 ? 0 : (uint32_t)(n / BODY_ROWS % sequences));
+    memcpy(key + PREFIX_BYTES, record + RECORDS_KEY_OFFSET, RECORDS_KEY_BYTES);
+    rocksdb_writebatch_put(batch, key + skip, sizeof(key) - skip, record, RECORDS_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
@@ -96,6 +110,7 @@ int main(int argc, char **argv)
     enum records_pattern pattern;
     uint64_t first;
     uint64_t n = 0;
+    uint64_t sequences;
     size_t batch_rows;
     double start_s;
     double start_cpu_s;
@@ -109,6 +124,7 @@ int main(int argc, char **argv)
     batch_rows = strtoul(argv[3], NULL, 10);
     pattern = records_pattern_of(argv[4]);
     first = argc > 5 ? strtoull(argv[5], NULL, 10) : 1;
+    sequences = argc > 7 ? strtoull(argv[7], NULL, 10) : 0;
     for (size_t i = 0; i < TEMPLATES; i++) {
         records_make(records + i * RECORDS_BYTES, i);
     }
@@ -128,8 +144,7 @@ int main(int argc, char **argv)
             char *record = records + n % TEMPLATES * RECORDS_BYTES;
 
             records_set_key(record, records_key(pattern, first, n));
-            rocksdb_writebatch_put(batch, record + RECORDS_KEY_OFFSET, RECORDS_KEY_BYTES, record,
-                                   RECORDS_BYTES);
+            put(batch, record, n, sequences);
         }
         rocksdb_write(db, options, batch, &text);
         check(text);

@@ -41,6 +41,8 @@ tables:
 class Mesh:
     """A hub and one leaf of their own, gone afterwards."""
 
+    leaves = ("bench",)  # the first owns the product
+
     def __init__(self, build, directory):
         self.build = build
         self.cli = str(build / "cli" / "sheaf")
@@ -52,11 +54,12 @@ class Mesh:
                               capture_output=True).stdout
 
     def __enter__(self):
-        self.run("dev", "--leaf", "bench", "-d")
+        self.run("dev", *(word for leaf in self.leaves for word in ("--leaf", leaf)), "-d")
         self.apply("orders")
         self.token = self.dir / "token"
         self.token.write_text(self.run("token", "create", "--as", "bench"))
-        leaf = json.loads((self.dir / "mesh" / "dev.json").read_text())["leaves"][0]
+        leaves = json.loads((self.dir / "mesh" / "dev.json").read_text())["leaves"]
+        leaf = next(l for l in leaves if l["domain"] == "bench")
         self.url, self.pid = leaf["http"], leaf["pid"]
         return self
 
@@ -67,7 +70,7 @@ class Mesh:
     def apply(self, name):
         path = self.dir / "product.yaml"
         path.write_text(product(name))
-        self.run("product", "apply", str(path))
+        self.run("product", "apply", str(path), "--as", "bench")
 
     def table(self, name, product_name="orders"):
         return f"{self.url}/v1/products/bench/{product_name}/{name}/records"
