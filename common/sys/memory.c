@@ -13,6 +13,7 @@ enum {
     ARENAS = 2,
     /* Fixed, so that it does not grow with what is freed. Above the usual size of a body. */
     MMAP_THRESHOLD = 8 * 1024 * 1024,
+    COLLAPSE = 25, /* MADV_COLLAPSE of Linux 6.1, which older headers do not know */
 };
 
 void sf_memory_setup(void)
@@ -64,4 +65,17 @@ void sf_memory_forget_code(void)
 void sf_memory_trim(void)
 {
     (void)malloc_trim(0);
+}
+
+void sf_memory_large_pages(void *from, size_t bytes)
+{
+    const uintptr_t mask = SF_MEMORY_LARGE_PAGE - 1;
+    const uintptr_t begin = ((uintptr_t)from + mask) & ~mask;
+    const uintptr_t end = ((uintptr_t)from + bytes) & ~mask;
+
+    if (begin < end) {
+        /* The first for what is not in use yet. Either may be refused: then all stays as it is. */
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+        (void)madvise((void *)begin, end - begin, COLLAPSE);
+    }
 }

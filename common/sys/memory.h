@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -22,3 +23,10 @@ uint64_t sf_memory_resident(void);
 void sf_memory_forget_code(void);
 /* Gives free memory back to the system. Takes milliseconds: not on the loop thread. */
 void sf_memory_trim(void);
+enum { SF_MEMORY_LARGE_PAGE = 2 * 1024 * 1024 };
+/*
+ * Makes @bytes from @from on, which are in use all over, lie in large pages where the system has
+ * them: what is then read here and there is found faster. Only whole ones, at their alignment. May
+ * take some milliseconds.
+ */
+void sf_memory_large_pages(void *from, size_t bytes);

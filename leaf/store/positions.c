@@ -4,8 +4,14 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/crypto.h"
+#include "common/sys/memory.h"
 
-enum { WAYS = 4, LINE_BYTES = 64 };
+enum {
+    WAYS = 4,
+    LINE_BYTES = 64,
+    PAGE_BYTES = 4096,
+    SPREAD = 2, /* keys for each page, behind which nearly every page has one */
+};
 /* Odd, so that the same key has another tag in each lane. */
 #define LANE_FACTOR UINT64_C(0x9e3779b97f4a7c15)
 
@@ -22,14 +28,22 @@ _Static_assert(sizeof(struct bucket) == LINE_BYTES, "one line of the cache");
 struct positions {
     uint8_t key[SF_SHORT_KEY_SIZE];
     void *memory;
-    struct bucket *buckets; /* at a line of the cache */
+    struct bucket *buckets; /* at a line of the cache, or at a large page */
     uint64_t mask;
-    size_t used; /* entries */
+    size_t used;      /* entries */
+    size_t spread_at; /* of them, and all pages are in use */
 };
+
+/* Where buckets begin in memory that has room for one alignment more. */
+static size_t alignment_of(size_t bytes)
+{
+    return bytes >= SF_MEMORY_LARGE_PAGE ? SF_MEMORY_LARGE_PAGE : LINE_BYTES;
+}
 
 enum sf_code positions_new(size_t bytes, struct positions **ret, struct sf_error *err)
 {
     size_t count = 1;
+    size_t alignment;
     struct positions *p;
 
     *ret = NULL;
@@ -39,17 +53,19 @@ enum sf_code positions_new(size_t bytes, struct positions **ret, struct sf_error
     while (count * 2 * sizeof(struct bucket) <= bytes) {
         count *= 2;
     }
+    alignment = alignment_of(count * sizeof(struct bucket));
     p = sf_calloc(1, sizeof(*p));
     if (p != NULL) {
-        p->memory = sf_calloc(count + 1, sizeof(struct bucket));
+        p->memory = sf_calloc(1, count * sizeof(struct bucket) + alignment);
     }
     if (p == NULL || p->memory == NULL) {
         sf_free(p);
         return SF_RAISE(err, SF_NOMEM, "positions of keys");
     }
     p->buckets =
-        (struct bucket *)(((uintptr_t)p->memory + LINE_BYTES - 1) & ~(uintptr_t)(LINE_BYTES - 1));
+        (struct bucket *)(((uintptr_t)p->memory + alignment - 1) & ~(uintptr_t)(alignment - 1));
     p->mask = count - 1;
+    p->spread_at = count * sizeof(struct bucket) / PAGE_BYTES * SPREAD;
     sf_random_bytes(p->key, sizeof(p->key));
     *ret = p;
     return SF_OK;
@@ -124,7 +140,9 @@ void positions_put(struct positions *p, const struct position_place *place,
     }
     b = &p->buckets[place->bucket & p->mask];
     way = way_of(b, place->tag);
-    p->used += b->entries[way].value == 0;
+    if (b->entries[way].value == 0 && ++p->used == p->spread_at) {
+        sf_memory_large_pages(p->buckets, (p->mask + 1) * sizeof(*p->buckets));
+    }
     memmove(b->entries + 1, b->entries, way * sizeof(b->entries[0]));
     b->entries[0] = (struct entry){place->tag, position.seq << 1 | (position.live ? 1 : 0)};
 }
