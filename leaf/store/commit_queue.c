@@ -1,15 +1,28 @@
 /*
  *           submit           next turn            worker done
- *   IDLE ----------> ARMED -----------> WRITING --------------> SETTLING ---+
- *    ^ |               |    store has failed                       ^        |
- *    | |               +-------------------------------------------+        |
- *    | +--- closing and nothing queued ---> CLOSING ---(worker)---> freed   |
- *    +----------------------------------------------------------------------+
+ *   IDLE ----------> ARMED -----------> WRITING ---------------+
+ *    ^ |               |    store has failed                   |
+ *    | |               +------------------------------------+  |
+ *    | +-- closing, nothing under way --> CLOSING ---> freed |  |
+ *    +------------------------------------------------------+--+
+ *
+ * A group may come back from the worker written, but for a sync of the log that is under way. The
+ * next one is begun then: it is built on the rows that wait, and before it is written the kv waits
+ * for the sync. At most two are under way, and settled in their order:
+ *
+ *           begun              sync is pending             synced
+ *   FREE ----------> WRITING -------------------> SYNCING ---------> DUE -----> FREE
+ *                       +-------------------------------------------->   settled, as the oldest
+ *                                   ended, or failed
+ *
+ * Steps of retention change what a group is built on, also on the loop: their group is alone.
+ * When a sync has failed, nothing of the group behind is written, and all of both is refused.
  *
  * What is submitted while ARMED or WRITING waits for the next group. queue_step() is the only
  * function that decides what happens next; callbacks record what they were told, move the state,
  * and call it.
  */
+#include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "leaf/store/store_internal.h"
 #include "proto/errors.h"
@@ -17,9 +30,8 @@
 #define TO(s) (1u << (s))
 static const unsigned allowed[QUEUE_STATE_COUNT] = {
     [QUEUE_IDLE] = TO(QUEUE_ARMED) | TO(QUEUE_CLOSING),
-    [QUEUE_ARMED] = TO(QUEUE_WRITING) | TO(QUEUE_SETTLING),
-    [QUEUE_WRITING] = TO(QUEUE_SETTLING),
-    [QUEUE_SETTLING] = TO(QUEUE_IDLE),
+    [QUEUE_ARMED] = TO(QUEUE_WRITING) | TO(QUEUE_IDLE),
+    [QUEUE_WRITING] = TO(QUEUE_IDLE),
     [QUEUE_CLOSING] = 0,
 };
 #undef TO
@@ -37,19 +49,72 @@ static void queue_move(struct store *s, enum queue_state next)
     s->state = next;
 }
 
-/* --- the group in flight --- */
+/* --- the group that is written --- */
 
 static void commit_work(struct sf_work *work)
 {
     commit_group_run(&SF_CONTAINER_OF(work, struct store, work)->group);
 }
 
+/* What is to be told of the group passes to its settlement; the next group may have the rest. */
+static void hand_over(struct commit_group *g)
+{
+    struct settlement *t = g->to;
+
+    sf_list_move(&t->writes, &g->writes);
+    t->dirty = g->dirty;
+    t->numbered = g->numbered;
+    t->sync = g->sync;
+    t->code = g->code;
+    t->error = g->error;
+    t->counts = g->counts;
+    g->to = NULL;
+}
+
+static void end_sync(struct settlement *t)
+{
+    t->stage = SETTLEMENT_DUE;
+    if (t->sync_code != SF_OK) {
+        t->code = t->sync_code;
+        t->error = t->sync_error;
+    }
+}
+
 static void commit_work_done(struct sf_task *done)
 {
     struct store *s = SF_CONTAINER_OF(done, struct store, work.done);
+    struct settlement *t = s->group.to;
 
-    queue_move(s, QUEUE_SETTLING);
+    hand_over(&s->group);
+    t->stage = s->group.is_pending ? SETTLEMENT_SYNCING : SETTLEMENT_DUE;
+    if (t->stage == SETTLEMENT_SYNCING && t->is_synced) {
+        end_sync(t);
+    }
+    queue_move(s, QUEUE_IDLE);
     queue_step(s);
+}
+
+static void on_synced(struct sf_task *task)
+{
+    struct settlement *t = SF_CONTAINER_OF(task, struct settlement, synced);
+
+    t->is_synced = true;
+    if (t->stage == SETTLEMENT_SYNCING) {
+        end_sync(t);
+        queue_step(t->store);
+    }
+}
+
+/* On a thread of the kv. */
+static void on_sync_ended(struct kv_pending *p, enum sf_code code, const struct sf_error *err)
+{
+    struct settlement *t = SF_CONTAINER_OF(p, struct settlement, pending);
+
+    t->sync_code = code;
+    if (code != SF_OK) {
+        t->sync_error = *err;
+    }
+    sf_rt_post_remote(t->store->rt, &t->synced);
 }
 
 /* Lanes that are not recorded yet are, with the next commit: nothing may refer to them before. */
@@ -65,32 +130,67 @@ static void record_lanes(struct store *s)
     }
 }
 
+static struct store_write *first_waiting(const struct store *s)
+{
+    return SF_CONTAINER_OF(s->waiting.next, struct store_write, link);
+}
+
+/* Of the newest group, or of the newest that has settled. */
+static const struct keyspace_commit *newest_commit(const struct store *s)
+{
+    const struct settlement *t = &s->settlements[s->oldest];
+
+    return s->under_way > 0 && t->code == SF_OK && t->numbered ? &t->commit : &s->last;
+}
+
+static bool may_begin(const struct store *s)
+{
+    return s->under_way == 0 || (s->under_way < SETTLEMENTS && !s->settlements[s->oldest].alone &&
+                                 first_waiting(s)->upkeep == NULL);
+}
+
+/* The next group, of what waits. */
 static void group_fill(struct store *s)
 {
+    struct settlement *t = &s->settlements[(s->oldest + s->under_way) % SETTLEMENTS];
     struct commit_group *g = &s->group;
+    const struct keyspace_commit *before = newest_commit(s);
     int64_t now_us = sf_rt_wall_us(s->rt);
     uint64_t writes = 0;
 
+    t->alone = false;
+    t->behind_failed = false;
+    t->is_synced = false;
+    t->lane_count = 0;
+    g->to = t;
+    g->disk_reserve_bytes = s->options.disk_reserve_bytes;
     g->bytes = 0;
     while (!sf_list_empty(&s->waiting) && g->bytes < s->options.group_bytes_max) {
-        struct sf_list *link = sf_list_pop(&s->waiting);
+        struct store_write *w = first_waiting(s);
 
-        g->bytes += SF_CONTAINER_OF(link, struct store_write, link)->bytes;
-        sf_list_push(&g->writes, link);
+        if (w->upkeep != NULL && s->under_way > 0) {
+            break;
+        }
+        t->alone = t->alone || w->upkeep != NULL;
+        g->bytes += w->bytes;
+        sf_list_push(&g->writes, sf_list_pop(&s->waiting));
         writes++;
     }
     if (writes > s->stats.group_writes_highest) {
         s->stats.group_writes_highest = writes;
     }
-    g->commit = (struct keyspace_commit){
-        .commit = s->last.commit + 1,
-        .commit_us = now_us > s->last.commit_us ? now_us : s->last.commit_us,
+    t->commit = (struct keyspace_commit){
+        .commit = before->commit + 1,
+        .commit_us = now_us > before->commit_us ? now_us : before->commit_us,
         .epoch = s->epoch,
     };
+    g->commit = t->commit;
+    t->stage = SETTLEMENT_WRITING;
+    s->under_way++;
 }
 
-/* As the first failure, by its number; its text was told to those whose commit it was. */
-static enum sf_code raise_failed(const struct store *s, struct sf_error *err)
+/* Its text was told to those whose commit it was. */
+enum sf_code commit_raise_failed(const struct store *s, struct sf_error *err)
 {
     const uint16_t number = s->failure.number == 0 ? SHEAF_E_STORE_FAILED : s->failure.number;
 
@@ -103,142 +203,18 @@ static void armed_turn(struct sf_task *turn)
 
     group_fill(s);
     if (s->failed) {
-        s->group.code = raise_failed(s, &s->group.error);
-        queue_move(s, QUEUE_SETTLING);
+        struct settlement *t = s->group.to;
+
+        s->group.code = commit_raise_failed(s, &s->group.error);
+        hand_over(&s->group);
+        t->stage = SETTLEMENT_DUE;
+        queue_move(s, QUEUE_IDLE);
         queue_step(s);
         return;
     }
     record_lanes(s);
     queue_move(s, QUEUE_WRITING);
     sf_rt_work(s->rt, &s->work);
-}
-
-/* --- settling --- */
-
-static void settle_lanes(struct store *s)
-{
-    for (struct sf_list *at = s->group.lanes.next; at != &s->group.lanes; at = at->next) {
-        struct store_lane *lane = SF_CONTAINER_OF(at, struct store_lane, touched);
-
-        lane->head = lane->tip;
-        lane->held = lane->tip_held;
-        s->unrecorded -= lane->recorded ? 0 : 1;
-        lane->recorded = true;
-    }
-}
-
-static void settle_stats(struct store *s)
-{
-    const struct commit_group *g = &s->group;
-
-    s->stats.reads += g->counts.reads;
-    s->stats.remembered += g->counts.remembered;
-    s->stats.positions_bytes = g->counts.positions_bytes;
-    if (g->code == SF_IO || g->code == SF_CORRUPT) {
-        store_fail(s, &g->error);
-    }
-    if (g->code != SF_OK) {
-        return;
-    }
-    s->stats.commits += g->dirty ? 1 : 0;
-    s->stats.syncs += g->dirty && g->sync ? 1 : 0;
-    s->stats.changes += g->counts.changes;
-    s->stats.rejects += g->counts.rejects;
-    s->stats.resolves += g->counts.resolves;
-    s->stats.duplicates += g->counts.duplicates;
-    s->stats.unchanged += g->counts.unchanged;
-    s->stats.absent_deletes += g->counts.absent_deletes;
-    s->stats.log_bytes += g->counts.log_bytes;
-    if (g->numbered) {
-        s->last = g->commit;
-    }
-}
-
-/* What @w alone was refused for, raised into @err; NULL when it was not. */
-static const struct sf_error *own_error(const struct store_write *w, struct sf_error *err)
-{
-    if (w->code == SF_OK) {
-        return NULL;
-    }
-    if (w->window_full) {
-        (void)SF_RAISE_E(err, SF_BUSY, SHEAF_E_DEDUPE_FULL,
-                         "more records came within the window than are remembered");
-    } else if (w->code == SF_BUSY) {
-        (void)SF_RAISE_E(err, SF_BUSY, SHEAF_E_DISK_FULL, "free space is below the disk reserve");
-    } else {
-        (void)SF_RAISE(err, w->code, "a row or a lane is not at the expected seq");
-    }
-    return err;
-}
-
-/* Counts what @w brings to quarantines, or no longer. */
-static void note_coming(const struct store_write *w, bool is_queued)
-{
-    for (size_t i = 0; i < w->lane_count; i++) {
-        const struct store_lane_write *lw = &w->lanes[i];
-        struct store_held coming = {.entries = lw->reject_count};
-        struct store_held *of = &lw->lane->coming;
-
-        for (size_t r = 0; r < lw->reject_count; r++) {
-            coming.bytes += lw->rejects[r].raw.size + lw->rejects[r].context.size;
-        }
-        of->entries = is_queued ? of->entries + coming.entries : of->entries - coming.entries;
-        of->bytes = is_queued ? of->bytes + coming.bytes : of->bytes - coming.bytes;
-        if (lw->resolve_count > 0) {
-            lw->lane->resolving = is_queued;
-        }
-    }
-}
-
-/* Hands every write back to its owner, who may free it, submit or close from there. */
-static void settle_writes(struct store *s)
-{
-    struct commit_group *g = &s->group;
-    struct sf_error own;
-
-    while (!sf_list_empty(&g->writes)) {
-        struct store_write *w = SF_CONTAINER_OF(sf_list_pop(&g->writes), struct store_write, link);
-        const struct sf_error *err = g->code == SF_OK ? own_error(w, &own) : &g->error;
-
-        s->stats.queued_writes--;
-        s->stats.queued_bytes -= w->bytes;
-        note_coming(w, /* is_queued= */ false);
-        s->stats.writes += err == NULL ? 1 : 0;
-        s->stats.failures += err == NULL ? 0 : 1;
-        w->commit = s->last.commit;
-        w->commit_us = g->commit.commit_us;
-        w->cb(w, err);
-    }
-}
-
-static void tell_listeners(struct store *s, struct store_lane *lane)
-{
-    for (struct sf_list *at = s->listeners.next; at != &s->listeners; at = s->next_listener) {
-        struct store_listener *l = SF_CONTAINER_OF(at, struct store_listener, link);
-
-        s->next_listener = at->next;
-        l->on_changes(l, lane);
-    }
-    s->next_listener = NULL;
-}
-
-static void settle(struct store *s)
-{
-    struct commit_group *g = &s->group;
-
-    settle_stats(s);
-    if (g->code == SF_OK) {
-        settle_lanes(s);
-    }
-    settle_writes(s);
-    while (!sf_list_empty(&g->lanes)) {
-        struct store_lane *lane =
-            SF_CONTAINER_OF(sf_list_pop(&g->lanes), struct store_lane, touched);
-
-        if (g->code == SF_OK && lane->work.change_count > 0) {
-            tell_listeners(s, lane);
-        }
-    }
 }
 
 /* --- closing --- */
@@ -271,17 +247,36 @@ static void start_closing(struct store *s)
     sf_rt_work(s->rt, &s->work);
 }
 
+/* Groups that have ended, the oldest first. A callback may submit, or close. */
+static void settle_due(struct store *s)
+{
+    s->settling = true;
+    while (s->under_way > 0 && s->settlements[s->oldest].stage == SETTLEMENT_DUE) {
+        struct settlement *t = &s->settlements[s->oldest];
+
+        settlement_settle(s, t);
+        t->stage = SETTLEMENT_FREE;
+        s->oldest = (s->oldest + 1) % SETTLEMENTS;
+        s->under_way--;
+    }
+    s->settling = false;
+}
+
 static void queue_step(struct store *s)
 {
-    if (s->state == QUEUE_SETTLING) {
-        settle(s);
-        queue_move(s, QUEUE_IDLE);
+    if (s->settling) {
+        return;
     }
-    sf_assert(s->state == QUEUE_IDLE);
+    settle_due(s);
+    if (s->state != QUEUE_IDLE) {
+        return;
+    }
     if (!sf_list_empty(&s->waiting)) {
-        queue_move(s, QUEUE_ARMED);
-        sf_rt_post(s->rt, &s->turn);
-    } else if (s->closing) {
+        if (may_begin(s)) {
+            queue_move(s, QUEUE_ARMED);
+            sf_rt_post(s->rt, &s->turn);
+        }
+    } else if (s->closing && s->under_way == 0) {
         start_closing(s);
     }
 }
@@ -302,8 +297,15 @@ void commit_queue_init(struct store *s)
     sf_arena_init(&g->arena, 0);
     g->kv = s->kv;
     g->places = &s->places;
-    g->disk_reserve_bytes = s->options.disk_reserve_bytes;
     sf_random_bytes(&g->hash_seed, sizeof(g->hash_seed));
+    for (size_t i = 0; i < SETTLEMENTS; i++) {
+        struct settlement *t = &s->settlements[i];
+
+        t->store = s;
+        t->pending.ended = on_sync_ended;
+        t->synced.run = on_synced;
+        sf_list_init(&t->writes);
+    }
 }
 
 void commit_queue_done(struct store *s)
@@ -314,6 +316,9 @@ void commit_queue_done(struct store *s)
     sf_arena_done(&s->group.arena);
     sf_buf_done(&s->group.bytes_out);
     sf_buf_done(&s->group.old_entry);
+    for (size_t i = 0; i < SETTLEMENTS; i++) {
+        sf_free(SF_TAKE(s->settlements[i].lanes));
+    }
 }
 
 /* --- submitting --- */
@@ -415,7 +420,7 @@ enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb
         return SF_RAISE(err, SF_CLOSED, "store is closing");
     }
     if (s->failed) {
-        return raise_failed(s, err);
+        return commit_raise_failed(s, err);
     }
     code = check_write(w, &bytes, err);
     if (code != SF_OK) {
@@ -434,7 +439,7 @@ enum sf_code store_submit(struct store *s, struct store_write *w, store_write_cb
     sf_list_push(&s->waiting, &w->link);
     s->stats.queued_writes++;
     s->stats.queued_bytes += bytes;
-    note_coming(w, /* is_queued= */ true);
+    store_note_coming(w, /* is_queued= */ true);
     if (s->state == QUEUE_IDLE) {
         queue_step(s);
     }

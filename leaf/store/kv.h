@@ -45,6 +45,11 @@ struct kv_parts {
     struct sf_slice b;
 };
 
+/* Who is told, once and from another thread, how a write has ended that was left pending. */
+struct kv_pending {
+    void (*ended)(struct kv_pending *p, enum sf_code code, const struct sf_error *err);
+};
+
 /* @value is NULL when the key is absent; valid during the call only. */
 typedef void (*kv_value_cb)(void *data, size_t i, const struct sf_slice *value);
 
@@ -99,9 +104,15 @@ struct kv_ops {
      * Writes @b with @d, then @after with KV_VOLATILE, or both at a time: after a crash there is
      * nothing of @after without @b, and a snapshot that was made meanwhile shows neither, or @b. It
      * is SF_IO when @after alone has failed.
+     *
+     * With KV_SYNC and @p, which stays put, it may return SF_OK with *pending true before @b is on
+     * the disk: @p is told when it is. Until then snapshots show neither, and never when it has
+     * failed; who reads the latest sees both. The next write waits for it, and is SF_IO when it has
+     * failed. Both batches may be used again at once.
      */
     enum sf_code (*write_both)(struct kv *kv, struct kv_batch *b, enum kv_durability d,
-                               struct kv_batch *after, struct sf_error *err);
+                               struct kv_batch *after, struct kv_pending *p, bool *pending,
+                               struct sf_error *err);
     /* Sets *@found, and on true the contents of @value. @snapshot may be NULL: the latest. */
     enum sf_code (*get)(struct kv *kv, const struct kv_snapshot *snapshot, enum kv_family f,
                         struct sf_slice key, struct sf_buf *value, bool *found,

@@ -29,8 +29,10 @@ struct kv_rocks {
     rocksdb_readoptions_t *read;
     rocksdb_writeoptions_t *write[3]; /* by enum kv_durability */
     bool read_only;
-    struct wal_sync *sync;  /* NULL when read_only */
-    struct wal_stamp stamp; /* of the newest record in the write-ahead log; whoever writes */
+    struct wal_sync *sync;      /* NULL when read_only */
+    struct wal_stamp stamp;     /* of the newest record in the write-ahead log; whoever writes */
+    struct kv_pending *pending; /* of the sync that was left */
+    bool half_written;          /* rows or a sync have failed: nothing is written any more */
     _Atomic(const rocksdb_snapshot_t *) floor;
     atomic_size_t obsolete;        /* about how many values were replaced or removed since */
     pthread_mutex_t lock;          /* of what follows */

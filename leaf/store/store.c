@@ -314,6 +314,7 @@ static enum sf_code load_lane(struct store *s, uint32_t id, struct sf_slice reco
     code = lane_add(s, &name, &lane, err);
     if (code == SF_OK) {
         lane->recorded = true;
+        lane->named = true;
     }
     return code;
 }

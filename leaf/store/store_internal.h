@@ -60,7 +60,7 @@ struct store_lane {
     struct store_held held;   /* the same of its quarantine */
     struct store_held coming; /* rejects of queued writes */
     bool resolving;           /* a queued write resolves entries */
-    bool recorded;            /* its name is stored, or in the group in flight */
+    bool recorded;            /* its name is stored */
     struct sf_list touched;   /* in commit_group.lanes */
     struct store_anchor anchor;
     struct store_head *marks; /* behind the anchor, oldest first; NULL: none yet */
@@ -69,6 +69,7 @@ struct store_lane {
     bool purged;   /* retain.c: it was emptied, as it is gone */
 
     /* Commit thread while a group is in flight, else the loop thread. */
+    bool named; /* its name is written */
     struct store_head tip;
     struct store_held tip_held;
     struct store_window tip_window;
@@ -99,6 +100,46 @@ struct store_places {
     atomic_uint_least64_t all;                      /* of the last one that changed all rows */
 };
 
+/* What a group has made of a lane. */
+struct settled_lane {
+    struct store_lane *lane;
+    struct store_head head;
+    struct store_held held;
+    bool is_changed;
+};
+
+enum settlement_stage { SETTLEMENT_FREE, SETTLEMENT_WRITING, SETTLEMENT_SYNCING, SETTLEMENT_DUE };
+
+/*
+ * What is told of a group when it has ended, in the order of groups. The next one may be built
+ * meanwhile; see commit_queue.c.
+ */
+struct settlement {
+    struct store *store;
+    enum settlement_stage stage;
+    struct keyspace_commit commit;
+    bool alone;         /* no group is begun before this one has ended */
+    bool behind_failed; /* the group before, which it may have seen, was never durable */
+
+    /* Commit thread while it is written. */
+    struct sf_list writes;
+    struct settled_lane *lanes; /* owned */
+    size_t lane_count;
+    size_t lane_room;
+    bool dirty; /* as of the group */
+    bool numbered;
+    bool sync;
+    enum sf_code code;
+    struct sf_error error;
+    struct group_counts counts;
+
+    struct kv_pending pending;
+    enum sf_code sync_code; /* written by any thread before the task */
+    struct sf_error sync_error;
+    struct sf_task synced;
+    bool is_synced; /* the task has run */
+};
+
 /* One commit. While it is in flight it belongs to the commit thread. */
 struct commit_group {
     struct kv *kv;
@@ -124,16 +165,19 @@ struct commit_group {
     struct positions *positions; /* NULL: none are remembered */
 
     /* Out. */
+    struct settlement *to;
+    bool is_pending; /* written, but for the end of a sync */
     enum sf_code code;
     struct sf_error error;
     struct group_counts counts;
 };
 
+enum { SETTLEMENTS = 2 }; /* groups under way */
+
 enum queue_state {
     QUEUE_IDLE,
     QUEUE_ARMED,
     QUEUE_WRITING,
-    QUEUE_SETTLING,
     QUEUE_CLOSING,
     QUEUE_STATE_COUNT,
 };
@@ -155,7 +199,11 @@ struct store {
     struct sf_task turn;
     struct sf_work work;
     struct commit_group group;
-    struct keyspace_commit last; /* newest commit */
+    struct settlement settlements[SETTLEMENTS]; /* a ring */
+    size_t oldest;                              /* of those not free */
+    size_t under_way;                           /* how many there are */
+    bool settling;
+    struct keyspace_commit last; /* newest commit that has settled */
     bool failed;
     struct sf_error failure; /* why it failed */
     bool closing;
@@ -208,6 +256,17 @@ enum sf_code commit_order_slots(struct commit_group *g, struct lane_work *work) 
 /* commit_queue.c */
 void commit_queue_init(struct store *s);
 void commit_queue_done(struct store *s);
+/* As the first failure of the store, by its number. */
+enum sf_code commit_raise_failed(const struct store *s, struct sf_error *err);
+
+/* commit_settle.c: room for all lanes of a group, before it is written; what was written of one;
+ * the answers, on the loop. */
+enum sf_code settlement_reserve(struct settlement *t, size_t lanes,
+                                struct sf_error *err) SF_MUST_CHECK;
+void settlement_add(struct settlement *t, struct store_lane *lane);
+void settlement_settle(struct store *s, struct settlement *t);
+/* Counts what @w brings to quarantines, or no longer. */
+void store_note_coming(const struct store_write *w, bool is_queued);
 
 /* upkeep.c. Before a group is applied, and after it was written. */
 enum sf_code upkeep_apply(struct commit_group *g);

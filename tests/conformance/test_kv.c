@@ -8,6 +8,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
+#include "common/base/list.h"
 #include "common/sys/crypto.h"
 #include "common/sys/file.h"
 #include "leaf/store/kv_rocks.h"
@@ -371,12 +372,13 @@ static void test_a_cleared_batch_writes_nothing_of_before(void **state)
 enum { BIG_BYTES = 4096 };
 
 /* Writes @n into the log, and into @rows rows that follow it. */
-static void write_both(struct kv *kv, unsigned n, size_t rows)
+static bool write_both(struct kv *kv, unsigned n, size_t rows, struct kv_pending *p)
 {
     static char value[BIG_BYTES];
     struct kv_batch *b = NULL;
     struct kv_batch *after = NULL;
     struct sf_error err = {0};
+    bool pending = false;
     char key[32];
 
     (void)snprintf(value, sizeof(value), "%u", n);
@@ -388,11 +390,12 @@ static void write_both(struct kv *kv, unsigned n, size_t rows)
         after->ops->put(after, KV_STATE, kv_one(sf_slice_text(key)),
                         kv_one(sf_slice_of(value, rows == 1 ? strlen(value) : BIG_BYTES)));
     }
-    if (kv->ops->write_both(kv, b, KV_SYNC, after, &err) != SF_OK) {
+    if (kv->ops->write_both(kv, b, KV_SYNC, after, p, &pending, &err) != SF_OK) {
         fail_msg("write: %s", err.text);
     }
     b->ops->free(b);
     after->ops->free(after);
+    return pending;
 }
 
 static void test_two_writes_are_both_there(void **state)
@@ -402,7 +405,7 @@ static void test_two_writes_are_both_there(void **state)
     char text[64];
 
     for (unsigned n = 0; n < SF_COUNT(rows); n++) {
-        write_both(s->kv, n, rows[n]);
+        assert_false(write_both(s->kv, n, rows[n], NULL));
         (void)snprintf(text, sizeof(text), "%u", n);
         assert_string_equal(get(s->kv, NULL, KV_LOG, "n"), text);
         assert_string_equal(get(s->kv, NULL, KV_STATE, "row-0"), text);
@@ -456,15 +459,70 @@ static void test_a_snapshot_made_during_two_writes_shows_neither(void **state)
     struct looker l = {.kv = s->kv};
     pthread_t thread;
 
-    write_both(s->kv, 0, 100);
+    assert_false(write_both(s->kv, 0, 100, NULL));
     assert_int_equal(pthread_create(&thread, NULL, look_on, &l), 0);
     for (unsigned n = 1; n < 100; n++) {
-        write_both(s->kv, n, 100);
+        assert_false(write_both(s->kv, n, 100, NULL));
     }
     atomic_store(&l.stop, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(l.torn, 0);
     print_message("%u snapshots\n", l.looks);
+}
+
+/* A write that was left pending, and how often its end was told. */
+struct left {
+    struct kv_pending pending;
+    struct kv *kv;
+    unsigned n;
+    atomic_uint told;
+    atomic_uint shown; /* told when snapshots showed it already */
+};
+
+static void on_ended(struct kv_pending *p, enum sf_code code, const struct sf_error *err)
+{
+    struct left *l = SF_CONTAINER_OF(p, struct left, pending);
+    struct kv_snapshot *snapshot = NULL;
+
+    (void)err;
+    sf_assert(code == SF_OK);
+    sf_assert(l->kv->ops->snapshot_new(l->kv, &snapshot, NULL) == SF_OK);
+    l->shown += number_at(l->kv, snapshot, KV_LOG, "n") == l->n &&
+                number_at(l->kv, snapshot, KV_STATE, "row-99") == l->n;
+    l->kv->ops->snapshot_free(l->kv, snapshot);
+    atomic_fetch_add(&l->told, 1);
+}
+
+static void test_the_next_write_waits_for_one_that_is_pending(void **state)
+{
+    enum { WRITES = 50 };
+    struct subject *s = *state;
+    struct left left[WRITES] = {0};
+    unsigned pending = 0;
+
+    s->disk.hold_syncs = true;
+    for (unsigned n = 0; n < WRITES; n++) {
+        bool is_left;
+
+        left[n].pending.ended = on_ended;
+        left[n].kv = s->kv;
+        left[n].n = n;
+        is_left = write_both(s->kv, n, 100, &left[n].pending);
+        pending += is_left ? 1 : 0;
+        left[n].told += is_left ? 0 : 1;
+        left[n].shown += is_left ? 0 : 1;
+        assert_int_equal(number_at(s->kv, NULL, KV_STATE, "row-99"), n);
+        for (unsigned before = 0; before < n; before++) {
+            assert_int_equal(left[before].told, 1);
+            assert_int_equal(left[before].shown, 1);
+        }
+    }
+    s->disk.hold_syncs = false;
+    assert_false(write_both(s->kv, WRITES, 1, NULL));
+    assert_int_equal(left[WRITES - 1].told, 1);
+    assert_true(pending > 0 || !s->fake); /* A disk may be faster than memory. */
+    subject_reopen(s);
+    assert_string_equal(get(s->kv, NULL, KV_LOG, "n"), "50");
 }
 
 static void test_one_owner_at_a_time(void **state)
@@ -650,7 +708,9 @@ static void test_a_database_without_its_current_file_is_not_taken_for_a_new_one(
         cmocka_unit_test_setup_teardown(test_a_checkpoint_is_the_kv_of_its_moment, setup_of,       \
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(test_space_of_a_removed_range_comes_back, setup_of,        \
-                                        teardown)
+                                        teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_the_next_write_waits_for_one_that_is_pending,         \
+                                        setup_of, teardown)
 
 int main(void)
 {

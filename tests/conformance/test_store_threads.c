@@ -1,6 +1,7 @@
 /*
  * The store on real threads over RocksDB: readers on the query threads see whole commits while the
- * commit thread writes. Says most under -Db_sanitize=thread.
+ * commit thread writes, and while one commit is synced and the next is built. Says most under
+ * -Db_sanitize=thread.
  */
 #include "tests/lib/cmocka.h"
 
@@ -13,7 +14,22 @@
 #include "leaf/store/read.h"
 #include "tests/lib/tmpdir.h"
 
-enum { WRITES = 150, ROWS = 20, READERS = 2 };
+enum {
+    WRITES = 150,
+    IN_FLIGHT = 4,
+    ROWS = 20,
+    READERS = 2,
+    LARGE_BYTES = 4096, /* a row of a commit that is synced by another thread */
+};
+
+struct writer {
+    struct store_write write;
+    struct store_lane_write parts[2];
+    struct store_change changes[2][ROWS];
+    char keys[ROWS][16];
+    struct world *world;
+    unsigned number;
+};
 
 struct reader {
     struct sf_work work;
@@ -27,10 +43,9 @@ struct world {
     struct sf_rt *rt;
     struct store *store;
     struct store_lane *lanes[2];
-    struct store_write write;
-    struct store_lane_write parts[2];
-    struct store_change changes[2][ROWS];
-    char keys[ROWS][16];
+    struct writer writers[IN_FLIGHT];
+    uint8_t large[LARGE_BYTES];
+    unsigned submitted;
     unsigned written;
     unsigned readers;
     struct reader reader[READERS];
@@ -90,41 +105,55 @@ static void read_done(struct sf_task *done)
     }
 }
 
-static void submit(struct world *w);
+static void submit(struct writer *wr);
 
+/* What is answered is seen, and answers come in order. */
 static void on_written(struct store_write *write, const struct sf_error *err)
 {
-    struct world *w = write->data;
+    struct writer *wr = write->data;
+    struct world *w = wr->world;
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    struct store_head head;
 
     sf_assert(err == NULL);
-    if (++w->written < WRITES) {
-        submit(w);
+    sf_assert(wr->number == w->written);
+    sf_assert(store_snapshot_new(w->store, &snapshot, NULL) == SF_OK);
+    sf_assert(store_snapshot_head(snapshot, w->lanes[0], &head, NULL) == SF_OK);
+    sf_assert(head.seq >= wr->parts[0].last_seq && head.commit >= write->commit);
+    w->written++;
+    if (w->submitted < WRITES) {
+        submit(wr);
     }
 }
 
-static void submit(struct world *w)
+static void submit(struct writer *wr)
 {
-    w->write = (struct store_write){.data = w, .lanes = w->parts, .lane_count = 2};
+    struct world *w = wr->world;
+    /* Some rounds of small ones, then of large ones. */
+    const bool is_large = w->submitted / (2 * IN_FLIGHT) % 2 == 1;
+
+    wr->number = w->submitted++;
+    wr->write = (struct store_write){.data = wr, .lanes = wr->parts, .lane_count = 2};
     for (size_t i = 0; i < 2; i++) {
-        w->parts[i] = (struct store_lane_write){
+        wr->parts[i] = (struct store_lane_write){
             .lane = w->lanes[i],
-            .changes = w->changes[i],
+            .changes = wr->changes[i],
             .change_count = ROWS,
             .expect_seq = STORE_ANY,
         };
     }
     for (unsigned n = 0; n < ROWS; n++) {
-        (void)snprintf(w->keys[n], sizeof(w->keys[n]), "k%05u", (w->written * 7 + n) % 900);
+        (void)snprintf(wr->keys[n], sizeof(wr->keys[n]), "k%05u", (wr->number * 7 + n) % 900);
         for (size_t i = 0; i < 2; i++) {
-            struct store_change *c = &w->changes[i][n];
+            struct store_change *c = &wr->changes[i][n];
 
             *c = (struct store_change){.op = STORE_UPSERT, .expect_seq = STORE_ANY};
-            c->key = i == 0 ? sf_slice_text(w->keys[n]) : c->key;
-            c->row = SF_LITERAL("a row");
+            c->key = i == 0 ? sf_slice_text(wr->keys[n]) : c->key;
+            c->row = is_large ? sf_slice_of(w->large, LARGE_BYTES) : SF_LITERAL("a row");
             store_change_digest(c->op, c->key, c->row, c->digest);
         }
     }
-    sf_assert(store_submit(w->store, &w->write, on_written, NULL) == SF_OK);
+    sf_assert(store_submit(w->store, &wr->write, on_written, NULL) == SF_OK);
 }
 
 static void test_readers_see_whole_commits(void **state)
@@ -157,7 +186,10 @@ static void test_readers_see_whole_commits(void **state)
         w.reader[i].work.done.run = read_done;
         sf_rt_work(w.rt, &w.reader[i].work);
     }
-    submit(&w);
+    for (size_t i = 0; i < IN_FLIGHT; i++) {
+        w.writers[i].world = &w;
+        submit(&w.writers[i]);
+    }
     rt_uv_run(w.uv);
     assert_null(w.store);
     assert_int_equal(w.written, WRITES);

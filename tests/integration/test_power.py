@@ -16,11 +16,14 @@ import threading
 
 import fixture
 
-PRODUCT = fixture.orders("n: {number: 2, type: int64, required: true}")
+PRODUCT = fixture.orders("n: {number: 2, type: int64, required: true}",
+                         "      pad: {number: 3, type: string}\n")
 ROUNDS = int(os.environ.get("SHEAF_POWER_ROUNDS", "6"))
 SEED = int(os.environ.get("SHEAF_POWER_SEED", "0")) or random.randrange(1, 1 << 32)
 RANDOM = random.Random(SEED)
 KEYS = 40
+BULK = 600  # rows of a commit that is synced beside its rows, while the next one is built
+PAD = "x" * 300
 
 
 class Disk:
@@ -94,19 +97,25 @@ def spoil(path, at):
 class Writer(threading.Thread):
     """Writes keys again and again, with a number that rises, until nobody answers."""
 
-    def __init__(self, m, n):
+    def __init__(self, m, n, is_bulk=False):
         super().__init__(daemon=True)
-        self.mesh, self.n, self.enough = m, n, threading.Event()
+        self.mesh, self.n, self.is_bulk, self.enough = m, n, is_bulk, threading.Event()
         self.sent, self.acked, self.answers = {}, {}, 0
 
+    def keys(self):
+        if self.is_bulk:
+            return [f"b{i}" for i in range(BULK)]
+        return [f"k{RANDOM.randrange(KEYS)}" for _ in range(RANDOM.choice([1, 1, 5, 20]))]
+
     def run(self):
+        pad = {"pad": PAD} if self.is_bulk else {}
         while True:
             self.n += 1
-            rows = {f"k{RANDOM.randrange(KEYS)}": self.n for _ in range(RANDOM.choice([1, 1, 5, 20]))}
+            rows = {key: self.n for key in self.keys()}
             for key in rows:
                 self.sent.setdefault(key, set()).add(self.n)
             try:
-                answer = self.mesh.load("sales", "orders/orders", [{"k": k, "n": n} for k, n in rows.items()])
+                answer = self.mesh.load("sales", "orders/orders", [{"k": k, "n": n} | pad for k, n in rows.items()])
             except OSError:
                 return
             assert answer.status == 200, answer
@@ -139,12 +148,13 @@ def begin(m):
     return sales, Disk(sales.data / "store", journal, boot)
 
 
-def turn(m, sales, disk, writer):
+def turn(m, sales, disk, writer, bulk):
     """A life of the leaf under load, up to the moment when the power fails: any, or before a sync."""
     before_sync = disk.boots == 1 or RANDOM.random() < 0.7
     sales.environment["DISK_DIES"] = str(RANDOM.randrange(60, 100) if before_sync else 0)
     sales.start()
     writer.start()
+    bulk.start()
     assert writer.enough.wait(60), "20 answers"
     if before_sync:
         sales.process.wait(60)
@@ -152,6 +162,7 @@ def turn(m, sales, disk, writer):
         threading.Event().wait(RANDOM.random() / 2)
     sales.end(signal.SIGKILL)
     writer.join(60)
+    bulk.join(60)
     sales.environment["DISK_DIES"] = "0"
 
 
@@ -160,15 +171,17 @@ def test_power_cuts(m):
     sales, disk = begin(m)
     m.apply("sales", PRODUCT)
     sales.end(signal.SIGTERM)
-    acked, sent, n, lost = {}, {}, 0, 0
+    acked, sent, n, lost, bulks = {}, {}, 0, 0, 0
     for _ in range(ROUNDS):
         disk.begin()
-        writer = Writer(m, n)
-        turn(m, sales, disk, writer)
-        n = writer.n
-        acked.update(writer.acked)
-        for key, numbers in writer.sent.items():
-            sent.setdefault(key, set()).update(numbers)
+        writers = Writer(m, n), Writer(m, n, is_bulk=True)
+        turn(m, sales, disk, *writers)
+        n = max(w.n for w in writers)
+        bulks += writers[1].answers
+        for w in writers:
+            acked.update(w.acked)
+            for key, numbers in w.sent.items():
+                sent.setdefault(key, set()).update(numbers)
         disk.read()
         lost += disk.cut()
         sales.start()
@@ -177,8 +190,9 @@ def test_power_cuts(m):
         acked = {key: found[key] for key in acked}  # a later one may have come through
         sales.end(signal.SIGTERM)
     torn = (m.directory / "leaf-sales.log").read_text(errors="replace").count("store.log_cut")
-    print(f"# {lost} files lost something in {ROUNDS} rounds, {n} writes, {torn} logs were cut off, seed {SEED}")
+    print(f"# {lost} files lost something in {ROUNDS} rounds, {n} writes, {bulks} in bulk, {torn} logs were cut off, seed {SEED}")
     assert lost > 0 and torn > 0, "no cut took anything"
+    assert bulks > 0
 
 
 def test_a_disk_that_lies(m):
@@ -186,7 +200,7 @@ def test_a_disk_that_lies(m):
     sales, disk = begin(m)
     disk.begin()
     writer = Writer(m, 1 << 32)
-    turn(m, sales, disk, writer)
+    turn(m, sales, disk, writer, Writer(m, 1 << 32, is_bulk=True))
     disk.read(with_syncs=False)
     assert disk.cut() > 0
     sales.start(wait=False)

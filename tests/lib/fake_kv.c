@@ -4,21 +4,7 @@
 #include "common/base/assert.h"
 #include "common/base/list.h"
 #include "proto/errors.h"
-
-struct fake_version {
-    struct fake_version *older;
-    uint64_t number; /* of the write that made it */
-    bool removed;
-    bool is_volatile;
-    size_t size;
-    uint8_t bytes[];
-};
-
-struct fake_entry {
-    struct fake_version *newest;
-    size_t size;
-    uint8_t key[];
-};
+#include "tests/lib/fake_entries.h"
 
 struct fake_kv {
     struct kv kv;
@@ -89,143 +75,9 @@ static bool read_fails(struct fake_disk *d, struct sf_error *err)
     return false;
 }
 
-/* --- entries --- */
-
-static struct sf_slice entry_key(const struct fake_entry *e)
-{
-    return sf_slice_of(e->key, e->size);
-}
-
-/* Index of the first entry whose key is not below @key. */
-static size_t lower_bound(const struct fake_disk *d, enum kv_family f, struct sf_slice key)
-{
-    size_t low = 0;
-    size_t high = d->families[f].count;
-
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-
-        if (sf_slice_compare(entry_key(d->families[f].entries[middle]), key) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static struct fake_entry *find_entry(const struct fake_disk *d, enum kv_family f,
-                                     struct sf_slice key)
-{
-    size_t i = lower_bound(d, f, key);
-
-    if (i < d->families[f].count && sf_slice_equal(entry_key(d->families[f].entries[i]), key)) {
-        return d->families[f].entries[i];
-    }
-    return NULL;
-}
-
-/* What a reader at @number sees of @e; NULL: nothing. */
-static struct fake_version *seen(const struct fake_entry *e, uint64_t number)
-{
-    struct fake_version *v = e == NULL ? NULL : e->newest;
-
-    while (v != NULL && v->number > number) {
-        v = v->older;
-    }
-    return v != NULL && !v->removed ? v : NULL;
-}
-
 static enum sf_code no_memory(struct sf_error *err)
 {
     return SF_RAISE(err, SF_NOMEM, "fake kv");
-}
-
-/* Finds the entry of @key, or makes one without versions. NULL: out of memory. */
-static struct fake_entry *make_entry(struct fake_disk *d, enum kv_family f, struct sf_slice key)
-{
-    size_t i = lower_bound(d, f, key);
-    struct fake_entry *e = find_entry(d, f, key);
-
-    if (e != NULL) {
-        return e;
-    }
-    if (d->families[f].count == d->families[f].capacity) {
-        size_t capacity = d->families[f].capacity * 2 + 64;
-        struct fake_entry **entries =
-            sf_realloc(d->families[f].entries, capacity, sizeof(struct fake_entry *));
-
-        if (entries == NULL) {
-            return NULL;
-        }
-        d->families[f].entries = entries;
-        d->families[f].capacity = capacity;
-    }
-    e = sf_alloc(sizeof(*e) + key.size);
-    if (e == NULL) {
-        return NULL;
-    }
-    e->newest = NULL;
-    e->size = key.size;
-    if (key.size > 0) {
-        memcpy(e->key, key.data, key.size);
-    }
-    memmove(&d->families[f].entries[i + 1], &d->families[f].entries[i],
-            (d->families[f].count - i) * sizeof(struct fake_entry *));
-    d->families[f].entries[i] = e;
-    d->families[f].count++;
-    return e;
-}
-
-/* What all versions of one write have in common. */
-struct fake_stamp {
-    uint64_t number;
-    bool is_volatile;
-};
-
-static enum sf_code add_version(struct fake_disk *d, const struct fake_op *op, struct sf_slice key,
-                                struct sf_slice value, struct fake_stamp stamp,
-                                struct sf_error *err)
-{
-    struct fake_entry *e = make_entry(d, op->family, key);
-    struct fake_version *v = e == NULL ? NULL : sf_alloc(sizeof(*v) + value.size);
-
-    if (v == NULL) {
-        return no_memory(err);
-    }
-    v->older = e->newest;
-    v->number = stamp.number;
-    v->removed = op->kind != FAKE_PUT;
-    v->is_volatile = stamp.is_volatile;
-    v->size = value.size;
-    if (value.size > 0) {
-        memcpy(v->bytes, value.data, value.size);
-    }
-    e->newest = v;
-    return SF_OK;
-}
-
-/* Forgets the versions behind @kept, or when volatile behind @flushed. */
-static void drop_after(struct fake_disk *d, uint64_t kept, uint64_t flushed)
-{
-    for (int f = 0; f < KV_FAMILY_COUNT; f++) {
-        for (size_t i = 0; i < d->families[f].count; i++) {
-            struct fake_version **at = &d->families[f].entries[i]->newest;
-
-            while (*at != NULL) {
-                struct fake_version *v = *at;
-
-                uint64_t stays = d->moved[f] > flushed ? d->moved[f] : flushed;
-
-                if (v->number > (v->is_volatile ? stays : kept)) {
-                    *at = v->older;
-                    sf_free(v);
-                } else {
-                    at = &v->older;
-                }
-            }
-        }
-    }
 }
 
 /* --- batches --- */
@@ -302,16 +154,17 @@ static enum sf_code apply_op(struct fake_disk *d, const struct fake_op *op, stru
     size_t i;
 
     if (op->kind != FAKE_REMOVE_RANGE) {
-        return add_version(d, op, key, value, stamp, err);
+        return fake_entries_add(d, op->family, key, op->kind == FAKE_PUT ? &value : NULL, stamp,
+                                err);
     }
-    for (i = lower_bound(d, op->family, key); code == SF_OK && i < d->families[op->family].count;
-         i++) {
-        struct sf_slice found = entry_key(d->families[op->family].entries[i]);
+    for (i = fake_entries_from(d, op->family, key);
+         code == SF_OK && i < d->families[op->family].count; i++) {
+        struct sf_slice found = fake_entry_key(d->families[op->family].entries[i]);
 
         if (sf_slice_compare(found, value) >= 0) {
             break;
         }
-        code = add_version(d, op, found, (struct sf_slice){0}, stamp, err);
+        code = fake_entries_add(d, op->family, found, NULL, stamp, err);
     }
     return code;
 }
@@ -332,15 +185,14 @@ static enum sf_code apply_batch(struct fake_disk *d, const struct fake_batch *b,
         at += sizeof(op) + op.key_size + op.value_size;
     }
     if (code != SF_OK) {
-        drop_after(d, d->writes, d->writes);
+        fake_entries_drop_after(d, d->writes, d->writes);
     }
     return code;
 }
 
-static enum sf_code fake_write(struct kv *kv, struct kv_batch *batch, enum kv_durability durability,
-                               struct sf_error *err)
+static enum sf_code write_now(struct fake_disk *d, struct kv_batch *batch,
+                              enum kv_durability durability, struct sf_error *err)
 {
-    struct fake_disk *d = disk_of(kv);
     bool fail = fails(d, &d->fail_write_in);
     enum sf_code code = SF_OK;
 
@@ -356,15 +208,74 @@ static enum sf_code fake_write(struct kv *kv, struct kv_batch *batch, enum kv_du
     return fail ? injected(d, err) : code;
 }
 
-static enum sf_code fake_write_both(struct kv *kv, struct kv_batch *batch, enum kv_durability d,
-                                    struct kv_batch *after, struct sf_error *err)
+void fake_disk_end_sync(struct fake_disk *d)
 {
-    const enum sf_code code = fake_write(kv, batch, d, err);
+    struct kv_pending *p = d->pending;
+    struct sf_error err = {0};
 
-    if (code == SF_OK && fake_write(kv, after, KV_VOLATILE, err) != SF_OK) {
+    if (p == NULL) {
+        return;
+    }
+    d->pending = NULL;
+    if (fails(d, &d->fail_sync_in)) {
+        d->half_written = true;
+        (void)injected(d, &err);
+        p->ended(p, kv_half_written(&err), &err);
+        return;
+    }
+    d->syncs++;
+    d->durable = d->pending_number;
+    d->hidden = 0;
+    p->ended(p, SF_OK, NULL);
+}
+
+/* What stands against a write, once the one before has ended. */
+static enum sf_code check_write(struct fake_disk *d, struct sf_error *err)
+{
+    fake_disk_end_sync(d);
+    return d->half_written ? SF_RAISE_E(err, SF_IO, SHEAF_E_STORE_FAILED, "half written") : SF_OK;
+}
+
+static enum sf_code fake_write(struct kv *kv, struct kv_batch *batch, enum kv_durability durability,
+                               struct sf_error *err)
+{
+    struct fake_disk *d = disk_of(kv);
+    const enum sf_code code = check_write(d, err);
+
+    return code == SF_OK ? write_now(d, batch, durability, err) : code;
+}
+
+static enum sf_code fake_write_both(struct kv *kv, struct kv_batch *batch, enum kv_durability how,
+                                    struct kv_batch *after, struct kv_pending *p, bool *pending,
+                                    struct sf_error *err)
+{
+    struct fake_disk *d = disk_of(kv);
+    enum sf_code code = check_write(d, err);
+    const bool hold = d->hold_syncs && how == KV_SYNC && p != NULL;
+    const uint64_t before = d->writes;
+
+    *pending = false;
+    code = code == SF_OK ? write_now(d, batch, hold ? KV_PLAIN : how, err) : code;
+    if (hold && d->writes > before) {
+        d->hidden = before;
+        d->half_written = code != SF_OK;
+    }
+    if (code != SF_OK) {
+        return code;
+    }
+    d->pending_number = d->writes;
+    if (write_now(d, after, KV_VOLATILE, err) != SF_OK) {
+        d->half_written = true;
         return kv_half_written(err);
     }
-    return code;
+    if (hold) {
+        d->pending = p;
+        *pending = true;
+        if (d->on_held != NULL) {
+            d->on_held(d->on_held_data);
+        }
+    }
+    return SF_OK;
 }
 
 /* --- reads --- */
@@ -385,7 +296,7 @@ static enum sf_code fake_get(struct kv *kv, const struct kv_snapshot *snapshot, 
     if (read_fails(d, err)) {
         return d->fail_code == SF_OK ? SF_IO : d->fail_code;
     }
-    v = seen(find_entry(d, f, key), number_of(d, snapshot));
+    v = fake_entry_seen(fake_entries_find(d, f, key), number_of(d, snapshot));
     if (v != NULL) {
         sf_buf_clear(value);
         sf_buf_append(value, v->bytes, v->size);
@@ -416,7 +327,8 @@ static enum sf_code fake_multi_get(struct kv *kv, enum kv_family f, const struct
     }
     d->keys_read += count;
     for (size_t i = count; i > 0; i--) { /* "in any order" */
-        const struct fake_version *v = seen(find_entry(d, f, keys[i - 1]), d->writes);
+        const struct fake_version *v =
+            fake_entry_seen(fake_entries_find(d, f, keys[i - 1]), d->writes);
         struct sf_slice value = v == NULL ? (struct sf_slice){0} : sf_slice_of(v->bytes, v->size);
 
         on_value(data, i - 1, v == NULL ? NULL : &value);
@@ -436,7 +348,7 @@ static enum sf_code fake_snapshot_new(struct kv *kv, struct kv_snapshot **ret, s
     if (number == NULL) {
         return no_memory(err);
     }
-    *number = d->writes;
+    *number = d->hidden != 0 ? d->hidden : d->writes;
     d->open_things++;
     *ret = (struct kv_snapshot *)(void *)number;
     return SF_OK;
@@ -479,9 +391,9 @@ static void take_from(struct fake_iter *it, size_t i, int by)
     /* Below 0 wraps to above the count. */
     for (; i < it->disk->families[it->family].count; i += (size_t)by) {
         struct fake_entry *e = it->disk->families[it->family].entries[i];
-        const struct fake_version *v = seen(e, it->number);
+        const struct fake_version *v = fake_entry_seen(e, it->number);
 
-        if (v != NULL && in_bounds(it, entry_key(e))) {
+        if (v != NULL && in_bounds(it, fake_entry_key(e))) {
             it->at = e;
             it->version = v;
             return;
@@ -501,27 +413,30 @@ static void fake_last(struct kv_iter *it)
 
 static void fake_seek(struct kv_iter *it, struct sf_slice key)
 {
-    take_from(self(it), lower_bound(self(it)->disk, self(it)->family, key), 1);
+    take_from(self(it), fake_entries_from(self(it)->disk, self(it)->family, key), 1);
 }
 
 static void fake_seek_back(struct kv_iter *it, struct sf_slice key)
 {
-    size_t i = lower_bound(self(it)->disk, self(it)->family, key);
+    size_t i = fake_entries_from(self(it)->disk, self(it)->family, key);
 
-    take_from(self(it), find_entry(self(it)->disk, self(it)->family, key) != NULL ? i : i - 1, -1);
+    take_from(self(it),
+              fake_entries_find(self(it)->disk, self(it)->family, key) != NULL ? i : i - 1, -1);
 }
 
 static void fake_next(struct kv_iter *it)
 {
     sf_assert(self(it)->version != NULL);
-    take_from(self(it), lower_bound(self(it)->disk, self(it)->family, entry_key(self(it)->at)) + 1,
+    take_from(self(it),
+              fake_entries_from(self(it)->disk, self(it)->family, fake_entry_key(self(it)->at)) + 1,
               1);
 }
 
 static void fake_prev(struct kv_iter *it)
 {
     sf_assert(self(it)->version != NULL);
-    take_from(self(it), lower_bound(self(it)->disk, self(it)->family, entry_key(self(it)->at)) - 1,
+    take_from(self(it),
+              fake_entries_from(self(it)->disk, self(it)->family, fake_entry_key(self(it)->at)) - 1,
               -1);
 }
 
@@ -532,7 +447,7 @@ static bool fake_valid(const struct kv_iter *it)
 
 static struct sf_slice fake_key(const struct kv_iter *it)
 {
-    return entry_key(self_const(it)->at);
+    return fake_entry_key(self_const(it)->at);
 }
 
 static struct sf_slice fake_value(const struct kv_iter *it)
@@ -607,9 +522,9 @@ static uint64_t fake_approximate_size(struct kv *kv, enum kv_family f, struct sf
     struct fake_disk *d = disk_of(kv);
     uint64_t size = 0;
 
-    for (size_t i = lower_bound(d, f, from); i < lower_bound(d, f, to); i++) {
+    for (size_t i = fake_entries_from(d, f, from); i < fake_entries_from(d, f, to); i++) {
         const struct fake_entry *e = d->families[f].entries[i];
-        const struct fake_version *v = seen(e, d->writes);
+        const struct fake_version *v = fake_entry_seen(e, d->writes);
 
         size += v == NULL ? 0 : e->size + v->size;
     }
@@ -661,10 +576,10 @@ static enum sf_code fake_checkpoint(struct kv *kv, const char *path, struct sf_e
     for (int f = 0; code == SF_OK && f < KV_FAMILY_COUNT; f++) {
         for (size_t i = 0; i < d->families[f].count; i++) {
             const struct fake_entry *e = d->families[f].entries[i];
-            const struct fake_version *v = seen(e, d->writes);
+            const struct fake_version *v = fake_entry_seen(e, d->writes);
 
             if (v != NULL) {
-                b->ops->put(b, (enum kv_family)f, kv_one(entry_key(e)),
+                b->ops->put(b, (enum kv_family)f, kv_one(fake_entry_key(e)),
                             kv_one(sf_slice_of(v->bytes, v->size)));
             }
         }
@@ -688,8 +603,10 @@ static void fake_close(struct kv *kv)
 {
     struct fake_kv *k = SF_CONTAINER_OF(kv, struct fake_kv, kv);
 
-    sf_assert(k->disk->open_things == 0);
+    sf_assert(k->disk->open_things == 0 && k->disk->pending == NULL);
     k->disk->open = false;
+    k->disk->half_written = false;
+    k->disk->hidden = 0;
     if (!k->disk->killed) {
         k->disk->flushed = k->disk->writes;
     }
@@ -708,7 +625,7 @@ void fake_disk_done(struct fake_disk *d)
 {
     sf_assert(!d->open);
     memset(d->moved, 0, sizeof(d->moved));
-    drop_after(d, 0, 0);
+    fake_entries_drop_after(d, 0, 0);
     for (int f = 0; f < KV_FAMILY_COUNT; f++) {
         for (size_t i = 0; i < d->families[f].count; i++) {
             sf_free(d->families[f].entries[i]);
@@ -757,7 +674,7 @@ void fake_disk_crash(struct fake_disk *d, uint64_t kept, uint64_t flushed)
 {
     sf_assert(!d->open);
     sf_assert(kept >= d->durable && flushed >= d->flushed);
-    drop_after(d, kept, flushed);
+    fake_entries_drop_after(d, kept, flushed);
     memset(d->moved, 0, sizeof(d->moved));
     d->durable = d->writes; /* What is left is on the disk. */
     d->flushed = d->writes;
@@ -766,7 +683,7 @@ void fake_disk_crash(struct fake_disk *d, uint64_t kept, uint64_t flushed)
 
 uint8_t *fake_disk_value(struct fake_disk *d, enum kv_family f, struct sf_slice key, size_t *size)
 {
-    struct fake_version *v = seen(find_entry(d, f, key), d->writes);
+    struct fake_version *v = fake_entry_seen(fake_entries_find(d, f, key), d->writes);
 
     if (v == NULL) {
         return NULL;
@@ -778,8 +695,8 @@ uint8_t *fake_disk_value(struct fake_disk *d, enum kv_family f, struct sf_slice 
 bool fake_disk_key(const struct fake_disk *d, enum kv_family f, size_t i, struct sf_slice *ret)
 {
     for (size_t at = 0; at < d->families[f].count; at++) {
-        if (seen(d->families[f].entries[at], d->writes) != NULL && i-- == 0) {
-            *ret = entry_key(d->families[f].entries[at]);
+        if (fake_entry_seen(d->families[f].entries[at], d->writes) != NULL && i-- == 0) {
+            *ret = fake_entry_key(d->families[f].entries[at]);
             return true;
         }
     }
@@ -788,7 +705,7 @@ bool fake_disk_key(const struct fake_disk *d, enum kv_family f, size_t i, struct
 
 void fake_disk_forget(struct fake_disk *d, enum kv_family f, struct sf_slice key)
 {
-    struct fake_version *v = seen(find_entry(d, f, key), d->writes);
+    struct fake_version *v = fake_entry_seen(fake_entries_find(d, f, key), d->writes);
 
     sf_assert(v != NULL);
     v->removed = true;

@@ -17,11 +17,16 @@ struct fake_disk {
     unsigned fail_write_in; /* the n-th write from now fails */
     unsigned fail_read_in;  /* the n-th get, multi-get, snapshot, iterator or move of one */
     unsigned fail_flush_in;
+    unsigned fail_sync_in;  /* the end of the n-th sync that was pending */
     bool fail_on;           /* and so do all that follow */
     enum sf_code fail_code; /* with this; SF_OK means SF_IO */
     bool fail_applies;      /* a write that fails has reached the disk nevertheless */
     bool killed;            /* closing flushes nothing, as when the process was killed */
     bool cold;              /* nothing is in memory: get_from_memory is SF_BUSY */
+    /* Writes of two batches are left pending until fake_disk_end_sync(), or the next write. */
+    bool hold_syncs;
+    void (*on_held)(void *data); /* may be NULL; told of each */
+    void *on_held_data;
     uint64_t free_bytes;
     uint64_t total_bytes;
     struct fake_disk *copy_to; /* an empty disk: where a checkpoint goes; its path means nothing */
@@ -35,6 +40,10 @@ struct fake_disk {
     uint64_t open_things; /* iterators, snapshots, batches not freed */
 
     /* Private. */
+    struct kv_pending *pending;
+    uint64_t pending_number; /* of the write that it is about */
+    uint64_t hidden;         /* snapshots show no write behind it; 0: all */
+    bool half_written;
     bool open;
     uint64_t durable; /* writes up to here survive a power cut, volatile ones apart */
     uint64_t flushed; /* volatile ones up to here survive a kill */
@@ -52,6 +61,9 @@ void fake_disk_done(struct fake_disk *d);
 
 /* SF_CONFLICT (SHEAF-E0606): open already. SF_NOMEM. */
 enum sf_code fake_kv_open(struct fake_disk *d, struct kv **ret, struct sf_error *err) SF_MUST_CHECK;
+
+/* The sync that is pending ends, if there is one. */
+void fake_disk_end_sync(struct fake_disk *d);
 
 /*
  * Drops what a power cut drops: writes behind number @kept, which is at least d->durable, and

@@ -7,7 +7,8 @@
  *   2. after a crash the log holds every answered write, of the unanswered ones whole commits in
  *      order or nothing, and no gap;
  *   3. prev_seqs, rows, heads and chains are those of the model, and store_check() agrees;
- *   4. what a snapshot shows is one commit's end, at any moment.
+ *   4. what a snapshot shows is one commit's end, at any moment, and is never lost.
+ * For half of the seeds syncs take their time, and the next group is built meanwhile.
  *
  * usage: sim_store FIRST_SEED COUNT
  */
@@ -30,6 +31,7 @@ enum {
     ROUNDS = 4, /* crashes */
     ROUND_WRITES = 40,
     ARRIVAL_NS_MAX = 3 * 1000 * 1000,
+    SYNC_NS_MAX = 6 * 1000 * 1000,
 };
 
 struct planned {
@@ -89,6 +91,8 @@ struct world {
     uint32_t next_key;
     size_t left; /* writes to submit in this round */
     struct sf_timer arrival;
+    struct sf_timer synced; /* ends the sync that is pending */
+    uint64_t seen[2];       /* heads that somebody saw */
 };
 
 static void key_text(uint32_t key, char *ret, size_t size)
@@ -201,6 +205,7 @@ static void check_snapshot(struct world *w)
     sf_assert(store_snapshot_new(w->store, &snapshot, NULL) == SF_OK);
     for (size_t i = 0; i < 2; i++) {
         sf_assert(store_snapshot_head(snapshot, w->lanes[i], &heads[i], NULL) == SF_OK);
+        w->seen[i] = heads[i].seq > w->seen[i] ? heads[i].seq : w->seen[i];
     }
     if (heads[0].seq == w->shown.seq[0] && heads[1].seq == w->shown.seq[1]) {
         check_log(w, snapshot, &w->shown, 0);
@@ -219,6 +224,7 @@ static void check_all(struct world *w)
     check_snapshot(w);
     for (size_t i = 0; i < 2; i++) {
         sf_assert(store_lane_head(w->lanes[i])->seq == w->model.seq[i]);
+        sf_assert(w->model.seq[i] >= w->seen[i]); /* Nobody saw what was lost. */
     }
     if (store_check(w->store, &r, &err) != SF_OK) {
         (void)fprintf(stderr, "%s\n", err.text);
@@ -364,6 +370,19 @@ static void on_arrival(struct sf_timer *t)
     }
 }
 
+/* The disk takes its time for a sync, while the next group may be built. */
+static void on_held(void *data)
+{
+    struct world *w = data;
+
+    sf_rt_timer_start(&w->sim.rt, &w->synced, rt_sim_random(&w->sim, SYNC_NS_MAX));
+}
+
+static void on_synced(struct sf_timer *t)
+{
+    fake_disk_end_sync(&SF_CONTAINER_OF(t, struct world, synced)->disk);
+}
+
 /* --- crashes --- */
 
 static void on_closed(void *data)
@@ -428,7 +447,9 @@ static void crash(struct world *w)
     d->fail_on = true;
     d->fail_code = SF_IO;
     d->fail_applies = rt_sim_random(s, 2) == 0;
+    d->fail_sync_in = (unsigned)rt_sim_random(s, 3); /* One more may end well. */
     rt_sim_run(s);
+    check_snapshot(w);
     store_close(w->store, on_closed, w);
     rt_sim_run(s);
     sf_assert(w->store == NULL && w->in_flight == 0);
@@ -436,6 +457,7 @@ static void crash(struct world *w)
                                     : d->durable + rt_sim_random(s, d->writes - d->durable + 1);
     fake_disk_crash(d, kept, d->flushed + rt_sim_random(s, kept - d->flushed + 1));
     d->fail_write_in = 0;
+    d->fail_sync_in = 0;
     d->fail_on = false;
     d->free_bytes = UINT64_C(1) << 40;
 }
@@ -444,9 +466,13 @@ static void run_seed(uint64_t seed)
 {
     static struct world w;
 
-    w = (struct world){.arrival.fire = on_arrival, .next_key = COMMON_KEYS};
+    w = (struct world){
+        .arrival.fire = on_arrival, .synced.fire = on_synced, .next_key = COMMON_KEYS};
     rt_sim_init(&w.sim, seed);
     fake_disk_init(&w.disk);
+    w.disk.hold_syncs = rt_sim_random(&w.sim, 2) == 0;
+    w.disk.on_held = on_held;
+    w.disk.on_held_data = &w;
     w.options.queue_writes_max = 1 + rt_sim_random(&w.sim, POOL);
     w.options.group_bytes_max = 1 + rt_sim_random(&w.sim, 4096);
     w.options.disk_reserve_bytes = 1000 * 1000;
