@@ -66,11 +66,13 @@ static enum sf_code load_cursor(struct feed *f, struct sf_error *err)
     SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
     const struct store_head *head = store_lane_head(f->table->lane);
     bool found = false;
+    bool is_own = false;
     enum sf_code code = store_snapshot_new(f->options->store, &snapshot, err);
 
     if (code == SF_OK) {
         code = store_small_get(snapshot, STORE_META, cursor_key(f, f->audience), &value, NULL,
                                &found, err);
+        is_own = found;
     }
     if (code == SF_OK && !found && strcmp(f->shared, f->audience) != 0) {
         /* The policies changed while the leaf was down: where the feed for all was. */
@@ -90,7 +92,7 @@ static enum sf_code load_cursor(struct feed *f, struct sf_error *err)
         sf_read_be64(value.data + CURSOR_BYTES) <= f->place.looked) {
         f->place.sent = sf_read_be64(value.data + CURSOR_BYTES);
     }
-    f->cursor_saved = found ? f->place.looked : UINT64_MAX; /* A new feed's start is stored too. */
+    f->cursor_saved = is_own ? f->place.looked : UINT64_MAX; /* A new feed's start is stored too. */
     return SF_OK;
 }
 
@@ -106,32 +108,44 @@ static void saved(struct store_write *w, const struct sf_error *err)
     feed_step(f);
 }
 
-/* A place that others went on from is none to begin at again. */
-static bool forgets(const struct feed *f)
-{
-    return f->state == FEED_CLOSING && f->handover.is_left && !f->handover.is_kept;
-}
-
-static void save_cursor(struct feed *f)
+static void store_cursor(struct feed *f, bool remove)
 {
     struct sf_error err;
 
-    if (f->saving || f->place.looked == f->cursor_saved) {
-        return;
-    }
     put_be(f->cursor_value, f->place.epoch, 4);
     put_be(f->cursor_value + 4, f->place.looked, 8);
     put_be(f->cursor_value + CURSOR_BYTES, f->place.sent, 8);
     f->put = (struct store_put){
         .space = STORE_META,
+        .remove = remove,
         .key = cursor_key(f, f->audience),
-        .remove = forgets(f),
         .value = sf_slice_of(f->cursor_value, sizeof(f->cursor_value)),
     };
     f->write = (struct store_write){.data = f, .puts = &f->put, .put_count = 1, .unsynced = true};
     if (store_submit(f->options->store, &f->write, saved, &err) == SF_OK) {
         f->saving = true;
         f->cursor_saved = f->place.looked;
+    }
+}
+
+static void save_cursor(struct feed *f)
+{
+    if (!f->saving && f->place.looked != f->cursor_saved) {
+        store_cursor(f, /* remove= */ false);
+    }
+}
+
+/* A place that only others went on from is none to begin at again. */
+static bool is_given_up(const struct feed *f)
+{
+    return f->handover.is_left && !f->handover.is_kept;
+}
+
+/* Now or never: later there may be a feed of this audience again, whose place that is. */
+static void give_up_cursor(struct feed *f)
+{
+    if (!f->saving) {
+        store_cursor(f, /* remove= */ true);
     }
 }
 
@@ -419,7 +433,7 @@ static void finish(struct feed *f)
     void *data = f->data;
 
     f->handed_over |= handover_end(f);
-    if (!f->handed_over || forgets(f)) {
+    if (!f->handed_over && !is_given_up(f)) {
         save_cursor(f);
         if (in_use(f)) {
             return;
@@ -569,9 +583,10 @@ void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
     f->on_gone = on_gone;
     f->data = data;
     f->state = FEED_CLOSING;
-    if (forgets(f)) {
-        f->cursor_saved = UINT64_MAX;
+    if (is_given_up(f)) {
+        give_up_cursor(f);
+    } else {
+        save_cursor(f);
     }
-    save_cursor(f);
     feed_step(f);
 }

@@ -57,8 +57,12 @@ void handover_follow(struct feed *f, struct feed *old)
     struct handover *h = handover_of(f, old);
 
     add_place(&f->place, &heir->follows, &old->place);
-    old->handover.is_kept |= strcmp(f->audience, old->audience) == 0;
     old->handover.is_left = true;
+    if (strcmp(f->audience, old->audience) == 0) {
+        old->handover.is_kept = true;
+    } else {
+        f->cursor_saved = UINT64_MAX; /* What is stored under its name may be about to go. */
+    }
     if (h == NULL) {
         add_place(&heir->settled, &heir->is_settled, &old->place);
         return;

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "common/base/str.h"
+#include "common/base/alloc.h"
 #include "tests/unit/publish/fixture.h"
 
 #define NAMED(name, rest) "sheaf: policy/v1\nname: " name "\n" rest
@@ -118,15 +118,21 @@ static bool on_publish(void *data, const char *subject)
     return false;
 }
 
+/* The next bundle, which the publisher has not looked at yet. */
+static void put_in_force(struct world *w)
+{
+    leaf_world_grant(&w->f.w, &(struct world_bundle){.version = w->f.version,
+                                                     .grants = two,
+                                                     .grant_count = SF_COUNT(two),
+                                                     .policies = w->in_force->policies,
+                                                     .policy_version = w->f.version});
+}
+
 static void govern(struct world *w, const struct rule *rule)
 {
     w->in_force = rule;
     w->of_version[++w->f.version] = rule;
-    leaf_world_grant(&w->f.w, &(struct world_bundle){.version = w->f.version,
-                                                     .grants = two,
-                                                     .grant_count = SF_COUNT(two),
-                                                     .policies = rule->policies,
-                                                     .policy_version = w->f.version});
+    put_in_force(w);
     assert_int_equal(publisher_update(w->f.publisher, NULL), SF_OK);
 }
 
@@ -230,6 +236,71 @@ static void switches_lose_nothing_and_show_nothing_of_the_rule_before(void **sta
     assert_in_range(repeats, 1, 33); /* 20; 45 when nobody waits for what is being sent. */
 }
 
+/* What the server took and could not say comes again, and nothing is missing. */
+static void links_that_break_and_restarts_between_switches_lose_nothing(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 15; seed++) {
+        struct world w;
+
+        begin(&w, seed * 104729);
+        for (unsigned i = 0; i < SWITCHES; i++) {
+            if (below(&w, 3) != 0) {
+                put(&w, 1 + (unsigned)below(&w, 3));
+            }
+            for (uint64_t n = below(&w, 60); n > 0; n--) {
+                (void)rt_sim_step(&w.f.w.stores.sim);
+            }
+            fake_bus_set_connected(w.f.serve, below(&w, 8) != 0);
+            if (below(&w, 20) == 0) {
+                stop(&w.f);
+                start(&w.f);
+            }
+            govern(&w, &rules[below(&w, SF_COUNT(rules))]);
+        }
+        fake_bus_set_connected(w.f.serve, true);
+        run(&w);
+        put(&w, 1);
+        run(&w);
+        finish(&w);
+    }
+}
+
+/* A switch that finds no memory shows nothing that is over, and the next one makes good. */
+static void a_switch_out_of_memory_is_made_up_for(void **state)
+{
+    (void)state;
+    for (long n = 0;; n++) {
+        struct world w;
+        enum sf_code code;
+        bool over;
+
+        begin(&w, 3);
+        put(&w, 2);
+        run(&w);
+        w.in_force = &rules[n % 2 == 0 ? 1 : 3];
+        w.of_version[++w.f.version] = w.in_force;
+        put_in_force(&w);
+        sf_alloc_fail_after(n / 2, false);
+        code = publisher_update(w.f.publisher, NULL);
+        over = sf_alloc_faults() == 0;
+        sf_alloc_fail_after(-1, false);
+        assert_int_equal(code, over ? SF_OK : SF_NOMEM);
+        put(&w, 2);
+        run(&w);
+        assert_int_equal(publisher_update(w.f.publisher, NULL), SF_OK);
+        put(&w, 1);
+        run(&w);
+        for (unsigned i = 0; i < CONSUMERS; i++) {
+            assert_int_equal(w.consumers[i].at, w.written);
+        }
+        teardown(&w.f);
+        if (over && n % 2 == 1) {
+            break;
+        }
+    }
+}
+
 /* The place of each is stored under the name that it has now. */
 static void after_a_restart_each_goes_on_from_his_place(void **state)
 {
@@ -256,11 +327,7 @@ static void after_a_restart_each_goes_on_from_his_place(void **state)
     put(&w, 2);
     w.in_force = &rules[2];
     w.of_version[++w.f.version] = &rules[2];
-    leaf_world_grant(&w.f.w, &(struct world_bundle){.version = w.f.version,
-                                                    .grants = two,
-                                                    .grant_count = SF_COUNT(two),
-                                                    .policies = rules[2].policies,
-                                                    .policy_version = w.f.version});
+    put_in_force(&w);
     start(&w.f);
     run(&w);
     for (unsigned i = 0; i < CONSUMERS; i++) {
@@ -274,6 +341,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_consumer_goes_on_with_the_feed_that_is_now_his),
         cmocka_unit_test(switches_lose_nothing_and_show_nothing_of_the_rule_before),
+        cmocka_unit_test(links_that_break_and_restarts_between_switches_lose_nothing),
+        cmocka_unit_test(a_switch_out_of_memory_is_made_up_for),
         cmocka_unit_test(after_a_restart_each_goes_on_from_his_place),
     };
 
