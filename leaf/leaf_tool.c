@@ -93,6 +93,14 @@ static void note(struct tool *t, const char *text)
     sf_buf_byte(&t->problems, '\n');
 }
 
+/* With its number, and what to do. */
+static void note_error(struct tool *t, const struct sf_error *err)
+{
+    const struct sheaf_error_info *info = sheaf_error_info(err->number);
+
+    sf_buf_printf(&t->problems, "SHEAF-E%04u: %s; next: %s\n", info->number, err->text, info->next);
+}
+
 static enum sf_code check_marks(struct tool *t, struct sf_error *err)
 {
     char path[LEAF_PATH_BYTES];
@@ -180,7 +188,7 @@ static enum sf_code check_heads(struct tool *t, struct sf_error *err)
     enum sf_code code = head_file_check(t->store, t->heads, &t->lack, err);
 
     if (code == SF_CORRUPT) {
-        note(t, err->text);
+        note_error(t, err);
         code = SF_OK;
     }
     if (code == SF_OK && t->accept) {
@@ -213,7 +221,7 @@ static enum sf_code check(struct tool *t, struct sf_error *err)
     code = code == SF_OK ? check_heads(t, err) : code;
     code = code == SF_OK ? check_all(t, err) : code;
     if (code == SF_CORRUPT) {
-        note(t, err->text); /* Damage is what was asked about. */
+        note_error(t, err); /* Damage is what was asked about. */
         code = SF_OK;
     }
     sf_lock_done(&lock);

@@ -217,6 +217,34 @@ def test_a_lost_tail_is_noticed(m):
     put(m, 4000, 4001)
 
 
+def test_a_damaged_tail_is_cut_off_when_the_owner_says_so(m):
+    """A log whose end is damaged, and no power cut has done it: refused, until its owner takes the loss"""
+    sales = m.leaves["sales"]
+    kept = put(m, 6000, 6009)
+    fixture.until(lambda: heads_commit(sales) >= kept["commit"], "the head record has followed")
+    sales.end(signal.SIGTERM)
+    sales.start()
+    put(m, 6010, 6019)
+    sales.end(signal.SIGKILL)
+    log = max((sales.data / "store" / "db").glob("*.log"), key=lambda p: int(p.stem))
+    size = log.stat().st_size
+    with open(log, "r+b") as file:
+        file.seek(size - 40)
+        file.write(bytes(20))
+    ended = subprocess.run([str(a) for a in sales.argv()], env=m.environment, capture_output=True,
+                           timeout=60, check=False)
+    assert ended.returncode == 1 and b"SHEAF-E0613" in ended.stderr, ended
+    assert b"the machine was not started since" in ended.stderr and b"--accept-loss" in ended.stderr
+    ran = m.sheaf("leaf", "check", "--dir", sales.data, status=8)
+    assert "SHEAF-E0613" in ran.out and "--accept-loss" in ran.out, ran
+    assert log.stat().st_size == size, "only looked at"
+    ran = m.sheaf("leaf", "check", "--dir", sales.data, "--accept-loss")
+    assert "cut off the write-ahead log" in ran.out and "goes on in epoch" in ran.out, ran
+    assert sum(p.stat().st_size for p in (sales.data / "store" / "cut").iterdir()) > 0
+    sales.start()
+    assert put(m, 6020, 6020)["epoch"] > kept["epoch"]
+
+
 def clone_of(m, name):
     """A leaf on a copy of sales' directory, as it stands now."""
     clone = fixture.Node(m, name, "sales")
@@ -272,4 +300,5 @@ if __name__ == "__main__":
         test_back_up_while_writing, test_check_of_a_leaf_that_runs,
         test_restore_says_what_is_missing_and_begins_an_epoch, test_nothing_revoked_comes_back,
         test_a_damaged_backup_is_refused, test_kill_during_backup_and_restore,
-        test_a_lost_tail_is_noticed, test_of_two_leaves_with_one_identity_one_goes_on], ["sales", "marketing"]))
+        test_a_lost_tail_is_noticed, test_a_damaged_tail_is_cut_off_when_the_owner_says_so,
+        test_of_two_leaves_with_one_identity_one_goes_on], ["sales", "marketing"]))
