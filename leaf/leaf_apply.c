@@ -89,6 +89,10 @@ static void answer_findings(struct apply *a, uint16_t number, const char *first,
     struct sf_json_writer w = {.out = &body};
     struct sf_error err;
 
+    if (sf_buf_check(all, "findings", &err) != SF_OK) {
+        answer_problem(a, &err); /* Rather than some of them. */
+        return;
+    }
     (void)sf_error_set(&err, SF_INVALID, number, __FILE__, "%s", first);
     sf_problem_begin(&w, &err);
     sf_json_member_slice(&w, "findings", sf_buf_view(all));
