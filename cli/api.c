@@ -35,6 +35,7 @@ enum sf_code api_act(struct api *a, const char *implied, struct sf_error *err)
     if (code != SF_OK) {
         return code;
     }
+    (void)snprintf(a->cli->acting, sizeof(a->cli->acting), "%s", a->who.domain);
     sf_buf_clear(&a->token);
     sf_buf_text(&a->token, "Bearer ");
     code = context_token(&a->context, &a->who, &a->token, err);

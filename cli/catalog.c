@@ -34,6 +34,10 @@ static enum sf_code choose_table(const struct sf_json *tables, struct product_re
         (void)sf_json_as_text(sf_json_get(it.value, "name"), &name);
         (void)snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ", name);
     }
+    if (sf_json_count(tables) == 0) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES, "all tables of %s/%s", r->domain,
+                          r->product);
+    }
     if (sf_json_count(tables) != 1) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_TABLE_UNKNOWN,
                           "say which table of %s/%s, as %s/%s.TABLE; it has: %s", r->domain,

@@ -6,7 +6,8 @@
 
 /*
  * Fills r->table when it was not named: the only table of the product, as the leaf describes it.
- * SF_INVALID, E0303: it has several; names them. Else as api_leaf().
+ * SF_INVALID, E0303: it has several; names them. SF_DENIED, E0416: none that who asks may see. Else
+ * as api_leaf().
  */
 enum sf_code catalog_fill_table(struct api *a, struct product_ref *r,
                                 struct sf_error *err) SF_MUST_CHECK;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/next_step.h"
 #include "common/base/alloc.h"
 #include "common/base/str.h"
 #include "proto/errors.h"
@@ -209,6 +210,7 @@ int cli_fail(struct cli *cli, const struct sf_error *err)
     const char *off = cli->color_err ? "\033[0m" : "";
     const char *next = cli->next;
     char help[80];
+    char filled[CLI_NEXT_MAX];
 
     (void)fflush(cli->out);
     if (err->number == SHEAF_E_USAGE && next[0] == '\0' && cli->args.command != NULL) {
@@ -229,7 +231,8 @@ int cli_fail(struct cli *cli, const struct sf_error *err)
         (void)fputc('\n', cli->err);
     }
     if (next[0] != '\0') {
-        put_member(cli->err, "next: ", next);
+        next_step_fill(cli, next, filled);
+        put_member(cli->err, "next: ", filled);
     }
     if (cli->verbose && err->where != NULL) {
         (void)fprintf(cli->err, "  raised at %s as %s\n", err->where, sf_code_name(err->code));

@@ -43,6 +43,7 @@ struct cli {
     uint64_t timeout_ms;
     const char *as;              /* DOMAIN[/USER], or NULL */
     const char *roles;           /* its roles, A,B; or NULL */
+    char acting[64];             /* the domain that acts, once it is chosen, or "" */
     char data_dir[CLI_PATH_MAX]; /* state of the dev mesh */
     char next[CLI_NEXT_MAX];     /* next step that a server named with its error, or "" */
 };

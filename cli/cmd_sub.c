@@ -90,6 +90,10 @@ static enum sf_code find_table(const struct sf_json *product, struct product_ref
             matches++;
         }
     }
+    if (sf_json_count(sf_json_get(product, "tables")) == 0) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES, "all tables of %s/%s", r->domain,
+                          r->product);
+    }
     if (matches != 1) {
         return SF_RAISE_E(err, matches == 0 ? SF_ABSENT : SF_INVALID, SHEAF_E_TABLE_UNKNOWN,
                           "%s/%s: %s", r->domain, r->product,

@@ -31,7 +31,7 @@
     X(BAD_FRAMING, 201, 400, 3, "the body cannot be split into records",                           \
       "send NDJSON (one object per line), a JSON array, or CSV with a header line")                \
     X(RECORD_INVALID, 202, 422, 3, "record violates the contract",                                 \
-      "see 'sheaf product quarantine ls'")                                                         \
+      "see 'sheaf product quarantine ls D/P'")                                                     \
     X(UNKNOWN_FIELD, 203, 422, 3, "field is not in the contract",                                  \
       "remove it, or add it to the contract")                                                      \
     X(WRONG_TYPE, 204, 422, 3, "value has the wrong type", "send the type the contract names")     \
@@ -46,11 +46,13 @@
       "send NDJSON, JSON or CSV; plain, gzip or zstd")                                             \
     X(BAD_REQUEST, 301, 400, 2, "the request is malformed", "see the parameter named")             \
     X(PRODUCT_UNKNOWN, 302, 404, 4, "no such product", "see 'sheaf product ls'")                   \
-    X(TABLE_UNKNOWN, 303, 404, 4, "no such table", "see 'sheaf product show'")                     \
-    X(FIELD_UNKNOWN, 304, 400, 2, "no such field", "see 'sheaf product show'")                     \
+    X(TABLE_UNKNOWN, 303, 404, 4, "no such table", "see 'sheaf product show D/P'")                 \
+    X(FIELD_UNKNOWN, 304, 400, 2, "no such field", "see 'sheaf product show D/P'")                 \
     X(ROW_ABSENT, 305, 404, 4, "no row with this key", "check the key")                            \
-    X(NO_SUCH_PATH, 306, 404, 4, "nothing is served at this path", "see the reference")            \
-    X(METHOD_NOT_ALLOWED, 307, 405, 2, "method is not allowed here", "see the reference")          \
+    X(NO_SUCH_PATH, 306, 404, 4, "nothing is served at this path",                                 \
+      "see docs/reference/http-leaf.md, http-hub.md")                                              \
+    X(METHOD_NOT_ALLOWED, 307, 405, 2, "method is not allowed here",                               \
+      "see docs/reference/http-leaf.md, http-hub.md")                                              \
     X(POSITION_GONE, 308, 410, 6, "position is no longer held", "read a snapshot, then follow")    \
     X(BAD_CURSOR, 309, 400, 2, "cursor is not valid here", "start again without a cursor")         \
     X(KEY_REUSED, 310, 422, 2, "the idempotency key was used for another request",                 \
@@ -60,34 +62,42 @@
     X(NOT_EXPECTED, 312, 409, 6, "not at the expected position", "read it again, then decide")     \
     X(NOT_MATCHED, 313, 412, 6, "not at the position of If-Match", "read it again, then decide")   \
     X(ENTRY_GONE, 314, 404, 4, "no such entry in the quarantine",                                  \
-      "see 'sheaf product quarantine ls'")                                                         \
+      "see 'sheaf product quarantine ls D/P'")                                                     \
     X(ROW_NEWER, 315, 409, 6, "the row was written after this record came",                        \
       "drop the record, or say that it counts: --overwrite")                                       \
     X(TOO_SLOW, 316, 408, 7, "the reader takes too little",                                        \
       "follow again behind the last position")                                                     \
-    X(DENIED, 401, 403, 5, "not granted", "ask for it: sheaf access request")                      \
+    X(DENIED, 401, 403, 5, "not granted",                                                          \
+      "ask for it: sheaf access request D/P --purpose TEXT --for 90d")                             \
     X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \
     X(GRANT_UNKNOWN, 403, 404, 4, "no such grant", "see 'sheaf access ls'")                        \
     X(WRONG_STATE, 404, 409, 6, "its state does not allow that",                                   \
-      "see its state: sheaf product show, sheaf access show")                                      \
+      "see its state: sheaf product show D/P, sheaf access ls")                                    \
     X(NOT_OWNER, 405, 403, 5, "only the owning domain may do this", "act as the owner domain")     \
     X(CLOSED_PRODUCT, 406, 403, 5, "the product is closed to other domains", "talk to its owner")  \
     X(BAD_SIGNATURE, 407, 403, 5, "signature does not hold", "sign with the domain's own key")     \
     X(GRANT_EXISTS, 408, 409, 6, "there is an active grant already", "see 'sheaf access ls'")      \
     X(NOT_RETIRED, 409, 409, 6, "only a draft or a retired version can be removed",                \
-      "retire it first: sheaf product retire")                                                     \
+      "retire it first: sheaf product retire D/P@MAJOR")                                           \
     X(GRANTS_IN_FORCE, 410, 409, 6, "others still have the right to read it",                      \
-      "revoke them with sheaf access revoke, or let them end")                                     \
+      "revoke them with 'sheaf access revoke G-n', or let them end")                               \
     X(PRODUCT_REMOVED, 411, 409, 6, "the product was removed",                                     \
-      "bring it back while its rows are kept: sheaf product restore")                              \
+      "bring it back while its rows are kept: sheaf product restore D/P@MAJOR")                    \
     X(POLICY_BREACH, 412, 422, 3, "a policy requires what the product has not",                    \
-      "mend the product, or ask the platform team: sheaf policy show")                             \
+      "mend the product, or ask the platform team: sheaf policy show NAME")                        \
     X(POLICY_UNKNOWN, 413, 404, 4, "no such policy", "see 'sheaf policy ls'")                      \
     X(POLICY_VERSION_UNKNOWN, 414, 404, 4, "no such version of the policies",                      \
       "see 'sheaf policy history'")                                                                \
-    X(TOKEN_MISSING, 501, 401, 5, "no token", "send Authorization: Bearer, or choose a context")   \
-    X(TOKEN_INVALID, 502, 401, 5, "token does not verify", "make a new one with the domain's key") \
-    X(TOKEN_EXPIRED, 503, 401, 5, "token has expired", "make a new one; check the clock")          \
+    X(WRONG_ACTOR, 415, 403, 5, "not for this actor to do",                                        \
+      "act as the one named: as a domain with --as, as the platform without")                      \
+    X(POLICY_DENIES, 416, 403, 5, "a policy denies it",                                            \
+      "see which: sheaf access explain --who DOMAIN --what D/P")                                   \
+    X(TOKEN_MISSING, 501, 401, 5, "no token",                                                      \
+      "send 'Authorization: Bearer TOKEN', made by 'sheaf token create --as DOMAIN'")              \
+    X(TOKEN_INVALID, 502, 401, 5, "token does not verify",                                         \
+      "make a new one: sheaf token create --as DOMAIN")                                            \
+    X(TOKEN_EXPIRED, 503, 401, 5, "token has expired",                                             \
+      "make a new one: sheaf token create --as DOMAIN; check the clock")                           \
     X(TOKEN_FOREIGN, 504, 403, 5, "token of another domain", "ask your own domain's leaf")         \
     X(JOIN_REFUSED, 505, 403, 5, "join token is unknown, spent or expired",                        \
       "ask the platform team for a new one")                                                       \
@@ -106,16 +116,16 @@
     X(DATA_DIR_FOREIGN, 608, 409, 6, "the data directory belongs to another domain",               \
       "give the domain it belongs to, or another directory")                                       \
     X(STORE_BEHIND, 609, 500, 1, "stored data is missing",                                         \
-      "restore a backup, or accept the loss: sheaf leaf check --accept-loss")                      \
+      "restore a backup, or accept the loss: sheaf leaf check --dir DIR --accept-loss")            \
     X(FENCED, 610, 409, 6, "another leaf of this domain has taken over",                           \
       "stop one of the two; see docs/how-to/back-up-and-restore.md")                               \
     X(RESTORE_UNFINISHED, 611, 409, 6, "a restore into this directory was cut off",                \
       "run 'sheaf leaf restore' again")                                                            \
     X(BACKUP_BAD, 612, 500, 1, "the backup is not good", "take another one, or use an older one")  \
     X(LOG_TORN, 613, 500, 1, "the end of the write-ahead log is damaged",                          \
-      "restore a backup, or accept the loss: sheaf leaf check --accept-loss")                      \
+      "restore a backup, or accept the loss: sheaf leaf check --dir DIR --accept-loss")            \
     X(QUARANTINE_FULL, 620, 507, 7, "the quarantine of the product is full",                       \
-      "fix, replay or drop entries: 'sheaf product quarantine ls'")                                \
+      "fix, replay or drop entries: 'sheaf product quarantine ls D/P'")                            \
     X(DEDUPE_FULL, 621, 507, 7, "the window of a dedupe is full",                                  \
       "wait, shorten 'within', or raise --dedupe-max")                                             \
     X(PORT_IN_USE, 701, 409, 6, "the port is in use", "choose another port")                       \
@@ -133,14 +143,16 @@
     X(LOG_AWAY, 709, 503, 7, "the event log of the hub does not answer",                           \
       "look whether the change was made, then try again")                                          \
     X(DRAINING, 710, 503, 7, "the leaf is being drained: it takes nothing new",                    \
-      "try again when it is back; to end it: sheaf leaf drain --undo")                             \
-    X(USAGE, 801, 400, 2, "wrong usage", "see --help")                                             \
-    X(NO_CONTEXT, 802, 400, 2, "no identity to act as", "start 'sheaf dev', or give --as")         \
+      "try again when it is back; to end it: sheaf leaf drain --as DOMAIN --undo")                 \
+    X(USAGE, 801, 400, 2, "wrong usage", "see 'sheaf help'")                                       \
+    X(NO_CONTEXT, 802, 400, 2, "no identity to act as",                                            \
+      "give --as DOMAIN; where no mesh runs, 'sheaf dev' starts one")                              \
     X(NEEDS_YES, 803, 400, 2, "this needs a confirmation", "give --yes")                           \
     X(FILE_UNREADABLE, 804, 400, 1, "the file cannot be read", "check its path and rights")        \
     X(MESH_RUNNING, 805, 409, 6, "a mesh runs here already",                                       \
       "see 'sheaf status', or stop it with 'sheaf dev stop'")                                      \
-    X(NO_MESH, 806, 404, 7, "no mesh runs here", "start one with 'sheaf dev'")
+    X(NO_MESH, 806, 404, 7, "no mesh runs here",                                                   \
+      "start one with 'sheaf dev', or say with --data where it is")
 
 enum sheaf_error_number {
 #define X(symbol, number, http, exit_code, title, next) SHEAF_E_##symbol = (number),

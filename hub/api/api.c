@@ -153,7 +153,7 @@ static enum sf_code authenticate(struct call *c, enum who who, struct sf_error *
     c->is_platform = strcmp(c->token.issuer, SF_TOKEN_PLATFORM) == 0;
     (void)snprintf(c->actor, sizeof(c->actor), "%s/%s", c->token.issuer, c->token.subject);
     if (who == PLATFORM && !c->is_platform) {
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_WRONG_ACTOR,
                           "only the platform may do this, and the token is of domain %s",
                           c->token.issuer);
     }

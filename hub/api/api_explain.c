@@ -43,7 +43,7 @@ static enum sf_code check_asker(const struct call *c, const struct question *q,
         strcmp(c->token.issuer, q->product->owner->name) == 0) {
         return SF_OK;
     }
-    return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+    return SF_RAISE_E(err, SF_DENIED, SHEAF_E_WRONG_ACTOR,
                       "what %.60s sees of %s/%s is not yours to ask", q->who,
                       q->product->owner->name, q->product->name);
 }

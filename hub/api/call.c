@@ -88,7 +88,7 @@ const struct registry_domain *call_domain(struct call *c)
         d = registry_domain(&c->state->registry, c->token.issuer);
     }
     if (d == NULL) {
-        (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_DENIED,
+        (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_WRONG_ACTOR,
                          "only a joined domain may do this; '%s' is none", c->token.issuer);
         call_fail(c, &err);
     }

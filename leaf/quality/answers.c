@@ -219,7 +219,7 @@ static enum sf_code asker_new(struct quality_answers *a, enum quality_op op,
     code = serving_view(a->options.serving, table, grant, right == NULL ? NULL : &right->roles,
                         &k->view, err);
     if (code == SF_OK && served_view_has_filter(k->view)) {
-        code = SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+        code = SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES,
                           "statistics of table '%s' count rows that you do not see",
                           table->contract->name);
     }

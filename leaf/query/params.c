@@ -122,7 +122,7 @@ static enum sf_code check_sees_key(const struct sf_table *t, const struct bound 
 {
     return served_view_shows_key(b->served, count)
                ? SF_OK
-               : SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED,
+               : SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES,
                             "'%s': you do not see the key of table '%s', or not as it is; 'where' "
                             "goes by what you see",
                             b->name, t->name);

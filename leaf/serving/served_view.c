@@ -45,7 +45,7 @@ static enum sf_code apply_decision(struct served_view *v, const struct served_vi
     bool ok = true;
 
     if (d->denied) {
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "table '%s'", t->name);
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES, "table '%s'", t->name);
     }
     sf_assert(d->field_count == t->field_count);
     v->seen = sf_mask_table(t, d->masks, &v->arena);

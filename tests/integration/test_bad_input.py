@@ -234,7 +234,7 @@ def test_tokens(m):
         answer = m.leaves["sales"].call("GET", RECORDS, token=m.token(domain))
         assert answer.problem() == (403, "SHEAF-E0504"), answer
     answer = m.hub.call("POST", "/v1/join-tokens", {"domain": "x"}, m.token("sales"))
-    assert answer.problem() == (403, "SHEAF-E0401"), answer
+    assert answer.problem() == (403, "SHEAF-E0415"), answer
     assert head_of(m) == position
     assert m.leaves["sales"].call("GET", RECORDS, token=good).status == 200
 

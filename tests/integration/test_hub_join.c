@@ -161,9 +161,9 @@ static void test_http_refuses_whoever_it_does_not_know(void **state)
     hub_expect_text(&a, "code", "SHEAF-E0504");
     hub_answer_done(&a);
     expect_refused(hub_call_domain(&sales, "POST", "/v1/join-tokens", "{\"domain\":\"x\"}"), 403,
-                   "SHEAF-E0401",
+                   "SHEAF-E0415",
                    "only the platform may do this, and the token is of domain sales");
-    expect_refused(hub_call_platform(&h, "POST", "/v1/access/requests", "{}"), 403, "SHEAF-E0401",
+    expect_refused(hub_call_platform(&h, "POST", "/v1/access/requests", "{}"), 403, "SHEAF-E0415",
                    "only a joined domain may do this; 'platform' is none");
     hub_domain_done(&sales);
     hub_domain_done(&finance);

@@ -121,7 +121,7 @@ def test_only_the_platform_changes_policies(m):
     """A domain reads the policies and cannot change them; explanations are for those they are about"""
     (m.directory / "p.yaml").write_text(PII)
     ran = m.sheaf("policy", "apply", "p.yaml", "--as", "sales", status=5)
-    assert "SHEAF-E0401" in ran.err, ran
+    assert "SHEAF-E0415" in ran.err, ran
     assert "pii-default" in m.sheaf("policy", "show", "pii-default", "--as", "marketing").out
     m.sheaf("access", "explain", "--who", "support", "--what", "sales/orders", "--as", "marketing", status=5)
     m.sheaf("access", "explain", "--who", "support", "--what", "sales/orders", "--as", "sales")
@@ -148,8 +148,27 @@ def test_policies_have_limits(m):
     assert m.sheaf("policy", "ls", "-o", "json").json()["items"] == before
 
 
+def test_a_denied_table_says_so(m):
+    """Who is denied a table by a policy is sent to the rule, not to ask for what is granted"""
+    (m.directory / "p.yaml").write_text(
+        "sheaf: policy/v1\nname: nobody\nmatch: {product: sales/orders}\ndeny: true\n")
+    m.sheaf("policy", "apply", "p.yaml")
+    fixture.until(lambda: reads(m) is None, "the leaf serves by it")
+    explain = "sheaf access explain --who marketing --what sales/orders"
+    for command in (["read", "sales/orders"], ["read", "sales/orders.orders"],
+                    ["sub", "sales/orders", "--since", "all", "--count", "1"],
+                    ["product", "stats", "sales/orders.orders"], ["product", "checks", "sales/orders"]):
+        denied = m.sheaf(*command, "--as", "marketing", status=5)
+        assert "SHEAF-E0416" in denied.err and f"next: see which: {explain}\n" in denied.err, denied
+    ran = m.sheaf(*explain.split()[1:], "--as", "marketing")
+    assert "p.yaml:4" in ran.out and "policy nobody" in ran.out, ran
+    m.sheaf("policy", "rm", "nobody")
+    assert seen(m)
+
+
 if __name__ == "__main__":
     sys.exit(fixture.run([test_mask_from_file_to_consumer, test_policies_outlive_the_hub, test_owner_tightens,
                           test_requirements_are_checked_at_apply, test_only_the_platform_changes_policies,
-                          test_policies_have_limits],
+                          test_policies_have_limits,
+                          test_a_denied_table_says_so],
                          ["sales", "marketing", "support"]))

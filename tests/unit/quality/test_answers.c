@@ -157,7 +157,7 @@ static void rows_that_are_not_seen_are_not_counted(void **state)
                               "filter: note IS NULL\n");
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(ask(&f, i == 0 ? "stats" : "profile", "orders", &known, &err), SF_DENIED);
-        assert_int_equal(err.number, SHEAF_E_DENIED);
+        assert_int_equal(err.number, SHEAF_E_POLICY_DENIES);
         assert_string_equal(err.text,
                             "statistics of table 'orders' count rows that you do not see");
     }

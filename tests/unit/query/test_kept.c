@@ -228,7 +228,7 @@ static void a_kept_row_is_not_found_by_a_key_that_is_masked(void **state)
                               "mask: hash\n");
     for (unsigned i = 0; i < 3; i++) {
         ask(&f, GRANTED_A);
-        assert_error(&f, "SHEAF-E0401", "403");
+        assert_error(&f, "SHEAF-E0416", "403");
     }
     teardown(&f);
 }

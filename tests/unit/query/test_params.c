@@ -427,26 +427,27 @@ static void nobody_asks_by_fields_of_the_key_that_the_grant_leaves_out(void **st
     by_email = (struct serving_right){
         .serving = &f.w.serving, .product = leaf_world_add(&f.w, people), .grant = &all};
     assert_refused(&f, &by_email, QUERY_GET, (struct query_params){.key = "a@b.example"},
-                   SHEAF_E_DENIED);
+                   SHEAF_E_POLICY_DENIES);
     assert_string_equal(f.err.text, "'key': you do not see the key of table 'people', or not as it "
                                     "is; 'where' goes by what you see");
-    assert_refused(&f, &by_email, QUERY_SCAN, (struct query_params){.prefix = "a"}, SHEAF_E_DENIED);
+    assert_refused(&f, &by_email, QUERY_SCAN, (struct query_params){.prefix = "a"},
+                   SHEAF_E_POLICY_DENIES);
     assert_int_equal(build(&f, &by_email, QUERY_SCAN, (struct query_params){0}), SF_OK);
 
     f.daily.serving = &f.w.serving;
     f.daily.grant = &shops;
-    assert_refused(&f, &f.daily, QUERY_GET, whole, SHEAF_E_DENIED);
+    assert_refused(&f, &f.daily, QUERY_GET, whole, SHEAF_E_POLICY_DENIES);
     for (size_t i = 0; i < SF_COUNT(first); i++) {
         f.daily.grant = &shops;
-        assert_refused(&f, &f.daily, QUERY_SCAN, first[i], SHEAF_E_DENIED);
+        assert_refused(&f, &f.daily, QUERY_SCAN, first[i], SHEAF_E_POLICY_DENIES);
         f.daily.grant = &days;
         assert_int_equal(build(&f, &f.daily, QUERY_SCAN, first[i]), SF_OK);
-        assert_refused(&f, &f.daily, QUERY_SCAN, second[i], SHEAF_E_DENIED);
+        assert_refused(&f, &f.daily, QUERY_SCAN, second[i], SHEAF_E_POLICY_DENIES);
         f.daily.grant = &all;
         assert_int_equal(build(&f, &f.daily, QUERY_SCAN, second[i]), SF_OK);
     }
     f.daily.grant = &days;
-    assert_refused(&f, &f.daily, QUERY_GET, whole, SHEAF_E_DENIED);
+    assert_refused(&f, &f.daily, QUERY_GET, whole, SHEAF_E_POLICY_DENIES);
     /* The right decides, not what is shown of it. */
     f.daily.grant = &all;
     assert_int_equal(

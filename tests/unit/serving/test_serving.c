@@ -42,7 +42,7 @@ static void the_owner_reads_without_a_grant(void **state)
     assert_null(f.right.grant);
     assert_int_equal(decide(&f, &owner, 2), SF_ABSENT);
     assert_int_equal(f.err.number, SHEAF_E_PRODUCT_UNKNOWN);
-    assert_string_equal(f.err.text, "product sales/orders");
+    assert_string_equal(f.err.text, "product sales/orders@2");
     leaf_world_done(&f.w);
 }
 
@@ -317,8 +317,8 @@ static void policies_of_a_product_that_cannot_be_read_close_it_to_others(void **
     assert_int_equal(serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), right.grant, NULL,
                                   &view, &f.err),
                      SF_DENIED);
-    assert_int_equal(f.err.number, SHEAF_E_DENIED);
-    assert_string_equal(f.err.text, "table 'orders'");
+    assert_int_equal(f.err.number, SHEAF_E_POLICY_DENIES);
+    assert_string_equal(f.err.text, "table 'orders' is closed: its policies cannot be read");
     assert_null(view);
     assert_int_equal(
         serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), NULL, NULL, &view, &f.err),
