@@ -88,7 +88,11 @@ static int show_mesh(struct cli *cli)
     cli_line(cli, "state: %s (kept by 'sheaf dev stop')",
              short_path(cli->data_dir, path, sizeof(path)));
     if (cli->print.format == PRINT_TABLE && c.leaf_count > 0) {
-        cli_note(cli, "next:  sheaf publish FILE.csv --as %s/NAME", c.leaves[0].domain);
+        const bool elsewhere = args_value(&cli->args, "data") != NULL;
+
+        cli_note(cli, "next:  %s%s%ssheaf publish FILE.csv --as %s/NAME",
+                 elsewhere ? "export SHEAF_DEV_DIR=" : "", elsewhere ? cli->data_dir : "",
+                 elsewhere ? "; " : "", c.leaves[0].domain);
     } else {
         print_begin(&cli->print, PRINT_LIST, "DevMesh");
         print_process(&cli->print, "hub", &c.hub);

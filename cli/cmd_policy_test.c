@@ -248,6 +248,9 @@ int cmd_policy_test(struct cli *cli)
         status = cli_fail(cli, &err);
     } else {
         cli_line(cli, "%zu of %zu tests pass", t.run - t.failed, t.run);
+        if (t.run == 0) {
+            cli_note(cli, "a policy has its tests beside it, under 'tests'");
+        }
         status = t.failed == 0 ? CLI_OK : CLI_INVALID;
     }
     tests_done(&t);

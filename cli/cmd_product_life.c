@@ -226,9 +226,14 @@ static enum sf_code change_life(struct cli *cli, struct api *api, bool restore,
         cli_did(cli, "%s/%s@%u is back; grants it had are not: they are asked for again", r.domain,
                 r.product, r.major);
     } else {
+        int64_t purge_us = 0;
+        char until[PRINT_TIME_SIZE];
+
         (void)sf_json_as_text(sf_json_get(answer, "purge"), &purge);
-        cli_did(cli, "%s/%s@%u is removed; its rows are kept until %.10s", r.domain, r.product,
-                r.major, purge);
+        (void)!sf_time_parse(sf_slice_text(purge), &purge_us);
+        print_until_text(purge_us, (int64_t)time(NULL) * SF_US_PER_SEC, until);
+        cli_did(cli, "%s/%s@%u is removed; its rows are kept until %s", r.domain, r.product,
+                r.major, until);
         cli_note(cli, "until then:  sheaf product restore %s/%s@%u", r.domain, r.product, r.major);
     }
     if (cli->print.format == PRINT_TABLE) {

@@ -151,6 +151,12 @@ enum sf_code context_identity(const struct context *c, const char *as, const cha
     if (domain == NULL && c->leaf_count == 1) {
         domain = c->leaves[0].domain;
     }
+    if (domain == NULL && implied != NULL) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_CONTEXT,
+                          "this mesh runs no leaf of domain '%s': say with --as which domain acts; "
+                          "there are: %s",
+                          implied, domains);
+    }
     if (domain == NULL) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_CONTEXT,
                           "say with --as which domain acts; there are: %s", domains);

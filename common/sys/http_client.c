@@ -296,6 +296,9 @@ static enum sf_code call_failed(const struct transfer *t, CURLcode result, const
     if (host != NULL) {
         size = (int)(host - url) + 3 + (int)strcspn(host + 3, "/?#");
     }
+    if (result == CURLE_OPERATION_TIMEDOUT) {
+        return SF_RAISE(err, SF_TIMEOUT, "%.*s: no answer in time", size, url);
+    }
     return SF_RAISE(err, code_of(result), "%.*s: %s", size, url,
                     *message != '\0' ? message : curl_easy_strerror(result));
 }

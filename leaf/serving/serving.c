@@ -118,8 +118,10 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
     enum sf_code code = SF_OK;
 
     if (p == NULL) {
-        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s", s->domain,
-                          product);
+        return major == 0 ? SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s",
+                                       s->domain, product)
+                          : SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s@%u",
+                                       s->domain, product, major);
     }
     if (caller->account != NULL) {
         const int64_t now_us = serving_now_us(s);
@@ -326,7 +328,9 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
         return SF_OK;
     }
     if (table->product->closed) {
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "table '%s'", table->contract->name);
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES,
+                          "table '%s' is closed: its policies cannot be read",
+                          table->contract->name);
     }
     rights = (struct view_rights){
         .grant = has_roles ? NULL : grant, .table = table, .generation = s->generation};
