@@ -120,7 +120,7 @@ enum sf_code state_check_claims(const struct hub_state *s, const struct registry
     added->sole_audience = added->audience;
     facts.grants = grants;
     code = claims_consume(s->keys, &facts, &jwt, err);
-    if (code == SF_OK && jwt.size > CLAIMS_JWT_MAX) {
+    if (code == SF_BUSY) {
         code = SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
                           "%s has %zu grants, and its account takes no more", facts.name,
                           facts.grant_count - 1);

@@ -35,10 +35,7 @@ struct claims_domain {
     size_t grant_count;
 };
 
-/* What a nats-server takes; 2.15.1: 1,048,576. */
-enum { CLAIMS_JWT_MAX = 1000000 };
-
-/* Each appends one JWT to @ret, whatever its size. SF_NOMEM. */
+/* Each appends one JWT to @ret. SF_NOMEM; SF_BUSY: more imports than an account can have. */
 enum sf_code claims_operator(const struct authority *a, int64_t iat_s, struct sf_buf *ret,
                              struct sf_error *err) SF_MUST_CHECK;
 enum sf_code claims_system(const struct authority *a, int64_t iat_s, struct sf_buf *ret,

@@ -282,7 +282,7 @@ static void test_an_account_holds_hundreds_of_grants_of_the_longest_names(void *
     d.grants = grants;
     d.grant_count = LONG;
     assert_int_equal(claims_consume(&keys, &d, &jwt, NULL), SF_OK);
-    assert_in_range(jwt.size, CLAIMS_JWT_MAX * 9 / 10, CLAIMS_JWT_MAX);
+    assert_in_range(jwt.size, SF_NATS_JWT_MAX * 9 / 10, SF_NATS_JWT_MAX);
     sf_buf_done(&jwt);
     authority_done(&keys);
 }
