@@ -174,21 +174,20 @@ uint64_t sketch_distinct(const struct sketch *s)
 /* --- kept values --------------------------------------------------------------------------------
  */
 
+/* What stands in the bytes behind @at->size is nothing: to clear them took longer than the rest. */
 static void keep(struct sketch_value *at, const struct sf_value *v, const struct sf_field *f)
 {
+    const bool has_bytes = is_bytes(f->type);
     const size_t n = v->s.size < SKETCH_BYTES_MAX ? v->s.size : SKETCH_BYTES_MAX;
 
-    *at = (struct sketch_value){.present = true};
-    if (!is_bytes(f->type)) {
-        at->i = is_floating(f->type) ? 0 : v->i;
-        at->d = is_floating(f->type) ? v->d : 0;
-        return;
-    }
-    if (n > 0) {
+    at->present = true;
+    at->cut = has_bytes && v->s.size > SKETCH_BYTES_MAX;
+    at->size = has_bytes ? (uint8_t)n : 0;
+    at->i = has_bytes || is_floating(f->type) ? 0 : v->i;
+    at->d = !has_bytes && is_floating(f->type) ? v->d : 0;
+    if (at->size > 0) {
         memcpy(at->bytes, v->s.data, n);
     }
-    at->size = (uint8_t)n;
-    at->cut = v->s.size > SKETCH_BYTES_MAX;
 }
 
 struct sf_value sketch_value_of(const struct sketch_value *v)

@@ -1,6 +1,6 @@
 #include "leaf/serving/change.h"
 
-#include "common/base/time.h"
+#include "common/base/str.h"
 #include "leaf/rowcodec/row.h"
 
 void change_reader_done(struct change_reader *r)
@@ -58,11 +58,32 @@ static enum sf_code see(struct change_reader *r, const struct store_log_entry *c
     return served_view_has_filter(v) ? was_shown(r, change, shown, err) : SF_OK;
 }
 
+/* A frame's changes have one time, so it is written once. */
+static const char *time_of(struct change_reader *r, int64_t commit_us)
+{
+    if (r->time[0] == '\0' || r->time_us != commit_us) {
+        r->time_us = commit_us;
+        (void)sf_time_format(commit_us, r->time);
+    }
+    return r->time;
+}
+
+/* Without printf, which took longer than the row. */
+static void begin_line(uint64_t seq, const char *op, struct sf_buf *out)
+{
+    char digits[SF_U64_TEXT_SIZE];
+
+    sf_buf_text(out, "{\"seq\":");
+    sf_buf_append(out, digits, sf_format_u64(seq, digits));
+    sf_buf_text(out, ",\"op\":\"");
+    sf_buf_text(out, op);
+    sf_buf_byte(out, '"');
+}
+
 enum sf_code change_render_json(struct change_reader *r, const struct store_log_entry *change,
                                 struct sf_buf *out, bool *shown, struct sf_error *err)
 {
     const size_t start = out->size;
-    char ts[SF_TIME_TEXT_SIZE];
     struct sf_slice row;
     enum store_op op;
     enum sf_code code = see(r, change, shown, &op, &row, err);
@@ -70,9 +91,10 @@ enum sf_code change_render_json(struct change_reader *r, const struct store_log_
     if (code != SF_OK || !*shown) {
         return code;
     }
-    (void)sf_time_format(change->commit_us, ts);
-    sf_buf_printf(out, "{\"seq\":%llu,\"op\":\"%s\",\"ts\":\"%s\"", (unsigned long long)change->seq,
-                  op == STORE_DELETE ? "delete" : "upsert", ts);
+    begin_line(change->seq, op == STORE_DELETE ? "delete" : "upsert", out);
+    sf_buf_text(out, ",\"ts\":\"");
+    sf_buf_text(out, time_of(r, change->commit_us));
+    sf_buf_byte(out, '"');
     if (r->view->table->contract->kind == SF_TABLE_STATE) {
         sf_buf_text(out, ",\"key\":");
         code = served_view_key_json(r->view, r->columns, change->key, out, err);
@@ -97,7 +119,7 @@ enum sf_code change_render_snapshot_json(const struct served_view *view,
     const size_t start = out->size;
     enum sf_code code = SF_OK;
 
-    sf_buf_printf(out, "{\"seq\":%llu,\"op\":\"snapshot\"", (unsigned long long)row->seq);
+    begin_line(row->seq, "snapshot", out);
     if (view->table->contract->kind == SF_TABLE_STATE) {
         sf_buf_text(out, ",\"key\":");
         code = served_view_key_json(view, columns, row->key, out, err);

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "common/base/time.h"
 #include "leaf/serving/served_view.h"
 #include "leaf/store/as_of.h"
 #include "leaf/store/read.h"
@@ -23,7 +24,9 @@ struct change_reader {
     struct store_before *before;
     struct sf_buf old;
     struct sf_buf row;
-    bool looked_back; /* the last change needed the row before it */
+    int64_t time_us;
+    char time[SF_TIME_TEXT_SIZE]; /* as text; "": none yet */
+    bool looked_back;             /* the last change needed the row before it */
 };
 void change_reader_done(struct change_reader *r);
 

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""What a view that somebody reads costs the leaf that is written to.
+
+    bench_views.py BUILD_DIR [--rounds N] [--seconds S] [--out FILE]
+
+Records of the benchmark into a leaf, 8 connections, 500 in a body; meanwhile another domain reads
+the stream of changes (`sheaf sub`), each round in turn: nobody; all that no policy hides, as it is;
+one value hashed; one masked by its domain; three masked and a filter. Counted are the CPU seconds
+of the leaf, with what it does until all is read, per million records: other work on the machine
+disturbs them least. RocksDB's own threads are left out: their flushes fall now into one, now into another. What a masked view costs more than one that nothing is masked in is the price of
+the mask; what any costs more than nobody is that of a reader. The goal is 15 % of what ingest costs
+for what a view adds to a stream that is read.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from bench_effect import Pair
+from bench_growth import wait_until_quiet
+
+GOAL = 0.15
+MASK = "---\nsheaf: policy/v1\nname: NAME\nmatch: {field: FIELD}\nmask: MASK\n"
+FILTER = "---\nsheaf: policy/v1\nname: rows\nmatch: all\nfilter: quantity >= 0\n"
+
+
+def masks(**by_field):
+    return "".join(MASK.replace("NAME", f.replace("_", "-")).replace("FIELD", f).replace("MASK", m)
+                   for f, m in by_field.items())
+
+
+VIEWS = {
+    "nobody": None,
+    "as it is": "",
+    "one hash": masks(customer_id="hash"),
+    "keep_domain": masks(email="keep_domain"),
+    "hash, keep_domain, bucket, filter": masks(customer_id="hash", email="keep_domain",
+                                               amount="bucket(10)") + FILTER,
+}
+NAMES = ("customer-id", "email", "amount", "rows")
+
+
+class Reader:
+    def __init__(self, mesh):
+        self.process = subprocess.Popen(
+            [mesh.cli, "sub", "bench/orders.orders", "--as", "marketing", "-o", "ndjson"], env=mesh.env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+def set_policies(mesh, text):
+    in_force = json.loads(mesh.run("policy", "ls", "-o", "json"))["items"]
+    old = [p["name"] for p in in_force if p["name"] in NAMES]
+    if old:
+        mesh.run("policy", "rm", *old, "-q", "-y", "--as", "platform")
+    if text:
+        path = mesh.dir / "policy.yaml"
+        path.write_text(text)
+        mesh.run("policy", "apply", str(path), "-q", "--as", "platform")
+
+
+def cpu_s(mesh):
+    ticks = 0
+    for task in pathlib.Path(f"/proc/{mesh.pid}/task").iterdir():
+        name, fields = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        if not name.startswith("rocksdb"):
+            ticks += sum(int(f) for f in fields.split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def load(mesh, seconds, first):
+    cpu = cpu_s(mesh)
+    r = mesh.load(mesh.table("orders"), 8, 500, seconds, "rising", first)
+    wait_until_quiet(mesh)
+    return {"next": r["next"], "cpu_s_per_million": (cpu_s(mesh) - cpu) / r["accepted"] * 1e6}
+
+
+def measure(mesh, rounds, seconds):
+    samples, first = {name: [] for name in VIEWS}, 1
+    mesh.grant()
+    for n in range(rounds):
+        print(f"round {n + 1} of {rounds}", file=sys.stderr, flush=True)
+        for name, policies in sorted(VIEWS.items(), key=lambda _: random.random()):
+            set_policies(mesh, policies)
+            wait_until_quiet(mesh)
+            if policies is None:
+                r = load(mesh, seconds, first)
+            else:
+                with Reader(mesh):
+                    wait_until_quiet(mesh)
+                    r = load(mesh, seconds, first)
+            first = r["next"]
+            samples[name].append(r["cpu_s_per_million"])
+    return samples
+
+
+def report(samples):
+    middle = {name: statistics.median(values) for name, values in samples.items()}
+    nobody, plain = middle["nobody"], middle["as it is"]
+    print("\nCPU-s/M  beside nobody  beside as it is, of nobody's   (goal 15 %)")
+    for name, value in middle.items():
+        print(f"{value:7.2f}  {value / nobody - 1:+13.0%}  {(value - plain) / nobody:+28.1%}   {name}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--out", type=pathlib.Path)
+    args = parser.parse_args()
+    build = args.build.resolve()
+    with tempfile.TemporaryDirectory(dir=build, prefix="bench-") as scratch:
+        with Pair(build, pathlib.Path(tempfile.mkdtemp(dir=scratch))) as mesh:
+            samples = measure(mesh, args.rounds, args.seconds)
+    report(samples)
+    if args.out:
+        args.out.write_text(json.dumps(samples, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
