@@ -7,6 +7,7 @@
 #include "common/base/assert.h"
 #include "common/base/list.h"
 #include "common/sys/crypto.h"
+#include "leaf/store/rocks_crc.h"
 #include "leaf/store/rocks_options.h"
 #include "leaf/store/rocks_private.h"
 #include "leaf/store/wal_life.h"
@@ -449,6 +450,7 @@ static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *o
     if (snprintf(path, sizeof(path), "%s/db", k->dir.path) >= (int)sizeof(path)) {
         return SF_RAISE(err, SF_INVALID, "data directory: path is too long");
     }
+    rocks_crc_check();
     k->cache = rocksdb_cache_create_lru(options->cache_bytes);
     k->read = rocksdb_readoptions_create();
     for (size_t i = 0; i < SF_COUNT(k->write); i++) {

@@ -3,55 +3,16 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/sys/crc32c.h"
 
 enum { BLOCK_BYTES = 32768, HEADER_BYTES = 7 };
 enum piece_kind { PIECE_FULL = 1, PIECE_FIRST, PIECE_MIDDLE, PIECE_LAST };
 
-#define POLYNOMIAL 0x82f63b78u /* Castagnoli's, reflected */
 #define MASK_DELTA 0xa282ead8u
-
-/* --- checksum --- */
-
-void wal_crc_init(struct wal_crc *c)
-{
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t crc = i;
-
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? POLYNOMIAL : 0);
-        }
-        c->of[0][i] = crc;
-    }
-    for (size_t t = 1; t < 8; t++) {
-        for (size_t i = 0; i < 256; i++) {
-            c->of[t][i] = (c->of[t - 1][i] >> 8) ^ c->of[0][c->of[t - 1][i] & 255u];
-        }
-    }
-}
 
 static uint32_t read_le32(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-uint32_t wal_crc_of(const struct wal_crc *c, struct sf_slice bytes)
-{
-    const uint8_t *p = bytes.data;
-    size_t n = bytes.size;
-    uint32_t crc = UINT32_MAX;
-
-    for (; n >= 8; p += 8, n -= 8) {
-        const uint32_t a = crc ^ read_le32(p);
-        const uint32_t b = read_le32(p + 4);
-
-        crc = c->of[7][a & 255u] ^ c->of[6][a >> 8 & 255u] ^ c->of[5][a >> 16 & 255u] ^
-              c->of[4][a >> 24] ^ c->of[3][b & 255u] ^ c->of[2][b >> 8 & 255u] ^
-              c->of[1][b >> 16 & 255u] ^ c->of[0][b >> 24];
-    }
-    for (; n > 0; p++, n--) {
-        crc = (crc >> 8) ^ c->of[0][(crc ^ *p) & 255u];
-    }
-    return ~crc;
 }
 
 /* --- pieces --- */
@@ -93,7 +54,7 @@ static enum wal_next read_piece(const struct wal_file *f, uint64_t at, struct pi
     if (HEADER_BYTES + size > f->bytes.size - at) {
         return WAL_SHORT;
     }
-    crc = wal_crc_of(f->crc, sf_slice_of(p + 6, 1 + size));
+    crc = sf_crc32c(0, sf_slice_of(p + 6, 1 + size));
     if (((crc >> 15 | crc << 17) + MASK_DELTA) != read_le32(p)) {
         return WAL_BAD;
     }

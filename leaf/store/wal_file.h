@@ -10,13 +10,6 @@
 
 #include "leaf/store/wal_stamp.h"
 
-/* Tables of the checksum (CRC-32C). */
-struct wal_crc {
-    uint32_t of[8][256];
-};
-void wal_crc_init(struct wal_crc *c);
-uint32_t wal_crc_of(const struct wal_crc *c, struct sf_slice bytes);
-
 enum wal_next {
     WAL_RECORD, /* a whole one: begins at .at, ends at .end */
     WAL_END,    /* of the file, behind a record */
@@ -25,7 +18,6 @@ enum wal_next {
 };
 
 struct wal_file {
-    const struct wal_crc *crc;
     struct sf_slice bytes;
     uint64_t at;
     uint64_t end; /* where the next is read; 0: the first */

@@ -96,7 +96,7 @@ static void look_behind(struct wal_scan *s, struct wal_file *f)
 
 static void scan_file(struct wal_scan *s, size_t i, struct sf_slice bytes)
 {
-    struct wal_file f = {.crc = &s->crc, .bytes = bytes};
+    struct wal_file f = {.bytes = bytes};
     bool first = true;
     enum wal_next next;
 
@@ -129,7 +129,6 @@ enum sf_code wal_scan_run(struct wal_scan *s, const char *store, uint64_t life,
 
     memset(s, 0, sizeof(*s));
     s->life = life;
-    wal_crc_init(&s->crc);
     code = life == 0 ? SF_OK : list_logs(s, store, err);
     for (size_t i = 0; code == SF_OK && i < s->log_count; i++) {
         struct sf_mapping file = {0};

@@ -21,7 +21,6 @@ enum wal_verdict {
 };
 
 struct wal_scan {
-    struct wal_crc crc;
     uint64_t logs[WAL_LOGS_MAX]; /* numbers, rising */
     size_t log_count;
     uint64_t life;
