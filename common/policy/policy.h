@@ -74,7 +74,8 @@ struct sf_policy_document {
 enum sf_code sf_policy_split(struct sf_issues *issues, struct sf_arena *arena,
                              struct sf_policy_document **ret, size_t *ret_count,
                              struct sf_error *err) SF_MUST_CHECK;
-/* Checks the policies of a product file, which is issues->source and @p. Likewise. */
+/* Checks the policies of a product file, which is issues->source and @p, likewise; what cannot be
+ * applied to @p is a warning. */
 enum sf_code sf_policy_check_file(struct sf_issues *issues, const struct sf_product *p,
                                   struct sf_error *err) SF_MUST_CHECK;
 
@@ -166,8 +167,8 @@ struct sf_policy_breach {
     const char *text;
 };
 
-/* What rules of @platform (or NULL) have against @p, by name of policy; all in @arena. SF_NOMEM. */
-enum sf_code sf_policy_check_product(const struct sf_policy_set *platform,
+/* What rules of @policies (or NULL) have against @p, by name of policy; all in @arena. SF_NOMEM. */
+enum sf_code sf_policy_check_product(const struct sf_policy_set *policies,
                                      const struct sf_product *p, int64_t now_us,
                                      struct sf_arena *arena, struct sf_policy_breach **ret,
                                      size_t *ret_count, struct sf_error *err) SF_MUST_CHECK;

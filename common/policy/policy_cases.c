@@ -52,7 +52,10 @@ static void read_what(struct sf_policy_reader *r, const struct sf_yaml_node *n,
     c->product = text;
     slash = strchr(text, '/');
     dot = slash == NULL ? NULL : strchr(slash, '.');
-    if (slash == NULL || slash == text || slash[1] == '\0' || dot == slash + 1) {
+    if (dot != NULL) {
+        *dot = '\0';
+    }
+    if (slash == NULL || !sf_policy_is_product(sf_slice_text(text))) {
         sf_issues_error(r->issues, n->place, SHEAF_E_BAD_VALUE,
                         "what is DOMAIN/PRODUCT, DOMAIN/PRODUCT.FIELD or "
                         "DOMAIN/PRODUCT.TABLE.FIELD");
@@ -61,7 +64,6 @@ static void read_what(struct sf_policy_reader *r, const struct sf_yaml_node *n,
     if (dot == NULL) {
         return;
     }
-    *dot = '\0';
     second = strchr(dot + 1, '.');
     if (second == NULL) {
         c->field = dot + 1;

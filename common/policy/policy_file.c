@@ -181,6 +181,27 @@ enum sf_code sf_policy_set_add_product(struct sf_policy_set *s, const struct sf_
     return code;
 }
 
+/* What cannot be applied to the product that it stands in. */
+static enum sf_code warn_of_misfits(struct sf_issues *issues, const struct sf_policy_set *s,
+                                    const struct sf_product *p, struct sf_arena *arena,
+                                    struct sf_error *err)
+{
+    struct sf_policy_breach *misfits;
+    size_t count;
+    enum sf_code code =
+        sf_policy_check_product(s, p, /* now_us= */ INT64_MIN, arena, &misfits, &count, err);
+
+    for (size_t i = 0; i < count && code == SF_OK; i++) {
+        const struct sf_policy *policy = s->first;
+
+        while (strcmp(policy->name, misfits[i].cause.policy) != 0) {
+            policy = policy->next;
+        }
+        sf_issues_warning(issues, policy->name_place, "%s", misfits[i].text);
+    }
+    return code;
+}
+
 enum sf_code sf_policy_check_file(struct sf_issues *issues, const struct sf_product *p,
                                   struct sf_error *err)
 {
@@ -205,7 +226,8 @@ enum sf_code sf_policy_check_file(struct sf_issues *issues, const struct sf_prod
         return code;
     }
     policies = root == NULL ? NULL : sf_yaml_get(root, "policies");
-    return policies == NULL ? sf_issues_check(issues, err) : add_all(s, &r, policies->first, err);
+    code = policies == NULL ? sf_issues_check(issues, err) : add_all(s, &r, policies->first, err);
+    return code == SF_OK ? warn_of_misfits(issues, s, p, &tree, err) : code;
 }
 
 /* --- telling documents apart ------------------------------------------------------------------ */

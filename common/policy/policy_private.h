@@ -171,6 +171,8 @@ bool sf_policy_read_bits(struct sf_policy_reader *r, const struct sf_yaml_node *
                          uint32_t *ret) SF_MUST_CHECK;
 bool sf_policy_read_types(struct sf_policy_reader *r, const struct sf_yaml_node *node,
                           uint32_t *ret) SF_MUST_CHECK;
+/* "sales/orders", or "orders" of any domain. */
+bool sf_policy_is_product(struct sf_slice name);
 /* Text of the arena; false: reported. */
 bool sf_policy_read_text(struct sf_policy_reader *r, const struct sf_yaml_node *node,
                          const char *what, const char **ret) SF_MUST_CHECK;

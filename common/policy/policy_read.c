@@ -169,7 +169,7 @@ static bool read_statuses(struct sf_policy_reader *r, const struct sf_yaml_node 
 
 /* --- match and except ------------------------------------------------------------------------- */
 
-static bool is_product(struct sf_slice name)
+bool sf_policy_is_product(struct sf_slice name)
 {
     const uint8_t *slash = memchr(name.data, '/', name.size);
     struct sf_slice domain =
@@ -204,7 +204,7 @@ static bool read_condition(struct sf_policy_reader *r, const struct sf_yaml_node
         return sf_policy_read_names(r, n, "domain", sf_name_is_product, &m->domains);
     }
     return strcmp(n->key, "product") != 0 ||
-           sf_policy_read_names(r, n, "product", is_product, &m->products);
+           sf_policy_read_names(r, n, "product", sf_policy_is_product, &m->products);
 }
 
 static void read_match(struct sf_policy_reader *r, const struct sf_yaml_node *root,

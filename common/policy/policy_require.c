@@ -1,4 +1,5 @@
-/* What a product lacks of what policies require, and filters that cannot be applied to it. */
+/* What a product lacks of what policies require, and filters and masks that cannot be applied to
+ * it. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -163,6 +164,28 @@ static void check_filter(struct checker *c)
     c->failed |= code == SF_NOMEM;
 }
 
+/* Fields that the mask is not for. */
+static void check_mask(struct checker *c)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf mask = {0};
+    char why[SF_MASK_WHY_SIZE];
+
+    sf_mask_print(&c->policy->mask, &mask);
+    if (sf_buf_cstr(&mask) == NULL) {
+        c->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < c->target.table->field_count; i++) {
+        const struct sf_field *f = &c->target.table->fields[i];
+
+        if (sf_policy_is_about_field(c->policy, &c->target, f) &&
+            !sf_mask_fits(&c->policy->mask, f, why)) {
+            found(c, "field %s.%s is omitted for other domains: %s %s", c->target.table->name,
+                  f->name, sf_buf_cstr(&mask), why);
+        }
+    }
+}
+
 /* --- all -------------------------------------------------------------------------------------- */
 
 /* A rule is met once; what it asks of fields, in each table it is about. */
@@ -170,6 +193,9 @@ static void check_rule(struct checker *c, bool first)
 {
     if (c->policy->does == SF_POLICY_FILTERS) {
         check_filter(c);
+    }
+    if (c->policy->does == SF_POLICY_MASKS) {
+        check_mask(c);
     }
     if (c->policy->does != SF_POLICY_REQUIRES) {
         return;
@@ -180,10 +206,10 @@ static void check_rule(struct checker *c, bool first)
     check_fields(c, c->target.table->name, c->target.table, false);
 }
 
-static enum sf_code check_table(struct checker *c, const struct sf_policy_set *platform,
+static enum sf_code check_table(struct checker *c, const struct sf_policy_set *policies,
                                 size_t table, int64_t now_us, struct sf_error *err)
 {
-    const struct sf_policy_set *const sets[2] = {platform, NULL};
+    const struct sf_policy_set *const sets[2] = {policies, NULL};
     struct sf_policy_rules rules;
     enum sf_code code;
 
@@ -206,7 +232,7 @@ static enum sf_code check_table(struct checker *c, const struct sf_policy_set *p
     return code;
 }
 
-enum sf_code sf_policy_check_product(const struct sf_policy_set *platform,
+enum sf_code sf_policy_check_product(const struct sf_policy_set *policies,
                                      const struct sf_product *p, int64_t now_us,
                                      struct sf_arena *arena, struct sf_policy_breach **ret,
                                      size_t *ret_count, struct sf_error *err)
@@ -216,8 +242,8 @@ enum sf_code sf_policy_check_product(const struct sf_policy_set *platform,
 
     *ret = NULL;
     *ret_count = 0;
-    for (size_t i = 0; platform != NULL && i < p->table_count && code == SF_OK; i++) {
-        code = check_table(&c, platform, i, now_us, err);
+    for (size_t i = 0; policies != NULL && i < p->table_count && code == SF_OK; i++) {
+        code = check_table(&c, policies, i, now_us, err);
     }
     if (code == SF_OK && c.failed) {
         code = SF_RAISE(err, SF_NOMEM, "policies of %s/%s", p->domain, p->name);

@@ -239,6 +239,32 @@ static void test_requirements_have_values_of_their_own(void **state)
         "uuid json list struct\n");
 }
 
+static void test_a_test_names_whom_and_what_it_is_about(void **state)
+{
+    (void)state;
+    assert_issues(
+        HEAD "match: all\ndeny: true\ntests:\n"
+             "  - {who: Marketing, what: sales/orders, expect: denied}\n"
+             "  - {who: marketing, what: orders.email, expect: denied}\n"
+             "  - {who: marketing, what: sales/or ders.email, expect: denied}\n"
+             "  - {who: marketing, what: sales/.email, expect: denied}\n",
+        "f.yaml:6:11: error[SHEAF-E0103]: who is DOMAIN or DOMAIN/ROLE\n"
+        "  - {who: Marketing, what: sales/orders, expect: denied}\n"
+        "          ^~~~~~~~~\n"
+        "f.yaml:7:28: error[SHEAF-E0103]: what is DOMAIN/PRODUCT, DOMAIN/PRODUCT.FIELD or "
+        "DOMAIN/PRODUCT.TABLE.FIELD\n"
+        "  - {who: marketing, what: orders.email, expect: denied}\n"
+        "                           ^~~~~~~~~~~~\n"
+        "f.yaml:8:28: error[SHEAF-E0103]: what is DOMAIN/PRODUCT, DOMAIN/PRODUCT.FIELD or "
+        "DOMAIN/PRODUCT.TABLE.FIELD\n"
+        "  - {who: marketing, what: sales/or ders.email, expect: denied}\n"
+        "                           ^~~~~~~~~~~~~~~~~~~\n"
+        "f.yaml:9:28: error[SHEAF-E0103]: what is DOMAIN/PRODUCT, DOMAIN/PRODUCT.FIELD or "
+        "DOMAIN/PRODUCT.TABLE.FIELD\n"
+        "  - {who: marketing, what: sales/.email, expect: denied}\n"
+        "                           ^~~~~~~~~~~~\n");
+}
+
 static void test_a_refused_file_leaves_the_set_as_it_was(void **state)
 {
     struct sf_policy_set *s = policies_set(HEAD "match: all\ndeny: true\n");
@@ -306,7 +332,7 @@ static void assert_product_issues(const char *policies, const char *wanted)
     p = policies_product(sf_buf_cstr(&yaml));
     sf_issues_init(&issues, "p.yaml", sf_buf_view(&yaml));
     code = sf_policy_check_file(&issues, p, &err);
-    assert_int_equal(code, *wanted == '\0' ? SF_OK : SF_INVALID);
+    assert_int_equal(code, strstr(wanted, "error[") == NULL ? SF_OK : SF_INVALID);
     sf_issues_render(&issues, &out);
     assert_string_equal(out.size == 0 ? "" : sf_buf_cstr(&out), wanted);
     sf_issues_done(&issues);
@@ -318,7 +344,18 @@ static void assert_product_issues(const char *policies, const char *wanted)
 static void test_policies_of_a_product_are_told_at_their_place(void **state)
 {
     (void)state;
-    assert_product_issues("  - {name: a, mask: hash}\n", "");
+    assert_product_issues("  - {name: a, match: {field: note}, mask: hash}\n", "");
+    assert_product_issues(
+        "  - {name: a, mask: hash}\n  - {name: b, expires: 2020-01-01, filter: region = 'eu'}\n",
+
+        "p.yaml:19:12: warning: field customers.home is omitted for other domains: hash is for "
+        "single values (null and omit are for all), not for struct\n"
+        "  - {name: a, mask: hash}\n"
+        "           ^\n"
+        "p.yaml:20:12: warning: table customers is denied to other domains, as the filter cannot "
+        "be applied: table 'customers' has no field 'region'\n"
+        "  - {name: b, expires: 2020-01-01, filter: region = 'eu'}\n"
+        "           ^\n");
     assert_product_issues("  - {name: a, match: {domain: hr}, mask: hsh}\n"
                           "  - {name: a, require: {owner: present}}\n",
                           "p.yaml:19:22: error[SHEAF-E0103]: a policy of a product is about that "
@@ -439,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_a_filter_is_told_at_its_place),
         cmocka_unit_test(test_a_policy_says_what_it_is_about_and_does_one_thing),
         cmocka_unit_test(test_requirements_have_values_of_their_own),
+        cmocka_unit_test(test_a_test_names_whom_and_what_it_is_about),
         cmocka_unit_test(test_a_refused_file_leaves_the_set_as_it_was),
         cmocka_unit_test(test_policies_of_a_product_are_its_owners),
         cmocka_unit_test(test_policies_of_a_product_are_told_at_their_place),

@@ -77,6 +77,22 @@ static void test_a_filter_that_cannot_be_applied_is_warned_of(void **state)
                     "be applied: table 'customers' has no field 'region'\n");
 }
 
+static void test_a_mask_that_does_not_fit_is_warned_of(void **state)
+{
+    (void)state;
+    assert_breaches(
+        HEAD "mask: keep_domain\n",
+        "warned a:4 field customers.home is omitted for other domains: keep_domain is for single "
+        "values (null and omit are for all), not for struct\n"
+        "warned a:4 field customers.born is omitted for other domains: keep_domain is for strings, "
+        "not for date\n"
+        "warned a:4 field customers.amount is omitted for other domains: keep_domain is for "
+        "strings, not for decimal(12,2)\n");
+    assert_breaches("sheaf: policy/v1\nname: a\nmatch: {field: email}\nmask: keep_domain\n", "");
+    assert_breaches(
+        "sheaf: policy/v1\nname: a\nmatch: all\nexpires: 2026-01-01\nmask: keep_domain\n", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +100,7 @@ int main(void)
         cmocka_unit_test(test_fields_that_are_meant_are_looked_at_also_inside),
         cmocka_unit_test(test_products_that_are_not_meant_owe_nothing),
         cmocka_unit_test(test_a_filter_that_cannot_be_applied_is_warned_of),
+        cmocka_unit_test(test_a_mask_that_does_not_fit_is_warned_of),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
