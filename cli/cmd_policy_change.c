@@ -63,6 +63,18 @@ static void tell_findings(struct cli *cli, const struct sf_json *root)
     }
 }
 
+/* More than the hub tells of. */
+static void tell_left_out(struct cli *cli, const struct sf_json *root, const char *name,
+                          const char *what)
+{
+    uint64_t count = 0;
+
+    (void)sf_json_as_uint(sf_json_get(root, name), &count);
+    if (count > 0) {
+        cli_warn(cli, "%lu more %s are not shown", (unsigned long)count, what);
+    }
+}
+
 static void tell_laggards(struct cli *cli, const struct sf_json *root)
 {
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(root, "laggards")); sf_json_next(&it);) {
@@ -92,7 +104,9 @@ static enum sf_code print_change(struct cli *cli, const struct sf_json *root, st
     if (print_end(&cli->print, err) != SF_OK) {
         return err->code;
     }
+    tell_left_out(cli, root, "effects_left_out", "gains, losses and changes");
     tell_findings(cli, root);
+    tell_left_out(cli, root, "findings_left_out", "lacks of products");
     if (!changed) {
         cli_line(cli, "nothing changes: version %lu says the same", (unsigned long)version);
         return SF_OK;

@@ -146,7 +146,8 @@ static void write_findings(struct answer *a, const struct change_policy *p)
     sf_json_array_end(&a->json);
 }
 
-/* Leaves that are up and have not said that they have the newest bundle. */
+/* Leaves that have not said that they have the newest bundle, also those that are away: they may
+ * serve by the last one. */
 static void write_laggards(struct answer *a, const struct call *c)
 {
     struct sf_map_entry *entry;
@@ -182,7 +183,9 @@ static void send_change(struct policy_call *p)
     sf_json_array_end(&a.json);
     answer_texts(&a, "removed", change->removed, change->removed_count);
     write_effects(&a, change);
+    sf_json_member_uint(&a.json, "effects_left_out", change->effects_left_out);
     write_findings(&a, change);
+    sf_json_member_uint(&a.json, "findings_left_out", change->findings_left_out);
     if (!change->dry_run && change->changed) {
         write_laggards(&a, c);
     }

@@ -114,7 +114,17 @@ struct scope {
     const struct registry_version *version;
     const char *name; /* "sales/orders@1" */
     int64_t now_us;
+    struct sf_arena *scratch; /* for what is not told */
 };
+
+/* What goes where the answer is made from while there is room in it. */
+static struct sf_arena *arena_for(const struct scope *s, bool has_room)
+{
+    if (!has_room) {
+        sf_arena_reset(s->scratch);
+    }
+    return has_room ? s->c->arena : s->scratch;
+}
 
 /* For one consumer: a grant, or "*". */
 static enum sf_code compare_for(const struct scope *s, const struct registry_grant *g,
@@ -142,8 +152,13 @@ static enum sf_code compare_for(const struct scope *s, const struct registry_gra
         }
         after = before;
         after.platform = s->after;
-        code = blast_compare(&before, &after, s->c->arena, &effects, &count, err);
-        for (size_t i = 0; i < count && s->c->effect_count < EFFECTS_MAX; i++) {
+        code = blast_compare(&before, &after, arena_for(s, s->c->effect_count < EFFECTS_MAX),
+                             &effects, &count, err);
+        for (size_t i = 0; i < count; i++) {
+            if (s->c->effect_count == EFFECTS_MAX) {
+                s->c->effects_left_out++;
+                continue;
+            }
             s->c->effects[s->c->effect_count++] = (struct policy_effect){
                 s->name, p->tables[t].name, before.subject.domain, effects[i]};
         }
@@ -174,9 +189,14 @@ static enum sf_code check_product(const struct scope *s, struct sf_error *err)
     struct sf_policy_breach *breaches;
     size_t count;
     enum sf_code code = sf_policy_check_product(s->after, s->version->product, s->now_us,
-                                                s->c->arena, &breaches, &count, err);
+                                                arena_for(s, s->c->finding_count < FINDINGS_MAX),
+                                                &breaches, &count, err);
 
-    for (size_t i = 0; i < count && s->c->finding_count < FINDINGS_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
+        if (s->c->finding_count == FINDINGS_MAX) {
+            s->c->findings_left_out++;
+            continue;
+        }
         s->c->findings[s->c->finding_count++] = (struct policy_finding){s->name, breaches[i]};
     }
     return code;
@@ -213,11 +233,14 @@ static enum sf_code compare_product(struct scope *s, const struct registry_produ
 static enum sf_code compare_all(struct change_policy *c, const struct sf_policy_set *next,
                                 struct sf_error *err)
 {
-    struct scope s = {.c = c, .after = next, .now_us = sf_rt_wall_us(c->state->rt)};
+    SF_CLEANUP(sf_arena_done) struct sf_arena scratch = {0};
+    struct scope s = {
+        .c = c, .after = next, .now_us = sf_rt_wall_us(c->state->rt), .scratch = &scratch};
     struct sf_map_entry *e;
     size_t at = 0;
     enum sf_code code = registry_policy_set(&c->state->registry, &s.before, err);
 
+    sf_arena_init(&scratch, 0);
     c->effects = sf_arena_calloc(c->arena, EFFECTS_MAX, sizeof(*c->effects));
     c->findings = sf_arena_calloc(c->arena, FINDINGS_MAX, sizeof(*c->findings));
     if (c->effects == NULL || c->findings == NULL) {

@@ -45,7 +45,9 @@ struct change_policy {
     size_t removed_count;
     struct policy_effect *effects;
     size_t effect_count;
+    size_t effects_left_out; /* that are too many to be told, as below */
     struct policy_finding *findings;
     size_t finding_count;
+    size_t findings_left_out;
 };
 void change_policy_init(struct change_policy *c, struct hub_state *s, struct sf_arena *arena);
