@@ -302,6 +302,18 @@ static void test_a_removed_number_must_be_reserved(void **state)
                    SHEAF_E_BREAKING_CHANGE,
                    "orders.code is removed: its number 4 and its name must not come back as "
                    "another field, reserve both in its table or struct: reserved: [9, 4, code]");
+    assert_refused(BEFORE,
+                   HEAD "1.3.0\ncompatibility: none\ntables:\n  orders:\n    key: [id]\n"
+                        "    reserved: [4, 9]\n    fields:\n" ID COUNTRY AMOUNT,
+                   SHEAF_E_BREAKING_CHANGE,
+                   "orders.code is removed: its number 4 and its name must not come back as "
+                   "another field, reserve both in its table or struct: reserved: [4, 9, code]");
+    assert_refused(BEFORE,
+                   HEAD "1.3.0\ncompatibility: none\ntables:\n  orders:\n    key: [id]\n"
+                        "    reserved: [9, code]\n    fields:\n" ID COUNTRY AMOUNT,
+                   SHEAF_E_BREAKING_CHANGE,
+                   "orders.code is removed: its number 4 and its name must not come back as "
+                   "another field, reserve both in its table or struct: reserved: [9, code, 4]");
     assert_change(HEAD "1.3.0\ncompatibility: none\ntables:\n  orders:\n    key: [id]\n"
                        "    reserved: [4, 9, code]\n    fields:\n" ID COUNTRY AMOUNT,
                   SF_OK, "  - orders.code  field removed string  breaking, allowed\n");

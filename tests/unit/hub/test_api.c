@@ -445,6 +445,58 @@ static void a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own(
     finish(&w);
 }
 
+static size_t count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what)) {
+        count++;
+    }
+    return count;
+}
+
+#define POLICY_IN(file)                                                                            \
+    "{\"files\":[{\"file\":\"" file "\",\"text\":\"sheaf: policy/v1\\nname: "                      \
+    "north\\nmatch: all\\nfilter: country = 'NO'\\n\"}]}"
+
+static void a_change_of_policies_is_told_for_each_version_in_force_once(void **state)
+{
+    struct world_decision yes = {
+        .request_id = "AR-1", .approved = true, .until_us = WORLD_START_US + 800 * WORLD_DAY_US};
+    struct world w;
+    (void)state;
+
+    init(&w);
+    stop_hub(&w);
+    world_request(&w.hub, NULL, 0);
+    world_decide(&w.hub, &yes);
+    world_product(&w.hub, ORDERS_WITH("1.1.0", ""));
+    world_product(&w.hub, ORDERS_WITH("2.0.0", ""));
+    for (size_t i = w.stream.count; i < w.hub.count; i++) {
+        fake_stream_put(&w.stream, sf_buf_view(&w.hub.events[i]));
+    }
+    start_hub(&w);
+    sign_as(&w, "platform", &w.keys.platform_key);
+    (void)ask(&w, "POST", "/v1/policies/change", POLICY_IN("a.yaml"), -1);
+    assert_int_equal(w.answer.status, 200);
+    assert_int_equal(count_of(w.answer.text, "\"change\":\"loses\""), 3);
+    assert_int_equal(count_of(w.answer.text, "\"product\":\"sales/orders@1\",\"table\":\"orders\","
+                                             "\"consumer\":\"*\""),
+                     1);
+    assert_int_equal(count_of(w.answer.text, "\"product\":\"sales/orders@1\",\"table\":\"orders\","
+                                             "\"consumer\":\"marketing\""),
+                     1);
+    assert_non_null(strstr(w.answer.text, "\"effects_left_out\":0"));
+
+    /* The same again is no change; in another file it is, which a cause names. */
+    (void)ask(&w, "POST", "/v1/policies/change", POLICY_IN("a.yaml"), -1);
+    assert_non_null(strstr(w.answer.text, "\"version\":1,\"changed\":false"));
+    (void)ask(&w, "POST", "/v1/policies/change", POLICY_IN("b.yaml"), -1);
+    assert_non_null(strstr(w.answer.text, "\"version\":2,\"changed\":true"));
+    assert_int_equal(count_of(w.answer.text, "\"change\":"), 0);
+    finish(&w);
+}
+
 /* --- control ---------------------------------------------------------------------------------- */
 
 static void tell(struct world *w, const char *op, const ProtobufCMessage *m)
@@ -528,6 +580,7 @@ int main(void)
         cmocka_unit_test(denials_without_memory_are_made_once_or_not_at_all),
         cmocka_unit_test(approvals_and_revocations_without_memory_are_made_once_or_not_at_all),
         cmocka_unit_test(a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own),
+        cmocka_unit_test(a_change_of_policies_is_told_for_each_version_in_force_once),
         cmocka_unit_test(leaves_are_answered_without_memory_too),
     };
 

@@ -285,6 +285,31 @@ static void test_what_expired_is_not_there_and_bounds_the_view_before(void **sta
     sf_policy_set_free(set);
 }
 
+static void test_what_expired_is_no_cause(void **state)
+{
+    struct world *w = *state;
+    struct sf_policy_set
+        *set =
+            policies_set(HEAD("a") "match: {field: id}\nmask: hash\nexpires: "
+                                   "2020-01-01\n---\n" HEAD(
+                                       "b") "match: {field: id, product: sales/customers}\nmask: "
+                                            "hash\n---\n" HEAD("c") "match: {product: "
+                                                                    "hr/customers}\ndeny: true\n");
+    struct sf_policy_view *v;
+    struct sf_error err;
+
+    w->in.platform = set;
+    assert_int_equal(sf_policy_decide(&w->in, &v, &err), SF_OK);
+    assert_false(v->denied);
+    assert_int_equal(v->masks[0].kind, SF_MASK_HASH);
+    assert_string_equal(v->causes[0].policy, "b");
+    sf_policy_view_free(v);
+    assert_true(sf_policy_set_binds(set, "b", "sales"));
+    assert_false(sf_policy_set_binds(set, "b", "sale"));
+    assert_false(sf_policy_set_binds(set, "c", "sales"));
+    sf_policy_set_free(set);
+}
+
 static void test_views_are_equal_when_their_bytes_are(void **state)
 {
     static const char domain[] = HEAD("a") "match: all\nfilter: note = caller.domain\n";
@@ -418,6 +443,7 @@ int main(void)
         T(test_all_filters_hold_and_equal_ones_are_one),
         T(test_one_deny_or_a_filter_that_cannot_be_applied_denies),
         T(test_what_expired_is_not_there_and_bounds_the_view_before),
+        T(test_what_expired_is_no_cause),
         T(test_views_are_equal_when_their_bytes_are),
         T(test_rules_part_callers_by_domain_and_purpose),
         T(test_memory_may_end_at_any_moment),

@@ -11,7 +11,8 @@ struct fixture {
     struct asker {
         struct asking_turn turn;
         struct fixture *of;
-        size_t order; /* when it came, from 1; 0: not yet */
+        size_t order;       /* when it came, from 1; 0: not yet */
+        struct asker *then; /* wants a turn when this one has it, or NULL */
     } askers[MANY];
     size_t asked;
 };
@@ -22,6 +23,9 @@ static void ask(struct asking_turn *t)
 
     assert_false(asking_waits(t));
     a->order = ++a->of->asked;
+    if (a->then != NULL) {
+        asking_want(&a->of->asking, &a->then->turn);
+    }
 }
 
 static struct fixture *setup(void)
@@ -97,6 +101,19 @@ static void nobody_overtakes_those_who_wait(void **state)
     teardown(f);
 }
 
+static void who_wants_a_turn_in_that_of_another_waits_behind_all(void **state)
+{
+    struct fixture *f = setup();
+    (void)state;
+
+    f->askers[20].then = &f->askers[100];
+    want(f, 25);
+    rt_sim_run_for(&f->sim, ASKING_MOMENT_NS);
+    assert_int_equal(f->askers[24].order, 25);
+    assert_int_equal(f->askers[100].order, 26);
+    teardown(f);
+}
+
 static void none_waits_for_longer_than_five_seconds(void **state)
 {
     struct fixture *f = setup();
@@ -135,6 +152,7 @@ int main(void)
         cmocka_unit_test(the_first_of_a_moment_ask_at_once),
         cmocka_unit_test(the_others_wait_for_their_turn_in_order),
         cmocka_unit_test(nobody_overtakes_those_who_wait),
+        cmocka_unit_test(who_wants_a_turn_in_that_of_another_waits_behind_all),
         cmocka_unit_test(none_waits_for_longer_than_five_seconds),
         cmocka_unit_test(who_goes_is_not_called),
     };

@@ -315,6 +315,8 @@ static void with_a_window_no_more_is_sent_than_was_taken(void **state)
     tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":9}");
     tell_taken(&f, taken, "{\"flow\":\"another-flow-here\",\"taken\":1}");
     tell_taken(&f, "q.sales.orders.taken", "{\"flow\":\"" FLOW "\",\"taken\":1}");
+    tell_taken(&f, "dpq.sales.AOTHER.orders.taken", "{\"flow\":\"" FLOW "\",\"taken\":1}");
+    tell_taken(&f, "dpq.sales.AOTHER.orders.taken", "{\"flow\":\"" FLOW "\",\"stop\":true}");
     tell_taken(&f, taken, "[1]");
     assert_int_equal(f.messages, 2);
     tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":1}");
@@ -322,10 +324,16 @@ static void with_a_window_no_more_is_sent_than_was_taken(void **state)
     assert_string_equal(f.event, "position");
     assert_string_equal(f.flow, "3");
     tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":3}");
+    tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":1}"); /* late: takes nothing back */
     leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
                      "{\"op\":\"delete\",\"row\":{\"order_id\":\"a\"}}\n");
     rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
     assert_string_equal(f.event, "changes");
+    assert_string_equal(f.flow, "4");
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"b\",\"note\":\"m\"}}\n");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_string_equal(f.flow, "5");
 
     /* A name is good for one; stop ends it in silence, and its name is free again. */
     send_request(&f, changes, request);
