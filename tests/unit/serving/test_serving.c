@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/base/time.h"
 #include "leaf/rowcodec/row.h"
+#include "leaf/serving/view_cache.h"
 #include "proto/errors.h"
 #include "tests/lib/leaf_world.h"
 
@@ -361,6 +362,71 @@ static void a_view_is_made_once(void **state)
     leaf_world_done(&f.w);
 }
 
+static struct served_view *made_of(struct fixture *f, const struct grant *grant)
+{
+    struct served_view *view = NULL;
+
+    assert_int_equal(
+        serving_view(&f->w.serving, leaf_world_table(&f->w, "orders"), grant, NULL, &view, NULL),
+        SF_OK);
+    return view;
+}
+
+static void an_answer_goes_on_under_a_newer_version_unless_that_hides_more(void **state)
+{
+    static const struct world_grant one = {.id = "G-1"};
+    const char *at = strstr(world_orders_newer, "unit: EUR");
+    SF_CLEANUP(sf_buf_done) struct sf_buf hides = {0};
+    SF_CLEANUP(served_view_unrefp) struct served_view *view = NULL;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
+    view = made_of(&f, &f.w.serving.grants->grants[0]);
+    (void)leaf_world_add(&f.w, world_orders_newer); /* with a field more */
+    assert_int_equal(serving_still_shows(&f.w.serving, "G-1", view, &f.err), SF_OK);
+    sf_buf_printf(&hides, "%.*sclass: pii%s", (int)(at - world_orders_newer), world_orders_newer,
+                  at + strlen("unit: EUR"));
+    strstr((char *)hides.data, "1.1.0")[2] = '2';
+    (void)leaf_world_add(&f.w, sf_buf_cstr(&hides));
+    assert_int_equal(serving_still_shows(&f.w.serving, "G-1", view, &f.err), SF_BUSY);
+    assert_string_equal(f.err.text, "what grant G-1 sees has changed: ask again");
+    served_view_unref(SF_TAKE(view));
+    view = made_of(&f, &f.w.serving.grants->grants[0]);
+    assert_int_equal(serving_still_shows(&f.w.serving, "G-1", view, &f.err), SF_OK);
+    served_view_unref(SF_TAKE(view));
+    leaf_world_done(&f.w);
+}
+
+static void there_is_room_for_so_many_views_and_the_oldest_goes(void **state)
+{
+    char consumer[32];
+    struct grant grant = {.id = "G", .consumer = consumer, .purpose = ""};
+    uint64_t serials[VIEW_CACHE_MAX + 1];
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    for (unsigned i = 0; i <= VIEW_CACHE_MAX; i++) {
+        struct served_view *view;
+
+        (void)snprintf(consumer, sizeof(consumer), "domain-%u", i);
+        view = made_of(&f, &grant);
+        serials[i] = view->serial;
+        served_view_unref(view);
+    }
+    for (unsigned i = VIEW_CACHE_MAX + 1; i-- > 0;) { /* the last is made anew, in its place */
+        struct served_view *view;
+
+        (void)snprintf(consumer, sizeof(consumer), "domain-%u", i);
+        view = made_of(&f, &grant);
+        assert_int_equal(view->serial == serials[i], i > 0);
+        served_view_unref(view);
+    }
+    leaf_world_done(&f.w);
+}
+
 /* --- roles ------------------------------------------------------------------------------------ */
 
 /* Emails are shown to analysts, notes to auditors; orders above 100 to approvers, by a filter. */
@@ -604,6 +670,8 @@ int main(void)
         cmocka_unit_test(policies_of_a_product_that_cannot_be_read_close_it_to_others),
         cmocka_unit_test(a_view_is_made_once),
         cmocka_unit_test(a_view_ends_with_a_policy_that_expires),
+        cmocka_unit_test(an_answer_goes_on_under_a_newer_version_unless_that_hides_more),
+        cmocka_unit_test(there_is_room_for_so_many_views_and_the_oldest_goes),
         cmocka_unit_test(roles_that_a_policy_names_change_what_is_seen),
         cmocka_unit_test(a_view_of_a_role_ends_when_a_policy_drops_the_role),
         cmocka_unit_test(a_filter_by_role_is_true_for_one_of_them),
