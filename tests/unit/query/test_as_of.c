@@ -4,102 +4,10 @@
 
 #include "common/base/alloc.h"
 #include "common/base/time.h"
-#include "leaf/query/params.h"
 #include "leaf/store/as_of.h"
 #include "leaf/store/upkeep.h"
 #include "proto/errors.h"
-#include "tests/lib/leaf_world.h"
-
-static const uint8_t seal_key[SF_SEAL_KEY_SIZE] = {5};
-
-struct fixture {
-    struct leaf_world w;
-    struct queries *queries;
-    const struct grant *grant; /* who asks; NULL: the owner */
-
-    struct query *query; /* until its end */
-    bool got;            /* a page or an error since the last query_start() or query_next() */
-    unsigned pages;
-    bool is_last;
-    char text[4096]; /* the page, when it is short */
-    size_t size;
-    struct query_page page; /* without what it borrows, but content_type */
-    char cursor[QUERY_CURSOR_MAX];
-    struct sf_error err;
-};
-
-static void setup(struct fixture *f)
-{
-    *f = (struct fixture){0};
-    leaf_world_init(&f->w, 11);
-    (void)leaf_world_add(&f->w, world_orders);
-    const struct queries_options options = {
-        .rt = &f->w.stores.sim.rt,
-        .store = f->w.stores.store,
-        .serving = &f->w.serving,
-        .seal_key = seal_key,
-    };
-
-    assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
-}
-
-static void teardown(struct fixture *f)
-{
-    if (f->query != NULL) {
-        query_close(f->query);
-    }
-    rt_sim_run(&f->w.stores.sim);
-    assert_int_equal(queries_pending(f->queries), 0);
-    queries_free(f->queries);
-    leaf_world_done(&f->w);
-}
-
-static void on_page(void *data, const struct query_page *page, const struct sf_error *err)
-{
-    struct fixture *f = data;
-
-    assert_false(f->got);
-    f->got = true;
-    f->err = (struct sf_error){0};
-    if (err != NULL) {
-        f->err = *err;
-        query_close(SF_TAKE(f->query));
-        return;
-    }
-    f->pages++;
-    f->page = *page;
-    f->size = page->data.size;
-    (void)snprintf(f->text, sizeof(f->text), "%.*s", (int)(f->size > 4000 ? 0 : f->size),
-                   (const char *)page->data.data);
-    (void)snprintf(f->cursor, sizeof(f->cursor), "%s", page->cursor);
-    if (page->is_last) {
-        query_close(SF_TAKE(f->query));
-    }
-}
-
-/* Starts and waits for the first page or error: SF_OK is a page. */
-static enum sf_code ask(struct fixture *f, enum query_op op, struct query_params p)
-{
-    const struct serving_right right = {.serving = &f->w.serving,
-                                        .product =
-                                            product_set_find(&f->w.serving.products, "orders", 1),
-                                        .grant = f->grant};
-    struct query_request request;
-
-    f->err = (struct sf_error){0};
-    f->pages = 0;
-    p.table = p.table == NULL ? "orders" : p.table;
-    if (query_request_build(&p, op, &right, seal_key, &request, &f->err) != SF_OK) {
-        return f->err.code;
-    }
-    f->got = false;
-    assert_int_equal(query_start(f->queries, &request, on_page, f, &f->query, &f->err), SF_OK);
-    assert_false(f->got);
-    assert_null(request.view); /* Taken. */
-    rt_sim_run(&f->w.stores.sim);
-    assert_true(f->got);
-    return f->err.code;
-}
+#include "tests/unit/query/page_fixture.h"
 
 #define ASK(op, ...) ask(&f, (op), (struct query_params){__VA_ARGS__})
 

@@ -5,12 +5,9 @@
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
-#include "common/sys/seal.h"
 #include "leaf/query/follow_text.h"
 #include "proto/errors.h"
-#include "tests/lib/leaf_world.h"
-
-static const uint8_t seal_key[SF_SEAL_KEY_SIZE] = {5};
+#include "tests/unit/query/query_world.h"
 
 enum { KEYS = 8 };
 
@@ -47,14 +44,7 @@ static void setup(struct fixture *f, uint64_t seed)
     *f = (struct fixture){0};
     leaf_world_init(&f->w, seed);
     (void)leaf_world_add(&f->w, world_orders);
-    const struct queries_options options = {
-        .rt = &f->w.stores.sim.rt,
-        .store = f->w.stores.store,
-        .serving = &f->w.serving,
-        .seal_key = seal_key,
-    };
-
-    assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
+    f->queries = world_queries(&f->w);
     f->r.sim = &f->w.stores.sim;
 }
 
@@ -69,10 +59,7 @@ static void leave(struct reader *r)
 static void teardown(struct fixture *f)
 {
     leave(&f->r);
-    rt_sim_run(&f->w.stores.sim);
-    assert_int_equal(queries_pending(f->queries), 0);
-    queries_free(f->queries);
-    leaf_world_done(&f->w);
+    world_queries_done(&f->w, f->queries);
 }
 
 static uint64_t number_behind(const char *line, const char *mark)

@@ -3,11 +3,8 @@
 
 #include <stdio.h>
 
-#include "common/sys/seal.h"
 #include "leaf/query/follow_text.h"
-#include "tests/lib/leaf_world.h"
-
-static const uint8_t seal_key[SF_SEAL_KEY_SIZE] = {5};
+#include "tests/unit/query/query_world.h"
 
 struct fixture {
     struct leaf_world w;
@@ -55,14 +52,7 @@ static void setup(struct fixture *f, const char *policies, bool snapshot)
     *f = (struct fixture){0};
     leaf_world_init(&f->w, 1);
     (void)leaf_world_add(&f->w, world_orders);
-    const struct queries_options options = {
-        .rt = &f->w.stores.sim.rt,
-        .store = f->w.stores.store,
-        .serving = &f->w.serving,
-        .seal_key = seal_key,
-    };
-
-    assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
+    f->queries = world_queries(&f->w);
     leaf_world_grant(&f->w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
     f->w.serving.mask_secret = &f->w.domain;
     leaf_world_policies(&f->w, policies);
@@ -74,9 +64,7 @@ static void setup(struct fixture *f, const char *policies, bool snapshot)
 static void teardown(struct fixture *f)
 {
     follow_close(f->follow);
-    rt_sim_run(&f->w.stores.sim);
-    queries_free(f->queries);
-    leaf_world_done(&f->w);
+    world_queries_done(&f->w, f->queries);
 }
 
 /* Policies or keys have changed; then a row is written. The log begins with what is told now. */

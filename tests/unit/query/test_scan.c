@@ -6,9 +6,7 @@
 #include "common/base/alloc.h"
 #include "leaf/query/params.h"
 #include "proto/errors.h"
-#include "tests/lib/leaf_world.h"
-
-static const uint8_t seal_key[SF_SEAL_KEY_SIZE] = {5};
+#include "tests/unit/query/query_world.h"
 
 struct fixture {
     struct leaf_world w;
@@ -30,22 +28,12 @@ static void setup(struct fixture *f)
     *f = (struct fixture){0};
     leaf_world_init(&f->w, 11);
     (void)leaf_world_add(&f->w, world_orders);
-    const struct queries_options options = {
-        .rt = &f->w.stores.sim.rt,
-        .store = f->w.stores.store,
-        .serving = &f->w.serving,
-        .seal_key = seal_key,
-    };
-
-    assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
+    f->queries = world_queries(&f->w);
 }
 
 static void teardown(struct fixture *f)
 {
-    rt_sim_run(&f->w.stores.sim);
-    assert_int_equal(queries_pending(f->queries), 0);
-    queries_free(f->queries);
-    leaf_world_done(&f->w);
+    world_queries_done(&f->w, f->queries);
     sf_buf_done(&f->text);
     sf_buf_done(&f->findings);
 }
@@ -90,7 +78,7 @@ static enum sf_code scan(struct fixture *f, struct query_params p)
     sf_buf_clear(&f->findings);
     p.table = p.table == NULL ? "orders" : p.table;
     p.findings = &f->findings;
-    code = query_request_build(&p, QUERY_SCAN, &right, seal_key, &request, &f->err);
+    code = query_request_build(&p, QUERY_SCAN, &right, world_seal_key, &request, &f->err);
     if (code == SF_OK) {
         code = query_start(f->queries, &request, on_page, f, &f->query, &f->err);
     }
@@ -349,11 +337,13 @@ static void where_reverse_and_count_are_for_scans(void **state)
         struct query_params p = wrong[i];
 
         p.key = "a";
-        assert_int_equal(query_request_build(&p, QUERY_GET, &right, seal_key, &request, &f.err),
-                         SF_INVALID);
+        assert_int_equal(
+            query_request_build(&p, QUERY_GET, &right, world_seal_key, &request, &f.err),
+            SF_INVALID);
         assert_int_equal(f.err.number, SHEAF_E_BAD_REQUEST);
-        assert_int_equal(query_request_build(&p, QUERY_CHANGES, &right, seal_key, &request, &f.err),
-                         SF_INVALID);
+        assert_int_equal(
+            query_request_build(&p, QUERY_CHANGES, &right, world_seal_key, &request, &f.err),
+            SF_INVALID);
     }
     teardown(&f);
 }
@@ -402,10 +392,11 @@ static void a_long_scan_lets_others_through_between_its_slices(void **state)
         .serving = &f.w.serving, .product = product_set_find(&f.w.serving.products, "orders", 1)};
     struct query_params slow = {.table = "clicks", .where = "n < 0"};
 
-    assert_int_equal(query_request_build(&slow, QUERY_SCAN, &right, seal_key, &request, NULL),
+    assert_int_equal(query_request_build(&slow, QUERY_SCAN, &right, world_seal_key, &request, NULL),
                      SF_OK);
     assert_int_equal(query_start(f.queries, &request, on_page, &f, &f.query, NULL), SF_OK);
-    assert_int_equal(query_request_build(&p, QUERY_GET, &right, seal_key, &request, NULL), SF_OK);
+    assert_int_equal(query_request_build(&p, QUERY_GET, &right, world_seal_key, &request, NULL),
+                     SF_OK);
     assert_int_equal(query_start(f.queries, &request, on_page, &other, &other.query, NULL), SF_OK);
     while (other.pages == 0) {
         assert_true(rt_sim_step(&f.w.stores.sim));

@@ -13,11 +13,9 @@
 #include "leaf/query/params.h"
 #include "leaf/store/as_of.h"
 #include "proto/errors.h"
-#include "tests/lib/leaf_world.h"
 #include "tests/lib/policies.h"
 #include "tests/lib/rows.h"
-
-static const uint8_t seal_key[SF_SEAL_KEY_SIZE] = {5};
+#include "tests/unit/query/query_world.h"
 
 static const char product[] =
     "sheaf: product/v1\nproduct: sales/orders\nversion: 1.0.0\nowner: t\ndescription: d\ntables:\n"
@@ -250,24 +248,14 @@ static void setup(struct fixture *f, uint64_t seed)
     (void)leaf_world_add(&f->w, product);
     f->w.serving.mask_secret = &f->w.domain;
     leaf_world_grant(&f->w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
-    const struct queries_options options = {
-        .rt = &f->w.stores.sim.rt,
-        .store = f->w.stores.store,
-        .serving = &f->w.serving,
-        .seal_key = seal_key,
-    };
-
-    assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
+    f->queries = world_queries(&f->w);
 }
 
 static void teardown(struct fixture *f)
 {
-    rt_sim_run(&f->w.stores.sim);
-    assert_int_equal(queries_pending(f->queries), 0);
-    queries_free(f->queries);
     sf_buf_done(&f->text);
     sf_buf_done(&f->wanted);
-    leaf_world_done(&f->w);
+    world_queries_done(&f->w, f->queries);
 }
 
 static void choose_config(struct fixture *f)
@@ -391,7 +379,7 @@ static enum sf_code run(struct fixture *f, enum query_op op, struct query_params
         grant.column_count = 3;
     }
     f->err = (struct sf_error){0};
-    if (query_request_build(&p, op, &right, seal_key, &request, &f->err) != SF_OK) {
+    if (query_request_build(&p, op, &right, world_seal_key, &request, &f->err) != SF_OK) {
         return f->err.code;
     }
     request.grant_id[0] = '\0'; /* One that is of this test only is not asked for again. */

@@ -401,26 +401,26 @@ static void an_answer_goes_on_under_a_newer_version_unless_that_hides_more(void 
 
 static void there_is_room_for_so_many_views_and_the_oldest_goes(void **state)
 {
-    char consumer[32];
-    struct grant grant = {.id = "G", .consumer = consumer, .purpose = ""};
-    uint64_t serials[VIEW_CACHE_MAX + 1];
+    enum { COUNT = VIEW_CACHE_MAX + 1 };
+    static char consumers[COUNT][16];
+    static struct grant grants[COUNT];
+    static uint64_t serials[COUNT];
     struct fixture f;
     (void)state;
 
     setup(&f);
-    for (unsigned i = 0; i <= VIEW_CACHE_MAX; i++) {
+    for (unsigned i = 0; i < COUNT; i++) {
         struct served_view *view;
 
-        (void)snprintf(consumer, sizeof(consumer), "domain-%u", i);
-        view = made_of(&f, &grant);
+        (void)snprintf(consumers[i], sizeof(consumers[i]), "domain-%u", i);
+        grants[i] = (struct grant){.id = "G", .consumer = consumers[i], .purpose = ""};
+        view = made_of(&f, &grants[i]);
         serials[i] = view->serial;
         served_view_unref(view);
     }
-    for (unsigned i = VIEW_CACHE_MAX + 1; i-- > 0;) { /* the last is made anew, in its place */
-        struct served_view *view;
+    for (unsigned i = COUNT; i-- > 0;) { /* the last is made anew, in the place of another */
+        struct served_view *view = made_of(&f, &grants[i]);
 
-        (void)snprintf(consumer, sizeof(consumer), "domain-%u", i);
-        view = made_of(&f, &grant);
         assert_int_equal(view->serial == serials[i], i > 0);
         served_view_unref(view);
     }
