@@ -296,6 +296,8 @@ def test_malformed_http(m):
         (b"GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"400"),
         (b"GET /livez HTTP/1.1\r\nHost: x\r\nBig: " + b"x" * 70000 + b"\r\n\r\n", b"431"),
         (b"POST /v1/join HTTP/1.1\r\nHost: x\r\nContent-Length: nan\r\n\r\n", b"400"),
+        (b"POST /v1/join HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n", b"413"),
+        (b"GET /livez HTTP/9.1\r\nHost: x\r\n\r\n", b"505"),
         (b"POST /v1/join HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
     ]
     for node in m.hub, m.leaves["sales"]:
