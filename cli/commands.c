@@ -161,6 +161,12 @@ static const struct flag explain_flags[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct flag preview_flags[] = {
+    {"purpose", 0, "TEXT", "as if its grant had this purpose"},
+    {"limit", 0, "N", "rows at most; 10 by default, up to 1000"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct flag policy_test_flags[] = {
     {"product", 0, "FILE", "a product file that tests are about, instead of the hub's; repeatable"},
     {NULL, 0, NULL, NULL},
@@ -326,6 +332,12 @@ static const struct command table[] = {
     {"access explain", GROUP_ACCESS, "Say what a domain sees of a product, and which rule says so",
      "", 0, 0, "sheaf access explain --who marketing --what sales/orders.email", explain_flags,
      cmd_access_explain},
+
+    {"access preview", GROUP_ACCESS, "Show rows of your product as another domain would get them",
+     "D/P[@MAJOR][.TABLE]", 1, 1,
+     "sheaf access preview sales/orders --as marketing\n"
+     "sheaf access preview sales/orders --as marketing --role analyst --limit 3",
+     preview_flags, cmd_access_preview},
 
     {"policy lint", GROUP_POLICY, "Check files of policies", "FILE...", 1, ARGS_MAX,
      "sheaf policy lint policies/pii.yaml", NULL, cmd_policy_lint},

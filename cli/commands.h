@@ -45,6 +45,7 @@ int cmd_access_approve(struct cli *cli);
 int cmd_access_deny(struct cli *cli);
 int cmd_access_revoke(struct cli *cli);
 int cmd_access_explain(struct cli *cli);
+int cmd_access_preview(struct cli *cli);
 int cmd_policy_lint(struct cli *cli);
 int cmd_policy_test(struct cli *cli);
 int cmd_policy_diff(struct cli *cli);

@@ -15,6 +15,7 @@
 #include "leaf/leaf_private.h"
 #include "leaf/leaf_routes.h"
 #include "leaf/query/describe.h"
+#include "leaf/query/preview_http.h"
 #include "leaf/query/query_http.h"
 #include "leaf/serving/deprecation.h"
 #include "leaf/serving/http_answer.h"
@@ -222,6 +223,13 @@ static void read_rows(struct route *route, enum query_op op)
     }
 }
 
+static void preview(struct route *route)
+{
+    if (owns_or_refused(route)) {
+        query_http_preview(route->leaf->queries, &route->read, route->request);
+    }
+}
+
 static void quarantine(struct route *route)
 {
     struct leaf *leaf = route->leaf;
@@ -370,6 +378,9 @@ static void serve(struct route *route, enum leaf_route id)
         return;
     case ROUTE_CHANGES:
         read_rows(route, QUERY_CHANGES);
+        return;
+    case ROUTE_PREVIEW:
+        preview(route);
         return;
     case ROUTE_STATS:
     case ROUTE_PROFILE:

@@ -78,6 +78,11 @@ static const struct sf_route_parameter changes_query[] = {
 static const struct sf_route_parameter changes_headers[] = {
     P("Last-Event-ID", "string", "counts more than after"), NO_MORE};
 
+static const struct sf_route_parameter preview_query[] = {
+    P("as", "string", "the domain"), P("role", "string", "its user's roles: a,b"),
+    P("purpose", "string", "instead of that of its grant"),
+    P("limit", "integer", "rows at most: 10, up to 1000"), NO_MORE};
+
 static const struct sf_route_parameter quarantine_query[] = {
     P("after", "integer", "a qseq, exclusive"), P("limit", "integer", "entries at most, up to 100"),
     QUARANTINE_FILTER, V("by", "counts by code instead of entries", "code"), NO_MORE};
@@ -154,6 +159,9 @@ static const struct sf_route routes[] = {
     {ROUTE_CHANGES, "GET", TABLE "/changes", "changes", "Changes behind a position.",
      .answer = JSON " application/x-ndjson text/event-stream", .good = "200",
      .bad = "400 401 403 404 410", .query = changes_query, .headers = changes_headers, .parts = 6},
+    {ROUTE_PREVIEW, "GET", TABLE "/preview", "preview",
+     "Rows as another domain would get them; for the owner.", .answer = JSON, .good = "200",
+     .bad = "400 401 403 404", .query = preview_query, .parts = 6},
     {ROUTE_STATS, "GET", TABLE "/stats", "stats", "What is known of the rows, kept as they come.",
      .answer = JSON, .good = "200", .bad = "400 401 403 404", .parts = 6},
     {ROUTE_PROFILE, "GET", TABLE "/profile", "profile", "The same after all rows were counted.",

@@ -25,6 +25,7 @@
 #include "common/contract/contract.h"
 #include "common/expr/expr.h"
 #include "common/mask/mask.h"
+#include "common/wire/json.h"
 
 enum {
     SF_POLICY_SET_MAX = 20000,   /* policies in one set */
@@ -157,6 +158,10 @@ enum sf_code sf_policy_decide(const struct sf_policy_input *in, struct sf_policy
                               struct sf_error *err) SF_MUST_CHECK;
 void sf_policy_view_free(struct sf_policy_view *v);
 SF_DEFINE_CLEANUP(struct sf_policy_view, sf_policy_view_free)
+
+/* What is decided and why, as members of an object: denied, filters, fields. */
+void sf_policy_view_write(const struct sf_policy_view *v, const struct sf_table *t,
+                          struct sf_json_writer *w);
 
 /* --- requirements ----------------------------------------------------------------------------- */
 

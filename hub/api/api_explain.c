@@ -89,68 +89,6 @@ static enum sf_code read_question(struct call *c, struct question *q, struct sf_
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static void write_cause(struct answer *a, const struct sf_policy_cause *c)
-{
-    static const char *const by[] = {
-        [SF_POLICY_BY_NOTHING] = "nothing",
-        [SF_POLICY_BY_DEFAULT] = "default",
-        [SF_POLICY_BY_COLUMNS] = "columns",
-        [SF_POLICY_BY_RULE] = "policy",
-    };
-
-    sf_json_member_text(&a->json, "by", by[c->by]);
-    if (c->by == SF_POLICY_BY_RULE) {
-        sf_json_member_text(&a->json, "policy", c->policy);
-        sf_json_member_text(&a->json, "of", c->origin == SF_POLICY_PLATFORM ? "platform" : "owner");
-        sf_json_key(&a->json, "place");
-        sf_json_printf(&a->json, "%s:%u", c->file, c->line);
-    }
-    if (c->note != NULL) {
-        sf_json_member_text(&a->json, "note", c->note);
-    }
-}
-
-static void write_fields(struct answer *a, const struct sf_table *t, const struct sf_policy_view *v)
-{
-    sf_json_key(&a->json, "fields");
-    sf_json_array_begin(&a->json);
-    for (size_t i = 0; i < t->field_count; i++) {
-        SF_CLEANUP(sf_buf_done) struct sf_buf mask = {0};
-
-        sf_buf_text(&mask, v->masks[i].kind == SF_MASK_NONE ? "clear" : "");
-        sf_mask_print(&v->masks[i], &mask);
-        sf_json_object_begin(&a->json);
-        sf_json_member_text(&a->json, "field", t->fields[i].name);
-        sf_json_member_text(
-            &a->json, "class",
-            t->fields[i].class == SF_CLASS_NONE ? NULL : sf_class_name(t->fields[i].class));
-        sf_json_member_slice(&a->json, "sees", sf_buf_view(&mask));
-        write_cause(a, &v->causes[i]);
-        sf_json_object_end(&a->json);
-    }
-    sf_json_array_end(&a->json);
-}
-
-static void write_rows(struct answer *a, const struct sf_policy_view *v)
-{
-    sf_json_member_bool(&a->json, "denied", v->denied);
-    if (v->denied) {
-        sf_json_key(&a->json, "denied_by");
-        sf_json_object_begin(&a->json);
-        write_cause(a, &v->denied_by);
-        sf_json_object_end(&a->json);
-    }
-    sf_json_key(&a->json, "filters");
-    sf_json_array_begin(&a->json);
-    for (size_t i = 0; i < v->filter_count; i++) {
-        sf_json_object_begin(&a->json);
-        sf_json_member_text(&a->json, "filter", v->filters[i].text);
-        write_cause(a, &v->filters[i].cause);
-        sf_json_object_end(&a->json);
-    }
-    sf_json_array_end(&a->json);
-}
-
 static enum sf_code write_tables(struct answer *a, struct question *q, struct sf_error *err)
 {
     const struct sf_product *p = q->version->product;
@@ -166,8 +104,7 @@ static enum sf_code write_tables(struct answer *a, struct question *q, struct sf
         if (code == SF_OK) {
             sf_json_object_begin(&a->json);
             sf_json_member_text(&a->json, "table", p->tables[i].name);
-            write_rows(a, v);
-            write_fields(a, &p->tables[i], v);
+            sf_policy_view_write(v, &p->tables[i], &a->json);
             sf_json_object_end(&a->json);
         }
     }

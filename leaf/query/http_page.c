@@ -41,8 +41,7 @@ const char *http_form_format(enum http_form form)
     return form == HTTP_FORM_CSV ? "csv" : "ndjson";
 }
 
-/* The lines, each one a JSON value, as the elements of an array. */
-static void write_items(struct sf_json_writer *w, struct sf_slice lines)
+void http_page_items(struct sf_json_writer *w, struct sf_slice lines)
 {
     sf_json_array_begin(w);
     while (lines.size > 0) {
@@ -101,7 +100,7 @@ static void write_document(const struct http_page *page, struct sf_buf *out)
         sf_json_raw(&w, count_of(page->lines));
     } else {
         sf_json_key(&w, "items");
-        write_items(&w, page->lines);
+        http_page_items(&w, page->lines);
     }
     write_work(&w, page);
     sf_json_object_end(&w);

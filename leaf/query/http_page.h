@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/sys/http_server.h"
+#include "common/wire/json.h"
 #include "leaf/query/query.h"
 
 enum http_form { HTTP_FORM_JSON, HTTP_FORM_NDJSON, HTTP_FORM_CSV };
@@ -30,6 +31,9 @@ struct http_page {
     const char *contract;
     const char *work[3]; /* of a page with where: rows examined, nulls, errors; NULL: none */
 };
+
+/* Lines that are JSON values, as an array. */
+void http_page_items(struct sf_json_writer *w, struct sf_slice lines);
 
 enum { HTTP_PAGE_ETAG = 160 };
 /* The ETag of rows: where the table stands, what of it is seen, and the form. */

@@ -9,6 +9,25 @@
 #include "leaf/rowcodec/row.h"
 #include "proto/errors.h"
 
+/* --- roles ------------------------------------------------------------------------------------ */
+
+void served_roles_add(struct served_roles *roles, const struct sf_token_role *role)
+{
+    size_t at = 0;
+
+    sf_assert(roles->count < SF_TOKEN_ROLES_MAX);
+    while (at < roles->count && strcmp(roles->items[at].text, role->text) < 0) {
+        at++;
+    }
+    if (at < roles->count && strcmp(roles->items[at].text, role->text) == 0) {
+        return;
+    }
+    memmove(&roles->items[at + 1], &roles->items[at],
+            (roles->count - at) * sizeof(roles->items[0]));
+    roles->items[at] = *role;
+    roles->count++;
+}
+
 /* --- making ----------------------------------------------------------------------------------- */
 
 static void hash_value(const void *context, const struct sf_slice *parts, size_t count,
@@ -45,7 +64,9 @@ static enum sf_code apply_decision(struct served_view *v, const struct served_vi
     bool ok = true;
 
     if (d->denied) {
-        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES, "table '%s'", t->name);
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES, "table '%s': policy %s of the %s",
+                          t->name, d->denied_by.policy,
+                          d->denied_by.origin == SF_POLICY_PLATFORM ? "platform" : "owner");
     }
     sf_assert(d->field_count == t->field_count);
     v->seen = sf_mask_table(t, d->masks, &v->arena);

@@ -36,6 +36,9 @@ struct served_roles {
     struct sf_token_role items[SF_TOKEN_ROLES_MAX];
 };
 
+/* Where it belongs, unless it is there already. There is room for one. */
+void served_roles_add(struct served_roles *roles, const struct sf_token_role *role);
+
 struct served_view {
     unsigned refs;
     uint64_t serial; /* never given twice in a process: what was rendered of a row under it is what
@@ -69,7 +72,7 @@ struct served_view_spec {
     struct served_counts *counts;
 };
 
-/* With one reference. SF_NOMEM. SF_DENIED E0401: the decision denies the table. */
+/* With one reference. SF_NOMEM. SF_DENIED E0416: the decision denies the table. */
 enum sf_code served_view_new(const struct served_view_spec *spec, struct served_view **ret,
                              struct sf_error *err) SF_MUST_CHECK;
 struct served_view *served_view_ref(struct served_view *v);

@@ -49,22 +49,6 @@ static enum sf_code deny(const struct serving *s, const struct serving_caller *c
 
 /* --- roles ------------------------------------------------------------------------------------ */
 
-static void add_role(struct served_roles *roles, const struct sf_token_role *role)
-{
-    size_t at = 0;
-
-    while (at < roles->count && strcmp(roles->items[at].text, role->text) < 0) {
-        at++;
-    }
-    if (at < roles->count && strcmp(roles->items[at].text, role->text) == 0) {
-        return;
-    }
-    memmove(&roles->items[at + 1], &roles->items[at],
-            (roles->count - at) * sizeof(roles->items[0]));
-    roles->items[at] = *role;
-    roles->count++;
-}
-
 static bool find_consumer_key(void *data, const char *issuer, struct sf_public_key *ret)
 {
     const struct grant *grant = data;
@@ -102,7 +86,7 @@ static enum sf_code read_roles(const struct serving *s, const struct grant *gran
         return sf_token_raise(SF_TOKEN_ASSERTION, verdict, err);
     }
     for (size_t i = 0; i < token.role_count; i++) {
-        add_role(ret, &token.roles[i]);
+        served_roles_add(ret, &token.roles[i]);
     }
     return SF_OK;
 }
@@ -145,6 +129,44 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
         *ret = right;
     }
     return code;
+}
+
+/* The grant of the domain, by whatever account, if one is in force; or NULL. */
+static const struct grant *grant_of_domain(const struct serving *s, const char *domain,
+                                           const struct sf_product *p)
+{
+    const int64_t now_us = serving_now_us(s);
+
+    for (size_t i = 0;
+         s->grants != NULL && s->grants->expires_us > now_us && i < s->grants->grant_count; i++) {
+        const struct grant *g = &s->grants->grants[i];
+
+        if (strcmp(g->consumer, domain) == 0 && strcmp(g->product, p->name) == 0 &&
+            g->major == p->version.major && g->until_us > now_us) {
+            return g;
+        }
+    }
+    return NULL;
+}
+
+enum sf_code serving_decide_as(const struct serving *s, struct serving_as *as, const char *product,
+                               uint32_t major, struct serving_right *ret, struct sf_error *err)
+{
+    enum sf_code code = serving_decide(s, &(struct serving_caller){0}, product, major, ret, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    as->granted = grant_of_domain(s, as->domain, ret->product->contract);
+    as->grant = (struct grant){.consumer = as->domain, .purpose = ""};
+    if (as->granted != NULL) {
+        as->grant = *as->granted;
+    }
+    as->grant.id = ""; /* nobody has it: it is not asked whether it still holds */
+    as->grant.purpose = as->purpose == NULL ? as->grant.purpose : as->purpose;
+    ret->grant = &as->grant;
+    ret->roles = as->roles;
+    return SF_OK;
 }
 
 /* The grant of this id, if it is in force; or NULL. */
@@ -316,7 +338,7 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
                           struct served_view **ret, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf key = {0};
-    const bool has_roles = roles != NULL && roles->count > 0;
+    bool is_of_set;
     struct served_roles asked;
     struct view_rights rights;
     struct served_view *found;
@@ -332,9 +354,10 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
                           "table '%s' is closed: its policies cannot be read",
                           table->contract->name);
     }
+    is_of_set = *text_of(grant->id) != '\0' && (roles == NULL || roles->count == 0);
     rights = (struct view_rights){
-        .grant = has_roles ? NULL : grant, .table = table, .generation = s->generation};
-    found = has_roles ? NULL : view_cache_recall(s->products.views, &rights, &until_us);
+        .grant = is_of_set ? grant : NULL, .table = table, .generation = s->generation};
+    found = is_of_set ? view_cache_recall(s->products.views, &rights, &until_us) : NULL;
     if (found != NULL && (until_us == INT64_MAX || serving_now_us(s) < until_us)) {
         *ret = served_view_ref(found);
         return SF_OK;

@@ -60,16 +60,28 @@ struct serving_right {
 enum sf_code serving_decide(const struct serving *s, const struct serving_caller *caller,
                             const char *product, uint32_t major, struct serving_right *ret,
                             struct sf_error *err) SF_MUST_CHECK;
+/* Another domain in whose place the owner looks. */
+struct serving_as {
+    const char *domain;
+    const char *purpose; /* NULL: that of the grant */
+    struct served_roles roles;
+    struct grant grant;          /* set: what is decided by, as long as this struct lives */
+    const struct grant *granted; /* set: the one in force; NULL: there is none */
+};
+/* What that domain may see with the grant it has; without one, as with one of all columns.
+ * SF_ABSENT as serving_decide(). */
+enum sf_code serving_decide_as(const struct serving *s, struct serving_as *as, const char *product,
+                               uint32_t major, struct serving_right *ret,
+                               struct sf_error *err) SF_MUST_CHECK;
 /* Whether the grant of this id is still in force; long answers ask before each page. */
 bool serving_still_granted(const struct serving *s, const char *grant_id);
 
 /*
  * What who has @grant (NULL: the owner) and @roles (NULL: none) sees of @table, with a reference
  * for the caller. The same view as before, as long as nothing it comes from has changed: @grant is
- * what it is for as long as s->generation lasts, as those of a set are. Roles that no policy asks
- * for make no other view.
- * SF_DENIED E0401: a policy denies the table. SF_UNAVAILABLE: there is no key to hash with.
- * SF_NOMEM.
+ * what it is for as long as s->generation lasts, as those of a set are, or has the id "". Roles
+ * that no policy asks for make no other view. SF_DENIED E0416: a policy denies the table.
+ * SF_UNAVAILABLE: there is no key to hash with. SF_NOMEM.
  */
 enum sf_code serving_view(const struct serving *s, const struct served_table *table,
                           const struct grant *grant, const struct served_roles *roles,

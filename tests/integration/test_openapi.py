@@ -214,6 +214,9 @@ def read_records(s):
 
 
 def ask_quality(s):
+    assert s.call("GET", T + "/preview", query="?as=marketing").status == 200
+    s.call("GET", T + "/preview")  # 400
+    s.call("GET", T + "/preview", query="?as=marketing", table="nothing")
     for method, what in ("GET", "stats"), ("GET", "profile"), ("GET", "checks"), ("POST", "checks"):
         assert s.call(method, f"{T}/{what}").status == 200
         s.call(method, f"{T}/{what}", table="nothing")

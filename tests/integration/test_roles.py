@@ -129,6 +129,59 @@ def test_explanations_agree(m):
         assert told == ("clear" if email == CLEAR else "redact"), (role, told)
 
 
+def preview(m, *flags, who="marketing", product="sales/people"):
+    return m.sheaf("access", "preview", product, "--as", who, "-o", "json", *flags).json()
+
+
+def test_preview(m):
+    """The owner sees what a consumer gets, row by row, also before a grant, and which rule masks what"""
+    for flags in ((), ("--role", "analyst"), ("--role", "auditor,clerk"), ("--role", "analyst,auditor")):
+        got = m.sheaf("read", "sales/people", "--as", "marketing", "-o", "ndjson", *flags).lines()
+        seen = preview(m, *flags)
+        assert seen["items"] == got, (flags, seen)
+        assert (seen["grant"], seen["purpose"], seen["position"]) == ("G-1", "test", "1:2"), seen
+    fields = {f["field"]: f for f in preview(m)["fields"]}
+    assert fields["email"]["sees"] == "redact" and fields["email"]["policy"] == "emails", fields
+    assert fields["email"]["place"] == "p.yaml:5" and fields["kind"]["sees"] == "clear", fields
+    ran = m.sheaf("access", "preview", "sales/people", "--as", "finance", "--limit", "1")
+    assert "finance has no grant: this is what it would see with one of all columns" in ran.err, ran
+    assert "email: redact, by policy emails of the platform (p.yaml:5)" in ran.err, ran
+    assert "rows: kind = 'open' OR caller.role = 'auditor', by policy open-rows" in ran.err, ran
+    assert preview(m, "--limit", "1", who="finance")["items"] == [{"id": "A", "email": HIDDEN, "kind": "open"}]
+
+
+def test_preview_is_for_the_owner(m):
+    """Nobody but the owner looks so, and a table that a policy denies is named with the policy"""
+    leaf, path = m.leaves["marketing"], "/v1/products/sales/people/people/preview?as=support"
+    answer = leaf.call("GET", path, token=m.token("marketing"))
+    assert answer.problem() == (403, "SHEAF-E0405"), answer
+    answer = m.leaves["sales"].call("GET", path, token=m.token("marketing"))
+    assert answer.problem() == (403, "SHEAF-E0504"), answer
+    for bad in ("sales", "UP", ""):
+        answer = m.leaves["sales"].call("GET", path.replace("support", bad), token=m.token("sales"))
+        assert answer.problem() == (400, "SHEAF-E0301"), answer
+    (m.directory / "d.yaml").write_text("sheaf: policy/v1\nname: none\nmatch: {domain: sales}\n"
+                                        "except: {purposes: audit}\ndeny: true\n")
+    m.sheaf("policy", "apply", "d.yaml")
+    for ran in (m.sheaf("access", "preview", "sales/people", "--as", "support", status=5),
+                m.sheaf("read", "sales/people.people", "--as", "support", status=5)):
+        assert "SHEAF-E0416" in ran.err and "table 'people': policy none of the platform" in ran.err, ran
+        assert "sheaf access explain" in ran.err, ran
+    assert preview(m, "--purpose", "audit", who="support")["items"], "as if it had another purpose"
+    m.sheaf("policy", "rm", "none")
+
+
+def test_what_a_filter_or_a_mask_forbids_says_what_to_do(m):
+    """Statistics under a row filter and a get by a masked key are refused with a next step that helps"""
+    ran = m.sheaf("product", "stats", "sales/people", "--as", "marketing", status=5)
+    assert "SHEAF-E0416" in ran.err and "sheaf access explain" in ran.err, ran
+    (m.directory / "k.yaml").write_text("sheaf: policy/v1\nname: keys\nmatch: {field: id}\nmask: redact\n")
+    m.sheaf("policy", "apply", "k.yaml")
+    ran = m.sheaf("read", "sales/people", "--key", "A", "--as", "marketing", status=5)
+    assert "SHEAF-E0416" in ran.err and "'where' goes by what you see" in ran.err, ran
+    m.sheaf("policy", "rm", "keys")
+
+
 def test_the_hub_is_not_asked(m):
     """Roles are checked while the hub does nothing"""
     token = m.token("marketing", roles=["analyst", "auditor"])
@@ -144,5 +197,6 @@ def test_the_hub_is_not_asked(m):
 
 if __name__ == "__main__":
     sys.exit(fixture.run([test_role_through_the_relay, test_role_over_nats, test_an_assertion_opens_nothing_else,
-                          test_explanations_agree, test_the_hub_is_not_asked],
+                          test_explanations_agree, test_preview, test_preview_is_for_the_owner,
+                          test_what_a_filter_or_a_mask_forbids_says_what_to_do, test_the_hub_is_not_asked],
                          ["sales", "marketing", "support"]))

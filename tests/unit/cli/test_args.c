@@ -140,7 +140,8 @@ static void test_the_beginning_of_commands_is_a_noun_when_help_is_asked_for(void
     assert_string_equal(a.command->path, "access ls");
     assert_string_equal(a.noun, "");
     refuses("acces --help", "unknown command 'acces'; did you mean 'access'?");
-    refuses("access", "'access' wants one of: request, ls, show, approve, deny, revoke, explain");
+    refuses("access",
+            "'access' wants one of: request, ls, show, approve, deny, revoke, explain, preview");
 }
 
 static void test_numbers_are_whole(void **state)

@@ -654,6 +654,45 @@ static void a_view_ends_with_a_policy_that_expires(void **state)
     leaf_world_done(&f.w);
 }
 
+/* Who looks in others' place one after another gets the view of each, and theirs when they have a
+ * grant. */
+static void the_owner_looks_in_the_place_of_others(void **state)
+{
+    static const char *const domains[] = {"billing", "finance", "billing", "crm"};
+    struct served_view *views[SF_COUNT(domains)];
+    struct served_view *own = NULL;
+    struct fixture f;
+    char text[256];
+    (void)state;
+
+    grant_by_role(&f,
+                  "sheaf: policy/v1\nname: notes\nmatch: {field: note}\n"
+                  "except: {consumer_domain: billing}\nmask: hash\n",
+                  /* keyless= */ false);
+    f.w.serving.mask_secret = &f.w.leaf;
+    assert_string_equal(seen_by(&f, NULL, &own, text), "order_id amount note");
+    for (size_t i = 0; i < SF_COUNT(domains); i++) {
+        struct serving_as as = {.domain = domains[i]};
+
+        assert_int_equal(serving_decide_as(&f.w.serving, &as, "orders", 1, &f.right, &f.err),
+                         SF_OK);
+        assert_int_equal(as.granted != NULL, i % 2 == 0);
+        assert_int_equal(serving_view(&f.w.serving, leaf_world_table(&f.w, "orders"), f.right.grant,
+                                      &f.right.roles, &views[i], NULL),
+                         SF_OK);
+    }
+    assert_ptr_equal(views[0], own);
+    assert_ptr_equal(views[2], own);
+    assert_string_not_equal(views[1]->name, own->name);
+    assert_string_not_equal(views[3]->name, views[1]->name); /* hashes are of a domain */
+    for (size_t i = 0; i < SF_COUNT(domains); i++) {
+        served_view_unref(views[i]);
+    }
+    served_view_unref(own);
+    f.w.serving.mask_secret = NULL;
+    leaf_world_done(&f.w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -673,6 +712,7 @@ int main(void)
         cmocka_unit_test(an_answer_goes_on_under_a_newer_version_unless_that_hides_more),
         cmocka_unit_test(there_is_room_for_so_many_views_and_the_oldest_goes),
         cmocka_unit_test(roles_that_a_policy_names_change_what_is_seen),
+        cmocka_unit_test(the_owner_looks_in_the_place_of_others),
         cmocka_unit_test(a_view_of_a_role_ends_when_a_policy_drops_the_role),
         cmocka_unit_test(a_filter_by_role_is_true_for_one_of_them),
         cmocka_unit_test(an_assertion_that_does_not_hold_is_refused),
