@@ -208,6 +208,17 @@ static void each_consumer_goes_on_with_the_feed_that_is_now_his(void **state)
     finish(&w);
 }
 
+/* Changes come, or not, and some of what follows from them happens. */
+static void stir(struct world *w)
+{
+    if (below(w, 3) != 0) {
+        put(w, 1 + (unsigned)below(w, 3));
+    }
+    for (uint64_t n = below(w, 60); n > 0; n--) {
+        (void)rt_sim_step(&w->f.w.stores.sim);
+    }
+}
+
 /* Whatever is under way when the policies change, and when they change again. */
 static void switches_lose_nothing_and_show_nothing_of_the_rule_before(void **state)
 {
@@ -219,12 +230,7 @@ static void switches_lose_nothing_and_show_nothing_of_the_rule_before(void **sta
 
         begin(&w, seed * 7919);
         for (unsigned i = 0; i < SWITCHES; i++) {
-            if (below(&w, 3) != 0) {
-                put(&w, 1 + (unsigned)below(&w, 3));
-            }
-            for (uint64_t n = below(&w, 60); n > 0; n--) {
-                (void)rt_sim_step(&w.f.w.stores.sim);
-            }
+            stir(&w);
             govern(&w, &rules[below(&w, SF_COUNT(rules))]);
         }
         run(&w);
@@ -245,12 +251,7 @@ static void links_that_break_and_restarts_between_switches_lose_nothing(void **s
 
         begin(&w, seed * 104729);
         for (unsigned i = 0; i < SWITCHES; i++) {
-            if (below(&w, 3) != 0) {
-                put(&w, 1 + (unsigned)below(&w, 3));
-            }
-            for (uint64_t n = below(&w, 60); n > 0; n--) {
-                (void)rt_sim_step(&w.f.w.stores.sim);
-            }
+            stir(&w);
             fake_bus_set_connected(w.f.serve, below(&w, 8) != 0);
             if (below(&w, 20) == 0) {
                 stop(&w.f);
