@@ -467,7 +467,7 @@ static void test_a_snapshot_made_during_two_writes_shows_neither(void **state)
     atomic_store(&l.stop, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(l.torn, 0);
-    print_message("%u snapshots\n", l.looks);
+    print_message("# %u snapshots\n", l.looks);
 }
 
 /* A write that was left pending, and how often its end was told. */
