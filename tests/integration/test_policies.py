@@ -171,9 +171,19 @@ def test_a_denied_table_says_so(m):
     assert seen(m)
 
 
+def test_too_many_effects_are_counted(m):
+    """Of more effects than are told the hub says how many it leaves out"""
+    fields = "".join(f"      f{i}: {{number: {i + 1}, type: string}}\n" for i in range(950))
+    m.apply("support", "sheaf: product/v1\nproduct: support/wide\nversion: 1.0.0\ntables:\n" + "".join(
+        f"  t{t}:\n    kind: event\n    fields:\n{fields}" for t in range(11)))
+    ran = apply(m, "sheaf: policy/v1\nname: all\nmatch: {product: support/wide}\nmask: redact\n", "--dry-run")
+    assert len(ran.json()["items"]) == 10000, ran
+    assert "450 more gains, losses and changes are not shown" in ran.err, ran.err
+
+
 if __name__ == "__main__":
     sys.exit(fixture.run([test_mask_from_file_to_consumer, test_policies_outlive_the_hub, test_owner_tightens,
                           test_requirements_are_checked_at_apply, test_only_the_platform_changes_policies,
                           test_policies_have_limits,
-                          test_a_denied_table_says_so],
+                          test_a_denied_table_says_so, test_too_many_effects_are_counted],
                          ["sales", "marketing", "support"]))
