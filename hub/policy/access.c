@@ -54,8 +54,9 @@ static bool check_columns(const struct sf_product *contract, const char *const *
             return false;
         }
         if (!sf_class_is_open(sf_field_class(f))) {
-            refuse(v, SHEAF_E_DENIED, "field '%s' is of class %s, which does not leave its owner",
-                   f->name, sf_class_name(sf_field_class(f)));
+            refuse(v, SHEAF_E_POLICY_DENIES,
+                   "field '%s' is of class %s, which does not leave its owner", f->name,
+                   sf_class_name(sf_field_class(f)));
             return false;
         }
         for (size_t k = 0; k < i; k++) {

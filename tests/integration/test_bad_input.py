@@ -171,7 +171,7 @@ def test_unknown_names(m):
             (["access", "request", "sales/orders", "--columns", "nix", "--purpose", "p", "--for",
               "1d", "--as", "marketing"], 2, "SHEAF-E0304"),
             (["access", "request", "sales/orders", "--columns", "email", "--purpose", "p", "--for",
-              "1d", "--as", "marketing"], 5, "SHEAF-E0401"),
+              "1d", "--as", "marketing"], 5, "SHEAF-E0416"),
             (["read", "sales/orders", "--as", "nobody"], 3, "SHEAF-E0107"),
             (["read", "sales/orders", "--nix"], 2, "SHEAF-E0801")]:
         ran = m.sheaf(*argv, status=status)

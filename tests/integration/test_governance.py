@@ -147,8 +147,8 @@ def test_only_the_owner_decides(m):
             ("of another product", make(product="other"), "SHEAF-E0301"),
             ("of another major", make(major=2), "SHEAF-E0301"),
             ("in the past", make(until=1), "SHEAF-E0301"),
-            ("with a pii column", make(columns=("order_id", "email")), "SHEAF-E0401"),
-            ("with a secret column", make(columns=("token",)), "SHEAF-E0401"),
+            ("with a pii column", make(columns=("order_id", "email")), "SHEAF-E0416"),
+            ("with a secret column", make(columns=("token",)), "SHEAF-E0416"),
             ("with an unknown column", make(columns=("nix",)), "SHEAF-E0304"),
             ("not signed at all", decision(m, request), None), ("no message", b"\xff\xff", None)]:
         for domain in "sales", "marketing", "platform":

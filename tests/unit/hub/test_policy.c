@@ -81,11 +81,11 @@ static void test_a_request_is_allowed_or_refused_for_one_reason(void **state)
     expect_request(&r, SHEAF_E_FIELD_UNKNOWN, "sales/orders has no field 'cuontry'");
     r.columns = personal;
     r.column_count = 2;
-    expect_request(&r, SHEAF_E_DENIED,
+    expect_request(&r, SHEAF_E_POLICY_DENIES,
                    "field 'email' is of class pii, which does not leave its owner");
     r.columns = secret;
     r.column_count = 1;
-    expect_request(&r, SHEAF_E_DENIED,
+    expect_request(&r, SHEAF_E_POLICY_DENIES,
                    "field 'pin' is of class secret, which does not leave its owner");
     r.columns = twice;
     r.column_count = 2;
@@ -269,7 +269,7 @@ static void test_a_decision_grants_at_most_what_was_asked(void **state)
     s.columns = personal;
     expect_decision(&d, SHEAF_E_BAD_REQUEST, "AR-1 does not ask for column 'email'");
     d.asked_count = 0; /* all was asked for: still nothing personal */
-    expect_decision(&d, SHEAF_E_DENIED,
+    expect_decision(&d, SHEAF_E_POLICY_DENIES,
                     "field 'email' is of class pii, which does not leave its owner");
 }
 
