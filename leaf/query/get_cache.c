@@ -297,12 +297,25 @@ struct sf_http_prepared *get_cache_http(const struct get_cache *c, const struct 
                : NULL;
 }
 
+/* Bytes that one head may hold; 0: there are none. */
+static size_t head_bytes_max(const struct get_cache *c)
+{
+    const size_t count = head_count(c);
+
+    return count == 0 ? 0 : c->bytes_max / HEADS_PART / count;
+}
+
+bool get_cache_takes_head(const struct get_cache *c, size_t size)
+{
+    return size + HEAD_BYTES / 2 <= head_bytes_max(c); /* the headers take less than a half */
+}
+
 void get_cache_set_http(struct get_cache *c, const struct get_head *head,
                         struct sf_http_prepared *http)
 {
     struct place *p = place_of_head(c, head);
 
-    if (p == NULL || sf_http_prepared_bytes(http) > c->bytes_max / HEADS_PART / head_count(c)) {
+    if (p == NULL || sf_http_prepared_bytes(http) > head_bytes_max(c)) {
         sf_http_prepared_free(http);
         return;
     }

@@ -59,6 +59,8 @@ struct get_head {
 
 /* The answer that has this head, or NULL: it was not made yet. */
 struct sf_http_prepared *get_cache_http(const struct get_cache *c, const struct get_head *head);
+/* Whether it is worth making a head for rows of that size. */
+bool get_cache_takes_head(const struct get_cache *c, size_t size);
 /* Takes @http, which was made for @head. */
 void get_cache_set_http(struct get_cache *c, const struct get_head *head,
                         struct sf_http_prepared *http);

@@ -64,7 +64,7 @@ bool http_ready_answer(struct queries *qs, const struct http_ready *ready,
     (void)query_position_text(at->epoch, at->seq, position);
     deprecation_tell_of(r, view->table->product->contract);
     http_page_answer(r, HTTP_FORM_JSON, &page);
-    if (http == NULL) {
+    if (http == NULL && get_cache_takes_head(cache, line.size)) {
         make_head(cache, &head, r, &page); /* may push out the entry, and its line */
     }
     return true;

@@ -156,6 +156,24 @@ static void test_without_room_nothing_is_kept(void **state)
     teardown(&f);
 }
 
+static void test_heads_are_for_rows_that_are_not_large(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f, 16 * 1024 * 1024);
+    assert_false(get_cache_takes_head(f.cache, 1)); /* nothing was kept yet */
+    keep(&f, &mine, "a", "one");
+    assert_true(get_cache_takes_head(f.cache, 7 * 1024));
+    assert_false(get_cache_takes_head(f.cache, 8 * 1024));
+    get_cache_set_max(f.cache, 16 * 1024); /* one head */
+    assert_true(get_cache_takes_head(f.cache, 1024));
+    assert_false(get_cache_takes_head(f.cache, 1025));
+    get_cache_set_max(f.cache, 16 * 1024 - 1);
+    assert_false(get_cache_takes_head(f.cache, 1));
+    teardown(&f);
+}
+
 static void test_want_of_memory_only_means_that_it_is_read_again(void **state)
 {
     struct fixture f;
@@ -184,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_what_one_view_shows_is_not_found_under_another),
         cmocka_unit_test(test_the_limit_holds_and_what_was_not_asked_for_goes),
         cmocka_unit_test(test_without_room_nothing_is_kept),
+        cmocka_unit_test(test_heads_are_for_rows_that_are_not_large),
         cmocka_unit_test(test_want_of_memory_only_means_that_it_is_read_again),
     };
 
