@@ -96,7 +96,8 @@ static void print_products(struct print *p, const struct sf_json *products)
         const char *state = "?";
         const char *position = "";
         int64_t major = 0;
-        int64_t rows = 0;
+        char rows[32] = "";
+        int64_t count = 0;
         int64_t quarantined = 0;
         int64_t failing = 0;
         bool stale = false;
@@ -106,7 +107,10 @@ static void print_products(struct print *p, const struct sf_json *products)
         (void)sf_json_as_text(sf_json_get(it.value, "leaf"), &state);
         (void)sf_json_as_text(sf_json_get(it.value, "position"), &position);
         (void)sf_json_as_int(sf_json_get(it.value, "major"), &major);
-        (void)sf_json_as_int(sf_json_get(it.value, "rows"), &rows);
+        if (sf_json_as_int(sf_json_get(it.value, "rows"),
+                           &count)) { /* else they are not all seen */
+            (void)snprintf(rows, sizeof(rows), "%" PRId64 " rows ", count);
+        }
         (void)sf_json_as_int(sf_json_get(it.value, "quarantined"), &quarantined);
         (void)sf_json_as_int(sf_json_get(it.value, "checks_failing"), &failing);
         (void)sf_json_as_bool(sf_json_get(it.value, "stale"), &stale);
@@ -117,8 +121,8 @@ static void print_products(struct print *p, const struct sf_json *products)
             (void)snprintf(checks, sizeof(checks), ", %" PRId64 " check%s failing", failing,
                            failing == 1 ? "" : "s");
         }
-        print_format_text(p, "detail", "%" PRId64 " rows at %s, %" PRId64 " in quarantine%s%s",
-                          rows, position, quarantined, checks, stale ? ", stale" : "");
+        print_format_text(p, "detail", "%sat %s, %" PRId64 " in quarantine%s%s", rows, position,
+                          quarantined, checks, stale ? ", stale" : "");
     }
 }
 

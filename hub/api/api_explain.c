@@ -3,7 +3,7 @@
 
 #include "hub/api/call.h"
 #include "hub/api/product_ref.h"
-#include "hub/registry/registry_policy.h"
+#include "hub/api/seen.h"
 #include "proto/errors.h"
 
 struct question {
@@ -63,28 +63,14 @@ static enum sf_code read_question(struct call *c, struct question *q, struct sf_
         code = check_asker(c, q, err);
     }
     if (code == SF_OK) {
-        code = registry_policy_set(&c->state->registry, &q->input.platform, err);
+        code = seen_input(c->state, q->version, q->product, q->who, &q->grant, &q->input, err);
     }
-    if (code != SF_OK) {
-        return code;
+    if (code == SF_OK) {
+        q->input.subject.roles = &q->role;
+        q->input.subject.role_count = q->role != NULL;
+        q->input.subject.purpose = purpose == NULL ? q->input.subject.purpose : purpose;
     }
-    const struct registry_access access = {q->who, q->product->owner->name, q->product->name,
-                                           q->version->product->version.major};
-
-    q->grant = registry_active(&c->state->registry, &access);
-    q->input.owner = q->version->policies;
-    q->input.product = q->version->product;
-    q->input.subject.domain = q->who;
-    q->input.subject.roles = &q->role;
-    q->input.subject.role_count = q->role != NULL;
-    q->input.now_us = sf_rt_wall_us(c->state->rt);
-    q->input.subject.purpose = purpose;
-    if (q->grant != NULL) {
-        q->input.columns = q->grant->columns;
-        q->input.column_count = q->grant->column_count;
-        q->input.subject.purpose = purpose == NULL ? q->grant->purpose : purpose;
-    }
-    return SF_OK;
+    return code;
 }
 
 /* --- the answer ------------------------------------------------------------------------------- */

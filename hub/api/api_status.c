@@ -1,5 +1,6 @@
 /* /v1/status: what is up, and how old what is known about it is. */
 #include "hub/api/call.h"
+#include "hub/api/seen.h"
 
 static const char *state_of(const struct lease *l)
 {
@@ -26,7 +27,8 @@ static void write_leaf(struct answer *a, const struct lease *l)
     sf_json_object_end(&a->json);
 }
 
-static void write_head(struct answer *a, const struct lease *l, const struct lease_head *h)
+static void write_head(struct answer *a, const struct call *c, const struct lease *l,
+                       const struct lease_head *h)
 {
     int64_t now_us = sf_rt_wall_us(l->all->rt);
 
@@ -38,7 +40,9 @@ static void write_head(struct answer *a, const struct lease *l, const struct lea
     sf_json_member_uint(&a->json, "partition", h->partition);
     sf_json_key(&a->json, "position");
     sf_json_printf(&a->json, "%u:%lu", h->epoch, (unsigned long)h->seq);
-    sf_json_member_uint(&a->json, "rows", h->rows);
+    if (seen_all_rows(c, l->domain->name, h->product, h->major, h->table)) {
+        sf_json_member_uint(&a->json, "rows", h->rows);
+    }
     sf_json_member_uint(&a->json, "quarantined", h->quarantined);
     sf_json_member_uint(&a->json, "checks_failing", h->checks_failing);
     sf_json_member_bool(&a->json, "stale", h->stale);
@@ -49,7 +53,7 @@ static void write_head(struct answer *a, const struct lease *l, const struct lea
     sf_json_object_end(&a->json);
 }
 
-static void write_leaves(struct answer *a, const struct leases *leases)
+static void write_leaves(struct answer *a, const struct call *c, const struct leases *leases)
 {
     struct sf_map_entry *entry;
     size_t at = 0;
@@ -67,7 +71,7 @@ static void write_leaves(struct answer *a, const struct leases *leases)
         const struct lease *l = entry->value;
 
         for (size_t i = 0; i < l->head_count; i++) {
-            write_head(a, l, &l->heads[i]);
+            write_head(a, c, l, &l->heads[i]);
         }
     }
     sf_json_array_end(&a->json);
@@ -90,6 +94,6 @@ void status_get(struct call *c, const char *const *part)
     sf_json_member_text(&a.json, "server", s->nats_version);
     sf_json_member_text(&a.json, "state", connected ? "up" : "down");
     sf_json_object_end(&a.json);
-    write_leaves(&a, &s->leases);
+    write_leaves(&a, c, &s->leases);
     answer_send(&a, c, 200);
 }

@@ -182,6 +182,19 @@ def test_what_a_filter_or_a_mask_forbids_says_what_to_do(m):
     m.sheaf("policy", "rm", "keys")
 
 
+def test_hidden_rows_are_not_counted_for_others(m):
+    """How many rows there are is told to the owner and the platform, not to whom a filter hides some"""
+    def rows(who):
+        answer = m.hub.call("GET", "/v1/status", token=m.token(who)).json()
+        return [t.get("rows") for t in answer["products"] if t["product"] == "sales/people"]
+
+    fixture.until(lambda: rows("sales") == [2], "the hub has heard of the rows")
+    assert rows("platform") == [2]
+    assert rows("marketing") == [None] and rows("support") == [None]
+    assert "2 rows" not in m.sheaf("status", "--as", "marketing", status=None).out
+    assert "2 rows" in m.sheaf("status", "--as", "sales", status=None).out
+
+
 def test_the_hub_is_not_asked(m):
     """Roles are checked while the hub does nothing"""
     token = m.token("marketing", roles=["analyst", "auditor"])
@@ -198,5 +211,6 @@ def test_the_hub_is_not_asked(m):
 if __name__ == "__main__":
     sys.exit(fixture.run([test_role_through_the_relay, test_role_over_nats, test_an_assertion_opens_nothing_else,
                           test_explanations_agree, test_preview, test_preview_is_for_the_owner,
-                          test_what_a_filter_or_a_mask_forbids_says_what_to_do, test_the_hub_is_not_asked],
+                          test_what_a_filter_or_a_mask_forbids_says_what_to_do,
+                          test_hidden_rows_are_not_counted_for_others, test_the_hub_is_not_asked],
                          ["sales", "marketing", "support"]))
