@@ -30,3 +30,16 @@ static const uint8_t blake2b_sigma[BLAKE2B_ROUNDS][16] = {
     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
     {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
 };
+
+/* One round: @mix(a, b, c, d, x, y) works on four words of the state and two of the block. */
+#define BLAKE2B_ROUND(mix, s)                                                                      \
+    do {                                                                                           \
+        mix(0, 4, 8, 12, s[0], s[1]);                                                              \
+        mix(1, 5, 9, 13, s[2], s[3]);                                                              \
+        mix(2, 6, 10, 14, s[4], s[5]);                                                             \
+        mix(3, 7, 11, 15, s[6], s[7]);                                                             \
+        mix(0, 5, 10, 15, s[8], s[9]);                                                             \
+        mix(1, 6, 11, 12, s[10], s[11]);                                                           \
+        mix(2, 7, 8, 13, s[12], s[13]);                                                            \
+        mix(3, 4, 9, 14, s[14], s[15]);                                                            \
+    } while (0)

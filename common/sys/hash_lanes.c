@@ -83,16 +83,7 @@ static inline __attribute__((always_inline)) void compress(struct lanes h[8],
     w[14].v ^= last.v;
 #pragma GCC unroll 12
     for (size_t r = 0; r < BLAKE2B_ROUNDS; r++) {
-        const uint8_t *s = blake2b_sigma[r];
-
-        MIX(0, 4, 8, 12, s[0], s[1]);
-        MIX(1, 5, 9, 13, s[2], s[3]);
-        MIX(2, 6, 10, 14, s[4], s[5]);
-        MIX(3, 7, 11, 15, s[6], s[7]);
-        MIX(0, 5, 10, 15, s[8], s[9]);
-        MIX(1, 6, 11, 12, s[10], s[11]);
-        MIX(2, 7, 8, 13, s[12], s[13]);
-        MIX(3, 4, 9, 14, s[14], s[15]);
+        BLAKE2B_ROUND(MIX, blake2b_sigma[r]);
     }
     for (size_t i = 0; i < 8; i++) {
         h[i].v ^= (w[i].v ^ w[i + 8].v) & ~keep.v;

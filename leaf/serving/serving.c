@@ -98,9 +98,10 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
                             struct sf_error *err)
 {
     const struct served_product *p = product_set_find(&s->products, product, major);
-    struct serving_right right = {.serving = s, .product = p};
+    const struct grant *grant = NULL;
     enum sf_code code = SF_OK;
 
+    ret->roles.count = 0; /* and no more: clearing room for all takes as long as deciding */
     if (p == NULL) {
         return major == 0 ? SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s",
                                        s->domain, product)
@@ -114,19 +115,21 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
             return SF_RAISE_E(err, SF_UNAVAILABLE, SHEAF_E_BUNDLE_EXPIRED,
                               "domain %s has no grants in force", s->domain);
         }
-        right.grant =
+        grant =
             grant_set_find(s->grants, caller->account, product, p->contract->version.major, now_us);
-        if (right.grant == NULL) {
+        if (grant == NULL) {
             return deny(s, caller, p->contract, err);
         }
         if (caller->roles != NULL) {
-            right.roles = *caller->roles;
+            ret->roles = *caller->roles;
         } else if (caller->assertion != NULL) {
-            code = read_roles(s, right.grant, caller->assertion, &right.roles, err);
+            code = read_roles(s, grant, caller->assertion, &ret->roles, err);
         }
     }
     if (code == SF_OK) {
-        *ret = right;
+        ret->serving = s;
+        ret->product = p;
+        ret->grant = grant;
     }
     return code;
 }
