@@ -12,7 +12,7 @@
 static void print_columns(struct print *p, const struct sf_json *columns)
 {
     if (p->format == PRINT_TABLE && sf_json_count(columns) == 0) {
-        print_text(p, "columns", "all but pii");
+        print_text(p, "columns", "by policy");
     } else {
         print_json(p, "columns", columns);
     }
@@ -145,7 +145,7 @@ static void print_for_people(struct print *p, const struct sf_json *root)
     if (sf_json_count(sf_json_get(root, "columns")) > 0) {
         print_texts(p, "columns", sf_json_get(root, "columns"));
     } else {
-        print_text(p, "columns", "all but pii");
+        print_text(p, "columns", "by policy");
     }
     if (sf_json_as_int(sf_json_get(root, "duration_us"), &us)) {
         (void)sf_format_duration(us, text);

@@ -14,7 +14,8 @@ struct request {
     struct columns columns;
     struct sf_arena arena;
     struct sf_buf seen;   /* "5 of 6 columns" */
-    struct sf_buf unseen; /* "email (pii)" */
+    struct sf_buf unseen; /* ", without email (pii)" */
+    struct sf_buf masked; /* and what else is not as it is stored */
 };
 
 static enum sf_code read_flags(struct cli *cli, struct request *r, struct sf_error *err)
@@ -42,32 +43,74 @@ static enum sf_code read_flags(struct cli *cli, struct request *r, struct sf_err
     return columns_split(args_value(&cli->args, "columns"), &r->arena, &r->columns, err);
 }
 
-/* Which fields the owner's safe default and the columns asked for would let through. */
-static void preview(const struct sf_json *product, struct request *r)
+static const char *text_of(const struct sf_json *v, const char *name)
+{
+    const char *text = "";
+
+    (void)sf_json_as_text(sf_json_get(v, name), &text);
+    return text;
+}
+
+static void add_field(struct request *r, const struct sf_json *f, unsigned *seen)
+{
+    const char *name = text_of(f, "field");
+    const char *class = text_of(f, "class");
+    const char *sees = text_of(f, "sees");
+
+    if (strcmp(sees, "omit") == 0) {
+        sf_buf_printf(&r->unseen, "%s%s%s%s%s", r->unseen.size == 0 ? ", without " : ", ", name,
+                      *class == '\0' ? "" : " (", class, *class == '\0' ? "" : ")");
+    } else if (r->columns.count == 0 || columns_have(&r->columns, name)) {
+        (*seen)++;
+        if (strcmp(sees, "clear") != 0) {
+            sf_buf_printf(&r->masked, "%s%s (%s)", r->masked.size == 0 ? ", masked: " : ", ", name,
+                          sees);
+        }
+    }
+}
+
+/* What the policies in force and the columns asked for would let through. */
+static void preview(const struct sf_json *explanation, struct request *r)
 {
     unsigned all = 0;
     unsigned seen = 0;
 
-    for (struct sf_json_iter t = sf_json_iter(sf_json_get(product, "tables")); sf_json_next(&t);) {
+    for (struct sf_json_iter t = sf_json_iter(sf_json_get(explanation, "tables"));
+         sf_json_next(&t);) {
         for (struct sf_json_iter f = sf_json_iter(sf_json_get(t.value, "fields"));
              sf_json_next(&f);) {
-            const char *name = "";
-            const char *class = "";
-            bool shared = true;
-
-            (void)sf_json_as_text(sf_json_get(f.value, "name"), &name);
-            (void)sf_json_as_text(sf_json_get(f.value, "class"), &class);
-            (void)sf_json_as_bool(sf_json_get(f.value, "shared"), &shared);
             all++;
-            if (shared && (r->columns.count == 0 || columns_have(&r->columns, name))) {
-                seen++;
-            } else if (!shared) {
-                sf_buf_printf(&r->unseen, "%s%s (%s)", r->unseen.size == 0 ? "" : ", ", name,
-                              class);
-            }
+            add_field(r, f.value, &seen);
+        }
+        for (struct sf_json_iter f = sf_json_iter(sf_json_get(t.value, "filters"));
+             sf_json_next(&f);) {
+            sf_buf_printf(&r->masked, ", rows where %s", text_of(f.value, "filter"));
         }
     }
     sf_buf_printf(&r->seen, "%u of %u columns", seen, all);
+    sf_buf_slice(&r->seen, sf_buf_view(&r->unseen));
+    sf_buf_slice(&r->seen, sf_buf_view(&r->masked));
+}
+
+static enum sf_code explain(struct api *a, struct request *r, const char *product,
+                            struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf path = {0};
+    const struct sf_json *root = NULL;
+    enum sf_code code;
+
+    sf_buf_text(&path, "/v1/explain?who=");
+    api_escape(&path, a->who.domain);
+    sf_buf_text(&path, "&product=");
+    api_escape(&path, product);
+    sf_buf_text(&path, "&purpose=");
+    api_escape(&path, r->purpose);
+    code = sf_buf_cstr(&path) == NULL ? sf_buf_check(&path, "path", err)
+                                      : api_get_hub(a, sf_buf_cstr(&path), &root, err);
+    if (code == SF_OK) {
+        preview(root, r);
+    }
+    return code;
 }
 
 static void write_body(const struct request *r, struct sf_buf *body)
@@ -104,9 +147,8 @@ static enum sf_code print_result(struct cli *cli, struct api *a, struct request 
     }
     (void)sf_json_as_text(sf_json_get(root, "id"), &id);
     (void)sf_json_as_text(sf_json_get(root, "state"), &state);
-    cli_line(cli, "request %s %s · decided by: %s · you would see: %s%s%s", id, state,
-             r->product.domain, sf_buf_cstr(&r->seen), r->unseen.size > 0 ? ", without " : "",
-             r->unseen.size > 0 ? sf_buf_cstr(&r->unseen) : "");
+    cli_line(cli, "request %s %s · decided by: %s · you would see: %s", id, state,
+             r->product.domain, sf_buf_cstr(&r->seen));
     if (cli->print.format == PRINT_TABLE) {
         cli_note(cli, "next:  sheaf access approve %s --as %s", id, r->product.domain);
         return SF_OK;
@@ -135,8 +177,11 @@ static enum sf_code run(struct cli *cli, struct api *a, struct request *r, struc
     if (code != SF_OK) {
         return code;
     }
-    preview(product, r);
     catalog_note_end(a, &r->product, product);
+    code = explain(a, r, text, err);
+    if (code != SF_OK) {
+        return code;
+    }
     write_body(r, &body);
     code = sf_buf_check(&body, "request", err);
     if (code == SF_OK) {
@@ -162,6 +207,7 @@ int cmd_access_request(struct cli *cli)
     code = run(cli, &api, &r, &err);
     sf_buf_done(&r.seen);
     sf_buf_done(&r.unseen);
+    sf_buf_done(&r.masked);
     sf_arena_done(&r.arena);
     api_done(&api);
     return code == SF_OK ? CLI_OK : cli_fail(cli, &err);

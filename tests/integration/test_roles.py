@@ -182,6 +182,14 @@ def test_what_a_filter_or_a_mask_forbids_says_what_to_do(m):
     m.sheaf("policy", "rm", "keys")
 
 
+def test_a_request_tells_what_it_would_come_to(m):
+    """Who asks for access hears what the policies in force would let through for that purpose"""
+    ran = m.sheaf("access", "request", "sales/people", "--as", "finance", "--purpose", "x", "--for", "1d")
+    assert ("you would see: 3 of 3 columns, masked: email (redact), rows where kind = 'open' OR caller.role = "
+            "'auditor'") in ran.out, ran
+    assert "by policy" in m.sheaf("access", "ls", "--as", "sales").out
+
+
 def test_hidden_rows_are_not_counted_for_others(m):
     """How many rows there are is told to the owner and the platform, not to whom a filter hides some"""
     def rows(who):
@@ -212,5 +220,5 @@ if __name__ == "__main__":
     sys.exit(fixture.run([test_role_through_the_relay, test_role_over_nats, test_an_assertion_opens_nothing_else,
                           test_explanations_agree, test_preview, test_preview_is_for_the_owner,
                           test_what_a_filter_or_a_mask_forbids_says_what_to_do,
-                          test_hidden_rows_are_not_counted_for_others, test_the_hub_is_not_asked],
-                         ["sales", "marketing", "support"]))
+                          test_a_request_tells_what_it_would_come_to, test_hidden_rows_are_not_counted_for_others, test_the_hub_is_not_asked],
+                         ["sales", "marketing", "support", "finance"]))
