@@ -128,6 +128,7 @@
       "fix, replay or drop entries: 'sheaf product quarantine ls D/P'")                            \
     X(DEDUPE_FULL, 621, 507, 7, "the window of a dedupe is full",                                  \
       "wait, shorten 'within', or raise --dedupe-max")                                             \
+    X(LIMIT, 622, 409, 6, "a limit of the mesh is reached", "remove what is not needed any more")  \
     X(PORT_IN_USE, 701, 409, 6, "the port is in use", "choose another port")                       \
     X(NATS_MISSING, 702, 503, 7, "nats-server was not found",                                      \
       "run './dev setup', or give --nats-server")                                                  \

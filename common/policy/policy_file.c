@@ -87,7 +87,7 @@ static enum sf_code put_all(struct sf_policy_set *s, struct sf_policy *head, str
     }
     if (s->count + count > SF_POLICY_SET_MAX) {
         free_all(head);
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "a set holds at most %d policies",
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_LIMIT, "a set holds at most %d policies",
                           SF_POLICY_SET_MAX);
     }
     while (head != NULL) {

@@ -165,7 +165,7 @@ static enum sf_code check_bundle(const struct registry *r, const struct registry
         }
     }
     if (bytes > BUNDLE_BYTES_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_LIMIT,
                           "the grants of %s are at their limit: grant whole tables, or end some",
                           owner->name);
     }
@@ -180,7 +180,7 @@ static enum sf_code check_room(const struct change_decision *c, const struct reg
     enum sf_code code;
 
     if (grants_held(r, q->consumer) >= GRANTS_PER_CONSUMER_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%s has %d grants, the limit",
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_LIMIT, "%s has %d grants, the limit",
                           q->consumer->name, GRANTS_PER_CONSUMER_MAX);
     }
     code = check_bundle(r, q->product->owner, c->signed_bytes.size, err);

@@ -97,7 +97,7 @@ static enum sf_code compare_sets(struct change_policy *c, const struct sf_map *n
         }
     }
     if (next->live > REGISTRY_POLICIES_MAX || bytes > REGISTRY_POLICY_BYTES_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_LIMIT,
                           "%zu policies of %zu bytes are more than the limit: %d, %d bytes",
                           next->live, bytes, REGISTRY_POLICIES_MAX, REGISTRY_POLICY_BYTES_MAX);
     }

@@ -46,7 +46,7 @@ static enum sf_code check_room(const struct change_product *c, const struct regi
         return registry_check_room(&c->state->registry, REGISTRY_PRODUCT, err);
     }
     if (p->version_count >= REGISTRY_VERSIONS_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%s/%s has %d versions, the limit",
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_LIMIT, "%s/%s has %d versions, the limit",
                           p->owner->name, p->name, REGISTRY_VERSIONS_MAX);
     }
     return SF_OK;

@@ -121,7 +121,7 @@ enum sf_code state_check_claims(const struct hub_state *s, const struct registry
     facts.grants = grants;
     code = claims_consume(s->keys, &facts, &jwt, err);
     if (code == SF_BUSY) {
-        code = SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY,
+        code = SF_RAISE_E(err, SF_BUSY, SHEAF_E_LIMIT,
                           "%s has %zu grants, and its account takes no more", facts.name,
                           facts.grant_count - 1);
     }

@@ -72,7 +72,8 @@ enum sf_code registry_check_room(const struct registry *r, enum registry_kind ki
         break;
     }
     if (count >= max) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "the hub holds %zu %s, its limit", max, what);
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_LIMIT, "the hub holds %zu %s, its limit", max,
+                          what);
     }
     return SF_OK;
 }

@@ -143,12 +143,12 @@ def numbered(count, more=""):
 def test_policies_have_limits(m):
     """More policies than the hub holds, by number or by bytes, are refused with the limit; those before stay"""
     before = m.sheaf("policy", "ls", "-o", "json").json()["items"]
-    ran = apply(m, numbered(10001), "--dry-run", status=7)
-    assert "SHEAF-E0602" in ran.err and f"{10001 + len(before)} policies of " in ran.err, ran
+    ran = apply(m, numbered(10001), "--dry-run", status=6)
+    assert "SHEAF-E0622" in ran.err and f"{10001 + len(before)} policies of " in ran.err, ran
     assert "more than the limit: 10000, 786432 bytes" in ran.err, ran
     note = "description: " + "x" * 8000 + "\n"
-    ran = apply(m, numbered(100, note), "--dry-run", status=7)
-    assert "SHEAF-E0602" in ran.err and f"{100 + len(before)} policies of " in ran.err, ran
+    ran = apply(m, numbered(100, note), "--dry-run", status=6)
+    assert "SHEAF-E0622" in ran.err and f"{100 + len(before)} policies of " in ran.err, ran
     apply(m, numbered(90, note), "--dry-run")
     assert m.sheaf("policy", "ls", "-o", "json").json()["items"] == before
 
