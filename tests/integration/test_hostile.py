@@ -163,10 +163,13 @@ def test_subscribers_of_its_own(m):
     def heard(key):
         """Changes that are printed until that of @key; it is made until it is heard."""
         found = []
-        while not found or found[-1]["row"]["order_id"] != key:
+
+        def is_there():
             m.load("sales", "orders/orders", [row(key, amount=f"{len(found)}.00")])
             if select.select([sub.stdout], [], [], 0.5)[0]:
                 found.append(json.loads(sub.stdout.readline()))
+            return found and found[-1]["row"]["order_id"] == key
+        fixture.until(is_there, f"{key} is printed")
         return found
     heard("first")
     genuine = m.rogue.cons.wait_for(lambda p: b'"first"' in p.data, "the change that it forges")
@@ -355,7 +358,8 @@ def test_traces(m):
     m.rogue.settle()
     honest(m, "traced")
     m.rogue.settle()
-    traces = [json.loads(p.data) for p in [*client.messages, first] if p.subject.startswith(TRACE)]
+    beyond = client.wait_for(lambda p: p.subject.startswith(TRACE) and b'"sheaf-hub"' in p.data, "a trace of the hub's server")
+    traces = [json.loads(p.data) for p in [*client.messages, first, beyond] if p.subject.startswith(TRACE)]
     assert {t["server"]["name"] for t in traces} == {"rogue", "sheaf-hub"}, traces
     # Where a request leaves its account the trace names that account's key, and ends.
     own = {"CONS", account(m, "marketing")}
