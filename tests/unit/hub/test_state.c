@@ -54,7 +54,7 @@ static void a_grant_that_its_consumers_account_cannot_hold_is_refused(void **sta
     assert_int_equal(ask_with(&w, 0, &err), SF_OK);
     assert_int_equal(ask_with(&w, 1000, &err), SF_OK);
     assert_int_equal(ask_with(&w, 4000, &err), SF_BUSY);
-    assert_int_equal(err.number, SHEAF_E_BUSY);
+    assert_int_equal(err.number, SHEAF_E_LIMIT);
     assert_string_equal(err.text, "marketing has 4000 grants, and its account takes no more");
     world_done(&w);
 }
