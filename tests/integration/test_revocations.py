@@ -2,8 +2,8 @@
 """Grants are revoked at random moments while every way out is in use: live streams, replays and follows under way, reads
 page by page, rows asked for again and again, over NATS and HTTP. Behind the receipt no byte of the product comes any more.
 
-    SHEAF_REVOCATIONS   how many (240)
-    SHEAF_SEED          of the moments (1)
+    TEST_REVOCATIONS   how many (240)
+    TEST_SEED          of the moments (1)
 """
 import base64
 import concurrent.futures
@@ -30,7 +30,7 @@ CONSUMERS = ("marketing", "support")
 # What is promised behind the receipt, and how long a revoked grant is watched.
 SOON_S, LATEST_S = 2, 5
 WATCH_S = 2.5
-COUNT, SEED = (int(os.environ.get(name, default)) for name, default in (("SHEAF_REVOCATIONS", "240"), ("SHEAF_SEED", "1")))
+COUNT, SEED = (int(os.environ.get(name, default)) for name, default in (("TEST_REVOCATIONS", "240"), ("TEST_SEED", "1")))
 PRODUCT = """sheaf: product/v1
 product: sales/NAME
 version: 1.0.0
