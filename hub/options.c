@@ -75,9 +75,8 @@ static const struct sf_setting SETTINGS[] = {
 
 /* SHEAF_ variables that belong to leaves and to the tools around us. */
 static const char *const IGNORED[] = {
-    "SHEAF_CONTEXT", "SHEAF_CRASH_ROUNDS", "SHEAF_DEV_DIR", "SHEAF_DOMAIN",
-    "SHEAF_DUCKDB",  "SHEAF_FUZZ_SECONDS", "SHEAF_HUB",     "SHEAF_JOIN_TOKEN_FILE",
-    "SHEAF_LEAF",    "SHEAF_NO_COLOR",     "SHEAF_OUTPUT",  NULL};
+    "SHEAF_CONTEXT",         "SHEAF_DEV_DIR",  "SHEAF_DOMAIN", "SHEAF_HUB",
+    "SHEAF_JOIN_TOKEN_FILE", "SHEAF_NO_COLOR", "SHEAF_OUTPUT", NULL};
 
 static enum sf_code usage(struct sf_error *err, const char *text)
 {

@@ -244,9 +244,8 @@ static const struct sf_setting settings[] = {
 };
 
 /* SHEAF_ variables that belong to the tools around us. */
-static const char *const ignored[] = {
-    "SHEAF_CONTEXT",      "SHEAF_CRASH_ROUNDS", "SHEAF_DEV_DIR", "SHEAF_DUCKDB",
-    "SHEAF_FUZZ_SECONDS", "SHEAF_NO_COLOR",     "SHEAF_OUTPUT",  NULL};
+static const char *const ignored[] = {"SHEAF_CONTEXT", "SHEAF_DEV_DIR", "SHEAF_NO_COLOR",
+                                      "SHEAF_OUTPUT", NULL};
 
 /* --- what the memory is for ------------------------------------------------------------------- */
 

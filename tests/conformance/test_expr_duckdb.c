@@ -2,7 +2,7 @@
  * Filters against DuckDB: random tables, rows and expressions; both say true, false, null or error
  * for every pair of expression and row.
  *
- *     test_expr_duckdb [--pairs N] [--seed N]     SHEAF_DUCKDB names libduckdb.so
+ *     test_expr_duckdb [--pairs N] [--seed N]     TEST_DUCKDB names libduckdb.so
  *
  * Exits with 77, "skipped", when DuckDB is not there. A disagreement prints the seed of its table,
  * which alone makes it again: --seed N --pairs 1.
@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 {
     uint64_t pairs = option(argc, argv, "--pairs", 20000);
     uint64_t first = option(argc, argv, "--seed", 1);
-    const char *path = getenv("SHEAF_DUCKDB");
+    const char *path = getenv("TEST_DUCKDB");
     struct duckdb *duckdb = path == NULL ? NULL : duckdb_start(path);
     struct tally tally = {0};
     uint64_t seed = first;

@@ -2,7 +2,7 @@
  * Filters with paths into lists and structs, and with wide decimals, against DuckDB: the same text
  * about the same rows gives the same on both sides.
  *
- * SHEAF_DUCKDB names libduckdb.so; exits with 77, "skipped", when it is not there.
+ * TEST_DUCKDB names libduckdb.so; exits with 77, "skipped", when it is not there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,7 +221,7 @@ static bool agree(struct world *w, const char *text)
 
 int main(void)
 {
-    const char *path = getenv("SHEAF_DUCKDB");
+    const char *path = getenv("TEST_DUCKDB");
     struct world w = {.duckdb = path == NULL ? NULL : duckdb_start(path)};
     size_t failed = 0;
 

@@ -3,7 +3,7 @@
 
     crash.py SHEAF SHEAF_HUB SHEAF_LEAF NATS_SERVER STORE_CHECK [--rounds N] [--seed N] [--keep]
 
-SHEAF_CRASH_ROUNDS and SHEAF_CRASH_SEED set the same. Domain sales owns two products; writers send
+TEST_CRASH_ROUNDS and TEST_CRASH_SEED set the same. Domain sales owns two products; writers send
 to three tables all the time; `sheaf sub` follows as sales and as marketing through all rounds, and
 another one follows while a grant lasts. A round kills one or two processes, starts them again on
 the same data and ports, and waits until the mesh has recovered and every subscription has what was
@@ -270,9 +270,9 @@ def main():
     names = ["sheaf", "sheaf-hub", "sheaf-leaf", "nats-server", "store-check"]
     for name in names:
         parser.add_argument(name)
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("SHEAF_CRASH_ROUNDS", 50)))
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("TEST_CRASH_ROUNDS", 50)))
     parser.add_argument("--seed", type=int,
-                        default=int(os.environ.get("SHEAF_CRASH_SEED", random.getrandbits(32))))
+                        default=int(os.environ.get("TEST_CRASH_SEED", random.getrandbits(32))))
     parser.add_argument("--keep", action="store_true", help="leave data and logs in place")
     o = parser.parse_args()
     programs = {name: str(pathlib.Path(getattr(o, name)).resolve()) for name in names}

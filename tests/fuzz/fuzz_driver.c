@@ -3,10 +3,10 @@
  *
  *     fuzz_<name> CORPUS_DIR...       all; files may be named too
  *
- * SHEAF_FUZZ_SECONDS=N  mutates for N seconds instead of 3,000 times.
- * SHEAF_FUZZ_SEED=N     other mutations; 1 when not given. A mutation follows from seed and number
+ * TEST_FUZZ_SECONDS=N  mutates for N seconds instead of 3,000 times.
+ * TEST_FUZZ_SEED=N     other mutations; 1 when not given. A mutation follows from seed and number
  *                       alone, and a crash names both.
- * SHEAF_FUZZ_AT=N       only mutation N, which is written to ./fuzz-input first.
+ * TEST_FUZZ_AT=N       only mutation N, which is written to ./fuzz-input first.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -37,7 +37,7 @@ static void say_current(void)
     char text[160];
     int size = snprintf(text, sizeof(text),
                         current_is_file ? "fuzz_driver: file %lu of the corpus\n"
-                                        : "fuzz_driver: SHEAF_FUZZ_AT=%lu SHEAF_FUZZ_SEED=%lu\n",
+                                        : "fuzz_driver: TEST_FUZZ_AT=%lu TEST_FUZZ_SEED=%lu\n",
                         current, seed);
 
     (void)!write(STDERR_FILENO, text, (size_t)size);
@@ -244,8 +244,8 @@ static void keep_input(const struct sf_buf *input)
 
 static unsigned long run_mutations(const struct corpus *c)
 {
-    unsigned long only = setting("SHEAF_FUZZ_AT", 0);
-    double seconds = (double)setting("SHEAF_FUZZ_SECONDS", 0);
+    unsigned long only = setting("TEST_FUZZ_AT", 0);
+    double seconds = (double)setting("TEST_FUZZ_SECONDS", 0);
     double end = now_s() + seconds;
     struct sf_buf input = {0};
 
@@ -270,7 +270,7 @@ int main(int argc, char **argv)
     struct corpus c = {0};
     unsigned long count;
 
-    seed = setting("SHEAF_FUZZ_SEED", 1);
+    seed = setting("TEST_FUZZ_SEED", 1);
     for (int i = 1; i < argc; i++) {
         add_path(&c, argv[i]);
     }

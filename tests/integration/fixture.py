@@ -123,9 +123,9 @@ class Ran:
 # --- products -------------------------------------------------------------------------------------
 
 
-def orders(field, rest="", name="orders"):
-    """A product of sales with a table of state, orders: k, its key, and @field; @rest follows."""
-    return f"""sheaf: product/v1
+def orders(*fields, key="k", name="orders", rest=""):
+    """A product of sales with a table of state, orders: @key and @fields; @rest follows."""
+    text = f"""sheaf: product/v1
 product: sales/{name}
 version: 1.0.0
 status: active
@@ -134,11 +134,11 @@ description: Orders.
 tables:
   orders:
     kind: state
-    key: [k]
+    key: [{key}]
     fields:
-      k: {{number: 1, type: string, required: true}}
-      {field}
-{rest}"""
+      {key}: {{number: 1, type: string, required: true}}
+"""
+    return text + "".join(f"      {field}\n" for field in fields) + rest
 
 
 # --- the mesh -------------------------------------------------------------------------------------

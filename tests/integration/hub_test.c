@@ -38,8 +38,8 @@ static void spawn(struct hub_test *h)
     char log[4200];
     char nats[8];
     char leafnode[8];
-    const char *argv[] = {getenv("SHEAF_HUB"), "--data", h->data,           "--http", "127.0.0.1:0",
-                          "--nats-port",       nats,     "--leafnode-port", leafnode, NULL};
+    const char *argv[] = {getenv("TEST_HUB"), "--data", h->data,           "--http", "127.0.0.1:0",
+                          "--nats-port",      nats,     "--leafnode-port", leafnode, NULL};
 
     assert_non_null(argv[0]);
     if (h->nats == 0) { /* ports that no other test takes, also while the hub is down */

@@ -10,20 +10,8 @@ import time
 import fixture
 from nats import Client
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0
-status: active
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [id]
-    fields:
-      id:    {number: 1, type: string, required: true}
-      note:  {number: 2, type: string}
-      email: {number: 3, type: string, class: pii}
-"""
+PRODUCT = fixture.orders(
+    "note: {number: 2, type: string}", "email: {number: 3, type: string, class: pii}", key="id")
 LIVE = "dp.sales.orders.orders.v1.>"
 CONSUMERS = ("marketing", "support")
 SWITCHES, SECONDS = 1000, 40

@@ -16,8 +16,8 @@ PRODUCT = fixture.orders("n: {number: 2, type: int64}", rest="""\
     fields:
       n: {number: 1, type: int64}
 """)
-SEED = int(os.environ.get("SHEAF_DAMAGE_SEED", "1"))
-PER_KIND = int(os.environ.get("SHEAF_DAMAGE_ROUNDS", "4"))  # of each kind of damage, per kind of file
+SEED = int(os.environ.get("TEST_DAMAGE_SEED", "1"))
+PER_KIND = int(os.environ.get("TEST_DAMAGE_ROUNDS", "4"))  # of each kind of damage, per kind of file
 # Their bytes say nothing of what is stored, and nothing is served out of them.
 HARMLESS = {"LOG", "LOCK", "IDENTITY", "OPTIONS", "lock"}
 

@@ -14,7 +14,7 @@
 static void expect_refusal(const struct hub_test *h, const char *const *arguments, int status,
                            const char *words)
 {
-    const char *argv[16] = {getenv("SHEAF_HUB")};
+    const char *argv[16] = {getenv("TEST_HUB")};
     struct proc p = {0};
     char log_path[PATH_MAX];
     char *log;

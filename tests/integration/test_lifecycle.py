@@ -6,22 +6,10 @@ import time
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0   # raised by hand
-status: active
-owner: orders@example.org
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [order_id]
-    fields:
-      order_id: {number: 1, type: string, required: true}
-      country:  {number: 3, type: string}
-"""
-RENAMED = "      land:     {number: 3, type: string, source: country}\n      note:     {number: 4, type: string}\n"
-OLD_FIELD = "      country:  {number: 3, type: string}\n"
+PRODUCT = fixture.orders("country: {number: 3, type: string}", key="order_id").replace(
+    "version: 1.0.0\n", "version: 1.0.0   # raised by hand\n")
+RENAMED = "      land: {number: 3, type: string, source: country}\n      note: {number: 4, type: string}\n"
+OLD_FIELD = "      country: {number: 3, type: string}\n"
 
 
 def rows(m, product="sales/orders", who="sales"):

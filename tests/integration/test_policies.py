@@ -5,21 +5,9 @@ import time
 
 import fixture
 
-PRODUCT = """sheaf: product/v1
-product: sales/orders
-version: 1.0.0
-status: active
-description: Orders.
-tables:
-  orders:
-    kind: state
-    key: [order_id]
-    fields:
-      order_id: {number: 1, type: string, required: true}
-      email:    {number: 2, type: string, class: pii}
-      country:  {number: 3, type: string}
-      note:     {number: 4, type: string}
-"""
+PRODUCT = fixture.orders(
+    "email: {number: 2, type: string, class: pii}", "country: {number: 3, type: string}",
+    "note: {number: 4, type: string}", key="order_id").replace("owner: orders@example.org\n", "")  # required below
 PII = """sheaf: policy/v1
 name: pii-default
 match: {class: [pii]}

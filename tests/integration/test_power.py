@@ -5,7 +5,7 @@ A library in front of the leaf writes down what was synced (disk_journal.c). The
 load; then every file loses what no sync covers: its end is cut somewhere, and a new file whose
 directory was not synced may be gone. In the log of the store there may also be zeros, noise or what
 the disk held before, from any byte on that no sync covers. A rename counts at once.
-SHEAF_POWER_ROUNDS and SHEAF_POWER_SEED set how often and what.
+TEST_POWER_ROUNDS and TEST_POWER_SEED set how often and what.
 """
 import os
 import pathlib
@@ -18,8 +18,8 @@ import fixture
 
 PRODUCT = fixture.orders("n: {number: 2, type: int64, required: true}",
                          "      pad: {number: 3, type: string}\n")
-ROUNDS = int(os.environ.get("SHEAF_POWER_ROUNDS", "6"))
-SEED = int(os.environ.get("SHEAF_POWER_SEED", "0")) or random.randrange(1, 1 << 32)
+ROUNDS = int(os.environ.get("TEST_POWER_ROUNDS", "6"))
+SEED = int(os.environ.get("TEST_POWER_SEED", "0")) or random.randrange(1, 1 << 32)
 RANDOM = random.Random(SEED)
 KEYS = 40
 BULK = 600  # rows of a commit that is synced beside its rows, while the next one is built

@@ -30,7 +30,7 @@ void tmpdir_done(struct tmpdir *t)
 {
     struct sf_error err;
 
-    if (getenv("SHEAF_KEEP_TMP") != NULL) {
+    if (getenv("TEST_KEEP_TMP") != NULL) {
         print_message("# kept: %s\n", t->path);
         return;
     }

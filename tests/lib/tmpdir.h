@@ -11,5 +11,5 @@ struct tmpdir {
 void tmpdir_init(struct tmpdir *t);
 /* "<path>/<name>" in @ret, which has PATH_MAX bytes; returns @ret. */
 char *tmpdir_join(const struct tmpdir *t, const char *name, char *ret);
-/* Kept, and its path printed, when SHEAF_KEEP_TMP is set. */
+/* Kept, and its path printed, when TEST_KEEP_TMP is set. */
 void tmpdir_done(struct tmpdir *t);

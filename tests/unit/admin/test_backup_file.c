@@ -39,7 +39,7 @@ static void test_the_bytes_are_those_of_the_first_release(void **state)
     assert_int_equal(sf_crypto_init(NULL), SF_OK);
     make_list(&l);
     backup_list_encode(&l, &out);
-    if (getenv("SHEAF_WRITE_GOLDEN") != NULL) {
+    if (getenv("TEST_WRITE_GOLDEN") != NULL) {
         assert_int_equal(sf_file_write(path, sf_buf_view(&out), 0644, &err), SF_OK);
     }
     assert_int_equal(sf_file_read(path, 4096, &golden, &err), SF_OK);

@@ -3,8 +3,8 @@
  * likes: none of a million changed ones is taken. And a hub that turned against its domains may
  * sign what it likes: nobody gets more than the owner has consented to.
  *
- *     SHEAF_MUTATIONS  changed bundles (1000000; a twentieth of it are signed again by the hub)
- *     SHEAF_SEED       of them (1)
+ *     TEST_MUTATIONS  changed bundles (1000000; a twentieth of it are signed again by the hub)
+ *     TEST_SEED       of them (1)
  */
 #include "tests/lib/cmocka.h"
 
@@ -73,7 +73,7 @@ static void attack_init(struct attack *a)
     };
 
     *a = (struct attack){0};
-    leaf_world_init(&a->w, setting("SHEAF_SEED", 1));
+    leaf_world_init(&a->w, setting("TEST_SEED", 1));
     all[OF_STRANGER].hub = &a->w.stranger;
     all[OF_DOMAIN].hub = &a->w.domain;
     for (size_t i = 0; i < BUNDLES; i++) {
@@ -237,7 +237,7 @@ static void print_mutant(const struct attack *a)
 
 static void no_changed_bundle_is_taken(void **state)
 {
-    const unsigned long count = setting("SHEAF_MUTATIONS", 1000000);
+    const unsigned long count = setting("TEST_MUTATIONS", 1000000);
     struct attack a;
     struct grant_set *set;
     unsigned long same = 0;
@@ -251,7 +251,7 @@ static void no_changed_bundle_is_taken(void **state)
         grant_set_unref(set);
         if ((code == SF_OK) != is_good(&a)) {
             print_mutant(&a);
-            fail_msg("mutant %lu of seed %lu: %s", i, setting("SHEAF_SEED", 1), sf_code_name(code));
+            fail_msg("mutant %lu of seed %lu: %s", i, setting("TEST_SEED", 1), sf_code_name(code));
         }
         same += code == SF_OK;
         a.reached[code]++;
@@ -310,7 +310,7 @@ static bool is_consented(const struct attack *a, const struct grant *g)
 
 static void a_hub_gives_nobody_more_than_the_owner_has_consented_to(void **state)
 {
-    const unsigned long count = setting("SHEAF_MUTATIONS", 1000000) / 20;
+    const unsigned long count = setting("TEST_MUTATIONS", 1000000) / 20;
     unsigned long taken = 0;
     unsigned long kept = 0;
     unsigned long refused = 0;
@@ -332,7 +332,7 @@ static void a_hub_gives_nobody_more_than_the_owner_has_consented_to(void **state
         for (size_t g = 0; g < set->grant_count; g++) {
             if (!is_consented(&a, &set->grants[g])) {
                 print_mutant(&a);
-                fail_msg("mutant %lu of seed %lu widens %s", i, setting("SHEAF_SEED", 1),
+                fail_msg("mutant %lu of seed %lu widens %s", i, setting("TEST_SEED", 1),
                          set->grants[g].id);
             }
         }

@@ -196,7 +196,7 @@ static void test_the_bytes_are_those_of_the_first_release(void **state)
 
     (void)state;
     encode_samples(&out, digests, hash);
-    if (fd < 0 && getenv("SHEAF_WRITE_GOLDEN") != NULL) {
+    if (fd < 0 && getenv("TEST_WRITE_GOLDEN") != NULL) {
         fd = open(GOLDEN_DIR "/frame-v1.bin", O_RDWR | O_CREAT, 0644);
         assert_int_equal(write(fd, out.data, out.size), out.size);
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);

@@ -219,7 +219,7 @@ static void test_the_golden_bytes_are_read(void **state)
     (void)state;
     assert_int_equal(sf_crypto_init(NULL), SF_OK);
     encode_sample(1, &sample);
-    if (getenv("SHEAF_WRITE_GOLDEN") != NULL) {
+    if (getenv("TEST_WRITE_GOLDEN") != NULL) {
         write_golden(path, sf_buf_view(&sample));
     }
     assert_int_equal(sf_file_read(path, 4096, &file, &err), SF_OK);
