@@ -8,6 +8,8 @@ import time
 
 import ed25519
 
+PATIENCE_S = 30  # for bytes that must come
+
 
 def nkey_seed(text):
     """The 32 bytes in the text of a seed ("SU...")."""
@@ -99,15 +101,18 @@ class Client:
         self.buffer += data
         return True
 
+    def _more(self):
+        assert self._fill(PATIENCE_S), f"nats-server sends nothing for {PATIENCE_S} s"
+
     def _line(self):
         while b"\r\n" not in self.buffer:
-            self._fill(10)
+            self._more()
         line, self.buffer = self.buffer.split(b"\r\n", 1)
         return line
 
     def _bytes(self, count):
         while len(self.buffer) < count + 2:
-            self._fill(10)
+            self._more()
         data, self.buffer = self.buffer[:count], self.buffer[count + 2:]
         return data
 
@@ -145,7 +150,7 @@ class Client:
         want = self.pongs + 1
         self._send("PING\r\n")
         while self.pongs < want:
-            self.poll(10)
+            self._take(self._line())
 
     def subscribe(self, subject):
         self._send(f"SUB {subject} {self.next_sid}\r\n")

@@ -16,6 +16,7 @@
 #include "common/sys/process.h"
 #include "leaf/leaf.h"
 #include "tests/lib/nats_server.h"
+#include "tests/lib/proc.h"
 #include "tests/lib/raw_http.h"
 #include "tests/lib/tmpdir.h"
 
@@ -94,6 +95,14 @@ static void sweep(struct world *w, const struct question *q)
     assert_true(n > 3 && w->refused > 1);
 }
 
+static bool is_ready(void *data)
+{
+    struct world *w = data;
+
+    (void)ask(w, &(struct question){"GET", "/readyz", "", 200, true}, -1);
+    return w->answer.status == 200;
+}
+
 static void run_sweeps(struct world *w)
 {
     static const struct question questions[] = {
@@ -113,9 +122,7 @@ static void run_sweeps(struct world *w)
     };
 
     sf_alloc_spare(true);
-    do { /* A start that finds no memory ends. */
-        (void)ask(w, &(struct question){"GET", "/readyz", "", 200, true}, -1);
-    } while (w->answer.status != 200);
+    wait_until(is_ready, w, "the leaf is ready", 30000); /* a start that finds no memory ends */
     for (size_t i = 0; i < SF_COUNT(questions); i++) {
         sweep(w, &questions[i]);
     }

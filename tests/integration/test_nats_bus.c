@@ -57,6 +57,11 @@ static bool is_up(void *data)
     return sf_bus_connected(data);
 }
 
+static bool is_down(void *data)
+{
+    return !sf_bus_connected(data);
+}
+
 static int start(void **state)
 {
     static struct world w;
@@ -227,9 +232,7 @@ static void test_a_user_that_is_refused_tries_on_until_he_is_known(void **state)
     write_config(w, nkey); /* this one is known now, and the first no more */
     nats_server_signal(&w->server, SIGHUP);
     test_loop_until(&w->loop, is_up, bus, "let in", FIXTURE_WAIT_MS);
-    while (sf_bus_connected(w->bus)) {
-        test_loop_idle(&w->loop, 1);
-    }
+    test_loop_until(&w->loop, is_down, w->bus, "the other turned out", FIXTURE_WAIT_MS);
     test_loop_idle(&w->loop, 1500); /* refused several times: nats.c gives up, we do not */
     write_config(w, w->nkey);
     nats_server_signal(&w->server, SIGHUP);

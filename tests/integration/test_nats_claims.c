@@ -7,7 +7,7 @@
 #include "common/base/alloc.h"
 #include "common/bus/natsd_config.h"
 #include "common/bus/natsd_varz.h"
-#include "tests/lib/nats_fixture.h"
+#include "tests/lib/nats_messages.h"
 
 #define LIVE_A "dp.sales.orders.orders.v1.0.aaa"
 #define LIVE   "dp.sales.orders.orders.v1.0"
@@ -162,8 +162,7 @@ static void test_a_message_over_the_limit_cuts_its_senders_link_only(void **stat
     nats_fixture_grant(f, audience_a, 1);
     heard_start(f, &service, owner, "dpq.sales.*.>");
     service.sub.on_msg = on_request;
-    while (ask_once(f, app, "q.sales.orders.get", SF_LITERAL("{}"), 300, &a) != SF_BUS_ANSWERED) {
-    }
+    ask_until_answered(f, app, "q.sales.orders.get");
     ours = f->disconnects[FIXTURE_SALES_SERVE];
     /* The largest that an account may send arrives: the imports add about 100 bytes on the way. */
     (void)snprintf(want, sizeof(want), "%d", SF_NATSD_ACCOUNT_PAYLOAD - 1024);
@@ -187,9 +186,7 @@ static void test_a_message_over_the_limit_cuts_its_senders_link_only(void **stat
         assert_int_equal(service.count, served);
         assert_int_equal(ask_once(f, hub_app, "q.sales.orders.get", SF_LITERAL("{}"), 2000, &a),
                          SF_BUS_ANSWERED); /* others are served all the time */
-        while (ask_once(f, app, "q.sales.orders.get", SF_LITERAL("{}"), 300, &a) !=
-               SF_BUS_ANSWERED) {
-        }
+        ask_until_answered(f, app, "q.sales.orders.get");
     }
     assert_int_equal(f->disconnects[FIXTURE_SALES_SERVE], ours);
     assert_int_equal(f->disconnects[FIXTURE_SALES], 0);
@@ -262,8 +259,7 @@ static void test_every_server_of_a_cluster_answers_a_push(void **state)
     nats_fixture_init(f, &o);
     assert_int_equal(nats_fixture_count_servers(f, 200), 1);
     nats_fixture_start_second_hub(f, cluster[1]);
-    while (nats_fixture_count_servers(f, 100) != 2) {
-    }
+    nats_fixture_wait_servers(f, 2);
     nats_fixture_sign(f, FIXTURE_MARKETING, NULL, 0);
     assert_int_equal(nats_fixture_push(f, FIXTURE_MARKETING, NULL, 2, FIXTURE_WAIT_MS), 2);
     nats_server_kill(&f->second_hub);

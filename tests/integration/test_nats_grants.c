@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/bus/service.h"
-#include "tests/lib/nats_fixture.h"
+#include "tests/lib/nats_messages.h"
 
 #define LIVE_A "dp.sales.orders.orders.v1.0.aaa"
 #define LIVE_B "dp.sales.orders.orders.v1.0.bbb"
@@ -137,9 +137,7 @@ static void test_moving_between_audiences_by_importing_both_loses_nothing(void *
 
         nats_fixture_grant(&w->f, both, 2);
         before = h.doubles;
-        while (h.doubles == before) { /* both flow */
-            test_loop_idle(&w->f.loop, 1);
-        }
+        test_loop_until_count(&w->f.loop, &h.doubles, before + 1, "both flow", FIXTURE_WAIT_MS);
         nats_fixture_grant(&w->f, move % 2 == 0 ? audience_b : audience_a, 1);
     }
     s.is_running = false;
@@ -198,7 +196,7 @@ struct responder {
     struct world *w;
     char reply[256];
     char subject[256];
-    unsigned sent;
+    size_t sent;
     unsigned asked;
     unsigned end_after; /* an end in the middle of the pages; 0: none */
     bool sends_empty_pages;
@@ -298,7 +296,10 @@ static void scan_until_end(struct world *w, struct scan *s)
 /* A whole scan, once the way is open. */
 static void scan_whole(struct world *w, struct scan *s)
 {
+    const uint64_t end_ns = sf_rt_now_ns(w->f.loop.rt) + FIXTURE_WAIT_MS * SF_NS_PER_MS;
+
     do {
+        assert_true(sf_rt_now_ns(w->f.loop.rt) < end_ns);
         scan_start(w, s, 300);
         scan_until_end(w, s);
     } while (s->pages == 0);
@@ -390,9 +391,8 @@ static void test_an_empty_message_without_headers_ends_an_answer(void **state)
     assert_int_equal(s.code, SF_OK);
     assert_int_equal(s.pages, 5);
     before = inbox.count + inbox.opened;
-    while (r.sent < PAGES) { /* the rest is sent, and goes nowhere */
-        test_loop_idle(&w->f.loop, 1);
-    }
+    test_loop_until_count(&w->f.loop, &r.sent, PAGES, "the rest is sent, and goes nowhere",
+                          FIXTURE_WAIT_MS);
     nats_fixture_flush(&w->f, w->owner);
     nats_fixture_flush(&w->f, w->app);
     assert_int_equal(inbox.count + inbox.opened, before);

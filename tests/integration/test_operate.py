@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -267,6 +268,7 @@ def test_status_is_watched(m):
                                stdout=subprocess.PIPE, preexec_fn=fixture.die_with_parent)
     text = b""
     while text.count(b"what ") < 3:
+        assert select.select([process.stdout], [], [], fixture.WITHIN_S)[0] and len(text) < 1 << 20, text
         piece = os.read(process.stdout.fileno(), 65536)
         assert piece, text
         text += piece

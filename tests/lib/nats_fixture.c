@@ -423,6 +423,29 @@ static void on_event(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     }
 }
 
+struct flushed {
+    struct sf_bus_flush flush;
+    bool is_done;
+    enum sf_code code;
+};
+
+static void on_flushed(struct sf_bus_flush *flush, enum sf_code code)
+{
+    struct flushed *f = SF_CONTAINER_OF(flush, struct flushed, flush);
+
+    f->is_done = true;
+    f->code = code;
+}
+
+void nats_fixture_flush(struct nats_fixture *f, struct sf_bus *bus)
+{
+    struct flushed flushed = {.flush = {.done = on_flushed}};
+
+    assert_int_equal(sf_bus_flush(bus, &flushed.flush, 10 * SF_NS_PER_S, NULL), SF_OK);
+    test_loop_until_flag(&f->loop, &flushed.is_done, "flushed", FIXTURE_WAIT_MS);
+    assert_int_equal(flushed.code, SF_OK);
+}
+
 static void listen_as_system(struct nats_fixture *f)
 {
     f->lookup_sub = (struct sf_bus_sub){.on_msg = on_lookup, .data = f};
@@ -593,6 +616,15 @@ size_t nats_fixture_count_servers(struct nats_fixture *f, unsigned window_ms)
     return ask_system(f, "$SYS.REQ.SERVER.PING", SF_LITERAL(""), &a, 0, window_ms);
 }
 
+void nats_fixture_wait_servers(struct nats_fixture *f, size_t count)
+{
+    for (unsigned tries = 0; nats_fixture_count_servers(f, 100) != count; tries++) {
+        if (tries > FIXTURE_WAIT_MS / 100) {
+            fail_msg("not %zu servers within %d ms", count, FIXTURE_WAIT_MS);
+        }
+    }
+}
+
 static void account_info(struct nats_fixture *f, enum fixture_account account, struct answers *a)
 {
     char subject[128];
@@ -658,117 +690,4 @@ void nats_fixture_grant(struct nats_fixture *f, const char *const *audiences, si
         (struct sf_nats_import){"requests", requests, exporter, SF_NATS_SERVICE, requests_local};
     nats_fixture_sign(f, FIXTURE_MARKETING, imports, count == 0 ? 0 : count + 1);
     assert_int_equal(nats_fixture_push(f, FIXTURE_MARKETING, NULL, 1, FIXTURE_WAIT_MS), 1);
-}
-
-/* --- messages --------------------------------------------------------------------------------- */
-
-static void on_heard(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
-{
-    struct heard *h = SF_CONTAINER_OF(sub, struct heard, sub);
-    char text[32];
-    uint64_t number = 0;
-
-    (void)snprintf(text, sizeof(text), "%.*s", SF_SLICE_ARG(m->data));
-    if (sscanf(text, "%" SCNu64, &number) == 1 && number == 0) {
-        h->opened++;
-        return;
-    }
-    (void)snprintf(h->subject, sizeof(h->subject), "%s", m->subject);
-    (void)snprintf(h->reply, sizeof(h->reply), "%s", m->reply == NULL ? "" : m->reply);
-    h->count++;
-    if (number != 0 && number <= h->last) {
-        h->doubles++;
-    } else if (number != 0) {
-        h->missing += number - h->last - 1;
-        h->last = number;
-    }
-}
-
-void heard_start(struct nats_fixture *f, struct heard *h, struct sf_bus *bus, const char *subject)
-{
-    *h = (struct heard){.sub = {.on_msg = on_heard}, .bus = bus};
-    assert_int_equal(sf_bus_subscribe(bus, &h->sub, subject, NULL, NULL), SF_OK);
-    nats_fixture_flush(f, bus);
-}
-
-void heard_stop(struct heard *h)
-{
-    sf_bus_unsubscribe(h->bus, &h->sub);
-}
-
-void say_text(struct sf_bus *bus, const char *subject, const char *text)
-{
-    struct sf_bus_msg m = {.subject = subject, .data = sf_slice_text(text)};
-
-    assert_int_equal(sf_bus_publish(bus, &m, NULL), SF_OK);
-}
-
-void say_number(struct sf_bus *bus, const char *subject, uint64_t number)
-{
-    char text[32];
-
-    (void)snprintf(text, sizeof(text), "%" PRIu64, number);
-    say_text(bus, subject, text);
-}
-
-void wait_open(struct nats_fixture *f, struct sf_bus *bus, const char *subject,
-               const struct heard *h)
-{
-    size_t before = h->opened;
-
-    for (unsigned i = 0; h->opened == before; i++) {
-        if (i > FIXTURE_WAIT_MS / 5) {
-            fail_msg("nothing of %s is heard", subject);
-        }
-        say_number(bus, subject, 0);
-        test_loop_idle(&f->loop, 5);
-    }
-}
-
-struct flushed {
-    struct sf_bus_flush flush;
-    bool is_done;
-    enum sf_code code;
-};
-
-static void on_flushed(struct sf_bus_flush *flush, enum sf_code code)
-{
-    struct flushed *f = SF_CONTAINER_OF(flush, struct flushed, flush);
-
-    f->is_done = true;
-    f->code = code;
-}
-
-void nats_fixture_flush(struct nats_fixture *f, struct sf_bus *bus)
-{
-    struct flushed flushed = {.flush = {.done = on_flushed}};
-
-    assert_int_equal(sf_bus_flush(bus, &flushed.flush, 10 * SF_NS_PER_S, NULL), SF_OK);
-    test_loop_until_flag(&f->loop, &flushed.is_done, "flushed", FIXTURE_WAIT_MS);
-    assert_int_equal(flushed.code, SF_OK);
-}
-
-static void on_asked(struct sf_bus_call *call, enum sf_bus_outcome outcome,
-                     const struct sf_bus_msg *m)
-{
-    struct asked *a = SF_CONTAINER_OF(call, struct asked, call);
-
-    a->is_done = true;
-    a->outcome = outcome;
-    if (m != NULL) {
-        (void)snprintf(a->text, sizeof(a->text), "%.*s", SF_SLICE_ARG(m->data));
-    }
-}
-
-enum sf_bus_outcome ask_once(struct nats_fixture *f, struct sf_bus *bus, const char *subject,
-                             struct sf_slice data, unsigned timeout_ms, struct asked *ret)
-{
-    struct asked local;
-    struct asked *a = ret == NULL ? &local : ret;
-    struct sf_bus_msg m = {.subject = subject, .data = data};
-
-    *a = (struct asked){.call = {.done = on_asked}};
-    assert_int_equal(sf_bus_request(bus, &a->call, &m, timeout_ms * SF_NS_PER_MS, NULL), SF_OK);
-    test_loop_until_flag(&f->loop, &a->is_done, "the end of a request", timeout_ms + 5000);
-    return a->outcome;
 }

@@ -82,6 +82,8 @@ struct sf_bus *nats_fixture_leaf_bus(struct nats_fixture *f, enum fixture_leaf l
 /* A user of @account at the hub's server. */
 struct sf_bus *nats_fixture_hub_bus(struct nats_fixture *f, enum fixture_account account);
 void nats_fixture_close_bus(struct nats_fixture *f, struct sf_bus *bus);
+/* Returns once the server has taken all that was sent. */
+void nats_fixture_flush(struct nats_fixture *f, struct sf_bus *bus);
 
 /* Signs a new JWT of @account with these imports, without pushing it. */
 void nats_fixture_sign(struct nats_fixture *f, enum fixture_account account,
@@ -101,41 +103,8 @@ void nats_fixture_effective_jti(struct nats_fixture *f, enum fixture_account acc
 void nats_fixture_start_second_hub(struct nats_fixture *f, const char *extra);
 /* Servers that answer a ping of the system account within @window_ms. */
 size_t nats_fixture_count_servers(struct nats_fixture *f, unsigned window_ms);
+void nats_fixture_wait_servers(struct nats_fixture *f, size_t count);
 /* Kills the hub's server and starts it again with the newest claims, until all are connected. */
 void nats_fixture_restart_hub(struct nats_fixture *f, const struct nats_fixture_options *o);
 /* Waits until both leaves are connected with both accounts. */
 void nats_fixture_wait_leafnodes(struct nats_fixture *f);
-
-/* --- messages --------------------------------------------------------------------------------- */
-
-/* Hears a subject. Messages are numbers: 0 does not count, it only shows that the way is open. */
-struct heard {
-    struct sf_bus_sub sub;
-    struct sf_bus *bus;
-    size_t count;
-    size_t opened; /* zeros */
-    uint64_t last;
-    uint64_t missing; /* numbers left out */
-    uint64_t doubles; /* numbers not higher than the last */
-    char subject[128];
-    char reply[256];
-};
-
-void heard_start(struct nats_fixture *f, struct heard *h, struct sf_bus *bus, const char *subject);
-void heard_stop(struct heard *h);
-void say_number(struct sf_bus *bus, const char *subject, uint64_t number);
-void say_text(struct sf_bus *bus, const char *subject, const char *text);
-/* Says 0 at @subject until @h has heard it. */
-void wait_open(struct nats_fixture *f, struct sf_bus *bus, const char *subject,
-               const struct heard *h);
-void nats_fixture_flush(struct nats_fixture *f, struct sf_bus *bus);
-
-/* A request and its outcome. */
-struct asked {
-    struct sf_bus_call call;
-    bool is_done;
-    enum sf_bus_outcome outcome;
-    char text[256];
-};
-enum sf_bus_outcome ask_once(struct nats_fixture *f, struct sf_bus *bus, const char *subject,
-                             struct sf_slice data, unsigned timeout_ms, struct asked *ret);

@@ -1,20 +1,30 @@
 #include "tests/lib/raw_http.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-/* Until the server closes. */
+/* Until the server closes; a server that does neither that nor send ends the test. */
 static void read_all(int fd, char *ret, size_t size)
 {
     size_t n = 0;
     ssize_t got;
 
-    while (n < size - 1 && (got = recv(fd, ret + n, size - 1 - n, 0)) > 0) {
+    while (n < size - 1 && (got = recv(fd, ret + n, size - 1 - n, 0)) != 0) {
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            (void)fprintf(stderr, "no more of the answer within %d s: %.*s\n", RAW_HTTP_WAIT_S,
+                          (int)n, ret);
+            abort();
+        }
+        if (got < 0) {
+            break;
+        }
         n += (size_t)got;
     }
     ret[n] = '\0';
@@ -63,6 +73,7 @@ void raw_http_call(uint16_t port, const char *method, const char *path, const ch
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
+    const struct timeval patience = {.tv_sec = RAW_HTTP_WAIT_S};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char *text = ret->head;
     int n = snprintf(text, RAW_HTTP_MAX,
@@ -74,6 +85,7 @@ void raw_http_call(uint16_t port, const char *method, const char *path, const ch
     ret->status = 0;
     ret->is_complete = false;
     ret->text[0] = '\0';
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
         send(fd, text, (size_t)n, MSG_NOSIGNAL) == n) {
         read_all(fd, text, RAW_HTTP_MAX);

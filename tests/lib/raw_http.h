@@ -3,6 +3,7 @@
  * allocations fail, each that does is the server's.
  *
  *   Threads   Any; blocks.
+ *   Limits    A server that sends nothing for RAW_HTTP_WAIT_S ends the process, with a message.
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 
 #include "common/base/slice.h"
 
-enum { RAW_HTTP_MAX = 8192 };
+enum { RAW_HTTP_MAX = 8192, RAW_HTTP_WAIT_S = 20 };
 
 struct raw_http_answer {
     unsigned status;  /* 0: the connection ended before an answer */

@@ -3,10 +3,12 @@
 #include "tests/lib/cmocka.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -327,9 +329,11 @@ int raw_open(const struct fixture *f)
         .sin_port = htons(f->port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
+    const struct timeval patience = {.tv_sec = DEADLINE_MS / 1000};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     return fd;
 }
@@ -347,6 +351,9 @@ bool raw_expect(int fd, const char *text)
     while (strstr(seen, text) == NULL) {
         ssize_t n = recv(fd, seen + size, sizeof(seen) - 1 - size, 0);
 
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            fail_msg("neither '%s' nor the end within %d ms: %s", text, DEADLINE_MS, seen);
+        }
         if (n <= 0) {
             return false;
         }

@@ -55,6 +55,26 @@ static unsigned status_of(struct client *c, struct fixture *f, const char *path,
     return c->answer.status;
 }
 
+struct taken {
+    struct client *c;
+    struct fixture *f;
+    size_t body_size;
+};
+
+static bool is_taken(void *data)
+{
+    const struct taken *t = data;
+
+    return status_of(t->c, t->f, "/echo", t->body_size) == 201;
+}
+
+static void until_taken(struct client *c, struct fixture *f, size_t body_size)
+{
+    struct taken t = {c, f, body_size};
+
+    wait_until(is_taken, &t, "the server has room for another", DEADLINE_MS);
+}
+
 /* Starts with the options, and a client that asks for /big and reads nothing. */
 static int start_unread(void **state, uint64_t slow_ns)
 {
@@ -90,8 +110,7 @@ static void test_answers_that_nobody_reads_are_bounded(void **state)
     assert_int_equal(stats.cut, 0); /* it has not waited long enough */
     assert_int_equal(stats.connections, 2);
     assert_int_equal(close(fd), 0);
-    while (status_of(&c, f, "/echo", 0) != 201) { /* once the server knows */
-    }
+    until_taken(&c, f, 0); /* once the server knows */
     assert_int_equal(stats_of(f).answer_bytes, 0);
     client_done(&c);
 }
@@ -104,8 +123,7 @@ static void test_who_does_not_read_is_cut_off_when_room_is_needed(void **state)
 
     client_init(&c);
     assert_int_equal(status_of(&c, f, "/echo", 0), 429);
-    while (status_of(&c, f, "/echo", 0) != 201) { /* once the server knows */
-    }
+    until_taken(&c, f, 0); /* once the server knows */
     assert_int_equal(stats_of(f).cut, 1);
     assert_int_equal(stats_of(f).answer_bytes, 0);
     assert_false(raw_expect(fd, "never sent"));
@@ -126,8 +144,7 @@ static void test_who_hardly_sends_is_cut_off_when_room_is_needed(void **state)
     raw_send(fd, "POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\nbegin");
     assert_int_equal(status_of(&c, f, "/echo", 1), 201); /* the server has the one above */
     assert_int_equal(status_of(&c, f, "/echo", 70000), 429);
-    while (status_of(&c, f, "/echo", 70000) != 201) {
-    }
+    until_taken(&c, f, 70000);
     assert_int_equal(stats_of(f).cut, 1);
     assert_false(raw_expect(fd, "never sent"));
     assert_int_equal(close(fd), 0);
