@@ -15,7 +15,6 @@
 #include <stdio.h>
 
 #include "common/base/alloc.h"
-#include "common/base/assert.h"
 #include "common/base/str.h"
 #include "leaf/ingest/cutter.h"
 #include "leaf/ingest/ingest_private.h"
@@ -232,6 +231,7 @@ static enum sf_code renew_target(const struct ingest *in, struct ingest_request 
     const struct served_product *before = r->product != NULL ? r->product : r->table->product;
     const struct sf_product *c = before->contract;
     const struct served_product *now = product_set_find(in->products, c->name, c->version.major);
+    const struct served_table *table;
 
     if (now == NULL) {
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN,
@@ -241,8 +241,13 @@ static enum sf_code renew_target(const struct ingest *in, struct ingest_request 
     if (r->product != NULL) {
         r->product = now;
     } else {
-        r->table = served_product_table(now, r->table->contract->name);
-        sf_assert(r->table != NULL); /* a major never loses a table */
+        table = served_product_table(now, r->table->contract->name);
+        if (table == NULL) {
+            return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN,
+                              "table '%s' is not in version %s", r->table->contract->name,
+                              now->version);
+        }
+        r->table = table;
     }
     return SF_OK;
 }

@@ -211,11 +211,18 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
     go_on_with_query(f);
 }
 
+/* Whether it may still be followed; a version may also leave a table out (compatibility: none). */
 static enum sf_code decide(const struct follow *f, struct serving_right *right,
                            struct sf_error *err)
 {
-    return serving_decide(options_of(f)->serving, &f->spec.caller, f->spec.product, f->spec.major,
-                          right, err);
+    enum sf_code code = serving_decide(options_of(f)->serving, &f->spec.caller, f->spec.product,
+                                       f->spec.major, right, err);
+
+    if (code == SF_OK && served_product_table(right->product, f->spec.table) == NULL) {
+        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "product %s/%s: table %s",
+                          right->product->contract->domain, f->spec.product, f->spec.table);
+    }
+    return code;
 }
 
 static enum sf_code build(const struct follow *f, const struct serving_right *right,
@@ -311,8 +318,7 @@ static void change_epoch(struct follow *f, const struct store_head *head)
 /* What comes next, when no query is open and the reader does not wait. */
 static void step(struct follow *f)
 {
-    const struct store_head *head;
-    const struct served_table *table;
+    const struct store_head *head = store_lane_head(f->lane);
     struct serving_right right;
     struct sf_error err;
 
@@ -320,9 +326,6 @@ static void step(struct follow *f)
         end(f, &err);
         return;
     }
-    table = served_product_table(right.product, f->spec.table);
-    sf_assert(table != NULL); /* a major never loses a table */
-    head = store_lane_head(table->lane);
     if (f->at != 0 && f->epoch != head->epoch && !f->epoch_told) {
         change_epoch(f, head);
         return;
@@ -486,7 +489,8 @@ static const char *copy(struct follow *f, const char *text, bool *lost)
 }
 
 static enum sf_code copy_spec(struct follow *f, const struct follow_spec *spec,
-                              const struct serving_right *right, struct sf_error *err)
+                              const struct serving_right *right, const char *table,
+                              struct sf_error *err)
 {
     bool lost = false;
 
@@ -496,7 +500,8 @@ static enum sf_code copy_spec(struct follow *f, const struct follow_spec *spec,
     f->roles = right->roles;
     f->spec.caller.roles = &f->roles;
     f->spec.product = copy(f, spec->product, &lost);
-    f->spec.table = copy(f, spec->table, &lost);
+    f->spec.table =
+        copy(f, table, &lost); /* by its name: one that was the only one may not stay so */
     f->spec.select = copy(f, spec->select, &lost);
     f->spec.since = copy(f, spec->since, &lost);
     f->spec.after = NULL;
@@ -547,7 +552,7 @@ static enum sf_code prepare(struct follow *f, const struct follow_spec *spec, st
     }
     f->lane = request.table->lane;
     f->product = right.product->contract;
-    code = copy_spec(f, spec, &right, err);
+    code = copy_spec(f, spec, &right, request.table->contract->name, err);
     if (code == SF_OK) {
         code = check_room(f->owner, f->consumer, err);
         f->owner->refused += code != SF_OK;

@@ -164,6 +164,35 @@ static void a_stream_ends_when_its_product_is_removed(void **state)
     teardown(&f);
 }
 
+/* Which "compatibility: none" allows. */
+static void a_stream_ends_when_a_version_leaves_its_table_out(void **state)
+{
+    static const char without[] =
+        "sheaf: product/v1\nproduct: sales/orders\nversion: 1.1.0\nstatus: active\n"
+        "owner: team-sales\ndescription: Orders.\ncompatibility: none\ntables:\n"
+        "  orders:\n    kind: state\n    key: [order_id]\n    fields:\n"
+        "      order_id: {number: 1, type: string, required: true}\n";
+    struct told t = {0};
+    struct ingest_stream *s;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    assert_int_equal(open_stream(&f, &t, NULL, &s), SF_OK);
+    (void)ingest_stream_feed(s, sf_slice_text(five));
+    rt_sim_run(&f.w.stores.sim);
+    (void)leaf_world_add(&f.w, without);
+    (void)ingest_stream_feed(s, sf_slice_text(five));
+    rt_sim_run(&f.w.stores.sim);
+    assert_true(t.ended == 1 && !t.ok);
+    assert_int_equal(t.error.number, SHEAF_E_TABLE_UNKNOWN);
+    assert_string_equal(t.error.text, "table 'clicks' is not in version 1.1.0");
+    assert_int_equal(t.totals.accepted, 5);
+    assert_int_equal(store_lane_head(f.clicks->lane)->seq, 5);
+    assert_int_equal(ingest_pending(f.ingest), 0);
+    teardown(&f);
+}
+
 static void what_does_not_fit_is_left_to_its_sender(void **state)
 {
     static uint8_t large[STREAM_INPUT_MAX + 10];
@@ -251,6 +280,7 @@ int main(void)
         cmocka_unit_test(with_a_key_the_same_body_is_stored_once),
         cmocka_unit_test(each_batch_is_read_by_the_contract_in_force),
         cmocka_unit_test(a_stream_ends_when_its_product_is_removed),
+        cmocka_unit_test(a_stream_ends_when_a_version_leaves_its_table_out),
         cmocka_unit_test(what_does_not_fit_is_left_to_its_sender),
         cmocka_unit_test(streams_are_bounded),
         cmocka_unit_test(a_failed_allocation_ends_a_stream_or_nothing),

@@ -408,6 +408,64 @@ static void a_reader_of_before_a_restore_is_told_the_new_epoch(void **state)
     teardown(&f);
 }
 
+/* --- newer versions --------------------------------------------------------------------------- */
+
+#define ONE_TABLE(version)                                                                         \
+    "sheaf: product/v1\nproduct: sales/orders\nversion: " version "\nstatus: active\n"             \
+    "owner: team-sales\ndescription: Orders.\ncompatibility: none\ntables:\n"
+#define ORDERS_TABLE                                                                               \
+    "  orders:\n    kind: state\n    key: [order_id]\n    fields:\n"                               \
+    "      order_id: {number: 1, type: string, required: true}\n"                                  \
+    "      amount: {number: 2, type: \"decimal(12,2)\"}\n"
+#define CLICKS_TABLE                                                                               \
+    "  clicks:\n    kind: event\n    fields:\n      page: {number: 1, type: string}\n"
+
+/* Of one table, which @spec may leave out. */
+static void begin_with_one_table(struct fixture *f, const struct follow_spec *spec)
+{
+    *f = (struct fixture){0};
+    leaf_world_init(&f->w, 20);
+    (void)leaf_world_add(&f->w, ONE_TABLE("1.0.0") ORDERS_TABLE);
+    f->queries = world_queries(&f->w);
+    f->r.sim = &f->w.stores.sim;
+    put(f, 'a', 1);
+    assert_int_equal(follow_start(f->queries, spec, on_event, &f->r, &f->r.follow, NULL), SF_OK);
+    run_for(f, SF_NS_PER_S);
+    assert_int_equal(f->r.at, 1);
+}
+
+static void the_only_table_is_followed_also_when_it_has_company(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    begin_with_one_table(&f, &(struct follow_spec){.product = "orders", .live = true});
+    (void)leaf_world_add(&f.w, ONE_TABLE("1.1.0") CLICKS_TABLE ORDERS_TABLE);
+    queries_serving_changed(f.queries);
+    put(&f, 'b', 2);
+    run_for(&f, SF_NS_PER_S);
+    assert_false(f.r.ended);
+    assert_int_equal(f.r.at, 2);
+    assert_int_equal(f.r.amounts[1], 2);
+    teardown(&f);
+}
+
+static void a_table_that_a_version_leaves_out_is_followed_no_more(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    begin_with_one_table(
+        &f, &(struct follow_spec){.product = "orders", .table = "orders", .live = true});
+    (void)leaf_world_add(&f.w, ONE_TABLE("1.1.0") CLICKS_TABLE);
+    queries_serving_changed(f.queries);
+    run_for(&f, 6 * SF_NS_PER_S);
+    assert_true(f.r.ended);
+    assert_int_equal(f.r.err.number, SHEAF_E_TABLE_UNKNOWN);
+    assert_string_equal(f.r.err.text, "product sales/orders: table orders");
+    teardown(&f);
+}
+
 /* --- rights and limits ------------------------------------------------------------------------ */
 
 static void a_revocation_ends_it_at_once_whatever_it_does(void **state)
@@ -687,6 +745,8 @@ int main(void)
         cmocka_unit_test(a_time_decides_where_it_begins_too),
         cmocka_unit_test(another_epoch_is_told_and_the_table_given_anew),
         cmocka_unit_test(a_reader_of_before_a_restore_is_told_the_new_epoch),
+        cmocka_unit_test(the_only_table_is_followed_also_when_it_has_company),
+        cmocka_unit_test(a_table_that_a_version_leaves_out_is_followed_no_more),
         cmocka_unit_test(a_revocation_ends_it_at_once_whatever_it_does),
         cmocka_unit_test(a_grant_that_runs_out_ends_it_with_the_next_event),
         cmocka_unit_test(a_slow_reader_is_ended_and_holds_up_nobody),
