@@ -74,6 +74,7 @@ class Message:
 class Client:
     def __init__(self, port, seed_file, user_jwt=None):
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.messages = []
         self.errors = []
