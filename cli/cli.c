@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -118,6 +119,13 @@ static enum sf_code read_timeout(struct cli *cli, struct sf_error *err)
     return SF_OK;
 }
 
+unsigned cli_columns(FILE *stream)
+{
+    struct winsize size = {.ws_col = 0};
+
+    return ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 enum sf_code cli_init(struct cli *ret, FILE *out, FILE *err_stream, int argc, char **argv,
                       struct sf_error *err)
 {
@@ -135,6 +143,7 @@ enum sf_code cli_init(struct cli *ret, FILE *out, FILE *err_stream, int argc, ch
     ret->roles = args_value(&ret->args, "role");
     ret->color_out = wants_color(ret, out);
     ret->color_err = wants_color(ret, err_stream);
+    ret->print.width = cli_columns(out);
     ret->err_is_terminal = isatty(fileno(err_stream)) == 1;
     ret->may_ask = !args_has(&ret->args, "no-input") && isatty(STDIN_FILENO) == 1;
     code = read_format(ret, err);

@@ -78,6 +78,9 @@ void cli_warn(struct cli *cli, const char *fmt, ...) SF_PRINTF(2, 3);
 /* SF_OK: agreed (--yes, or typed). SF_INVALID, E0803: nobody there to ask, or not agreed. */
 enum sf_code cli_confirm(struct cli *cli, const char *question, struct sf_error *err) SF_MUST_CHECK;
 
+/* Columns of the terminal that @stream is; 0: it is none, or does not say. */
+unsigned cli_columns(FILE *stream);
+
 /* Lets @ms milliseconds pass. */
 void cli_wait(unsigned ms);
 

@@ -193,6 +193,7 @@ static int look_again(struct cli *cli, unsigned number)
         return look(cli);
     }
     cli->print.out = kept;
+    cli->print.width = cli_columns(cli->out); /* it may have changed since the last look */
     exit_code = look(cli);
     cli->print.out = cli->out;
     (void)fclose(kept);

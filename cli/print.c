@@ -5,16 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/print_table.h"
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 
-enum { GAP = 2, SCRATCH_MAX = 512 };
-
-struct print_cell {
-    enum print_cell_kind kind;
-    size_t at; /* in print.text */
-    size_t size;
-};
+enum { SCRATCH_MAX = 512 };
 
 unsigned print_width(struct sf_slice text)
 {
@@ -50,30 +45,23 @@ void print_until_text(int64_t wall_us, int64_t now_us, char ret[PRINT_TIME_SIZE]
     }
 }
 
-static void fail(struct print *p, enum sf_code code)
+void print_fail(struct print *p, enum sf_code code)
 {
     if (p->failed == SF_OK) { /* the first one; SF_OK changes nothing */
         p->failed = code;
     }
 }
 
-static void put(struct print *p, struct sf_slice bytes)
+void print_put(struct print *p, struct sf_slice bytes)
 {
     if (bytes.size > 0 && fwrite(bytes.data, 1, bytes.size, p->out) != bytes.size) {
-        fail(p, SF_IO);
+        print_fail(p, SF_IO);
     }
 }
 
 static void put_text(struct print *p, const char *text)
 {
-    put(p, sf_slice_text(text));
-}
-
-static void put_spaces(struct print *p, unsigned count)
-{
-    while (count-- > 0) {
-        put_text(p, " ");
-    }
+    print_put(p, sf_slice_text(text));
 }
 
 void print_done(struct print *p)
@@ -85,7 +73,7 @@ void print_done(struct print *p)
     sf_buf_done(&p->text);
     sf_buf_done(&p->members);
     sf_buf_done(&p->line);
-    *p = (struct print){.out = p->out, .format = p->format};
+    *p = (struct print){.out = p->out, .format = p->format, .width = p->width};
 }
 
 void print_begin(struct print *p, enum print_shape shape, const char *kind)
@@ -118,8 +106,6 @@ static void put_json_head(struct print *p)
     put_text(p, p->shape == PRINT_LIST ? "\",\"items\":[" : "\"");
 }
 
-/* --- tables ----------------------------------------------------------------------------------- */
-
 void print_append_shown(struct sf_buf *b, struct sf_slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
@@ -141,151 +127,6 @@ void print_append_shown(struct sf_buf *b, struct sf_slice text)
     }
 }
 
-static struct sf_slice cell_text(const struct print *p, const struct print_cell *c)
-{
-    return sf_slice_of(p->text.data + c->at, c->size);
-}
-
-static bool to_right(const struct print *p, size_t column)
-{
-    return !p->is_text[column];
-}
-
-static void pad(struct sf_buf *line, unsigned count)
-{
-    while (count-- > 0) {
-        sf_buf_byte(line, ' ');
-    }
-}
-
-/* Adds a cell to the line under way, and writes the line, without spaces at its end, after the
- * last.
- */
-static void put_cell(struct print *p, size_t column, struct sf_slice text)
-{
-    unsigned width = print_width(text);
-    unsigned gap = p->widths[column] > width ? p->widths[column] - width : 0;
-    struct sf_buf *line = &p->line;
-
-    pad(line, to_right(p, column) ? gap : 0);
-    sf_buf_slice(line, text);
-    pad(line, to_right(p, column) ? GAP : gap + GAP);
-    if (column + 1 == p->column_count) {
-        while (line->size > 0 && line->data[line->size - 1] == ' ') {
-            line->size--;
-        }
-        sf_buf_byte(line, '\n');
-        fail(p, line->failed);
-        put(p, sf_buf_view(line));
-        sf_buf_clear(line);
-    }
-}
-
-static void widen(struct print *p, size_t column, unsigned width)
-{
-    if (width > p->widths[column]) {
-        p->widths[column] = width;
-    }
-}
-
-/* Writes the rows held, with a header the first time. */
-static void flush_list(struct print *p)
-{
-    const size_t columns = p->column_count;
-
-    if (columns == 0) {
-        return;
-    }
-    for (size_t i = 0; !p->header_done && i < columns; i++) {
-        widen(p, i, print_width(sf_slice_text(p->columns[i])));
-    }
-    for (size_t i = 0; i < p->cell_count; i++) {
-        widen(p, i % columns, print_width(cell_text(p, &p->cells[i])));
-    }
-    for (size_t i = 0; !p->header_done && i < columns; i++) {
-        put_cell(p, i, sf_slice_text(p->columns[i]));
-    }
-    p->header_done = true;
-    for (size_t i = 0; i < p->cell_count; i++) {
-        put_cell(p, i % columns, cell_text(p, &p->cells[i]));
-    }
-    p->cell_count = 0;
-    sf_buf_clear(&p->text);
-}
-
-static void flush_object(struct print *p)
-{
-    unsigned width = 0;
-
-    for (size_t i = 0; i < p->column_count; i++) {
-        unsigned w = print_width(sf_slice_text(p->columns[i]));
-
-        width = w > width ? w : width;
-    }
-    for (size_t i = 0; i < p->cell_count; i++) {
-        struct sf_slice text = cell_text(p, &p->cells[i]);
-
-        if (text.size > 0) {
-            put_text(p, p->columns[i]);
-            put_spaces(p, width + GAP - print_width(sf_slice_text(p->columns[i])));
-            put(p, text);
-            put_text(p, "\n");
-        }
-    }
-}
-
-/* "2026-09-01T07:43:05.000000Z" without its zeros, which only take room in a table. */
-static void append_time(struct sf_buf *b, struct sf_slice text)
-{
-    static const char zeros[] = ".000000Z";
-
-    if (text.size == 27 && text.data[10] == 'T' && memcmp(text.data + 19, zeros, 8) == 0) {
-        sf_buf_append(b, text.data, 19);
-        sf_buf_byte(b, 'Z');
-    } else {
-        print_append_shown(b, text);
-    }
-}
-
-/* Decimals are JSON strings, so that no reader rounds them; in a table they are numbers. */
-static bool looks_numeric(struct sf_slice text)
-{
-    size_t i = text.size > 0 && text.data[0] == '-';
-    bool digits = i < text.size;
-    bool point = false;
-
-    for (; i < text.size; i++) {
-        bool is_point = text.data[i] == '.' && !point;
-
-        digits = digits && (is_point || (text.data[i] >= '0' && text.data[i] <= '9'));
-        point = point || is_point;
-    }
-    return digits;
-}
-
-static void hold_cell(struct print *p, enum print_cell_kind kind, struct sf_slice text)
-{
-    struct print_cell *c = NULL;
-
-    if (p->cell_count == p->cell_capacity) {
-        size_t capacity = p->cell_capacity == 0 ? 64 : p->cell_capacity * 2;
-
-        c = sf_realloc(p->cells, capacity, sizeof(*c));
-        if (c == NULL) {
-            fail(p, SF_NOMEM);
-            return;
-        }
-        p->cells = c;
-        p->cell_capacity = capacity;
-    }
-    c = &p->cells[p->cell_count++];
-    *c = (struct print_cell){.kind = kind, .at = p->text.size};
-    append_time(&p->text, text);
-    c->size = p->text.size - c->at;
-    fail(p, p->text.failed);
-    p->is_text[p->at] = p->is_text[p->at] || (kind != PRINT_NULL && !looks_numeric(text));
-}
-
 /* --- rows and cells --------------------------------------------------------------------------- */
 
 static void end_row(struct print *p)
@@ -298,7 +139,7 @@ static void end_row(struct print *p)
     switch (p->format) {
     case PRINT_TABLE:
         if (p->shape == PRINT_LIST && p->row_count % PRINT_ROWS_MAX == 0) {
-            flush_list(p);
+            print_table_flush(p);
         }
         return;
     case PRINT_JSON:
@@ -327,8 +168,8 @@ static void end_row(struct print *p)
         sf_buf_byte(&p->text, '\n');
         break;
     }
-    fail(p, p->text.failed);
-    put(p, sf_buf_view(&p->text));
+    print_fail(p, p->text.failed);
+    print_put(p, sf_buf_view(&p->text));
     sf_buf_clear(&p->text);
 }
 
@@ -347,7 +188,7 @@ static void name_column(struct print *p, const char *name)
     sf_assert(p->at == p->column_count && p->at < PRINT_COLUMNS_MAX);
     p->columns[p->at] = sf_strdup(name);
     if (p->columns[p->at] == NULL) {
-        fail(p, SF_NOMEM);
+        print_fail(p, SF_NOMEM);
         return;
     }
     p->column_count++;
@@ -470,12 +311,12 @@ static void add_cell(struct print *p, const char *name, enum print_cell_kind kin
     sf_assert(p->kind != NULL);
     name_column(p, name);
     if (p->failed != SF_OK || p->at >= p->column_count) {
-        fail(p, SF_NOMEM);
+        print_fail(p, SF_NOMEM);
         return;
     }
     switch (p->format) {
     case PRINT_TABLE:
-        hold_cell(p, kind, kind == PRINT_NULL ? (struct sf_slice){0} : text);
+        print_table_hold(p, kind, kind == PRINT_NULL ? (struct sf_slice){0} : text);
         break;
     case PRINT_JSON:
     case PRINT_NDJSON:
@@ -611,7 +452,7 @@ static void print_container(struct print *p, const char *name, const struct sf_j
         sf_buf_clear(&raw);
         sf_json_value(&w, value);
     }
-    fail(p, raw.failed);
+    print_fail(p, raw.failed);
     add_cell(p, name, PRINT_RAW, sf_buf_view(&raw));
     sf_buf_done(&raw);
 }
@@ -688,26 +529,24 @@ enum sf_code print_end(struct print *p, struct sf_error *err)
     enum sf_code code = SF_OK;
 
     end_row(p);
-    if (p->format == PRINT_TABLE && p->shape == PRINT_LIST) {
-        flush_list(p);
-    } else if (p->format == PRINT_TABLE) {
-        flush_object(p);
+    if (p->format == PRINT_TABLE) {
+        print_table_flush(p);
     } else if (p->format == PRINT_JSON) {
         put_json_head(p);
         if (p->shape == PRINT_LIST) {
             put_text(p, p->row_count == 0 ? "]" : "\n]");
         }
-        fail(p, p->members.failed);
-        put(p, sf_buf_view(&p->members));
+        print_fail(p, p->members.failed);
+        print_put(p, sf_buf_view(&p->members));
         put_text(p, "}\n");
     } else if (p->format == PRINT_YAML) {
         put_yaml_head(p);
         put_text(p, p->shape == PRINT_LIST && p->row_count == 0 ? " []\n" : "");
-        fail(p, p->members.failed);
-        put(p, sf_buf_view(&p->members));
+        print_fail(p, p->members.failed);
+        print_put(p, sf_buf_view(&p->members));
     }
     if (fflush(p->out) != 0) {
-        fail(p, SF_IO);
+        print_fail(p, SF_IO);
     }
     code = p->failed;
     print_done(p);

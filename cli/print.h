@@ -12,6 +12,8 @@
  *   Errors    Sticky: print_end() tells about memory and about writing.
  *
  * In tables, control characters of values are shown as \xNN, so that data cannot drive a terminal.
+ * A table that is wider than its terminal has narrower gaps, else texts that go on below, else a
+ * line for each cell.
  */
 #pragma once
 
@@ -40,17 +42,27 @@ enum print_shape {
 
 enum print_cell_kind { PRINT_NULL, PRINT_TEXT, PRINT_NUMBER, PRINT_BOOL, PRINT_RAW };
 
+enum print_layout {
+    PRINT_WIDE,    /* columns two apart */
+    PRINT_NARROW,  /* one apart */
+    PRINT_WRAPPED, /* two apart, long texts go on below */
+    PRINT_RECORDS, /* a line for each cell */
+};
+
 struct print_cell; /* a cell of a table that waits for its neighbours' widths */
 
 struct print {
     FILE *out; /* borrowed */
     enum print_format format;
+    unsigned width; /* columns of the terminal; 0: as wide as it comes */
 
     enum print_shape shape; /* the rest is private */
     const char *kind;
     char *columns[PRINT_COLUMNS_MAX]; /* owned: names, as the first row gave them */
     unsigned widths[PRINT_COLUMNS_MAX];
     bool is_text[PRINT_COLUMNS_MAX]; /* some cell is neither number nor null: align left */
+    bool breaks[PRINT_COLUMNS_MAX];  /* some cell may go on below: no number, no time */
+    enum print_layout layout;
     size_t column_count;
     size_t at;          /* cell of the row under way */
     size_t row_count;   /* rows ended */

@@ -1,7 +1,6 @@
 #include "cli/progress.h"
 
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "cli/rows.h"
@@ -25,15 +24,6 @@ void progress_start(struct progress *p, struct cli *cli, const char *what)
 double progress_seconds(const struct progress *p)
 {
     return (double)(now_ns() - p->started_ns) / 1e9;
-}
-
-/* Columns of the terminal that messages go to; many when it does not say. */
-static unsigned terminal_columns(const struct cli *cli)
-{
-    struct winsize size = {.ws_col = 0};
-
-    return ioctl(fileno(cli->err), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
-                                                                              : COLUMNS_UNKNOWN;
 }
 
 void progress_line(FILE *out, const char *what, double share, const char *tail, unsigned columns)
@@ -66,6 +56,7 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total, uint64_t r
 {
     uint64_t now = now_ns();
     double seconds = (double)(now - p->started_ns) / 1e9;
+    const unsigned columns = cli_columns(p->cli->err);
     double share = total == 0 ? 1 : (double)done / (double)total;
     char rows_text[32];
     char rate_text[32];
@@ -86,7 +77,7 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total, uint64_t r
     }
     if (p->cli->err_is_terminal) {
         (void)fputs("\r\033[K", p->cli->err);
-        progress_line(p->cli->err, p->what, share, tail, terminal_columns(p->cli));
+        progress_line(p->cli->err, p->what, share, tail, columns > 0 ? columns : COLUMNS_UNKNOWN);
     } else {
         (void)fprintf(p->cli->err, "%s  %s\n", p->what, tail);
     }

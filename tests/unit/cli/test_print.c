@@ -218,6 +218,94 @@ static void test_long_tables_go_on_with_their_widths(void **state)
     assert_int_equal(lines, 2 * PRINT_ROWS_MAX + 2);
 }
 
+static void print_events(struct print *p, unsigned width)
+{
+    struct sf_error err;
+
+    p->width = width;
+    print_begin(p, PRINT_LIST, "EventList");
+    for (unsigned i = 0; i < 2; i++) {
+        print_row(p);
+        print_uint(p, "number", 1200000 + i);
+        print_text(p, "time", "2026-11-20T22:41:23.768801Z");
+        print_text(p, "detail",
+                   i == 0 ? "request=AR-1 product=sales/Ærø@1 consumer=marketing" : "");
+    }
+    assert_int_equal(print_end(p, &err), SF_OK);
+}
+
+static void expect_events(unsigned width, const char *text)
+{
+    struct written w;
+
+    begin(&w, PRINT_TABLE);
+    print_events(&w.print, width);
+    expect(&w, text);
+    assert_int_equal(w.print.width, width);
+}
+
+static void test_a_table_fits_its_terminal(void **state)
+{
+    const char *const wide = " number  time                         detail\n"
+                             "1200000  2026-11-20T22:41:23.768801Z  request=AR-1 "
+                             "product=sales/Ærø@1 consumer=marketing\n"
+                             "1200001  2026-11-20T22:41:23.768801Z\n";
+    const char *const narrow =
+        " number time                        detail\n"
+        "1200000 2026-11-20T22:41:23.768801Z request=AR-1 product=sales/Ærø@1 consumer=marketing\n"
+        "1200001 2026-11-20T22:41:23.768801Z\n";
+
+    (void)state;
+    expect_events(0, wide);
+    expect_events(89, wide);
+    expect_events(88, narrow);
+    expect_events(87, narrow);
+    expect_events(86, " number  time                         detail\n"
+                      "1200000  2026-11-20T22:41:23.768801Z  request=AR-1 product=sales/Ærø@1\n"
+                      "                                      consumer=marketing\n"
+                      "1200001  2026-11-20T22:41:23.768801Z\n");
+    expect_events(50, " number  time                         detail\n"
+                      "1200000  2026-11-20T22:41:23.768801Z  request=AR-1\n"
+                      "                                      product=\n"
+                      "                                      sales/Ærø@1\n"
+                      "                                      consumer=\n"
+                      "                                      marketing\n"
+                      "1200001  2026-11-20T22:41:23.768801Z\n");
+    expect_events(49, "number  1200000\n"
+                      "time    2026-11-20T22:41:23.768801Z\n"
+                      "detail  request=AR-1 product=sales/Ærø@1\n"
+                      "        consumer=marketing\n"
+                      "\n"
+                      "number  1200001\n"
+                      "time    2026-11-20T22:41:23.768801Z\n");
+}
+
+static void test_a_long_table_keeps_its_layout(void **state)
+{
+    struct written w;
+    struct sf_error err;
+    size_t lines = 0;
+
+    (void)state;
+    begin(&w, PRINT_TABLE);
+    w.print.width = 18;
+    print_begin(&w.print, PRINT_LIST, "RowList");
+    for (unsigned i = 0; i < PRINT_ROWS_MAX + 1; i++) {
+        print_row(&w.print);
+        print_uint(&w.print, "n", 1000 + i);
+        print_text(&w.print, "t",
+                   i < PRINT_ROWS_MAX ? "first and last" : "first, last and between");
+    }
+    assert_int_equal(print_end(&w.print, &err), SF_OK);
+    assert_int_equal(fclose(w.stream), 0);
+    for (const char *at = w.text; *at != '\0'; at = strchr(at, '\n') + 1) {
+        assert_true(strcspn(at, "\n") <= 18);
+        lines++;
+    }
+    assert_int_equal(lines, 1 + 2 * (PRINT_ROWS_MAX + 1));
+    assert_non_null(strstr(w.text, "\n1999  first and\n      last\n2000  first, last\n"));
+}
+
 static void test_json_values_keep_their_text(void **state)
 {
     struct written w;
@@ -305,6 +393,8 @@ int main(void)
         cmocka_unit_test(test_object_in_every_form),
         cmocka_unit_test(test_empty_list_and_failed_command),
         cmocka_unit_test(test_long_tables_go_on_with_their_widths),
+        cmocka_unit_test(test_a_table_fits_its_terminal),
+        cmocka_unit_test(test_a_long_table_keeps_its_layout),
         cmocka_unit_test(test_json_values_keep_their_text),
         cmocka_unit_test(test_no_memory_is_said_at_the_end),
         cmocka_unit_test(test_an_end_that_is_near_is_told_to_the_minute),
