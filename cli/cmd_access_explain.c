@@ -124,7 +124,9 @@ static bool print_table(struct print *p, const struct question *q, const struct 
     }
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(t, "filters"));
          found && !denied && sf_json_next(&it);) {
-        print_line(p, table, "", text_of(it.value, "filter"), it.value);
+        const char *filter = text_of(it.value, "filter");
+
+        print_line(p, table, "", *filter == '\0' ? "some" : filter, it.value);
     }
     return found;
 }

@@ -84,7 +84,10 @@ static void preview(const struct sf_json *explanation, struct request *r)
         }
         for (struct sf_json_iter f = sf_json_iter(sf_json_get(t.value, "filters"));
              sf_json_next(&f);) {
-            sf_buf_printf(&r->masked, ", rows where %s", text_of(f.value, "filter"));
+            const char *filter = text_of(f.value, "filter");
+
+            sf_buf_printf(&r->masked, ", rows %s %s", *filter == '\0' ? "by policy" : "where",
+                          *filter == '\0' ? text_of(f.value, "policy") : filter);
         }
     }
     sf_buf_printf(&r->seen, "%u of %u columns", seen, all);

@@ -97,6 +97,7 @@ struct sf_policy_subject {
     const char *domain;
     const char *const *roles; /* of the user; none for a domain as a whole */
     size_t role_count;
+    bool every_role;     /* instead: all that rules except, to learn what some user may see */
     const char *purpose; /* of the grant, or NULL */
 };
 
@@ -159,9 +160,24 @@ enum sf_code sf_policy_decide(const struct sf_policy_input *in, struct sf_policy
 void sf_policy_view_free(struct sf_policy_view *v);
 SF_DEFINE_CLEANUP(struct sf_policy_view, sf_policy_view_free)
 
+/* Names in the arena given. */
+struct sf_policy_roles {
+    const char *const *items;
+    size_t count;
+};
+/* The roles that rules about the table except, ascending; of others nobody gets more. SF_NOMEM. */
+enum sf_code sf_policy_roles_about(const struct sf_policy_input *in, struct sf_arena *arena,
+                                   struct sf_policy_roles *ret, struct sf_error *err) SF_MUST_CHECK;
+
+/* Who reads what is decided: constants in rules of the owner are not for other domains. */
+enum sf_policy_reader_is { SF_POLICY_FOR_OWNER, SF_POLICY_FOR_OTHERS };
+
 /* What is decided and why, as members of an object: denied, filters, fields. */
 void sf_policy_view_write(const struct sf_policy_view *v, const struct sf_table *t,
-                          struct sf_json_writer *w);
+                          enum sf_policy_reader_is reader, struct sf_json_writer *w);
+/* Why a field is hidden: "policy p of the platform hides it (pii.yaml:3)". */
+void sf_policy_cause_print(const struct sf_policy_cause *c, const struct sf_field *f,
+                           struct sf_buf *out);
 
 /* --- requirements ----------------------------------------------------------------------------- */
 

@@ -100,7 +100,8 @@ bool sf_policy_excepts(const struct sf_policy *p, const struct sf_policy_subject
         const struct sf_policy_except *e = &p->excepts[i];
 
         if ((e->domains.count == 0 || sf_policy_names_have(&e->domains, s->domain)) &&
-            (e->roles.count == 0 || have_one(&e->roles, s->roles, s->role_count)) &&
+            (e->roles.count == 0 || s->every_role ||
+             have_one(&e->roles, s->roles, s->role_count)) &&
             (e->purposes.count == 0 ||
              (s->purpose != NULL && sf_policy_names_have(&e->purposes, s->purpose)))) {
             return true;

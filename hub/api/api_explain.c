@@ -12,7 +12,8 @@ struct question {
     const struct registry_product *product;
     const struct registry_version *version;
     const struct registry_grant *grant; /* or NULL */
-    struct sf_policy_input input;
+    enum sf_policy_reader_is reader;
+    struct seen_by by;
 };
 
 static enum sf_code find_product(struct call *c, struct question *q, struct sf_error *err)
@@ -63,19 +64,22 @@ static enum sf_code read_question(struct call *c, struct question *q, struct sf_
         code = check_asker(c, q, err);
     }
     if (code == SF_OK) {
-        code = seen_input(c->state, q->version, q->product, q->who, &q->grant, &q->input, err);
-    }
-    if (code == SF_OK) {
-        q->input.subject.roles = &q->role;
-        q->input.subject.role_count = q->role != NULL;
-        q->input.subject.purpose = purpose == NULL ? q->input.subject.purpose : purpose;
+        q->grant = seen_grant(c->state, q->product, q->version, q->who);
+        q->by = seen_by(q->who, q->grant);
+        q->by.who.roles = &q->role;
+        q->by.who.role_count = q->role != NULL;
+        q->by.who.purpose = purpose == NULL ? q->by.who.purpose : purpose;
+        q->reader = c->is_platform || strcmp(c->token.issuer, q->product->owner->name) == 0
+                        ? SF_POLICY_FOR_OWNER
+                        : SF_POLICY_FOR_OTHERS;
     }
     return code;
 }
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static enum sf_code write_tables(struct answer *a, struct question *q, struct sf_error *err)
+static enum sf_code write_tables(struct answer *a, struct hub_state *s, const struct question *q,
+                                 struct sf_error *err)
 {
     const struct sf_product *p = q->version->product;
     enum sf_code code = SF_OK;
@@ -85,12 +89,11 @@ static enum sf_code write_tables(struct answer *a, struct question *q, struct sf
     for (size_t i = 0; i < p->table_count && code == SF_OK; i++) {
         SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *v = NULL;
 
-        q->input.table = &p->tables[i];
-        code = sf_policy_decide(&q->input, &v, err);
+        code = seen_table(s, q->version, &p->tables[i], &q->by, &v, err);
         if (code == SF_OK) {
             sf_json_object_begin(&a->json);
             sf_json_member_text(&a->json, "table", p->tables[i].name);
-            sf_policy_view_write(v, &p->tables[i], &a->json);
+            sf_policy_view_write(v, &p->tables[i], q->reader, &a->json);
             sf_json_object_end(&a->json);
         }
     }
@@ -112,14 +115,14 @@ void explain_get(struct call *c, const char *const *part)
     answer_begin(&a, "Explanation");
     sf_json_member_text(&a.json, "who", q.who);
     sf_json_member_text(&a.json, "role", q.role);
-    sf_json_member_text(&a.json, "purpose", q.input.subject.purpose);
+    sf_json_member_text(&a.json, "purpose", q.by.who.purpose);
     sf_json_key(&a.json, "product");
     sf_json_printf(&a.json, "%s/%s@%u", q.product->owner->name, q.product->name,
                    q.version->product->version.major);
     sf_json_member_bool(&a.json, "owner", strcmp(q.who, q.product->owner->name) == 0);
     sf_json_member_text(&a.json, "grant", q.grant == NULL ? NULL : q.grant->id);
     sf_json_member_uint(&a.json, "policy_version", c->state->registry.policies.version);
-    if (write_tables(&a, &q, &err) != SF_OK) {
+    if (write_tables(&a, c->state, &q, &err) != SF_OK) {
         sf_buf_done(&a.body);
         call_fail(c, &err);
         return;

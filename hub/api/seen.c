@@ -4,29 +4,87 @@
 
 #include "hub/registry/registry_policy.h"
 
-enum sf_code seen_input(struct hub_state *s, const struct registry_version *v,
-                        const struct registry_product *p, const char *domain,
-                        const struct registry_grant **ret_grant, struct sf_policy_input *ret,
-                        struct sf_error *err)
+const struct registry_grant *seen_grant(const struct hub_state *s, const struct registry_product *p,
+                                        const struct registry_version *v, const char *domain)
 {
     const struct registry_access access = {domain, p->owner->name, p->name,
                                            v->product->version.major};
-    const struct registry_grant *grant = registry_active(&s->registry, &access);
 
-    *ret = (struct sf_policy_input){
+    return registry_active(&s->registry, &access);
+}
+
+struct seen_by seen_by(const char *domain, const struct registry_grant *grant)
+{
+    struct seen_by by = {.who.domain = domain};
+
+    if (grant != NULL) {
+        by.who.purpose = grant->purpose;
+        by.columns = grant->columns;
+        by.column_count = grant->column_count;
+    }
+    return by;
+}
+
+enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
+                        const struct sf_table *t, const struct seen_by *by,
+                        struct sf_policy_view **ret, struct sf_error *err)
+{
+    struct sf_policy_input in = {
         .owner = v->policies,
         .product = v->product,
-        .subject.domain = domain,
+        .table = t,
+        .subject = by->who,
+        .columns = by->columns,
+        .column_count = by->column_count,
         .now_us = sf_rt_wall_us(s->rt),
     };
-    if (grant != NULL) {
-        ret->columns = grant->columns;
-        ret->column_count = grant->column_count;
-        ret->subject.purpose = grant->purpose;
-    }
-    *ret_grant = grant;
-    return registry_policy_set(&s->registry, &ret->platform, err);
+    enum sf_code code = registry_policy_set(&s->registry, &in.platform, err);
+
+    return code == SF_OK ? sf_policy_decide(&in, ret, err) : code;
 }
+
+/* --- one column ------------------------------------------------------------------------------- */
+
+static enum sf_code tell_closed(const struct sf_field *f, const struct seen_by *by,
+                                const struct sf_policy_cause *cause, struct sf_arena *arena,
+                                const char **ret, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+
+    sf_buf_printf(&text, "field '%s' is not for %s: ", f->name, by->who.domain);
+    sf_policy_cause_print(cause, f, &text);
+    *ret = text.failed != SF_OK ? NULL : sf_arena_strndup(arena, text.data, text.size);
+    return *ret != NULL ? SF_OK : SF_RAISE(err, SF_NOMEM, "why %s is closed", f->name);
+}
+
+enum sf_code seen_why_closed(struct hub_state *s, const struct registry_version *v,
+                             const char *name, const struct seen_by *by, struct sf_arena *arena,
+                             const char **ret, struct sf_error *err)
+{
+    enum sf_code code = SF_OK;
+
+    *ret = NULL;
+    for (size_t i = 0; i < v->product->table_count && code == SF_OK; i++) {
+        SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *view = NULL;
+        const struct sf_table *t = &v->product->tables[i];
+        const int32_t at = sf_table_field_index(t, sf_slice_text(name));
+
+        if (at < 0) {
+            continue;
+        }
+        code = seen_table(s, v, t, by, &view, err);
+        if (code == SF_OK && view->masks[at].kind != SF_MASK_OMIT) {
+            *ret = NULL;
+            return SF_OK;
+        }
+        if (code == SF_OK && *ret == NULL) {
+            code = tell_closed(&t->fields[at], by, &view->causes[at], arena, ret, err);
+        }
+    }
+    return code;
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
 
 bool seen_all_rows(const struct call *c, const char *owner, const char *product, uint32_t major,
                    const char *table)
@@ -34,19 +92,21 @@ bool seen_all_rows(const struct call *c, const char *owner, const char *product,
     SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *view = NULL;
     const struct registry_product *p = registry_product(&c->state->registry, owner, product);
     const struct registry_version *v = p == NULL ? NULL : registry_version(p, major);
-    const struct registry_grant *grant;
-    struct sf_policy_input in;
+    const char *const domain = c->token.issuer;
+    const struct sf_table *t = NULL;
+    struct seen_by by;
     struct sf_error err;
 
-    if (c->is_platform || strcmp(c->token.issuer, owner) == 0) {
+    if (c->is_platform || strcmp(domain, owner) == 0) {
         return true;
     }
-    if (v == NULL || seen_input(c->state, v, p, c->token.issuer, &grant, &in, &err) != SF_OK) {
+    for (size_t i = 0; v != NULL && i < v->product->table_count && t == NULL; i++) {
+        t = strcmp(v->product->tables[i].name, table) == 0 ? &v->product->tables[i] : NULL;
+    }
+    if (t == NULL) {
         return false;
     }
-    for (size_t i = 0; i < v->product->table_count && in.table == NULL; i++) {
-        in.table = strcmp(v->product->tables[i].name, table) == 0 ? &v->product->tables[i] : NULL;
-    }
-    return in.table != NULL && sf_policy_decide(&in, &view, &err) == SF_OK && !view->denied &&
+    by = seen_by(domain, seen_grant(c->state, p, v, domain));
+    return seen_table(c->state, v, t, &by, &view, &err) == SF_OK && !view->denied &&
            view->filter_count == 0;
 }

@@ -1,5 +1,6 @@
 /*
- * What a domain sees of a product by the policies in force and the grant it has.
+ * What a domain sees of a product by the policies in force and the grant it has. Every interface of
+ * the hub that tells or decides by it asks here.
  *
  *   Threads   Loop thread.
  */
@@ -8,12 +9,32 @@
 #include "hub/api/call.h"
 #include "hub/registry/registry.h"
 
-/* What decides for the domain, with its active grant if there is one (*ret_grant). Table, roles and
- * another purpose are the caller's to fill in. SF_NOMEM, SF_CORRUPT. */
-enum sf_code seen_input(struct hub_state *s, const struct registry_version *v,
-                        const struct registry_product *p, const char *domain,
-                        const struct registry_grant **ret_grant, struct sf_policy_input *ret,
-                        struct sf_error *err) SF_MUST_CHECK;
+/* Who asks, and for which columns. All borrowed. */
+struct seen_by {
+    struct sf_policy_subject who;
+    const char *const *columns; /* none: all that policies let */
+    size_t column_count;
+};
+
+/* The active grant of @domain on that major, or NULL. */
+const struct registry_grant *seen_grant(const struct hub_state *s, const struct registry_product *p,
+                                        const struct registry_version *v, const char *domain);
+/* @domain with @grant; NULL: as with one of all columns, and without a purpose. */
+struct seen_by seen_by(const char *domain, const struct registry_grant *grant);
+
+/* What it sees of table @t of @v now; for its owner that is all. SF_NOMEM, SF_CORRUPT. */
+enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
+                        const struct sf_table *t, const struct seen_by *by,
+                        struct sf_policy_view **ret, struct sf_error *err) SF_MUST_CHECK;
+/*
+ * Why none of the tables gives it its column @name, in words of @arena: "field 'email' ... is
+ * omitted by policy p of the platform (pii.yaml:3)". NULL: one does, masked or not, or there is no
+ * such field. SF_NOMEM, SF_CORRUPT.
+ */
+enum sf_code seen_why_closed(struct hub_state *s, const struct registry_version *v,
+                             const char *name, const struct seen_by *by, struct sf_arena *arena,
+                             const char **ret, struct sf_error *err) SF_MUST_CHECK;
+
 /* Whether the caller may know how many rows the table has: its owner and the platform may, others
  * when they would see all of them. */
 bool seen_all_rows(const struct call *c, const char *owner, const char *product, uint32_t major,

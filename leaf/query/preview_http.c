@@ -111,7 +111,7 @@ static void write_head(const struct serving_as *as, const struct query_request *
     sf_json_member_text(w, "grant", as->granted == NULL ? NULL : as->granted->id);
     sf_json_member_text(w, "table", q->table->contract->name);
     sf_json_member_text(w, "view", q->view_name);
-    sf_policy_view_write(q->served->decision, q->table->contract, w);
+    sf_policy_view_write(q->served->decision, q->table->contract, SF_POLICY_FOR_OWNER, w);
 }
 
 static enum sf_code start(struct queries *qs, const struct http_read *what,

@@ -188,6 +188,123 @@ static void test_a_set_knows_which_roles_count(void **state)
     sf_policy_set_free(set);
 }
 
+static void test_who_may_have_every_role_sees_what_some_user_may(void **state)
+{
+    static const char text[] =
+        HEAD("pii") "match: {class: pii}\n"
+                    "except: {consumer_domain: marketing, roles: [z, dpo]}\n"
+                    "mask: redact\n---\n" HEAD(
+                        "other") "match: {product: hr/x}\nexcept: {roles: never}\n"
+                                 "deny: true\n---\n" HEAD(
+                                     "late") "match: all\nexcept: {roles: [late, dpo]}\n"
+                                             "filter: amount > 0\n---\n" HEAD(
+                                                 "over") "match: all\nexcept: {roles: over}\n"
+                                                         "expires: 2020-01-01\ndeny: true\n";
+    struct world *w = *state;
+    struct sf_policy_set *set = policies_set(text);
+    struct sf_policy_roles roles;
+    struct sf_arena arena;
+    struct sf_error err;
+
+    w->in.subject.every_role = true;
+    assert_sees(w, text, "token omit default\n");
+    w->in.subject.domain = "finance";
+    assert_sees(w, text,
+                "email redact pii:5\ntoken omit default\nhome omit pii:5: is for single values "
+                "(null and omit are for all), "
+                "not for struct\nborn redact pii:5\n");
+    sf_arena_init(&arena, 0);
+    w->in.platform = set;
+    assert_int_equal(sf_policy_roles_about(&w->in, &arena, &roles, &err), SF_OK);
+    assert_int_equal(roles.count, 3);
+    assert_string_equal(roles.items[0], "dpo");
+    assert_string_equal(roles.items[1], "late");
+    assert_string_equal(roles.items[2], "z");
+    w->in.platform = NULL;
+    assert_int_equal(sf_policy_roles_about(&w->in, &arena, &roles, &err), SF_OK);
+    assert_int_equal(roles.count, 0);
+    sf_arena_done(&arena);
+    sf_policy_set_free(set);
+}
+
+/* The filters and causes of denial that @reader gets to know. */
+static void assert_told(struct world *w, enum sf_policy_reader_is reader, const char *wanted)
+{
+    struct sf_policy_view *v = NULL;
+    struct sf_buf out = {0};
+    struct sf_json_writer json = {.out = &out};
+    struct sf_error err;
+    const char *end;
+
+    assert_int_equal(sf_policy_decide(&w->in, &v, &err), SF_OK);
+    sf_json_object_begin(&json);
+    sf_policy_view_write(v, w->in.table, reader, &json);
+    sf_json_object_end(&json);
+    end = strstr(sf_buf_cstr(&out), ",\"fields\"");
+    assert_non_null(end);
+    out.data[end - (const char *)out.data] = '\0';
+    assert_string_equal((const char *)out.data, wanted);
+    assert_true(reader == SF_POLICY_FOR_OWNER || strstr(end + 1, "'DE'") == NULL);
+    sf_policy_view_free(v);
+    sf_buf_done(&out);
+}
+
+static struct sf_product *with_owner_policy(const char *rule)
+{
+    struct sf_buf text = {0};
+    struct sf_product *p;
+
+    sf_buf_printf(&text, "%spolicies:\n  - {name: own, %s}\n", policies_customers, rule);
+    p = policies_product(sf_buf_cstr(&text));
+    sf_buf_done(&text);
+    return p;
+}
+
+static void test_others_learn_which_rule_of_the_owner_it_is_and_not_what_it_says(void **state)
+{
+    static const char text[] = HEAD("all") "match: all\nfilter: amount > 5\n";
+    struct world *w = *state;
+    struct sf_policy_set *platform = policies_set(text);
+    struct sf_policy_set *owner = sf_policy_set_new();
+    struct sf_policy_set *broken = sf_policy_set_new();
+    struct sf_product *p = with_owner_policy("match: all, filter: \"country = 'DE'\"");
+    struct sf_product *denied = with_owner_policy("match: all, filter: \"cuontry = 'DE'\"");
+    struct sf_error err;
+
+    assert_int_equal(sf_policy_set_add_product(owner, p, &err), SF_OK);
+    assert_int_equal(sf_policy_set_add_product(broken, denied, &err), SF_OK);
+    w->in.platform = platform;
+    w->in.owner = owner;
+    assert_told(w, SF_POLICY_FOR_OWNER,
+                "{\"denied\":false,\"filters\":[{\"filter\":\"amount > "
+                "5\",\"by\":\"policy\",\"policy\":\"all\",\"of\":\"platform\",\"place\":\"policies/"
+                "f.yaml:4\"},{\"filter\":\"country = "
+                "'DE'\",\"by\":\"policy\",\"policy\":\"own\",\"of\":\"owner\",\"place\":\"sales/"
+                "customers:19\"}]");
+    assert_told(w, SF_POLICY_FOR_OTHERS,
+                "{\"denied\":false,\"filters\":[{\"filter\":\"amount > "
+                "5\",\"by\":\"policy\",\"policy\":\"all\",\"of\":\"platform\",\"place\":\"policies/"
+                "f.yaml:4\"},{\"by\":\"policy\",\"policy\":\"own\",\"of\":\"owner\",\"place\":"
+                "\"sales/customers:19\"}]");
+    w->in.owner = broken;
+    assert_told(w, SF_POLICY_FOR_OWNER,
+                "{\"denied\":true,\"denied_by\":{\"by\":\"policy\",\"policy\":\"own\",\"of\":"
+                "\"owner\",\"place\":\"sales/customers:19\",\"note\":\"table 'customers' has no "
+                "field 'cuontry'\"},\"filters\":[{\"filter\":\"amount > "
+                "5\",\"by\":\"policy\",\"policy\":\"all\",\"of\":\"platform\",\"place\":\"policies/"
+                "f.yaml:4\"}]");
+    assert_told(w, SF_POLICY_FOR_OTHERS,
+                "{\"denied\":true,\"denied_by\":{\"by\":\"policy\",\"policy\":\"own\",\"of\":"
+                "\"owner\",\"place\":\"sales/customers:19\"},\"filters\":[{\"filter\":\"amount > "
+                "5\",\"by\":\"policy\",\"policy\":\"all\",\"of\":\"platform\",\"place\":\"policies/"
+                "f.yaml:4\"}]");
+    sf_policy_set_free(platform);
+    sf_policy_set_free(owner);
+    sf_policy_set_free(broken);
+    sf_product_free(p);
+    sf_product_free(denied);
+}
+
 static void test_to_except_the_owner_alone_excepts_nobody(void **state)
 {
     struct world *w = *state;
@@ -288,13 +405,11 @@ static void test_what_expired_is_not_there_and_bounds_the_view_before(void **sta
 static void test_what_expired_is_no_cause(void **state)
 {
     struct world *w = *state;
-    struct sf_policy_set
-        *set =
-            policies_set(HEAD("a") "match: {field: id}\nmask: hash\nexpires: "
-                                   "2020-01-01\n---\n" HEAD(
-                                       "b") "match: {field: id, product: sales/customers}\nmask: "
-                                            "hash\n---\n" HEAD("c") "match: {product: "
-                                                                    "hr/customers}\ndeny: true\n");
+    struct sf_policy_set *set = policies_set(HEAD(
+        "a") "match: {field: id}\nmask: hash\nexpires: "
+             "2020-01-01\n---\n" HEAD("b") "match: {field: id, product: sales/customers}\nmask: "
+                                           "hash\n---\n" HEAD("c") "match: {product: "
+                                                                   "hr/customers}\ndeny: true\n");
     struct sf_policy_view *v;
     struct sf_error err;
 
@@ -438,6 +553,8 @@ int main(void)
         T(test_the_strictest_mask_wins_and_two_may_join),
         T(test_exceptions_are_by_domain_role_and_purpose),
         T(test_a_set_knows_which_roles_count),
+        T(test_who_may_have_every_role_sees_what_some_user_may),
+        T(test_others_learn_which_rule_of_the_owner_it_is_and_not_what_it_says),
         T(test_to_except_the_owner_alone_excepts_nobody),
         T(test_who_is_excepted_from_the_rule_for_a_class_sees_it),
         T(test_all_filters_hold_and_equal_ones_are_one),
