@@ -162,18 +162,6 @@ static enum sf_code take_consumers(struct grant_set *set, const Sheaf__V1__Bundl
     return SF_OK;
 }
 
-/* Requests look for the right of a caller: grants stand in the order of what is known of it. */
-static int by_right(const void *a, const void *b)
-{
-    const struct grant *x = a;
-    const struct grant *y = b;
-    int order = strcmp(x->consumer_account, y->consumer_account);
-
-    order = order != 0 ? order : strcmp(x->product, y->product);
-    order = order != 0 ? order : (x->major > y->major) - (x->major < y->major);
-    return order != 0 ? order : strcmp(x->id, y->id);
-}
-
 static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *b,
                                 const struct grant_trust *trust, struct sf_error *err)
 {
@@ -205,7 +193,7 @@ static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *
     sf_map_done(&firsts);
     sf_map_done(&keys);
     if (set->grant_count > 0) {
-        qsort(set->grants, set->grant_count, sizeof(*set->grants), by_right);
+        qsort(set->grants, set->grant_count, sizeof(*set->grants), grant_compare);
     }
     return code == SF_OK ? SF_OK : SF_RAISE(err, SF_NOMEM, "bundle");
 }
@@ -307,50 +295,26 @@ enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_tr
         set->refused += set->grant_count;
         set->grant_count = 0;
     }
-    *ret = SF_TAKE(set);
-    return SF_OK;
-}
-
-/* The first of the grants that does not stand before @wanted; all do: their number. */
-static size_t lower_bound(const struct grant_set *set, const struct grant *wanted)
-{
-    size_t from = 0;
-    size_t to = set->grant_count;
-
-    while (from < to) {
-        const size_t middle = from + (to - from) / 2;
-
-        if (by_right(&set->grants[middle], wanted) < 0) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
+    code = grant_index_make(&set->index, set->grants, set->grant_count, &set->arena, err);
+    if (code == SF_OK) {
+        *ret = SF_TAKE(set);
     }
-    return from;
-}
-
-static bool is_for(const struct grant *g, const char *account, const char *product)
-{
-    return strcmp(g->consumer_account, account) == 0 && strcmp(g->product, product) == 0;
+    return code;
 }
 
 const struct grant *grant_set_find(const struct grant_set *set, const char *account,
                                    const char *product, uint32_t major, int64_t now_us)
 {
-    const struct grant wanted = {
-        .consumer_account = account, .product = product, .major = major, .id = ""};
+    const struct grant *g = NULL;
+    size_t count;
 
     if (set == NULL || set->expires_us <= now_us) {
         return NULL;
     }
-    for (size_t i = lower_bound(set, &wanted); i < set->grant_count; i++) {
-        const struct grant *g = &set->grants[i];
-
-        if (g->major != major || !is_for(g, account, product)) {
-            return NULL;
-        }
-        if (g->until_us > now_us) {
-            return g;
+    count = grant_index_find(&set->index, account, product, &g);
+    for (size_t i = 0; i < count; i++) {
+        if (g[i].major == major && g[i].until_us > now_us) {
+            return &g[i];
         }
     }
     return NULL;
@@ -359,17 +323,19 @@ const struct grant *grant_set_find(const struct grant_set *set, const char *acco
 uint32_t grant_set_major(const struct grant_set *set, const char *account, const char *product,
                          int64_t now_us)
 {
-    const struct grant wanted = {.consumer_account = account, .product = product, .id = ""};
-    uint32_t major = 0;
+    const struct grant *g = NULL;
+    size_t count;
 
     if (set == NULL || set->expires_us <= now_us) {
         return 0;
     }
-    for (size_t i = lower_bound(set, &wanted);
-         i < set->grant_count && is_for(&set->grants[i], account, product); i++) {
-        major = set->grants[i].until_us > now_us ? set->grants[i].major : major;
+    count = grant_index_find(&set->index, account, product, &g);
+    for (size_t i = count; i > 0; i--) {
+        if (g[i - 1].until_us > now_us) {
+            return g[i - 1].major;
+        }
     }
-    return major;
+    return 0;
 }
 
 bool grant_set_has_audience(const struct grant_set *set, const char *audience, int64_t now_us)

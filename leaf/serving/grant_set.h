@@ -17,6 +17,7 @@
 #include "common/base/arena.h"
 #include "common/policy/policy.h"
 #include "common/sys/crypto.h"
+#include "leaf/serving/grant_index.h"
 
 enum { GRANTS_MAX = 10000 };
 
@@ -43,6 +44,7 @@ struct grant_set {
     int64_t expires_us;
     struct grant *grants; /* ordered by account, product, major, id */
     size_t grant_count;
+    struct grant_index index;
     size_t refused; /* grants of the bundle that were left out */
     bool unread; /* a policy could not be read, or there is more in it than is known: all of them */
     struct sf_policy_set *policies; /* owned: of the platform; NULL: none */

@@ -10,7 +10,7 @@ struct entry {
     int64_t until_us;
 };
 
-enum { SLOTS = VIEW_CACHE_MAX };
+enum { SLOTS = 4 * VIEW_CACHE_MAX }; /* so that few share one */
 
 /* A grant and a table as they lie in memory: what was found for them last. */
 struct slot {
