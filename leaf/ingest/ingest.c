@@ -203,6 +203,14 @@ static void give_back_readers(struct op *op)
     }
 }
 
+/* What @op holds while its records are not read: many small requests take more than their bodies.
+ */
+static size_t cost_of(const struct op *op)
+{
+    return op->bytes + sizeof(*op) +
+           (op->tables == &op->one_table ? 0 : op->table_count * sizeof(*op->parts));
+}
+
 /* What @op holds of the bytes under way. */
 static void charge(struct op *op, size_t bytes)
 {
@@ -283,7 +291,7 @@ static bool read_again(struct op *op)
 static enum sf_code charge_records(struct op *op)
 {
     struct ingest *in = op->in;
-    size_t bytes = op->bytes;
+    size_t bytes = cost_of(op);
 
     for (size_t i = 0; i < op->table_count; i++) {
         const struct batch *b = &op->parts[i].batch;
@@ -593,7 +601,7 @@ enum sf_code ingest_start(struct ingest *in, struct ingest_request *request, ing
     op->started_ns = sf_rt_now_ns(in->rt);
     op->started_us = sf_rt_wall_us(in->rt);
     in->pending++;
-    charge(op, op->bytes);
+    charge(op, cost_of(op));
     op->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = op_read_work, .done.run = read_done};
     op->turn.run = turn_run;
     if (is_small(op)) {

@@ -263,7 +263,7 @@ static void beyond_its_bytes_it_is_busy_until_something_is_done(void **state)
 
     setup(&f);
     ingest_free(f.ingest);
-    open_ingest(&f, 2 * LONG_RECORD, 0);
+    open_ingest(&f, 2 * LONG_RECORD + LONG_RECORD / 2, 0);
     start(&r[0], &f, f.orders, long_record(text, '1'));
     start(&r[1], &f, f.orders, long_record(text, '2'));
     start(&r[2], &f, f.orders, long_record(text, '3'));
@@ -289,6 +289,32 @@ static void beyond_its_bytes_it_is_busy_until_something_is_done(void **state)
     teardown(&f);
 }
 
+/* Each takes more than its few bytes until it is read. */
+static void many_small_requests_are_bounded_too(void **state)
+{
+    enum { REQUESTS = 200, BYTES_MAX = 100 * 1024 };
+    static struct request r[REQUESTS];
+    unsigned taken = 0;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    ingest_free(f.ingest);
+    open_ingest(&f, BYTES_MAX, 1); /* read on a query thread */
+    memset(r, 0, sizeof(r));
+    for (size_t i = 0; i < REQUESTS; i++) {
+        start(&r[i], &f, f.orders, "{\"order_id\":\"1\"}\n");
+        taken += r[i].code == SF_OK;
+        assert_true(r[i].code == SF_OK || r[i].refused.number == SHEAF_E_BUSY);
+    }
+    assert_in_range(taken, 1, REQUESTS / 2);
+    assert_in_range(ingest_stats(f.ingest).bytes, taken * 512, 2 * BYTES_MAX);
+    rt_sim_run(&f.w.stores.sim);
+    assert_int_equal(f.answers, taken);
+    assert_int_equal(ingest_stats(f.ingest).bytes, 0);
+    teardown(&f);
+}
+
 static void what_records_take_beyond_their_text_counts_too(void **state)
 {
     enum { RECORDS = 2000 };
@@ -302,7 +328,7 @@ static void what_records_take_beyond_their_text_counts_too(void **state)
         sf_buf_printf(&body, "{\"order_id\":\"%d\"}\n", i);
     }
     ingest_free(f.ingest);
-    open_ingest(&f, 3 * body.size, body.size); /* all are read before one is stored */
+    open_ingest(&f, 4 * body.size, body.size); /* all are read before one is stored */
     for (size_t i = 0; i < SF_COUNT(r); i++) {
         start(&r[i], &f, f.orders, sf_buf_cstr(&body));
         assert_int_equal(r[i].code, SF_OK);
@@ -467,6 +493,7 @@ int main(void)
         cmocka_unit_test(errors_in_an_array_go_by_index),
         cmocka_unit_test(a_retired_product_takes_nothing),
         cmocka_unit_test(beyond_its_bytes_it_is_busy_until_something_is_done),
+        cmocka_unit_test(many_small_requests_are_bounded_too),
         cmocka_unit_test(what_records_take_beyond_their_text_counts_too),
         cmocka_unit_test(answers_come_in_the_order_of_commits),
         cmocka_unit_test(a_store_that_fails_acks_nothing_from_then_on),
