@@ -1,7 +1,12 @@
-/* Between compat.c and compat_promises.c. */
+/* Between compat.c, compat_field.c and compat_promises.c. */
 #pragma once
 
 #include "common/contract/compat.h"
+
+#define BACKWARD ((unsigned)SF_BREAKS_BACKWARD)
+#define FORWARD  ((unsigned)SF_BREAKS_FORWARD)
+#define STORAGE  ((unsigned)SF_BREAKS_STORAGE)
+#define BOTH     (BACKWARD | FORWARD)
 
 /* One table or field of both versions, for the path of its notes. */
 struct sf_compat_subject {
@@ -11,11 +16,20 @@ struct sf_compat_subject {
     bool is_key;       /* the field belongs to the key */
 };
 
+/* The arena's copy of @text, which it takes; "" and failed without memory. */
+const char *sf_compat_keep(struct sf_compat *c, struct sf_buf *text);
 bool sf_compat_same(const char *a, const char *b); /* also NULL */
 void sf_compat_breaking(const struct sf_compat_subject *s, unsigned breaks, const char *what,
                         const char *before, const char *after);
 void sf_compat_harmless(const struct sf_compat_subject *s, const char *what, const char *before,
                         const char *after);
+
+/* Fields of a table or struct, those of structs in them too. */
+void sf_compat_fields(struct sf_compat *c, const char *path, const struct sf_table *before,
+                      const struct sf_table *after);
+/* Numbers and names that @after no longer reserves. */
+void sf_compat_reserved(const struct sf_compat_subject *s, const struct sf_table *before,
+                        const struct sf_table *after);
 
 void sf_compat_policies(struct sf_compat *c, const struct sf_product *before,
                         const struct sf_product *after);
