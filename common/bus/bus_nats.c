@@ -3,7 +3,7 @@
  *
  *      OPEN --- sf_bus_nats_close() ---> CLOSING --- link ended, taps ended ---> gone
  *
- * Everything that comes from outside comes out of the mailbox, in drain(). A message belongs to a
+ * Everything that comes from outside comes out of the mailbox, in on_mail(). A message belongs to a
  * tap, the tap to a subscription, and the subscription to its owner until he unsubscribes; the two
  * inner ones stay until nats.c and the link have said that they are done with them.
  */
@@ -13,6 +13,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
+#include "common/bus/nats_calls.h"
 #include "common/bus/nats_link.h"
 #include "common/bus/subject.h"
 #include "common/sys/encoding.h"
@@ -21,28 +22,12 @@ enum {
     OUT_BYTES_MAX = 64 * 1024 * 1024,
     IN_BYTES_MAX = 64 * 1024 * 1024,
     IN_MESSAGES_MAX = 262144,
-    CALLS_MAX = 65536,
     EVENTS_PER_TURN = 1024, /* then others have their turn */
     EVENTS_PER_PIECE = 32,  /* what is published for so many goes out while others are handled */
     INBOX_SIZE = 32,        /* "_INBOX." and the id */
 };
 
 struct nats_bus;
-
-/* A request under way. */
-struct nats_call {
-    struct nats_bus *bus;
-    struct sf_bus_call *owner; /* NULL: cancelled; it ends on its task */
-    struct sf_timer timer;
-    uint32_t slot;
-    uint32_t generation;
-};
-
-struct call_slot {
-    struct nats_call *call; /* NULL: free */
-    uint32_t generation;    /* of the last call here, so that a late answer finds nobody */
-    uint32_t next_free;     /* slot + 1; 0: none */
-};
 
 /* A flush under way: the owner may be told before the link is. */
 struct flush_wait {
@@ -69,12 +54,9 @@ struct nats_bus {
     uint64_t received;
     struct sf_list subs;
     size_t flush_count;
-    struct call_slot *slots;
-    uint32_t slot_count;
-    uint32_t slot_capacity;
-    uint32_t free_slot; /* slot + 1; 0: none */
+    struct nats_calls calls;
     struct sf_bus_sub inbox_sub;
-    char inbox[INBOX_SIZE]; /* answers come to <inbox>.<slot>-<generation> */
+    char inbox[INBOX_SIZE]; /* answers come to <inbox>.<id of the call> */
     uint32_t inbox_count;   /* inboxes given out by new_inbox */
     bool is_closing;
     bool has_link_ended;
@@ -283,80 +265,13 @@ static void bus_unsubscribe(struct sf_bus *base, struct sf_bus_sub *owner)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* Makes room for one more slot and returns it. SF_BUSY, SF_NOMEM. */
-static enum sf_code take_slot(struct nats_bus *bus, uint32_t *ret, struct sf_error *err)
-{
-    if (bus->free_slot == 0) {
-        if (bus->slot_count == CALLS_MAX) {
-            return SF_RAISE(err, SF_BUSY, "%d requests under way", CALLS_MAX);
-        }
-        if (bus->slot_count == bus->slot_capacity) {
-            uint32_t capacity = bus->slot_capacity == 0 ? 64 : bus->slot_capacity * 2;
-            struct call_slot *slots = sf_realloc(bus->slots, capacity, sizeof(slots[0]));
-
-            if (slots == NULL) {
-                return SF_RAISE(err, SF_NOMEM, "request");
-            }
-            bus->slots = slots;
-            bus->slot_capacity = capacity;
-        }
-        bus->slots[bus->slot_count++] = (struct call_slot){0};
-        bus->free_slot = bus->slot_count;
-    }
-    *ret = bus->free_slot - 1;
-    bus->free_slot = bus->slots[*ret].next_free;
-    return SF_OK;
-}
-
-static void give_slot(struct nats_bus *bus, uint32_t slot)
-{
-    bus->slots[slot].call = NULL;
-    bus->slots[slot].next_free = bus->free_slot;
-    bus->free_slot = slot + 1;
-}
-
-/* Ends the call and tells its owner, who may start another one with the same struct. */
-static void end_call(struct nats_call *call, enum sf_bus_outcome outcome,
-                     const struct sf_bus_msg *m)
-{
-    struct nats_bus *bus = call->bus;
-    struct sf_bus_call *owner = call->owner;
-
-    sf_rt_timer_stop(bus->rt, &call->timer);
-    give_slot(bus, call->slot);
-    sf_free(call);
-    owner->private = NULL;
-    owner->done(owner, outcome, m);
-}
-
-static void on_call_timer(struct sf_timer *t)
-{
-    end_call(SF_CONTAINER_OF(t, struct nats_call, timer), SF_BUS_TIMED_OUT, NULL);
-}
-
-static bool is_no_responders(const struct sf_bus_msg *m)
-{
-    const char *status = m->data.size != 0 ? NULL : sf_bus_msg_header(m, "Status");
-
-    return status != NULL && strcmp(status, "503") == 0;
-}
-
 static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 {
     struct nats_bus *bus = sub->data;
-    uint32_t slot;
-    uint32_t generation;
+    const size_t prefix = strlen(bus->inbox) + 1;
 
-    if (strlen(m->subject) <= strlen(bus->inbox) ||
-        sscanf(m->subject + strlen(bus->inbox), ".%u-%u", &slot, &generation) != 2 ||
-        slot >= bus->slot_count || bus->slots[slot].call == NULL ||
-        bus->slots[slot].generation != generation) {
-        return; /* too late, or not ours */
-    }
-    if (is_no_responders(m)) {
-        end_call(bus->slots[slot].call, SF_BUS_NO_RESPONDERS, NULL);
-    } else {
-        end_call(bus->slots[slot].call, SF_BUS_ANSWERED, m);
+    if (strlen(m->subject) > prefix) {
+        nats_calls_answer(&bus->calls, m->subject + prefix, m);
     }
 }
 
@@ -365,52 +280,26 @@ static enum sf_code bus_request(struct sf_bus *base, struct sf_bus_call *owner,
                                 struct sf_error *err)
 {
     struct nats_bus *bus = bus_of(base);
-    struct nats_call *call = sf_alloc(sizeof(*call));
-    char reply[INBOX_SIZE + 32];
-    uint32_t slot;
-    enum sf_code code;
+    char id[NATS_CALL_ID];
+    char reply[INBOX_SIZE + NATS_CALL_ID];
+    enum sf_code code = nats_calls_add(&bus->calls, owner, id, err);
 
-    if (call == NULL) {
-        return SF_RAISE(err, SF_NOMEM, "request");
-    }
-    code = take_slot(bus, &slot, err);
-    if (code == SF_OK) {
-        uint32_t generation = ++bus->slots[slot].generation;
-
-        (void)snprintf(reply, sizeof(reply), "%s.%u-%u", bus->inbox, slot, generation);
-        *call = (struct nats_call){
-            .bus = bus,
-            .owner = owner,
-            .timer = {.fire = on_call_timer},
-            .slot = slot,
-        };
-        code = send_msg(bus, m, reply, err);
-        if (code != SF_OK) {
-            give_slot(bus, slot);
-        }
-    }
     if (code != SF_OK) {
-        sf_free(call);
         return code;
     }
-    bus->slots[slot].call = call;
-    owner->private = call;
-    sf_rt_timer_start(bus->rt, &call->timer, timeout_ns);
-    return SF_OK;
+    (void)snprintf(reply, sizeof(reply), "%s.%s", bus->inbox, id);
+    code = send_msg(bus, m, reply, err);
+    if (code == SF_OK) {
+        nats_calls_sent(&bus->calls, owner, timeout_ns);
+    } else {
+        nats_calls_cancel(&bus->calls, owner);
+    }
+    return code;
 }
 
 static void bus_cancel(struct sf_bus *base, struct sf_bus_call *owner)
 {
-    struct nats_bus *bus = bus_of(base);
-    struct nats_call *call = owner->private;
-
-    if (call == NULL) {
-        return;
-    }
-    owner->private = NULL;
-    sf_rt_timer_stop(bus->rt, &call->timer);
-    give_slot(bus, call->slot);
-    sf_free(call);
+    nats_calls_cancel(&bus_of(base)->calls, owner);
 }
 
 /* --- flushes ---------------------------------------------------------------------------------- */
@@ -572,15 +461,6 @@ static bool all_subs_ended(struct nats_bus *bus)
     return true;
 }
 
-static void end_calls(struct nats_bus *bus)
-{
-    for (uint32_t i = 0; i < bus->slot_count; i++) {
-        if (bus->slots[i].call != NULL) {
-            end_call(bus->slots[i].call, SF_BUS_DISCONNECTED, NULL);
-        }
-    }
-}
-
 static void free_parts(struct nats_bus *bus)
 {
     sf_list_remove(&bus->send.link);
@@ -590,7 +470,7 @@ static void free_parts(struct nats_bus *bus)
     while (!sf_list_empty(&bus->subs)) {
         sub_free(SF_CONTAINER_OF(bus->subs.next, struct nats_sub, link));
     }
-    sf_free(bus->slots);
+    nats_calls_done(&bus->calls);
 }
 
 /* The end, once nobody else knows the bus. */
@@ -599,7 +479,7 @@ static void finish(struct nats_bus *bus)
     void (*closed)(void *data) = bus->closed;
     void *data = bus->closed_data;
 
-    end_calls(bus);
+    nats_calls_end(&bus->calls);
     free_parts(bus);
     sf_free(bus);
     if (closed != NULL) {
@@ -733,6 +613,7 @@ enum sf_code sf_bus_nats_open(struct sf_rt *rt, const struct sf_bus_nats_options
     }
     bus->base.ops = &ops;
     bus->rt = rt;
+    bus->calls.rt = rt;
     bus->backlog_last = &bus->backlog;
     bus->more.run = on_more;
     bus->send.run = on_send;
