@@ -4,6 +4,7 @@
 #include "common/identity/signed.h"
 #include "common/wire/control.h"
 #include "hub/api/change.h"
+#include "hub/api/seen.h"
 #include "hub/policy/access.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
@@ -19,24 +20,42 @@ static enum sf_code raise_verdict(const struct policy_verdict *v, struct sf_erro
     return SF_RAISE_E(err, SF_DENIED, v->number, "%s", v->text);
 }
 
-static const struct sf_product *contract_of(const struct registry_product *p, uint32_t major)
+/*
+ * Of each of the @columns of @v (NULL: there is no such version): why the consumer would not get
+ * it for that purpose, or NULL. Roles are not known yet: what a user with some role would get may
+ * be asked for.
+ */
+static enum sf_code find_closed(struct hub_state *s, const struct registry_version *v,
+                                const struct sf_policy_subject *who, const char *const *columns,
+                                size_t count, struct sf_arena *arena, const char *const **ret,
+                                struct sf_error *err)
 {
-    const struct registry_version *v = p == NULL ? NULL : registry_version(p, major);
+    struct seen_by by = {.who = *who};
 
-    return v == NULL ? NULL : v->product;
+    by.who.every_role = true;
+    return v == NULL || count == 0 ? SF_OK
+                                   : seen_closed(s, v, &by, columns, count, arena, ret, err);
 }
 
 /* --- request ---------------------------------------------------------------------------------- */
 
-static enum sf_code check_request(struct change_request *c, struct sf_error *err)
+static enum sf_code check_request(struct change_request *c, struct sf_arena *arena,
+                                  struct sf_error *err)
 {
     const struct registry *r = &c->state->registry;
     const struct registry_product *p = registry_product(r, c->owner, c->product);
-    const struct sf_product *contract = contract_of(p, c->major);
+    const struct registry_version *v = p == NULL ? NULL : registry_version(p, c->major);
+    const struct sf_policy_subject who = {.domain = c->consumer, .purpose = c->purpose};
+    const char *const *closed = NULL;
     struct policy_verdict verdict;
+    enum sf_code code =
+        find_closed(c->state, v, &who, c->columns, c->column_count, arena, &closed, err);
 
-    if (c->major == 0 && contract != NULL) {
-        c->major = contract->version.major;
+    if (code != SF_OK) {
+        return code;
+    }
+    if (c->major == 0 && v != NULL) {
+        c->major = v->product->version.major;
     }
     const struct registry_access access = {c->consumer, c->owner, c->product, c->major};
     const struct registry_grant *active = registry_active(r, &access);
@@ -51,7 +70,8 @@ static enum sf_code check_request(struct change_request *c, struct sf_error *err
         .duration_us = c->duration_us,
         .columns = c->columns,
         .column_count = c->column_count,
-        .contract = contract,
+        .closed = closed,
+        .contract = v == NULL ? NULL : v->product,
         .active_grant = active == NULL ? NULL : active->id,
         .pending_request = pending == NULL ? NULL : pending->id,
     };
@@ -68,7 +88,7 @@ static enum sf_code build_request(struct event_append *op, Sheaf__V1__Event *e,
     enum sf_code code = registry_check_room(&c->state->registry, REGISTRY_REQUEST, err);
 
     if (code == SF_OK) {
-        code = check_request(c, err);
+        code = check_request(c, arena, err);
     }
     if (code != SF_OK) {
         return code;
@@ -187,14 +207,31 @@ static enum sf_code check_room(const struct change_decision *c, const struct reg
     return code == SF_OK ? state_check_claims(c->state, q, err) : code;
 }
 
+/* What the grant is for: what was asked, unless the owner says otherwise. */
+static const char *purpose_of(const struct registry_request *q, const Sheaf__V1__Decision *d)
+{
+    return *d->purpose != '\0' ? d->purpose : q->purpose;
+}
+
 static enum sf_code check_decision(const struct change_decision *c,
                                    const struct registry_request *q, const struct consent *consent,
-                                   const Sheaf__V1__Decision *decision, struct sf_error *err)
+                                   const Sheaf__V1__Decision *decision, struct sf_arena *arena,
+                                   struct sf_error *err)
 {
     const struct registry *r = &c->state->registry;
     const struct registry_access access = {q->consumer->name, q->product->owner->name,
                                            q->product->name, q->major};
     const struct registry_grant *active = registry_active(r, &access);
+    const struct registry_version *v = registry_version(q->product, q->major);
+    const struct sf_policy_subject who = {.domain = access.consumer,
+                                          .purpose = purpose_of(q, decision)};
+    const char *const *closed = NULL;
+    enum sf_code code = find_closed(c->state, v, &who, (const char *const *)decision->columns,
+                                    decision->n_columns, arena, &closed, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
     const struct policy_decision facts = {
         .decision = decision,
         .signature_holds = consent->holds,
@@ -208,7 +245,8 @@ static enum sf_code check_decision(const struct change_decision *c,
         .consumer = access.consumer,
         .asked = q->columns,
         .asked_count = q->column_count,
-        .contract = contract_of(q->product, q->major),
+        .closed = closed,
+        .contract = v == NULL ? NULL : v->product,
         .active_grant = active == NULL ? NULL : active->id,
     };
     struct policy_verdict verdict;
@@ -244,7 +282,7 @@ static enum sf_code fill_grant(const struct change_decision *c, const struct reg
     m->consumer_account = sf_control_text(q->consumer->account);
     m->n_columns = d->n_columns;
     m->columns = d->columns;
-    m->purpose = *d->purpose != '\0' ? d->purpose : sf_control_text(q->purpose);
+    m->purpose = sf_control_text(purpose_of(q, d));
     m->until_us = d->until_us;
     *ret = m;
     return SF_OK;
@@ -289,7 +327,7 @@ static enum sf_code build_decision(struct event_append *op, Sheaf__V1__Event *e,
     if (decision == NULL) {
         return raise_unreadable(arena, "the signed bytes are no decision", err);
     }
-    code = check_decision(c, q, &consent, decision, err);
+    code = check_decision(c, q, &consent, decision, arena, err);
     return code != SF_OK ? code : fill_decision(c, q, &consent, decision, arena, e, err);
 }
 

@@ -43,44 +43,73 @@ enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
     return code == SF_OK ? sf_policy_decide(&in, ret, err) : code;
 }
 
-/* --- one column ------------------------------------------------------------------------------- */
+/* --- columns ---------------------------------------------------------------------------------- */
 
-static enum sf_code tell_closed(const struct sf_field *f, const struct seen_by *by,
-                                const struct sf_policy_cause *cause, struct sf_arena *arena,
-                                const char **ret, struct sf_error *err)
+/* Columns that are asked for, and what the tables looked at so far say of each. */
+struct asked {
+    const struct seen_by *by;
+    const char *const *names;
+    size_t count;
+    const char **closed;
+    bool *given;
+    struct sf_arena *arena;
+};
+
+static const char *tell_closed(const struct asked *a, const struct sf_field *f,
+                               const struct sf_policy_cause *cause)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
 
-    sf_buf_printf(&text, "field '%s' is not for %s: ", f->name, by->who.domain);
+    sf_buf_printf(&text, "field '%s' is not for %s: ", f->name, a->by->who.domain);
     sf_policy_cause_print(cause, f, &text);
-    *ret = text.failed != SF_OK ? NULL : sf_arena_strndup(arena, text.data, text.size);
-    return *ret != NULL ? SF_OK : SF_RAISE(err, SF_NOMEM, "why %s is closed", f->name);
+    return text.failed != SF_OK ? NULL : sf_arena_strndup(a->arena, text.data, text.size);
 }
 
-enum sf_code seen_why_closed(struct hub_state *s, const struct registry_version *v,
-                             const char *name, const struct seen_by *by, struct sf_arena *arena,
-                             const char **ret, struct sf_error *err)
+/* False: no memory. */
+static bool look_at(struct asked *a, const struct sf_table *t, const struct sf_policy_view *view)
 {
-    enum sf_code code = SF_OK;
-
-    *ret = NULL;
-    for (size_t i = 0; i < v->product->table_count && code == SF_OK; i++) {
-        SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *view = NULL;
-        const struct sf_table *t = &v->product->tables[i];
-        const int32_t at = sf_table_field_index(t, sf_slice_text(name));
+    for (size_t i = 0; i < a->count; i++) {
+        const int32_t at = sf_table_field_index(t, sf_slice_text(a->names[i]));
 
         if (at < 0) {
             continue;
         }
-        code = seen_table(s, v, t, by, &view, err);
-        if (code == SF_OK && view->masks[at].kind != SF_MASK_OMIT) {
-            *ret = NULL;
-            return SF_OK;
-        }
-        if (code == SF_OK && *ret == NULL) {
-            code = tell_closed(&t->fields[at], by, &view->causes[at], arena, ret, err);
+        a->given[i] |= view->masks[at].kind != SF_MASK_OMIT;
+        if (!a->given[i] && a->closed[i] == NULL) {
+            a->closed[i] = tell_closed(a, &t->fields[at], &view->causes[at]);
+            if (a->closed[i] == NULL) {
+                return false;
+            }
         }
     }
+    return true;
+}
+
+enum sf_code seen_closed(struct hub_state *s, const struct registry_version *v,
+                         const struct seen_by *by, const char *const *names, size_t count,
+                         struct sf_arena *arena, const char *const **ret, struct sf_error *err)
+{
+    struct asked a = {.by = by, .names = names, .count = count, .arena = arena};
+    enum sf_code code = SF_OK;
+
+    a.closed = sf_arena_calloc(arena, count + 1, sizeof(*a.closed));
+    a.given = sf_arena_calloc(arena, count + 1, sizeof(*a.given));
+    if (a.closed == NULL || a.given == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "columns");
+    }
+    for (size_t i = 0; i < v->product->table_count && code == SF_OK; i++) {
+        SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *view = NULL;
+        const struct sf_table *t = &v->product->tables[i];
+
+        code = seen_table(s, v, t, by, &view, err);
+        if (code == SF_OK && !look_at(&a, t, view)) {
+            code = SF_RAISE(err, SF_NOMEM, "columns");
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        a.closed[i] = a.given[i] ? NULL : a.closed[i];
+    }
+    *ret = a.closed;
     return code;
 }
 

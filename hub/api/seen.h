@@ -27,13 +27,14 @@ enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
                         const struct sf_table *t, const struct seen_by *by,
                         struct sf_policy_view **ret, struct sf_error *err) SF_MUST_CHECK;
 /*
- * Why none of the tables gives it its column @name, in words of @arena: "field 'email' ... is
- * omitted by policy p of the platform (pii.yaml:3)". NULL: one does, masked or not, or there is no
- * such field. SF_NOMEM, SF_CORRUPT.
+ * Of each column named: NULL when a table gives it to @by, masked or not, and when there is none of
+ * that name; else why it is closed, in words of @arena: "field 'email' is not for marketing: policy
+ * p of the platform hides it (pii.yaml:3)". SF_NOMEM, SF_CORRUPT.
  */
-enum sf_code seen_why_closed(struct hub_state *s, const struct registry_version *v,
-                             const char *name, const struct seen_by *by, struct sf_arena *arena,
-                             const char **ret, struct sf_error *err) SF_MUST_CHECK;
+enum sf_code seen_closed(struct hub_state *s, const struct registry_version *v,
+                         const struct seen_by *by, const char *const *names, size_t count,
+                         struct sf_arena *arena, const char *const **ret,
+                         struct sf_error *err) SF_MUST_CHECK;
 
 /* Whether the caller may know how many rows the table has: its owner and the platform may, others
  * when they would see all of them. */

@@ -24,39 +24,33 @@ static void allow(struct policy_verdict *v)
     *v = (struct policy_verdict){.allowed = true};
 }
 
-/* The field called @name in any table, or NULL. */
-static const struct sf_field *field_of(const struct sf_product *contract, const char *name)
+/* Whether any table has the field. */
+static bool has_field(const struct sf_product *contract, const char *name)
 {
     for (size_t i = 0; i < contract->table_count; i++) {
-        int32_t at = sf_table_field_index(&contract->tables[i], sf_slice_text(name));
-
-        if (at >= 0) {
-            return &contract->tables[i].fields[at];
+        if (sf_table_field_index(&contract->tables[i], sf_slice_text(name)) >= 0) {
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
-/* Every column exists, may leave its owner, and is named once. */
+/* Every column exists, is given to the consumer by the policies in force, and is named once. */
 static bool check_columns(const struct sf_product *contract, const char *const *columns,
-                          size_t count, struct policy_verdict *v)
+                          const char *const *closed, size_t count, struct policy_verdict *v)
 {
     if (count > POLICY_COLUMNS_MAX) {
         refuse(v, SHEAF_E_BAD_REQUEST, "more than %d columns", POLICY_COLUMNS_MAX);
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct sf_field *f = field_of(contract, columns[i]);
-
-        if (f == NULL) {
+        if (!has_field(contract, columns[i])) {
             refuse(v, SHEAF_E_FIELD_UNKNOWN, "%s/%s has no field '%.64s'", contract->domain,
                    contract->name, columns[i]);
             return false;
         }
-        if (!sf_class_is_open(sf_field_class(f))) {
-            refuse(v, SHEAF_E_POLICY_DENIES,
-                   "field '%s' is of class %s, which does not leave its owner", f->name,
-                   sf_class_name(sf_field_class(f)));
+        if (closed[i] != NULL) {
+            refuse(v, SHEAF_E_POLICY_DENIES, "%s", closed[i]);
             return false;
         }
         for (size_t k = 0; k < i; k++) {
@@ -122,7 +116,7 @@ void policy_check_request(const struct policy_request *r, struct policy_verdict 
                r->pending_request, r->consumer, r->owner, r->product, r->major);
         return;
     }
-    if (check_columns(r->contract, r->columns, r->column_count, ret)) {
+    if (check_columns(r->contract, r->columns, r->closed, r->column_count, ret)) {
         allow(ret);
     }
 }
@@ -199,7 +193,8 @@ static bool check_approval(const struct policy_decision *d, struct policy_verdic
                d->active_grant, d->owner, d->product, d->major);
         return false;
     }
-    return within_asked(d, v) && check_columns(d->contract, columns, d->decision->n_columns, v);
+    return within_asked(d, v) &&
+           check_columns(d->contract, columns, d->closed, d->decision->n_columns, v);
 }
 
 void policy_check_decision(const struct policy_decision *d, struct policy_verdict *ret)

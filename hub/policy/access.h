@@ -16,7 +16,7 @@
 struct policy_verdict {
     bool allowed;
     uint16_t number; /* of proto/errors.h, when not allowed */
-    char text[240];
+    char text[360];
 };
 
 enum {
@@ -36,6 +36,8 @@ struct policy_request {
     int64_t duration_us;
     const char *const *columns; /* none: all that may be shared */
     size_t column_count;
+    const char *const *closed; /* of each column: why policies keep it from the consumer, or NULL;
+                                  may be NULL without columns */
     const struct sf_product *contract; /* newest version of that major; NULL: there is none */
     const char *active_grant;          /* G-n of (consumer, product, major), or NULL */
     const char *pending_request;       /* AR-n of the same, or NULL */
@@ -57,6 +59,7 @@ struct policy_decision {
     const char *consumer;
     const char *const *asked; /* columns of the request; none: all */
     size_t asked_count;
+    const char *const *closed;         /* as of a request, of the columns of the decision */
     const struct sf_product *contract; /* or NULL */
     const char *active_grant;          /* or NULL */
 };

@@ -61,13 +61,14 @@ static void test_a_request_is_allowed_or_refused_for_one_reason(void **state)
     static const char *const country[] = {"country", "order_id"};
     static const char *const nothing[] = {"cuontry"};
     static const char *const personal[] = {"country", "email"};
-    static const char *const secret[] = {"pin"};
     static const char *const twice[] = {"country", "country"};
     const struct sf_product active = product(SF_STATUS_ACTIVE, SF_ACCESS_REQUEST);
     const struct sf_product open = product(SF_STATUS_DEPRECATED, SF_ACCESS_OPEN);
     const struct sf_product closed = product(SF_STATUS_ACTIVE, SF_ACCESS_CLOSED);
     const struct sf_product retired = product(SF_STATUS_RETIRED, SF_ACCESS_REQUEST);
     const struct sf_product draft = product(SF_STATUS_DRAFT, SF_ACCESS_REQUEST);
+    static const char *const given[] = {NULL, NULL};
+    static const char *const hidden[] = {NULL, "field 'email' is not for marketing: it is so"};
     struct policy_request r = good_request(&active);
     char long_purpose[POLICY_PURPOSE_MAX + 2];
 
@@ -75,20 +76,18 @@ static void test_a_request_is_allowed_or_refused_for_one_reason(void **state)
     expect_request(&r, 0, "");
     r.columns = country;
     r.column_count = 2;
+    r.closed = given;
     expect_request(&r, 0, "");
     r.columns = nothing;
     r.column_count = 1;
     expect_request(&r, SHEAF_E_FIELD_UNKNOWN, "sales/orders has no field 'cuontry'");
     r.columns = personal;
     r.column_count = 2;
-    expect_request(&r, SHEAF_E_POLICY_DENIES,
-                   "field 'email' is of class pii, which does not leave its owner");
-    r.columns = secret;
-    r.column_count = 1;
-    expect_request(&r, SHEAF_E_POLICY_DENIES,
-                   "field 'pin' is of class secret, which does not leave its owner");
+    expect_request(&r, 0, ""); /* of class pii, and a policy shows it masked */
+    r.closed = hidden;
+    expect_request(&r, SHEAF_E_POLICY_DENIES, "field 'email' is not for marketing: it is so");
     r.columns = twice;
-    r.column_count = 2;
+    r.closed = given;
     expect_request(&r, SHEAF_E_BAD_REQUEST, "column 'country' is named twice");
 
     r = good_request(&open);
@@ -254,6 +253,8 @@ static void test_a_decision_grants_at_most_what_was_asked(void **state)
     static const char *const asked[] = {"order_id", "country"};
     const struct sf_product active = product(SF_STATUS_ACTIVE, SF_ACCESS_REQUEST);
     char *one[] = {text("country")};
+    static const char *const given[] = {NULL};
+    static const char *const hidden[] = {"field 'email' is not for marketing: it is so"};
     char *personal[] = {text("email")};
     Sheaf__V1__Decision s = good_decision();
     struct policy_decision d = facts(&s, &active);
@@ -261,6 +262,7 @@ static void test_a_decision_grants_at_most_what_was_asked(void **state)
     (void)state;
     d.asked = asked;
     d.asked_count = 2;
+    d.closed = given;
     expect_decision(&d, SHEAF_E_BAD_REQUEST,
                     "AR-1 asks for 2 columns; the decision must name them");
     s.columns = one;
@@ -268,9 +270,10 @@ static void test_a_decision_grants_at_most_what_was_asked(void **state)
     expect_decision(&d, 0, "");
     s.columns = personal;
     expect_decision(&d, SHEAF_E_BAD_REQUEST, "AR-1 does not ask for column 'email'");
-    d.asked_count = 0; /* all was asked for: still nothing personal */
-    expect_decision(&d, SHEAF_E_POLICY_DENIES,
-                    "field 'email' is of class pii, which does not leave its owner");
+    d.asked_count = 0; /* all was asked for */
+    expect_decision(&d, 0, "");
+    d.closed = hidden;
+    expect_decision(&d, SHEAF_E_POLICY_DENIES, "field 'email' is not for marketing: it is so");
 }
 
 static void test_a_revocation_is_the_owners_and_about_this_grant(void **state)
