@@ -57,10 +57,13 @@ static void add_field(struct request *r, const struct sf_json *f, unsigned *seen
     const char *class = text_of(f, "class");
     const char *sees = text_of(f, "sees");
 
+    if (r->columns.count > 0 && !columns_have(&r->columns, name)) {
+        return;
+    }
     if (strcmp(sees, "omit") == 0) {
         sf_buf_printf(&r->unseen, "%s%s%s%s%s", r->unseen.size == 0 ? ", without " : ", ", name,
                       *class == '\0' ? "" : " (", class, *class == '\0' ? "" : ")");
-    } else if (r->columns.count == 0 || columns_have(&r->columns, name)) {
+    } else {
         (*seen)++;
         if (strcmp(sees, "clear") != 0) {
             sf_buf_printf(&r->masked, "%s%s (%s)", r->masked.size == 0 ? ", masked: " : ", ", name,
