@@ -80,49 +80,62 @@ static bool print_leaves(struct print *p, const struct sf_json *leaves)
         healthy = healthy && strcmp(state, "up") == 0;
         print_line(p, "leaf", domain, state);
         print_age(p, "age", sf_json_get(it.value, "seen_age_us"));
-        print_text(p, "detail",
-                   in_force == bundle ? "grants are up to date" : "newer grants are on their way");
+        if (sf_json_get(it.value, "bundle") == NULL) { /* another domain's affair */
+            print_text(p, "detail", NULL);
+        } else {
+            print_text(p, "detail",
+                       in_force == bundle ? "grants are up to date"
+                                          : "newer grants are on their way");
+        }
     }
     return healthy;
+}
+
+/* What the hub tells of a table: its owner and the platform its position and what goes wrong,
+ * others whether it is as fresh as promised. */
+static void print_detail(struct print *p, const struct sf_json *table)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+    const char *position = NULL;
+    int64_t rows = 0;
+    int64_t quarantined = 0;
+    int64_t failing = 0;
+    bool stale = false;
+
+    (void)sf_json_as_int(sf_json_get(table, "rows"), &rows);
+    (void)sf_json_as_int(sf_json_get(table, "quarantined"), &quarantined);
+    (void)sf_json_as_int(sf_json_get(table, "checks_failing"), &failing);
+    (void)sf_json_as_bool(sf_json_get(table, "stale"), &stale);
+    if (sf_json_as_text(sf_json_get(table, "position"), &position)) {
+        sf_buf_printf(&text, "%" PRId64 " rows at %s, %" PRId64 " in quarantine", rows, position,
+                      quarantined);
+    }
+    if (failing > 0) {
+        sf_buf_printf(&text, ", %" PRId64 " check%s failing", failing, failing == 1 ? "" : "s");
+    }
+    if (stale) {
+        sf_buf_printf(&text, "%sstale", text.size == 0 ? "" : ", ");
+    }
+    print_text(p, "detail", sf_buf_cstr(&text));
 }
 
 static void print_products(struct print *p, const struct sf_json *products)
 {
     for (struct sf_json_iter it = sf_json_iter(products); sf_json_next(&it);) {
         char name[256];
-        char checks[48] = "";
         const char *product = "?";
         const char *table = "?";
         const char *state = "?";
-        const char *position = "";
         int64_t major = 0;
-        char rows[32] = "";
-        int64_t count = 0;
-        int64_t quarantined = 0;
-        int64_t failing = 0;
-        bool stale = false;
 
         (void)sf_json_as_text(sf_json_get(it.value, "product"), &product);
         (void)sf_json_as_text(sf_json_get(it.value, "table"), &table);
         (void)sf_json_as_text(sf_json_get(it.value, "leaf"), &state);
-        (void)sf_json_as_text(sf_json_get(it.value, "position"), &position);
         (void)sf_json_as_int(sf_json_get(it.value, "major"), &major);
-        if (sf_json_as_int(sf_json_get(it.value, "rows"),
-                           &count)) { /* else they are not all seen */
-            (void)snprintf(rows, sizeof(rows), "%" PRId64 " rows ", count);
-        }
-        (void)sf_json_as_int(sf_json_get(it.value, "quarantined"), &quarantined);
-        (void)sf_json_as_int(sf_json_get(it.value, "checks_failing"), &failing);
-        (void)sf_json_as_bool(sf_json_get(it.value, "stale"), &stale);
         (void)snprintf(name, sizeof(name), "%s@%" PRId64 ".%s", product, major, table);
         print_line(p, "table", name, state);
         print_age(p, "age", sf_json_get(it.value, "commit_age_us"));
-        if (failing > 0) {
-            (void)snprintf(checks, sizeof(checks), ", %" PRId64 " check%s failing", failing,
-                           failing == 1 ? "" : "s");
-        }
-        print_format_text(p, "detail", "%sat %s, %" PRId64 " in quarantine%s%s", rows, position,
-                          quarantined, checks, stale ? ", stale" : "");
+        print_detail(p, it.value);
     }
 }
 

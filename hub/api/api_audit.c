@@ -1,7 +1,8 @@
-/* /v1/audit: the events as they are stored, so that whoever reads them can verify the chain. */
+/* /v1/audit: the events as they are stored, so that whoever reads them can verify the chain; of
+ * those of others that there was one, and its hash. */
 #include "common/base/str.h"
 #include "common/wire/control.h"
-#include "hub/api/call.h"
+#include "hub/api/audit_reader.h"
 #include "proto/errors.h"
 
 enum {
@@ -105,14 +106,35 @@ static void write_detail(struct answer *a, const Sheaf__V1__Event *e)
     sf_json_object_end(w);
 }
 
-/* An event that cannot be read any more is shown as it is: the reader's check finds it. Without
+static void write_about(struct answer *a, const Sheaf__V1__Event *e, enum audit_part part)
+{
+    answer_time(a, "time", e->time_us);
+    sf_json_member_text(&a->json, "actor", part == AUDIT_KIND ? NULL : e->actor);
+    sf_json_member_text(&a->json, "kind", event_kind_name(e));
+    if (part != AUDIT_KIND) {
+        write_detail(a, e);
+    }
+}
+
+/* What cannot be read is nobody's but the platform's. */
+static enum audit_part part_of(const struct call *c, const Sheaf__V1__Event *e,
+                               struct sf_arena *arena)
+{
+    if (e == NULL) {
+        return c->is_platform ? AUDIT_WHOLE : AUDIT_KIND;
+    }
+    return audit_part_of(c, e, arena);
+}
+
+/* An event that cannot be read any more is shown as it is: the platform's check finds it. Without
  * memory there is no page. */
-static void write_event(struct answer *a, struct sf_arena *arena, uint64_t number,
-                        struct sf_slice bytes)
+static void write_event(struct answer *a, const struct call *c, struct sf_arena *arena,
+                        uint64_t number, struct sf_slice bytes)
 {
     const Sheaf__V1__Signed *sealed = SF_CONTROL_UNPACK(signed, arena, bytes);
     struct sf_slice payload = sealed == NULL ? bytes : sf_control_slice(sealed->payload);
     const Sheaf__V1__Event *e = SF_CONTROL_UNPACK(event, arena, payload);
+    enum audit_part part = part_of(c, e, arena);
     uint8_t hash[SF_HASH256_SIZE];
 
     if (arena->missed) {
@@ -122,14 +144,14 @@ static void write_event(struct answer *a, struct sf_arena *arena, uint64_t numbe
     sf_json_object_begin(&a->json);
     sf_json_member_uint(&a->json, "number", number);
     if (e != NULL) {
-        answer_time(a, "time", e->time_us);
-        sf_json_member_text(&a->json, "actor", e->actor);
-        sf_json_member_text(&a->json, "kind", event_kind_name(e));
-        write_detail(a, e);
+        write_about(a, e, part);
     }
     answer_base64(a, "hash", sf_slice_of(hash, sizeof(hash)));
-    answer_base64(a, "payload", payload);
-    if (sealed != NULL) {
+    sf_json_member_bool(&a->json, "withheld", part != AUDIT_WHOLE);
+    if (part == AUDIT_WHOLE) {
+        answer_base64(a, "payload", payload);
+    }
+    if (part == AUDIT_WHOLE && sealed != NULL) {
         answer_base64(a, "signature", sf_control_slice(sealed->signature));
         answer_base64(a, "key", sf_control_slice(sealed->key));
     }
@@ -142,7 +164,7 @@ static enum sf_code on_bytes(struct event_read *r, uint64_t number, struct sf_sl
     struct audit_call *x = SF_CONTAINER_OF(r, struct audit_call, read);
 
     sf_arena_reset(&x->arena);
-    write_event(&x->answer, &x->arena, number, bytes);
+    write_event(&x->answer, x->call, &x->arena, number, bytes);
     if (x->answer.body.size > PAGE_BYTES_MAX) {
         r->last = number; /* the page is full: its reader goes on behind it */
     }

@@ -2,14 +2,15 @@
 #include "hub/api/call.h"
 #include "proto/errors.h"
 
-static void write_leaf(struct answer *a, const struct lease *l)
+/* Whether it is up is for all; what it is, for its domain and the platform. */
+static void write_leaf(struct answer *a, const struct lease *l, bool all)
 {
     const char *state = l == NULL || !l->seen ? "never" : lease_is_up(l) ? "up" : "down";
 
     sf_json_key(&a->json, "leaf");
     sf_json_object_begin(&a->json);
     sf_json_member_text(&a->json, "state", state);
-    if (l != NULL && l->seen) {
+    if (all && l != NULL && l->seen) {
         uint64_t age_ns = sf_rt_now_ns(l->all->rt) - l->seen_ns;
 
         sf_json_member_int(&a->json, "seen_age_us", (int64_t)(age_ns / 1000));
@@ -19,8 +20,7 @@ static void write_leaf(struct answer *a, const struct lease *l)
     sf_json_object_end(&a->json);
 }
 
-static void write_members(struct answer *a, const struct hub_state *s,
-                          const struct registry_domain *d)
+static void write_members(struct answer *a, const struct call *c, const struct registry_domain *d)
 {
     sf_json_member_text(&a->json, "name", d->name);
     answer_base64(a, "domain_key", sf_slice_of(d->domain_key.bytes, SF_PUBLIC_KEY_SIZE));
@@ -32,7 +32,7 @@ static void write_members(struct answer *a, const struct hub_state *s,
     sf_json_object_end(&a->json);
     answer_time(a, "joined", d->joined_us);
     sf_json_member_uint(&a->json, "products", d->product_count);
-    write_leaf(a, lease_find(&s->leases, d->name));
+    write_leaf(a, lease_find(&c->state->leases, d->name), call_reads_all_of(c, d->name));
 }
 
 void domain_list(struct call *c, const char *const *part)
@@ -48,7 +48,7 @@ void domain_list(struct call *c, const char *const *part)
     while ((entry = sf_map_next(&c->state->registry.domains, &at)) != NULL) {
         sf_json_object_begin(&a.json);
         sf_json_member_text(&a.json, "kind", "Domain");
-        write_members(&a, c->state, entry->value);
+        write_members(&a, c, entry->value);
         sf_json_object_end(&a.json);
     }
     sf_json_array_end(&a.json);
@@ -68,6 +68,6 @@ void domain_get(struct call *c, const char *const *part)
         return;
     }
     answer_begin(&a, "Domain");
-    write_members(&a, c->state, d);
+    write_members(&a, c, d);
     answer_send(&a, c, 200);
 }

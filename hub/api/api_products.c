@@ -4,6 +4,7 @@
 #include "common/base/time.h"
 #include "hub/api/call.h"
 #include "hub/api/product_ref.h"
+#include "hub/api/product_shown.h"
 #include "proto/errors.h"
 
 /* The caller's own active grant on @p, or NULL. */
@@ -23,15 +24,6 @@ static const struct registry_grant *grant_of(const struct call *c, const struct 
 static bool owns(const struct call *c, const struct registry_product *p)
 {
     return !c->is_platform && strcmp(c->token.issuer, p->owner->name) == 0;
-}
-
-/* A draft is its owner's business, and so is what was removed. */
-static bool may_see(const struct call *c, const struct registry_product *p,
-                    const struct registry_version *v)
-{
-    return c->is_platform || owns(c, p) ||
-           (v->product->status != SF_STATUS_DRAFT &&
-            registry_removal(p, v->product->version.major) == NULL);
 }
 
 static void write_life(struct answer *a, const struct registry_product *p,
@@ -99,7 +91,7 @@ static void write_majors(struct answer *a, const struct call *c, const struct re
         if (v == NULL && with_removed) {
             v = registry_highest(p, major);
         }
-        if (v != &p->versions[i] || !may_see(c, p, v)) {
+        if (v != &p->versions[i] || !product_is_shown(c, p, v)) {
             continue; /* another version speaks for the major, or none */
         }
         sf_json_object_begin(&a->json);
@@ -184,7 +176,7 @@ static void write_versions(struct answer *a, const struct call *c, const struct 
     for (size_t i = 0; i < p->version_count; i++) {
         const struct registry_version *v = &p->versions[i];
 
-        if (!may_see(c, p, v)) {
+        if (!product_is_shown(c, p, v)) {
             continue;
         }
         sf_json_object_begin(&a->json);
@@ -235,7 +227,7 @@ void product_get(struct call *c, const char *const *part)
         if (p != NULL && v == NULL) {
             v = registry_highest(p, ref.major); /* removed: for those who may bring it back */
         }
-        v = v != NULL && may_see(c, p, v) ? v : NULL;
+        v = v != NULL && product_is_shown(c, p, v) ? v : NULL;
     }
     if (v == NULL) {
         (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN,

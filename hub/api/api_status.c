@@ -1,5 +1,6 @@
-/* /v1/status: what is up, and how old what is known about it is. */
-#include "hub/api/call.h"
+/* /v1/status: what is up, and how old what is known about it is. Others than its owner and the
+ * platform learn of a leaf whether it is up, and of a table whether it is as fresh as promised. */
+#include "hub/api/product_shown.h"
 #include "hub/api/seen.h"
 
 static const char *state_of(const struct lease *l)
@@ -12,12 +13,12 @@ static int64_t age_us(const struct lease *l)
     return (int64_t)((sf_rt_now_ns(l->all->rt) - l->seen_ns) / 1000);
 }
 
-static void write_leaf(struct answer *a, const struct lease *l)
+static void write_leaf(struct answer *a, const struct call *c, const struct lease *l)
 {
     sf_json_object_begin(&a->json);
     sf_json_member_text(&a->json, "domain", l->domain->name);
     sf_json_member_text(&a->json, "state", state_of(l));
-    if (l->seen) {
+    if (l->seen && call_reads_all_of(c, l->domain->name)) {
         sf_json_member_int(&a->json, "seen_age_us", age_us(l));
         sf_json_member_text(&a->json, "version", l->leaf_version);
         sf_json_member_text(&a->json, "nats_server", l->nats_version);
@@ -27,27 +28,48 @@ static void write_leaf(struct answer *a, const struct lease *l)
     sf_json_object_end(&a->json);
 }
 
-static void write_head(struct answer *a, const struct call *c, const struct lease *l,
-                       const struct lease_head *h)
+static void write_work(struct answer *a, const struct lease_head *h)
+{
+    sf_json_key(&a->json, "position");
+    sf_json_printf(&a->json, "%u:%lu", h->epoch, (unsigned long)h->seq);
+    sf_json_member_uint(&a->json, "rows", h->rows);
+    sf_json_member_uint(&a->json, "quarantined", h->quarantined);
+    sf_json_member_uint(&a->json, "checks_failing", h->checks_failing);
+}
+
+static void write_freshness(struct answer *a, const struct lease *l, const struct lease_head *h,
+                            bool all_rows)
 {
     int64_t now_us = sf_rt_wall_us(l->all->rt);
 
+    sf_json_member_bool(&a->json, "stale", h->stale);
+    if (all_rows && h->commit_us > 0 && h->commit_us <= now_us) {
+        sf_json_member_int(&a->json, "commit_age_us", now_us - h->commit_us);
+    }
+}
+
+static void write_head(struct answer *a, const struct call *c, const struct lease *l,
+                       const struct lease_head *h)
+{
+    const char *owner = l->domain->name;
+    const struct registry_product *p = registry_product(&c->state->registry, owner, h->product);
+    const struct registry_version *v = p == NULL ? NULL : registry_version(p, h->major);
+    const bool all = call_reads_all_of(c, owner);
+
+    if (!all && (v == NULL || !product_is_shown(c, p, v))) {
+        return;
+    }
     sf_json_object_begin(&a->json);
     sf_json_key(&a->json, "product");
-    sf_json_printf(&a->json, "%s/%s", l->domain->name, h->product);
+    sf_json_printf(&a->json, "%s/%s", owner, h->product);
     sf_json_member_uint(&a->json, "major", h->major);
     sf_json_member_text(&a->json, "table", h->table);
     sf_json_member_uint(&a->json, "partition", h->partition);
-    sf_json_key(&a->json, "position");
-    sf_json_printf(&a->json, "%u:%lu", h->epoch, (unsigned long)h->seq);
-    if (seen_all_rows(c, l->domain->name, h->product, h->major, h->table)) {
-        sf_json_member_uint(&a->json, "rows", h->rows);
+    if (all) {
+        write_work(a, h);
     }
-    sf_json_member_uint(&a->json, "quarantined", h->quarantined);
-    sf_json_member_uint(&a->json, "checks_failing", h->checks_failing);
-    sf_json_member_bool(&a->json, "stale", h->stale);
-    if (h->commit_us > 0 && h->commit_us <= now_us) {
-        sf_json_member_int(&a->json, "commit_age_us", now_us - h->commit_us);
+    if (all || v->product->slo_freshness_us > 0) {
+        write_freshness(a, l, h, all || seen_all_rows(c, p, v, h->table));
     }
     sf_json_member_text(&a->json, "leaf", state_of(l));
     sf_json_object_end(&a->json);
@@ -61,7 +83,7 @@ static void write_leaves(struct answer *a, const struct call *c, const struct le
     sf_json_key(&a->json, "leaves");
     sf_json_array_begin(&a->json);
     while ((entry = sf_map_next(&leases->by_domain, &at)) != NULL) {
-        write_leaf(a, entry->value);
+        write_leaf(a, c, entry->value);
     }
     sf_json_array_end(&a->json);
     sf_json_key(&a->json, "products");

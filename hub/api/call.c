@@ -1,5 +1,7 @@
 #include "hub/api/call.h"
 
+#include <string.h>
+
 #include "common/base/time.h"
 #include "common/bus/service.h"
 #include "common/wire/base64.h"
@@ -77,6 +79,11 @@ void *call_work(struct call *c, size_t size)
         return NULL;
     }
     return c->work;
+}
+
+bool call_reads_all_of(const struct call *c, const char *domain)
+{
+    return c->is_platform || strcmp(c->token.issuer, domain) == 0;
 }
 
 const struct registry_domain *call_domain(struct call *c)

@@ -50,6 +50,8 @@ void answer_time(struct answer *a, const char *name, int64_t us); /* RFC 3339 */
 void answer_base64(struct answer *a, const char *name, struct sf_slice bytes);
 void answer_texts(struct answer *a, const char *name, const char *const *texts, size_t count);
 
+/* Whether the caller reads all there is about @domain: it is that domain, or the platform. */
+bool call_reads_all_of(const struct call *c, const char *domain);
 /* The caller's domain, or NULL with the call ended: only domains may do this. */
 const struct registry_domain *call_domain(struct call *c);
 

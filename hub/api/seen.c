@@ -115,27 +115,15 @@ enum sf_code seen_closed(struct hub_state *s, const struct registry_version *v,
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-bool seen_all_rows(const struct call *c, const char *owner, const char *product, uint32_t major,
-                   const char *table)
+bool seen_all_rows(const struct call *c, const struct registry_product *p,
+                   const struct registry_version *v, const char *table)
 {
     SF_CLEANUP(sf_policy_view_freep) struct sf_policy_view *view = NULL;
-    const struct registry_product *p = registry_product(&c->state->registry, owner, product);
-    const struct registry_version *v = p == NULL ? NULL : registry_version(p, major);
+    const struct sf_table *t = sf_product_table(v->product, table);
     const char *const domain = c->token.issuer;
-    const struct sf_table *t = NULL;
-    struct seen_by by;
+    struct seen_by by = seen_by(domain, seen_grant(c->state, p, v, domain));
     struct sf_error err;
 
-    if (c->is_platform || strcmp(domain, owner) == 0) {
-        return true;
-    }
-    for (size_t i = 0; v != NULL && i < v->product->table_count && t == NULL; i++) {
-        t = strcmp(v->product->tables[i].name, table) == 0 ? &v->product->tables[i] : NULL;
-    }
-    if (t == NULL) {
-        return false;
-    }
-    by = seen_by(domain, seen_grant(c->state, p, v, domain));
-    return seen_table(c->state, v, t, &by, &view, &err) == SF_OK && !view->denied &&
+    return t != NULL && seen_table(c->state, v, t, &by, &view, &err) == SF_OK && !view->denied &&
            view->filter_count == 0;
 }

@@ -36,7 +36,6 @@ enum sf_code seen_closed(struct hub_state *s, const struct registry_version *v,
                          struct sf_arena *arena, const char *const **ret,
                          struct sf_error *err) SF_MUST_CHECK;
 
-/* Whether the caller may know how many rows the table has: its owner and the platform may, others
- * when they would see all of them. */
-bool seen_all_rows(const struct call *c, const char *owner, const char *product, uint32_t major,
-                   const char *table);
+/* Whether the caller, a domain, would see every row of the table. */
+bool seen_all_rows(const struct call *c, const struct registry_product *p,
+                   const struct registry_version *v, const char *table);

@@ -164,7 +164,7 @@ static void test_the_audit_log_verifies_from_the_first_event(void **state)
         size_t items;
 
         (void)snprintf(path, sizeof(path), "/v1/audit?after=%zu&limit=3", n);
-        a = hub_call_domain(&m.marketing, "GET", path, NULL);
+        a = hub_call_platform(&m.hub, "GET", path, NULL);
         assert_int_equal(a.status, 200);
         items = sf_json_count(sf_json_get(a.root, "items"));
         for (struct sf_json_iter it = sf_json_iter(sf_json_get(a.root, "items"));

@@ -59,6 +59,8 @@ void world_init(struct hub_world *w)
     world_key(0x11, &w->hub_key);
     world_key(0x21, &w->domain_keys[0]);
     world_key(0x22, &w->domain_keys[1]);
+    world_key(0x23, &w->domain_keys[2]);
+    w->consumer = "marketing";
     registry_init(&w->registry);
     w->now_us = WORLD_START_US;
     w->step_us = 1000000;
@@ -75,6 +77,7 @@ void world_done(struct hub_world *w)
     sf_seed_done(&w->hub_key);
     sf_seed_done(&w->domain_keys[0]);
     sf_seed_done(&w->domain_keys[1]);
+    sf_seed_done(&w->domain_keys[2]);
     for (size_t i = 0; i < w->count; i++) {
         sf_buf_done(&w->events[i]);
     }
@@ -86,7 +89,7 @@ void world_join(struct hub_world *w, const char *domain)
     Sheaf__V1__TokenIssued token = SHEAF__V1__TOKEN_ISSUED__INIT;
     Sheaf__V1__Event joined = SHEAF__V1__EVENT__INIT;
     Sheaf__V1__DomainJoined m = SHEAF__V1__DOMAIN_JOINED__INIT;
-    const struct sf_seed *key = &w->domain_keys[strcmp(domain, "sales") != 0];
+    const struct sf_seed *key = &w->domain_keys[domain[0] == 's' ? 0 : domain[0] == 'm' ? 1 : 2];
     char hash[128];
     char account[64];
     char serve[64];
@@ -111,14 +114,27 @@ void world_join(struct hub_world *w, const char *domain)
     world_event(w, &joined);
 }
 
+/* What stands behind @key in the file, up to the end of the line. */
+static void value_of(const char *yaml, const char *key, char ret[64])
+{
+    const char *at = strstr(yaml, key);
+
+    assert_non_null(at);
+    (void)snprintf(ret, 64, "%.*s", (int)strcspn(at + strlen(key), "\n"), at + strlen(key));
+}
+
 void world_product(struct hub_world *w, const char *yaml)
 {
+    char product[64];
+    char version[64];
     Sheaf__V1__Event e = SHEAF__V1__EVENT__INIT;
     Sheaf__V1__ProductApplied m = SHEAF__V1__PRODUCT_APPLIED__INIT;
 
     m.domain = text("sales");
-    m.product = text("orders");
-    m.version = text("");
+    value_of(yaml, "product: sales/", product);
+    value_of(yaml, "version: ", version);
+    m.product = product;
+    m.version = version;
     m.product_yaml = sf_control_data(sf_slice_text(yaml));
     e.kind_case = SHEAF__V1__EVENT__KIND_PRODUCT_APPLIED;
     e.product_applied = &m;
@@ -136,7 +152,7 @@ void world_request(struct hub_world *w, const char *const *columns, size_t colum
     m.owner = text("sales");
     m.product = text("orders");
     m.major = 1;
-    m.consumer = text("marketing");
+    m.consumer = text(w->consumer);
     m.purpose = text("churn model");
     m.duration_us = 90 * WORLD_DAY_US;
     m.columns = (char **)(uintptr_t)columns;
@@ -157,7 +173,7 @@ void world_sign_decision(struct hub_world *w, const struct world_decision *d, st
     m.owner = text("sales");
     m.product = text("orders");
     m.major = 1;
-    m.consumer = text("marketing");
+    m.consumer = text(w->consumer);
     m.approved = d->approved;
     m.columns = (char **)(uintptr_t)d->columns;
     m.n_columns = d->column_count;

@@ -1,5 +1,5 @@
 /*
- * A mesh in a test: two domains with keys, products, requests and grants, made event by event, each
+ * A mesh in a test: domains with keys, products, requests and grants, made event by event, each
  * sealed, opened and applied as the hub does. Functions fail the test on what they cannot do.
  */
 #pragma once
@@ -32,7 +32,8 @@ enum { WORLD_EVENTS_MAX = 64 };
 
 struct hub_world {
     struct sf_seed hub_key;
-    struct sf_seed domain_keys[2]; /* of sales, of marketing */
+    struct sf_seed domain_keys[3]; /* of sales, of marketing, of finance */
+    const char *consumer;          /* who asks: "marketing" */
     struct registry registry;
     struct event_chain chain;
     int64_t now_us;
@@ -49,10 +50,11 @@ void world_done(struct hub_world *w);
 /* Seals, opens and applies @e, step_us after the event before it. */
 void world_event(struct hub_world *w, Sheaf__V1__Event *e);
 
-/* Token and join of "sales" or "marketing": two events. */
+/* Token and join of "sales", "marketing" or "finance": two events. */
 void world_join(struct hub_world *w, const char *domain);
+/* The product of the file. */
 void world_product(struct hub_world *w, const char *yaml);
-/* marketing asks for sales/orders@1. */
+/* w->consumer asks for sales/orders@1. */
 void world_request(struct hub_world *w, const char *const *columns, size_t column_count);
 
 struct world_decision {

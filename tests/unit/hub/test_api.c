@@ -17,209 +17,27 @@
 #include "tests/lib/raw_http.h"
 #include "tests/lib/test_loop.h"
 #include "tests/lib/tmpdir.h"
-#include "tests/unit/hub/fake_stream.h"
-#include "tests/unit/hub/hub_world.h"
-
-/* One hub at a time over one stream, which stays. */
-struct world {
-    struct hub_world hub; /* the events of before */
-    struct test_loop loop;
-    struct fake_broker *broker;
-    struct sf_bus *bus;
-    struct fake_stream stream;
-    struct authority keys;
-    struct hub_state state;
-    struct pusher_options pushes; /* without .rt: claims are not pushed */
-    struct control *control;
-    struct api *api;
-    bool opened;
-    bool failed; /* the log: the hub has to stop */
-
-    struct sf_bus *leaf;
-    struct sf_bus_sub inbox;
-    size_t answers;
-    unsigned errors; /* of these */
-    char last[400];
-
-    struct sf_work work; /* an HTTP call */
-    const char *method;
-    const char *path;
-    const char *body;
-    char headers[1200];
-    struct raw_http_answer answer;
-    bool done;
-};
-
-static enum sf_code on_event(void *data, const struct event_record *r, struct sf_error *err)
-{
-    return state_on_event(&((struct world *)data)->state, r, err);
-}
-
-static void on_open(void *data, enum sf_code code, const struct sf_error *err)
-{
-    struct world *w = data;
-
-    (void)err;
-    assert_int_equal(code, SF_OK);
-    w->opened = true;
-}
-
-static void on_failed(void *data, const struct sf_error *err)
-{
-    (void)err;
-    ((struct world *)data)->failed = true;
-}
-
-static void start_hub(struct world *w)
-{
-    const struct event_log_options log = {
-        .rt = w->loop.rt,
-        .bus = w->bus,
-        .hub_key = &w->keys.hub_key,
-        .on_event = on_event,
-        .on_open = on_open,
-        .on_failed = on_failed,
-        .data = w,
-    };
-    const struct api_options api = {.uv = w->loop.uv, .state = &w->state};
-
-    w->opened = w->failed = false;
-    w->state = (struct hub_state){.rt = w->loop.rt, .mesh_bus = w->bus, .keys = &w->keys};
-    assert_int_equal(state_init(&w->state, NULL), SF_OK);
-    if (w->pushes.rt != NULL) {
-        assert_int_equal(pusher_new(&w->pushes, &w->state.pusher, NULL), SF_OK);
-    }
-    assert_int_equal(event_log_open(&log, &w->state.log, NULL), SF_OK);
-    test_loop_until_flag(&w->loop, &w->opened, "log", 10000);
-    assert_int_equal(state_open(&w->state, NULL), SF_OK);
-    assert_int_equal(control_new(&w->state, &w->control, NULL), SF_OK);
-    assert_int_equal(api_new(&api, &w->api, NULL), SF_OK);
-}
-
-static void stop_hub(struct world *w)
-{
-    state_close(&w->state);
-    event_log_close(SF_TAKE(w->state.log));
-    api_free(SF_TAKE(w->api));
-    control_free(SF_TAKE(w->control));
-    pusher_free(SF_TAKE(w->state.pusher));
-    state_done(&w->state);
-}
-
-static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
-{
-    struct world *w = sub->data;
-
-    w->answers++;
-    w->errors += sf_bus_msg_header(m, HEADER_ERROR_ID) != NULL;
-    (void)snprintf(w->last, sizeof(w->last), "%.*s", (int)m->data.size,
-                   m->data.size == 0 ? "" : (const char *)m->data.data);
-}
-
-static void init(struct world *w)
-{
-    memset(w, 0, sizeof(*w));
-    world_init(&w->hub);
-    world_join(&w->hub, "sales");
-    world_join(&w->hub, "marketing");
-    world_product(&w->hub, ORDERS_1_0);
-    world_key(0x11, &w->keys.hub_key); /* as hub_world */
-    world_key(0x31, &w->keys.operator_key);
-    world_key(0x32, &w->keys.signing_key);
-    world_key(0x33, &w->keys.platform_key);
-    world_key(0x34, &w->keys.accounts_key);
-    test_loop_init(&w->loop);
-    w->broker = fake_broker_new(w->loop.rt);
-    w->bus = fake_bus_connect(w->broker);
-    w->leaf = fake_bus_connect(w->broker);
-    w->inbox = (struct sf_bus_sub){.on_msg = on_answer, .data = w};
-    assert_int_equal(sf_bus_subscribe(w->leaf, &w->inbox, "inbox", NULL, NULL), SF_OK);
-    fake_stream_init(&w->stream, fake_bus_connect(w->broker));
-    for (size_t i = 0; i < w->hub.count; i++) {
-        fake_stream_put(&w->stream, sf_buf_view(&w->hub.events[i]));
-    }
-    start_hub(w);
-}
-
-static void finish(struct world *w)
-{
-    stop_hub(w);
-    sf_bus_unsubscribe(w->leaf, &w->inbox);
-    fake_stream_done(&w->stream);
-    fake_broker_free(w->broker);
-    test_loop_done(&w->loop);
-    authority_done(&w->keys);
-    world_done(&w->hub);
-}
-
-/* --- HTTP ------------------------------------------------------------------------------------- */
-
-/* Query thread. */
-static void call(struct sf_work *work)
-{
-    struct world *w = SF_CONTAINER_OF(work, struct world, work);
-
-    raw_http_call(api_port(w->api), w->method, w->path, w->headers, sf_slice_text(w->body),
-                  &w->answer);
-}
-
-static void called(struct sf_task *t)
-{
-    SF_CONTAINER_OF(t, struct world, work.done)->done = true;
-}
-
-static void sign_as(struct world *w, const char *issuer, const struct sf_seed *key)
-{
-    const int64_t now_s = sf_rt_wall_us(w->loop.rt) / SF_US_PER_S;
-    struct sf_token claims = {.issued_s = now_s, .expires_s = now_s + 600};
-    struct sf_buf token = {0};
-
-    (void)snprintf(claims.issuer, sizeof(claims.issuer), "%s", issuer);
-    (void)snprintf(claims.subject, sizeof(claims.subject), "ada");
-    (void)snprintf(claims.audience, sizeof(claims.audience), WORLD_MESH);
-    assert_int_equal(sf_token_make(&claims, key, &token, NULL), SF_OK);
-    (void)snprintf(w->headers, sizeof(w->headers), "Authorization: Bearer %s\r\n",
-                   sf_buf_cstr(&token));
-    sf_buf_done(&token);
-}
-
-/* Says whether an allocation has failed. */
-static bool ask(struct world *w, const char *method, const char *path, const char *body, long fault)
-{
-    bool failed;
-
-    w->method = method;
-    w->path = path;
-    w->body = body;
-    w->done = false;
-    w->work = (struct sf_work){.pool = SF_POOL_QUERY, .work = call, .done.run = called};
-    sf_alloc_fail_after(fault, false);
-    sf_rt_work(w->loop.rt, &w->work);
-    test_loop_until_flag(&w->loop, &w->done, path, 20000);
-    failed = sf_alloc_faults() > 0;
-    sf_alloc_fail_after(-1, false);
-    return failed;
-}
+#include "tests/unit/hub/api_world.h"
 
 /* The stream says what has happened; a hub that could not take an event in stops, and starts with
  * what the stream has. */
-static unsigned restart_if_failed(struct world *w)
+static unsigned restart_if_failed(struct api_world *w)
 {
     if (w->failed) {
-        stop_hub(w);
-        start_hub(w);
+        api_world_stop(w);
+        api_world_start(w);
         return 1;
     }
     return 0;
 }
 
-static void assert_whole(const struct world *w)
+static void assert_whole(const struct api_world *w)
 {
     assert_int_equal(w->state.registry.events, w->stream.count);
 }
 
 /* For the moment; or the connection was cut before there was an answer. */
-static void assert_refused(const struct world *w)
+static void assert_refused(const struct api_world *w)
 {
     if (w->answer.status != 0 && w->answer.status != 429 && w->answer.status != 500 &&
         w->answer.status != 503) {
@@ -240,20 +58,20 @@ static void reads_without_memory_are_refused_and_the_next_is_answered(void **sta
         "/metrics",
     };
     static struct raw_http_answer whole;
-    struct world w;
+    struct api_world w;
     (void)state;
 
-    init(&w);
+    api_world_init(&w);
     for (size_t i = 0; i < SF_COUNT(paths); i++) {
         const bool changes = strcmp(paths[i], "/metrics") == 0; /* counts what it is asked */
 
-        sign_as(&w, "marketing", &w.hub.domain_keys[1]);
-        assert_false(ask(&w, "GET", paths[i], "", -1));
+        api_world_sign_as(&w, "marketing", &w.hub.domain_keys[1]);
+        assert_false(api_world_ask(&w, "GET", paths[i], "", -1));
         if (w.answer.status != 200) {
             fail_msg("%s: %s", paths[i], w.answer.text);
         }
         whole = w.answer;
-        for (long n = 0; ask(&w, "GET", paths[i], "", n); n++) {
+        for (long n = 0; api_world_ask(&w, "GET", paths[i], "", n); n++) {
             if (w.answer.status == 200 && w.answer.is_complete && !changes) {
                 assert_string_equal(w.answer.text, whole.text);
             } else if (w.answer.status != 200) {
@@ -264,17 +82,17 @@ static void reads_without_memory_are_refused_and_the_next_is_answered(void **sta
         assert_true(changes || strcmp(w.answer.text, whole.text) == 0);
     }
     assert_false(w.failed);
-    finish(&w);
+    api_world_done(&w);
 }
 
 /* @path is posted until all goes well. */
-static void sweep_posts(struct world *w, const char *path, const char *body, unsigned status)
+static void sweep_posts(struct api_world *w, const char *path, const char *body, unsigned status)
 {
     unsigned refused = 0;
 
     for (long n = 0;; n++) {
         const size_t before = w->stream.count;
-        const bool failed = ask(w, "POST", path, body, n);
+        const bool failed = api_world_ask(w, "POST", path, body, n);
 
         if (!failed || w->answer.status == status) {
             assert_int_equal(w->answer.status, status);
@@ -297,29 +115,29 @@ static const char ask_for_orders[] =
 
 static void changes_without_memory_are_made_once_or_not_at_all(void **state)
 {
-    struct world w;
+    struct api_world w;
     (void)state;
 
-    init(&w);
-    sign_as(&w, "platform", &w.keys.platform_key);
+    api_world_init(&w);
+    api_world_sign_as(&w, "platform", &w.keys.platform_key);
     sweep_posts(&w, "/v1/join-tokens", "{\"domain\":\"finance\"}", 201);
-    sign_as(&w, "marketing", &w.hub.domain_keys[1]);
+    api_world_sign_as(&w, "marketing", &w.hub.domain_keys[1]);
     sweep_posts(&w, "/v1/access/requests", ask_for_orders, 201);
-    finish(&w);
+    api_world_done(&w);
 }
 
 /* marketing asks; ret is "AR-n". */
-static void request_orders(struct world *w, char ret[REGISTRY_ID_MAX])
+static void request_orders(struct api_world *w, char ret[REGISTRY_ID_MAX])
 {
     registry_next_request_id(&w->state.registry, ret);
-    sign_as(w, "marketing", &w->hub.domain_keys[1]);
-    (void)ask(w, "POST", "/v1/access/requests", ask_for_orders, -1);
+    api_world_sign_as(w, "marketing", &w->hub.domain_keys[1]);
+    (void)api_world_ask(w, "POST", "/v1/access/requests", ask_for_orders, -1);
     assert_int_equal(w->answer.status, 201);
-    sign_as(w, "sales", &w->hub.domain_keys[0]);
+    api_world_sign_as(w, "sales", &w->hub.domain_keys[0]);
 }
 
 /* {"decision":"..."} in @ret. */
-static void write_decision(struct world *w, const char *id, bool approved, struct sf_buf *ret)
+static void write_decision(struct api_world *w, const char *id, bool approved, struct sf_buf *ret)
 {
     const struct world_decision d = {
         .request_id = id,
@@ -348,17 +166,17 @@ static void denials_without_memory_are_made_once_or_not_at_all(void **state)
     unsigned unsaid = 0;
     bool failed = true;
     unsigned status = 0;
-    struct world w;
+    struct api_world w;
     (void)state;
 
-    init(&w);
+    api_world_init(&w);
     request_orders(&w, id);
     for (long n = 0; failed; n++) {
         const size_t before = w.stream.count;
 
         write_decision(&w, id, false, &body);
         (void)snprintf(path, sizeof(path), "/v1/access/requests/%s/decision", id);
-        failed = ask(&w, "POST", path, sf_buf_cstr(&body), n);
+        failed = api_world_ask(&w, "POST", path, sf_buf_cstr(&body), n);
         status = w.answer.status;
         if (status == 200) {
             assert_int_equal(w.stream.count, before + 1);
@@ -378,7 +196,7 @@ static void denials_without_memory_are_made_once_or_not_at_all(void **state)
     assert_int_equal(status, 200);
     assert_true(refused > 3 && unsaid > 0);
     sf_buf_done(&body);
-    finish(&w);
+    api_world_done(&w);
 }
 
 static void on_claims(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
@@ -397,10 +215,10 @@ static void approvals_and_revocations_without_memory_are_made_once_or_not_at_all
     char request[REGISTRY_ID_MAX];
     char grant[REGISTRY_ID_MAX];
     char path[128];
-    struct world w;
+    struct api_world w;
     (void)state;
 
-    init(&w);
+    api_world_init(&w);
     tmpdir_init(&accounts);
     w.pushes = (struct pusher_options){.rt = w.loop.rt,
                                        .sys = fake_bus_connect(w.broker),
@@ -408,8 +226,8 @@ static void approvals_and_revocations_without_memory_are_made_once_or_not_at_all
                                        .dir = accounts.path};
     assert_int_equal(sf_bus_subscribe(w.pushes.sys, &server, "$SYS.REQ.CLAIMS.UPDATE", NULL, NULL),
                      SF_OK);
-    stop_hub(&w);
-    start_hub(&w);
+    api_world_stop(&w);
+    api_world_start(&w);
     test_loop_until_count(&w.loop, &pushed, 1, "claims", 10000);
     request_orders(&w, request);
     registry_next_grant_id(&w.state.registry, grant);
@@ -417,32 +235,32 @@ static void approvals_and_revocations_without_memory_are_made_once_or_not_at_all
     (void)snprintf(path, sizeof(path), "/v1/access/requests/%s/decision", request);
     sweep_posts(&w, path, sf_buf_cstr(&body), 200);
     assert_int_equal(registry_grant(&w.state.registry, grant)->state, REGISTRY_ACTIVE);
-    sign_as(&w, "platform", &w.keys.platform_key);
+    api_world_sign_as(&w, "platform", &w.keys.platform_key);
     (void)snprintf(path, sizeof(path), "/v1/access/grants/%s/revoke", grant);
     sweep_posts(&w, path, "{\"reason\":\"it leaked\"}", 200);
     assert_int_equal(registry_grant(&w.state.registry, grant)->state, REGISTRY_REVOKED);
     sf_bus_unsubscribe(w.pushes.sys, &server);
     sf_buf_done(&body);
-    finish(&w);
+    api_world_done(&w);
     tmpdir_done(&accounts);
 }
 
 static void a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own(void **state)
 {
-    struct world w;
+    struct api_world w;
     (void)state;
 
-    init(&w);
-    sign_as(&w, "platform", &w.keys.platform_key);
-    (void)ask(&w, "POST", "/v1/policies/change", "{\"rollback_to\":9}", -1);
+    api_world_init(&w);
+    api_world_sign_as(&w, "platform", &w.keys.platform_key);
+    (void)api_world_ask(&w, "POST", "/v1/policies/change", "{\"rollback_to\":9}", -1);
     assert_int_equal(w.answer.status, 404);
     assert_non_null(strstr(w.answer.text, "\"code\":\"SHEAF-E0414\""));
     assert_non_null(strstr(w.answer.text, "the policies have no version 9; the newest is 0"));
     assert_non_null(strstr(w.answer.text, "\"next\":\"see 'sheaf policy history'\""));
-    (void)ask(&w, "POST", "/v1/policies/change", "{\"remove\":[\"pii\"]}", -1);
+    (void)api_world_ask(&w, "POST", "/v1/policies/change", "{\"remove\":[\"pii\"]}", -1);
     assert_int_equal(w.answer.status, 404);
     assert_non_null(strstr(w.answer.text, "\"code\":\"SHEAF-E0413\""));
-    finish(&w);
+    api_world_done(&w);
 }
 
 static size_t count_of(const char *text, const char *what)
@@ -463,11 +281,11 @@ static void a_change_of_policies_is_told_for_each_version_in_force_once(void **s
 {
     struct world_decision yes = {
         .request_id = "AR-1", .approved = true, .until_us = WORLD_START_US + 800 * WORLD_DAY_US};
-    struct world w;
+    struct api_world w;
     (void)state;
 
-    init(&w);
-    stop_hub(&w);
+    api_world_init(&w);
+    api_world_stop(&w);
     world_request(&w.hub, NULL, 0);
     world_decide(&w.hub, &yes);
     world_product(&w.hub, ORDERS_WITH("1.1.0", ""));
@@ -475,9 +293,9 @@ static void a_change_of_policies_is_told_for_each_version_in_force_once(void **s
     for (size_t i = w.stream.count; i < w.hub.count; i++) {
         fake_stream_put(&w.stream, sf_buf_view(&w.hub.events[i]));
     }
-    start_hub(&w);
-    sign_as(&w, "platform", &w.keys.platform_key);
-    (void)ask(&w, "POST", "/v1/policies/change", POLICY_IN("a.yaml"), -1);
+    api_world_start(&w);
+    api_world_sign_as(&w, "platform", &w.keys.platform_key);
+    (void)api_world_ask(&w, "POST", "/v1/policies/change", POLICY_IN("a.yaml"), -1);
     assert_int_equal(w.answer.status, 200);
     assert_int_equal(count_of(w.answer.text, "\"change\":\"loses\""), 3);
     assert_int_equal(count_of(w.answer.text, "\"product\":\"sales/orders@1\",\"table\":\"orders\","
@@ -489,17 +307,17 @@ static void a_change_of_policies_is_told_for_each_version_in_force_once(void **s
     assert_non_null(strstr(w.answer.text, "\"effects_left_out\":0"));
 
     /* The same again is no change; in another file it is, which a cause names. */
-    (void)ask(&w, "POST", "/v1/policies/change", POLICY_IN("a.yaml"), -1);
+    (void)api_world_ask(&w, "POST", "/v1/policies/change", POLICY_IN("a.yaml"), -1);
     assert_non_null(strstr(w.answer.text, "\"version\":1,\"changed\":false"));
-    (void)ask(&w, "POST", "/v1/policies/change", POLICY_IN("b.yaml"), -1);
+    (void)api_world_ask(&w, "POST", "/v1/policies/change", POLICY_IN("b.yaml"), -1);
     assert_non_null(strstr(w.answer.text, "\"version\":2,\"changed\":true"));
     assert_int_equal(count_of(w.answer.text, "\"change\":"), 0);
-    finish(&w);
+    api_world_done(&w);
 }
 
 /* --- control ---------------------------------------------------------------------------------- */
 
-static void tell(struct world *w, const char *op, const ProtobufCMessage *m)
+static void tell(struct api_world *w, const char *op, const ProtobufCMessage *m)
 {
     uint8_t bytes[2048];
     char subject[SUBJECT_MAX];
@@ -514,7 +332,7 @@ static void tell(struct world *w, const char *op, const ProtobufCMessage *m)
 }
 
 /* Until a request is answered; says whether an allocation has failed. */
-static bool ask_control(struct world *w, const char *op, const ProtobufCMessage *m, long fault)
+static bool ask_control(struct api_world *w, const char *op, const ProtobufCMessage *m, long fault)
 {
     bool failed;
 
@@ -538,10 +356,10 @@ static void leaves_are_answered_without_memory_too(void **state)
     unsigned restarts = 0;
     unsigned refused = 0;
     bool failed = true;
-    struct world w;
+    struct api_world w;
     (void)state;
 
-    init(&w);
+    api_world_init(&w);
     explain.owner = domain;
     explain.product = product;
     explain.major = 1;
@@ -564,12 +382,12 @@ static void leaves_are_answered_without_memory_too(void **state)
         restarts += restart_if_failed(&w);
         assert_whole(&w);
         if (w.stream.count > before) { /* the same again would be no change */
-            finish(&w);
-            init(&w);
+            api_world_done(&w);
+            api_world_init(&w);
         }
     }
     assert_true(refused > 5 && restarts > 0);
-    finish(&w);
+    api_world_done(&w);
 }
 
 int main(void)
