@@ -1,9 +1,12 @@
 /*
- * The n-th allocation, write or read fails, for every n, once and from then on: nothing is leaked
- * or left open, what was answered is there afterwards, and the store is whole.
+ * The n-th allocation, write, read or sync fails, for every n, once and from then on: nothing is
+ * leaked or left open, what was answered is there afterwards, and the store is whole. In two
+ * stories: commits one after the other, closed in order; and the second commit built while the
+ * first is synced, then a power cut.
  */
 #include "tests/lib/cmocka.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "common/base/alloc.h"
@@ -15,7 +18,9 @@ enum { WRITES = 4 };
 
 struct story {
     struct store_world w;
+    bool held; /* syncs last until the next commit is written; a power cut follows */
     struct world_write writes[WRITES];
+    bool was_held;
     bool answered[WRITES]; /* with success */
 };
 
@@ -44,6 +49,7 @@ static void write_some(struct story *s, struct store_lane *lane)
     struct sf_error err;
     char key[16];
 
+    s->w.disk.hold_syncs = s->held;
     for (int i = 0; i < WRITES; i++) {
         struct world_write *ww = &s->writes[i];
 
@@ -63,9 +69,13 @@ static void write_some(struct story *s, struct store_lane *lane)
         may_fail(world_write_submit(ww, s->w.store, &err));
         if (i % 2 == 1) {
             rt_sim_run(&s->w.sim); /* Two writes share a commit. */
+            s->was_held = s->was_held || s->w.disk.pending != NULL;
         }
     }
     rt_sim_run(&s->w.sim);
+    fake_disk_end_sync(&s->w.disk);
+    rt_sim_run(&s->w.sim);
+    s->w.disk.hold_syncs = false;
     for (int i = 0; i < WRITES; i++) {
         s->answered[i] = s->writes[i].done && s->writes[i].error.code == SF_OK;
     }
@@ -130,6 +140,15 @@ static void read_some(struct story *s, struct store_lane *lane)
     may_fail(store_check(s->w.store, &r, &err));
 }
 
+static void close_or_cut(struct story *s, bool cut)
+{
+    s->w.disk.killed = cut;
+    store_world_close(&s->w);
+    if (cut) {
+        fake_disk_crash(&s->w.disk, s->w.disk.durable, s->w.disk.flushed);
+    }
+}
+
 /* Opens, writes, reads, closes, opens again and closes, as far as it gets. */
 static void tell(struct story *s)
 {
@@ -147,13 +166,13 @@ static void tell(struct story *s)
             }
             read_some(s, lane);
         }
-        store_world_close(&s->w);
+        close_or_cut(s, /* cut= */ i == 0 && s->held);
     }
 }
 
-static void begin(struct story *s)
+static void begin(struct story *s, bool held)
 {
-    *s = (struct story){0};
+    *s = (struct story){.w.options.positions_bytes = 4096, .held = held};
     assert_int_equal(sf_crypto_init(NULL), SF_OK);
     rt_sim_init(&s->w.sim, 1);
     fake_disk_init(&s->w.disk);
@@ -190,71 +209,104 @@ static void end(struct story *s)
     store_world_done(&s->w);
 }
 
-static void test_any_allocation_may_fail(void **state)
+static void sweep_allocations(bool held, bool forever)
 {
     static struct story s;
     long faults = 1;
     long n;
 
+    for (n = 0; faults > 0; n++) {
+        begin(&s, held);
+        sf_alloc_fail_after(n, forever);
+        tell(&s);
+        faults = sf_alloc_faults();
+        sf_alloc_fail_after(-1, 0);
+        end(&s);
+    }
+    assert_true(n > 100);
+    assert_int_equal(s.was_held, held); /* The last run met no fault. */
+}
+
+static void test_any_allocation_may_fail(void **state)
+{
     (void)state;
-    for (int forever = 0; forever < 2; forever++) {
-        for (n = 0, faults = 1; faults > 0; n++) {
-            begin(&s);
-            sf_alloc_fail_after(n, forever);
-            tell(&s);
-            faults = sf_alloc_faults();
-            sf_alloc_fail_after(-1, 0);
-            end(&s);
-        }
-        assert_true(n > 100);
+    for (int story = 0; story < 4; story++) {
+        sweep_allocations(/* held= */ story & 1, /* forever= */ story & 2);
     }
 }
 
-static void sweep(bool writes, enum sf_code code, bool on, bool applies)
+/* What fails, as the knob of the disk that counts down to it, and how. */
+struct fault {
+    size_t knob;
+    enum sf_code code;
+    bool on;      /* and all that follow */
+    bool applies; /* a write is on the disk nevertheless */
+};
+
+/* The number of runs. */
+static unsigned sweep(const struct fault *f, bool held)
 {
     static struct story s;
+    unsigned *in = (unsigned *)(void *)((uint8_t *)&s.w.disk + f->knob);
     unsigned left = 0;
     unsigned n;
 
     for (n = 1; left == 0; n++) {
-        unsigned *in = writes ? &s.w.disk.fail_write_in : &s.w.disk.fail_read_in;
-
-        begin(&s);
+        begin(&s, held);
         *in = n;
-        s.w.disk.fail_code = code;
-        s.w.disk.fail_on = on;
-        s.w.disk.fail_applies = applies;
+        s.w.disk.fail_code = f->code;
+        s.w.disk.fail_on = f->on;
+        s.w.disk.fail_applies = f->applies;
         tell(&s);
-        left = on && *in == 1 ? 0 : *in; /* counted down to the end: no fault was hit */
+        left = f->on && *in == 1 ? 0 : *in; /* counted down to the end: no fault was hit */
         *in = 0;
         s.w.disk.fail_on = false;
         end(&s);
         assert_true(n < 2000);
     }
-    assert_true(n > (writes ? 5 : 50));
     for (int i = 0; i < WRITES; i++) {
         assert_true(s.answered[i]); /* The last run met no fault. */
     }
+    return n;
 }
 
 static void test_any_write_may_fail(void **state)
 {
+    enum { KNOB = offsetof(struct fake_disk, fail_write_in) };
+
     (void)state;
-    for (int on = 0; on < 2; on++) {
-        sweep(true, SF_IO, on, /* applies= */ false);
-        sweep(true, SF_IO, on, /* applies= */ true);
-        sweep(true, SF_NOMEM, on, /* applies= */ false);
-        sweep(true, SF_CORRUPT, on, /* applies= */ false);
+    for (int story = 0; story < 4; story++) {
+        const bool held = story & 1;
+        const bool on = story & 2;
+
+        assert_true(sweep(&(struct fault){KNOB, SF_IO, on, false}, held) > 5);
+        assert_true(sweep(&(struct fault){KNOB, SF_IO, on, true}, held) > 5);
+        assert_true(sweep(&(struct fault){KNOB, SF_NOMEM, on, false}, held) > 5);
+        assert_true(sweep(&(struct fault){KNOB, SF_CORRUPT, on, false}, held) > 5);
     }
 }
 
 static void test_any_read_may_fail(void **state)
 {
+    enum { KNOB = offsetof(struct fake_disk, fail_read_in) };
+
     (void)state;
-    for (int on = 0; on < 2; on++) {
-        sweep(false, SF_IO, on, false);
-        sweep(false, SF_CORRUPT, on, false);
+    for (int story = 0; story < 4; story++) {
+        const bool held = story & 1;
+        const bool on = story & 2;
+
+        assert_true(sweep(&(struct fault){KNOB, SF_IO, on, false}, held) > 50);
+        assert_true(sweep(&(struct fault){KNOB, SF_CORRUPT, on, false}, held) > 50);
     }
+}
+
+static void test_any_sync_beside_a_commit_may_fail(void **state)
+{
+    enum { KNOB = offsetof(struct fake_disk, fail_sync_in) };
+
+    (void)state;
+    assert_true(sweep(&(struct fault){KNOB, SF_IO, false, false}, /* held= */ true) > 3);
+    assert_true(sweep(&(struct fault){KNOB, SF_IO, true, false}, /* held= */ true) > 3);
 }
 
 /* What is damaged under a commit is not written over. */
@@ -285,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_any_allocation_may_fail),
         cmocka_unit_test(test_any_write_may_fail),
         cmocka_unit_test(test_any_read_may_fail),
+        cmocka_unit_test(test_any_sync_beside_a_commit_may_fail),
         cmocka_unit_test(test_damage_found_by_a_commit_makes_the_store_read_only),
     };
 

@@ -388,6 +388,47 @@ static void test_another_reserve_counts_from_the_next_commit_on(void **state)
     pending_done(&p);
 }
 
+struct chain {
+    struct pending_world *p;
+    struct world_write *next;
+    unsigned answers;
+};
+
+static void on_chain(struct store_write *w, const struct sf_error *err)
+{
+    struct chain *c = w->data;
+
+    assert_null(err);
+    assert_string_equal(log_of(c->p), "1+old=0<0 2+a=1<0");
+    c->answers++;
+    assert_int_equal(world_write_submit(c->next, c->p->w.store, NULL), SF_OK);
+}
+
+/* A group is still being told of when the next is submitted: it is settled once, the next later. */
+static void test_what_an_answer_submits_waits_until_all_of_its_group_are_answered(void **state)
+{
+    struct pending_world p;
+    struct chain c = {.p = &p, .next = &p.third};
+
+    (void)state;
+    pending_init(&p, 15);
+    world_write_add(&p.second, "a", "2")->expect_seq = 0; /* It waits to be there. */
+    submit(&p, &p.second);
+    (void)world_write_add(&p.third, "b", "3");
+    p.first.write.cb = on_chain;
+    p.first.write.data = &c;
+    end_sync(&p);
+    assert_int_equal(c.answers, 1);
+    assert_int_equal(p.w.store->under_way, 1);
+    assert_int_equal(store_stats(p.w.store).commits, 2);
+    assert_int_equal(p.second.error.code, SF_CONFLICT);
+    assert_false(p.third.done);
+    end_sync(&p);
+    assert_int_equal(p.third.error.code, SF_OK);
+    assert_int_equal(store_stats(p.w.store).commits, 3);
+    pending_done(&p);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -405,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_a_stamp_does_not_hold_while_its_row_is_pending),
         cmocka_unit_test(test_repetitions_are_known_from_a_group_that_waits),
         cmocka_unit_test(test_another_reserve_counts_from_the_next_commit_on),
+        cmocka_unit_test(test_what_an_answer_submits_waits_until_all_of_its_group_are_answered),
     };
 
     return cmocka_run_group_tests_name("pending", tests, NULL, NULL);
