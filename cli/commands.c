@@ -1,7 +1,7 @@
 #include "cli/commands.h"
 
 static const struct flag globals[] = {
-    {"output", 'o', "FORMAT", "table, json, ndjson, csv, yaml or name (SHEAF_OUTPUT)"},
+    {"output", 'o', "FORMAT", "table, json, ndjson, csv, yaml, name (SHEAF_OUTPUT)"},
     {"as", 0, "DOMAIN[/USER]", "who acts; may be left out when there is no doubt"},
     {"role", 0, "A,B", "its roles, which policies may ask for"},
     {"data", 0, "DIR", "state of the mesh that runs here (SHEAF_DEV_DIR)"},
@@ -272,7 +272,7 @@ static const struct command table[] = {
      "D/P[@MAJOR][.TABLE]", 1, 1,
      "sheaf product checks sales/orders\nsheaf product checks sales/orders --history", checks_flags,
      cmd_product_checks},
-    {"product test", GROUP_PRODUCT, "Run the checks on every row; exit 3 when one does not hold",
+    {"product test", GROUP_PRODUCT, "Run the checks on every row; exit 3 when one fails",
      "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product test sales/orders", NULL, cmd_product_test},
     {"product history", GROUP_PRODUCT, "List the versions of a product", "D/P", 1, 1,
      "sheaf product history sales/orders", NULL, cmd_product_history},
@@ -367,23 +367,9 @@ static const struct command table[] = {
     {"leaf show", GROUP_OPERATE, "Show how a leaf is, or its settings", "", 0, 0,
      "sheaf leaf show --as sales\nsheaf leaf show --as sales --settings", leaf_show_flags,
      cmd_leaf_show},
-    {"leaf drain", GROUP_OPERATE, "Take nothing new, send what there is, say when to stop", "", 0,
-     0, "sheaf leaf drain --as sales\nsheaf leaf drain --as sales --undo", leaf_drain_flags,
+    {"leaf drain", GROUP_OPERATE, "Take nothing new, send the rest, say when to stop", "", 0, 0,
+     "sheaf leaf drain --as sales\nsheaf leaf drain --as sales --undo", leaf_drain_flags,
      cmd_leaf_drain},
-    {"errors ls", GROUP_OTHER, "List all errors by number", "", 0, 0, "sheaf errors ls", NULL,
-     cmd_errors_ls},
-    {"errors show", GROUP_OTHER, "What an error means and what to do", "CODE", 1, 1,
-     "sheaf errors show E0401", NULL, cmd_errors_show},
-    {"completion", GROUP_OTHER, "Print the completion for a shell: bash, zsh or fish", "SHELL", 1,
-     1,
-     "sheaf completion bash > ~/.local/share/bash-completion/completions/sheaf\n"
-     "sheaf completion zsh > ~/.zfunc/_sheaf\n"
-     "sheaf completion fish > ~/.config/fish/completions/sheaf.fish",
-     NULL, cmd_completion},
-    {"audit ls", GROUP_OTHER, "List what happened in the mesh", "", 0, 0,
-     "sheaf audit ls\nsheaf audit ls --after 100 -o ndjson", audit_ls_flags, cmd_audit_ls},
-    {"audit verify", GROUP_OTHER, "Check numbers, chain and signatures of the audit log", "", 0, 0,
-     "sheaf audit verify", NULL, cmd_audit_verify},
     {"leaf check", GROUP_OPERATE, "Verify all that a leaf has stored", "", 0, 0,
      "sheaf leaf check --as sales\n"
      "sheaf leaf check --dir /var/lib/sheaf/sales\n"
@@ -394,8 +380,21 @@ static const struct command table[] = {
     {"leaf restore", GROUP_OPERATE, "Make the directory of a leaf from a backup", "BACKUP", 1, 1,
      "sheaf leaf restore /var/backups/sales --dir /var/lib/sheaf/sales", leaf_restore_flags,
      cmd_leaf_restore},
-    {"token create", GROUP_OTHER, "Print a token for other HTTP tools; good for ten minutes", "", 0,
-     0,
+    {"audit ls", GROUP_OPERATE, "List what happened in the mesh", "", 0, 0,
+     "sheaf audit ls\nsheaf audit ls --after 100 -o ndjson", audit_ls_flags, cmd_audit_ls},
+    {"audit verify", GROUP_OPERATE, "Verify the audit log: numbers, chain, signatures", "", 0, 0,
+     "sheaf audit verify", NULL, cmd_audit_verify},
+    {"errors ls", GROUP_OTHER, "List all errors by number", "", 0, 0, "sheaf errors ls", NULL,
+     cmd_errors_ls},
+    {"errors show", GROUP_OTHER, "What an error means and what to do", "CODE", 1, 1,
+     "sheaf errors show E0401", NULL, cmd_errors_show},
+    {"completion", GROUP_OTHER, "Print the completion for a shell: bash, zsh or fish", "SHELL", 1,
+     1,
+     "sheaf completion bash > ~/.local/share/bash-completion/completions/sheaf\n"
+     "sheaf completion zsh > ~/.zfunc/_sheaf\n"
+     "sheaf completion fish > ~/.config/fish/completions/sheaf.fish",
+     NULL, cmd_completion},
+    {"token create", GROUP_OTHER, "Print a token for other tools, good for ten minutes", "", 0, 0,
      "sheaf token create --as sales\n"
      "sheaf token create --as platform --key hub/keys/platform.seed --mesh mabc",
      token_flags, cmd_token_create},

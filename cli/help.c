@@ -7,7 +7,7 @@
 #include "cli/man.h"
 #include "proto/errors.h"
 
-enum { NAME_WIDTH = 25, LABEL_MAX = 48 };
+enum { NAME_WIDTH = 26, TEXT_WIDTH = 80 - 2 - NAME_WIDTH - 1, LABEL_MAX = 48 };
 
 static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_START] = "START",   [GROUP_USE] = "FIND AND USE", [GROUP_PRODUCT] = "PRODUCT",
@@ -42,6 +42,25 @@ const char *help_exit_code(size_t i, int *code)
     return exit_codes[i].text;
 }
 
+/* "  label    text", whose words go on below where 80 columns end. */
+static void print_entry(FILE *out, const char *label, const char *text)
+{
+    (void)fprintf(out, "  %-*s ", NAME_WIDTH, label);
+    while (strlen(text) > TEXT_WIDTH) {
+        int n = TEXT_WIDTH;
+
+        while (n > 0 && text[n] != ' ') {
+            n--;
+        }
+        if (n == 0) {
+            break;
+        }
+        (void)fprintf(out, "%.*s\n%*s", n, text, NAME_WIDTH + 3, "");
+        text += n + 1;
+    }
+    (void)fprintf(out, "%s\n", text);
+}
+
 void help_overview(FILE *out, const struct command *commands)
 {
     static const char *const daily[] = {
@@ -52,7 +71,10 @@ void help_overview(FILE *out, const struct command *commands)
     for (size_t i = 0; i < SF_COUNT(daily); i++) {
         for (const struct command *c = commands; c->path != NULL; c++) {
             if (strcmp(c->path, daily[i]) == 0) {
-                (void)fprintf(out, "  sheaf %-*s %s\n", NAME_WIDTH, c->path, c->summary);
+                char label[LABEL_MAX];
+
+                (void)snprintf(label, sizeof(label), "sheaf %s", c->path);
+                print_entry(out, label, c->summary);
             }
         }
     }
@@ -67,7 +89,7 @@ static void print_flags(FILE *out, const struct flag *flags)
         (void)snprintf(label, sizeof(label), "%c%c%s--%s%s%s", f->letter != 0 ? '-' : ' ',
                        f->letter != 0 ? f->letter : ' ', f->letter != 0 ? ", " : "  ", f->name,
                        f->value != NULL ? " " : "", f->value != NULL ? f->value : "");
-        (void)fprintf(out, "  %-*s %s\n", NAME_WIDTH, label, f->help);
+        print_entry(out, label, f->help);
     }
 }
 
@@ -78,7 +100,7 @@ void help_all(FILE *out, const struct command *commands, const struct flag *flag
         (void)fprintf(out, "\n%s\n", group_titles[g]);
         for (const struct command *c = commands; c->path != NULL; c++) {
             if (c->group == (enum command_group)g) {
-                (void)fprintf(out, "  %-*s %s\n", NAME_WIDTH, c->path, c->summary);
+                print_entry(out, c->path, c->summary);
             }
         }
     }
@@ -94,7 +116,7 @@ void help_noun(FILE *out, const struct command *commands, const char *noun)
     (void)fprintf(out, "USAGE\n  sheaf %s COMMAND [ARGUMENTS] [FLAGS]\n\nCOMMANDS\n", noun);
     for (const struct command *c = commands; c->path != NULL; c++) {
         if (strncmp(c->path, noun, size) == 0 && c->path[size] == ' ') {
-            (void)fprintf(out, "  %-*s %s\n", NAME_WIDTH, c->path, c->summary);
+            print_entry(out, c->path, c->summary);
         }
     }
     (void)fprintf(out, "\nMore: sheaf help COMMAND\n");
@@ -102,9 +124,20 @@ void help_noun(FILE *out, const struct command *commands, const char *noun)
 
 void help_command(FILE *out, const struct command *c, const struct flag *flags)
 {
-    (void)fprintf(out, "%s.\n\nUSAGE\n  sheaf %s%s%s%s\n\nEXAMPLES\n", c->summary, c->path,
+    (void)fprintf(out, "%s.\n\nUSAGE\n  sheaf %s%s%s%s\n", c->summary, c->path,
                   c->arguments[0] != '\0' ? " " : "", c->arguments,
                   c->flags != NULL ? " [FLAGS]" : "");
+    if (strncmp(c->arguments, "D/P", 3) == 0) {
+        (void)fprintf(out, "\n");
+        print_entry(out, "D/P", "a product: domain and name, as in sales/orders");
+    }
+    if (strstr(c->arguments, "[@MAJOR]") != NULL) {
+        print_entry(out, "@MAJOR", "its major version; the highest when left out");
+    }
+    if (strstr(c->arguments, "[.TABLE]") != NULL) {
+        print_entry(out, ".TABLE", "needed only when it has several tables");
+    }
+    (void)fprintf(out, "\nEXAMPLES\n");
     for (const char *at = c->examples; *at != '\0';) {
         size_t n = strcspn(at, "\n");
 

@@ -82,11 +82,60 @@ static void test_help_of_a_noun_names_its_commands_only(void **state)
 
     (void)state;
     help_noun(begin(&w), commands_table(), "audit");
-    assert_string_equal(end(&w),
-                        "USAGE\n  sheaf audit COMMAND [ARGUMENTS] [FLAGS]\n\nCOMMANDS\n"
-                        "  audit ls                  List what happened in the mesh\n"
-                        "  audit verify              Check numbers, chain and signatures of the "
-                        "audit log\n\nMore: sheaf help COMMAND\n");
+    assert_string_equal(
+        end(&w), "USAGE\n  sheaf audit COMMAND [ARGUMENTS] [FLAGS]\n\nCOMMANDS\n"
+                 "  audit ls                   List what happened in the mesh\n"
+                 "  audit verify               Verify the audit log: numbers, chain, signatures\n"
+                 "\nMore: sheaf help COMMAND\n");
+}
+
+/* Lines of @text wider than 80 columns; those of examples are to be copied as they are. */
+static unsigned wide_lines(const char *text)
+{
+    unsigned wide = 0;
+
+    for (const char *at = text; *at != '\0'; at += strcspn(at, "\n") + 1) {
+        if (strcspn(at, "\n") > 80 && strncmp(at, "  $ ", 4) != 0) {
+            print_message("%.*s\n", (int)strcspn(at, "\n"), at);
+            wide++;
+        }
+    }
+    return wide;
+}
+
+static void test_help_is_80_columns_wide(void **state)
+{
+    static struct written w;
+
+    (void)state;
+    help_all(begin(&w), commands_table(), commands_globals());
+    assert_int_equal(wide_lines(end(&w)), 0);
+    assert_non_null(strstr(w.text,
+                           "\n  doctor                     Check what a mesh on this machine "
+                           "needs, and how to\n                             mend it\n"));
+    help_overview(begin(&w), commands_table());
+    assert_int_equal(wide_lines(end(&w)), 0);
+    for (const struct command *c = commands_table(); c->path != NULL; c++) {
+        help_command(begin(&w), c, commands_globals());
+        assert_int_equal(wide_lines(end(&w)), 0);
+    }
+}
+
+static void test_help_says_what_names_a_product(void **state)
+{
+    static struct written w;
+
+    (void)state;
+    help_command(begin(&w),
+                 args_find(commands_table(), (const char *[]){"read"}, 1, &(unsigned){0}),
+                 commands_globals());
+    assert_non_null(strstr(end(&w), "\n\n  D/P                        a product: domain and name, "
+                                    "as in sales/orders\n  @MAJOR "));
+    assert_non_null(strstr(w.text, "\n  .TABLE "));
+    help_command(begin(&w),
+                 args_find(commands_table(), (const char *[]){"status"}, 1, &(unsigned){0}),
+                 commands_globals());
+    assert_null(strstr(end(&w), "D/P"));
 }
 
 static void test_progress_fits_the_terminal(void **state)
@@ -177,6 +226,8 @@ int main(void)
         cmocka_unit_test(test_help_names_every_command),
         cmocka_unit_test(test_help_of_a_command_shows_examples_before_flags),
         cmocka_unit_test(test_help_of_a_noun_names_its_commands_only),
+        cmocka_unit_test(test_help_is_80_columns_wide),
+        cmocka_unit_test(test_help_says_what_names_a_product),
         cmocka_unit_test(test_progress_fits_the_terminal),
         cmocka_unit_test(test_every_error_is_in_the_table_of_exit_codes),
         cmocka_unit_test(test_errors_end_with_the_code_of_their_number_or_kind),
