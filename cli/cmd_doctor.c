@@ -297,6 +297,15 @@ static void check_clock(struct doctor *d)
         "set the clock (NTP): tokens and grants end by it");
 }
 
+static void say_unreachable(struct doctor *d, const char *check, const char *why,
+                            const struct context_process *process)
+{
+    char fix[CLI_PATH_MAX + 64];
+
+    context_log_hint(process, fix, sizeof(fix));
+    say(d, FAIL, check, why, fix);
+}
+
 static void check_hub(struct doctor *d)
 {
     const struct sf_json *root = NULL;
@@ -305,7 +314,7 @@ static void check_hub(struct doctor *d)
 
     if (api_act(&d->api, SF_TOKEN_PLATFORM, &err) != SF_OK ||
         api_get_hub(&d->api, "/v1/status", &root, &err) != SF_OK) {
-        say(d, FAIL, "hub", err.text, "see its log, hub.log in the data directory");
+        say_unreachable(d, "hub", err.text, &d->api.context.hub);
         return;
     }
     (void)sf_json_as_text(sf_json_get(root, "version"), &version);
@@ -332,7 +341,7 @@ static void check_link(struct doctor *d, const char *check, const struct sf_json
             "look for store. events in its log, mend the disk, start it again");
     } else if (strcmp(state, "up") != 0) {
         say(d, FAIL, check, "it does not reach the hub",
-            "start the hub; see nats-server.log of the leaf for its leafnode link");
+            "start the hub; else see log/nats-server.log of the leaf");
     } else if (!in_force) {
         say(d, FAIL, check, "its bundle has expired: other domains are not served",
             "look at the clock of leaf and hub");
@@ -351,7 +360,7 @@ static void check_leaf(struct doctor *d, const struct context_process *leaf)
     d->cli->as = leaf->domain;
     if (api_act(&d->api, NULL, &err) != SF_OK ||
         api_get_leaf(&d->api, "/v1/status", &root, &err) != SF_OK) {
-        say(d, FAIL, check, err.text, "see its log, leaf-DOMAIN.log in the data directory");
+        say_unreachable(d, check, err.text, leaf);
         return;
     }
     check_link(d, check, root);

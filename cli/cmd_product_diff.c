@@ -7,9 +7,13 @@
 #include "common/identity/token.h"
 #include "proto/errors.h"
 
-/* The version of the file's major that is in force, else the highest; NULL: there is none. */
+/*
+ * The version of the file's major that is in force, else the highest; NULL: there is none.
+ * *ret_same: its file is @text, and can be applied again.
+ */
 static enum sf_code fetch_standing(struct api *api, const struct sf_product *p,
-                                   struct sf_product **ret, struct sf_error *err)
+                                   struct sf_slice text, struct sf_product **ret, bool *ret_same,
+                                   struct sf_error *err)
 {
     char path[2 * PRODUCT_NAME_MAX + 48];
     const struct sf_json *root = NULL;
@@ -28,6 +32,7 @@ static enum sf_code fetch_standing(struct api *api, const struct sf_product *p,
         return code == SF_ABSENT ? SF_OK : code;
     }
     (void)sf_json_as_slice(sf_json_get(root, "contract"), &yaml);
+    *ret_same = sf_slice_equal(yaml, text);
     sf_issues_init(&issues, "contract of the hub", yaml);
     code = sf_product_parse(&issues, ret, err);
     sf_issues_done(&issues);
@@ -56,9 +61,11 @@ static void print_notes(struct print *p, const struct sf_compat *compat)
     }
 }
 
-static enum sf_code diff(struct cli *cli, struct api *api, const struct sf_product *p,
+static enum sf_code diff(struct cli *cli, struct api *api, const struct product_source *source,
                          struct sf_error *err)
 {
+    const struct sf_product *p = source->product;
+    bool same = false;
     SF_CLEANUP(sf_product_freep) struct sf_product *standing = NULL;
     struct sf_compat compat;
     struct sf_error refused;
@@ -66,17 +73,19 @@ static enum sf_code diff(struct cli *cli, struct api *api, const struct sf_produ
     enum sf_code code = api_open(cli, api, err);
 
     code = code == SF_OK ? api_act(api, SF_TOKEN_PLATFORM, err) : code;
-    code = code == SF_OK ? fetch_standing(api, p, &standing, err) : code;
+    code = code == SF_OK ? fetch_standing(api, p, sf_buf_view(&source->text), &standing, &same, err)
+                         : code;
     if (code != SF_OK) {
         return code;
     }
-    if (standing == NULL) {
-        cli_did(cli, "%s/%s is new", p->domain, p->name);
-        return SF_OK;
+    print_begin(&cli->print, PRINT_LIST, "ProductDiff");
+    if (standing == NULL || same) {
+        cli_did(cli, standing == NULL ? "%s/%s is new" : "nothing changes: %s/%s is in force so",
+                p->domain, p->name);
+        return print_end(&cli->print, err);
     }
     verdict_code =
         sf_compat_check((const struct sf_product *const *)&standing, 1, p, &compat, &refused);
-    print_begin(&cli->print, PRINT_LIST, "ProductDiff");
     print_notes(&cli->print, &compat);
     code = print_end(&cli->print, err);
     if (code == SF_OK && compat.count == 0) {
@@ -102,7 +111,7 @@ int cmd_product_diff(struct cli *cli)
 
     if (code != SF_OK) {
         status = source.shown ? CLI_INVALID : cli_fail(cli, &err);
-    } else if (diff(cli, &api, source.product, &err) != SF_OK) {
+    } else if (diff(cli, &api, &source, &err) != SF_OK) {
         status = cli_fail(cli, &err);
     }
     product_source_done(&source);

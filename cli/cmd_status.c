@@ -42,10 +42,13 @@ static void print_line(struct print *p, const char *what, const char *name, cons
 /* Without the hub only the leaves themselves can say how they are. */
 static enum sf_code status_without_hub(struct cli *cli, struct api *a, struct sf_error *err)
 {
+    char hint[CLI_PATH_MAX + 64];
+
+    context_log_hint(&a->context.hub, hint, sizeof(hint));
     print_line(&cli->print, "hub", a->context.hub.http, "down");
     print_text(&cli->print, "age", NULL);
     print_text(&cli->print, "detail",
-               dev_mesh_is_running(cli->data_dir) ? "see its log in the data directory"
+               dev_mesh_is_running(cli->data_dir) ? hint
                                                   : "nothing runs here: start it with 'sheaf dev'");
     for (size_t i = 0; i < a->context.leaf_count; i++) {
         const struct context_process *leaf = &a->context.leaves[i];

@@ -91,6 +91,18 @@ void context_done(struct context *c)
     *c = (struct context){0};
 }
 
+void context_log_hint(const struct context_process *process, char *ret, size_t size)
+{
+    static const char see[] = "see its log: ";
+    const size_t n = sizeof(see) - 1;
+
+    (void)snprintf(ret, size, "%s%s/log/%s.log", see, process->data,
+                   process->domain == NULL ? "sheaf-hub" : "sheaf-leaf");
+    if (!sf_file_exists(ret + n)) {
+        ret[n - 2] = '\0'; /* before the colon */
+    }
+}
+
 const struct context_process *context_leaf(const struct context *c, const char *domain)
 {
     for (size_t i = 0; i < c->leaf_count; i++) {

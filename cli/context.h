@@ -47,6 +47,9 @@ enum sf_code context_open(const char *data_dir, struct context *ret,
                           struct sf_error *err) SF_MUST_CHECK;
 void context_done(struct context *c);
 
+/* "see its log", and where that is of a hub or leaf that `sheaf dev` started, which keeps one. */
+void context_log_hint(const struct context_process *process, char *ret, size_t size);
+
 /* NULL: no such leaf. */
 const struct context_process *context_leaf(const struct context *c, const char *domain);
 

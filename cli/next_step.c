@@ -5,11 +5,11 @@
 
 #include "cli/product_ref.h"
 
-/* The product that the command is about: its first argument, or --as of those that load. */
+/* The product that the command is about: its first argument, --as of those that load, or --what. */
 static bool find_product(const struct cli *cli, struct product_ref *ret)
 {
     const struct command *c = cli->args.command;
-    const char *text = NULL;
+    const char *text = args_value(&cli->args, "what");
     struct sf_error err;
 
     if (c != NULL && strncmp(c->arguments, "D/P", 3) == 0 && cli->args.positional_count > 0) {

@@ -68,11 +68,11 @@
     X(TOO_SLOW, 316, 408, 7, "the reader takes too little",                                        \
       "follow again behind the last position")                                                     \
     X(DENIED, 401, 403, 5, "not granted",                                                          \
-      "ask for it: sheaf access request D/P --purpose TEXT --for 90d")                             \
+      "ask for it: sheaf access request D/P --as DOMAIN --purpose TEXT --for 90d")                 \
     X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \
     X(GRANT_UNKNOWN, 403, 404, 4, "no such grant", "see 'sheaf access ls'")                        \
     X(WRONG_STATE, 404, 409, 6, "its state does not allow that",                                   \
-      "see its state: sheaf product show D/P, sheaf access ls")                                    \
+      "see its state: sheaf access ls, sheaf product ls")                                          \
     X(NOT_OWNER, 405, 403, 5, "only the owning domain may do this", "act as the owner domain")     \
     X(CLOSED_PRODUCT, 406, 403, 5, "the product is closed to other domains", "talk to its owner")  \
     X(BAD_SIGNATURE, 407, 403, 5, "signature does not hold", "sign with the domain's own key")     \
@@ -149,7 +149,8 @@
     X(NO_CONTEXT, 802, 400, 2, "no identity to act as",                                            \
       "give --as DOMAIN; where no mesh runs, 'sheaf dev' starts one")                              \
     X(NEEDS_YES, 803, 400, 2, "this needs a confirmation", "give --yes")                           \
-    X(FILE_UNREADABLE, 804, 400, 1, "the file cannot be read", "check its path and rights")        \
+    X(FILE_UNREADABLE, 804, 400, 1, "a file cannot be read or written",                            \
+      "check its path and rights")                                                                 \
     X(MESH_RUNNING, 805, 409, 6, "a mesh runs here already",                                       \
       "see 'sheaf status', or stop it with 'sheaf dev stop'")                                      \
     X(NO_MESH, 806, 404, 7, "no mesh runs here",                                                   \

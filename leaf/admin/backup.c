@@ -490,6 +490,9 @@ static enum sf_code job_step(struct job *j, bool *done, struct sf_error *err)
         break;
     }
     *done = b->phase == BACKUP_ENDED;
+    if (code != SF_OK) {
+        file_error_number(err);
+    }
     return code;
 }
 

@@ -23,6 +23,14 @@ static enum sf_code fail(const char *verb, const char *path, struct sf_error *er
     return SF_RAISE(err, SF_IO, "cannot %s '%s': %m", verb, path);
 }
 
+void file_error_number(struct sf_error *err)
+{
+    if (err->number == 0 &&
+        (err->code == SF_ABSENT || err->code == SF_DENIED || err->code == SF_IO)) {
+        err->number = SHEAF_E_FILE_UNREADABLE;
+    }
+}
+
 enum sf_code file_copy_open(struct file_copy *c, const char *from, const char *to,
                             struct sf_error *err)
 {

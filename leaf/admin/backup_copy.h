@@ -33,5 +33,7 @@ void file_copy_done(struct file_copy *c);
 
 /* A file whose content is on the disk is known to be there by name, too. */
 enum sf_code dir_sync(const char *path, struct sf_error *err) SF_MUST_CHECK;
+/* An error about a path that has no number yet gets that of unreadable files (SHEAF-E0804). */
+void file_error_number(struct sf_error *err);
 /* A second name for @from. SF_CONFLICT: not on the same file system, or no more names. */
 enum sf_code file_link(const char *from, const char *to, struct sf_error *err) SF_MUST_CHECK;

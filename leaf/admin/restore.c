@@ -385,5 +385,8 @@ enum sf_code restore_run(const struct restore_options *options, struct sf_json_w
     code = code == SF_OK ? restore_into(&r, report, err) : code;
     sf_lock_done(&lock);
     backup_list_done(&r.list);
+    if (code != SF_OK) {
+        file_error_number(err);
+    }
     return code;
 }

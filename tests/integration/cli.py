@@ -184,6 +184,9 @@ def product_files_are_checked_before_they_are_sent(mesh):
 def breaking_changes_are_refused(mesh):
     apply(mesh, "versions")
     mesh.ok("product", "apply", product_file(mesh, "versions"))
+    same = mesh.ok("product", "diff", product_file(mesh, "versions"), "-o", "json")
+    assert same.json()["items"] == [], same
+    assert "nothing changes: sales/versions is in force so" in same.err, same
     mesh.refused(6, "E0111", "product", "apply", product_file(mesh, "versions", kind="event"))
     mesh.refused(6, "E0110", "product", "apply",
                  product_file(mesh, "versions", version="1.1.0", type="double"))
@@ -509,6 +512,10 @@ def a_leaf_goes_on_without_the_hub(mesh):
         status = mesh.expect(8, "status", "--timeout", "5s", "-o", "json").json()["items"]
         assert [(s["what"], s["state"]) for s in status] == [
             ("hub", "down"), ("leaf", "up"), ("leaf", "up")], status
+        assert status[0]["detail"] == f"see its log: {mesh.data}/hub/log/sheaf-hub.log", status
+        checks = mesh.expect(8, "doctor", "--timeout", "1s", "-o", "json").json()["items"]
+        hint = next(c["fix"] for c in checks if c["check"] == "hub")
+        assert os.path.getsize(hint.removeprefix("see its log: ")) > 0, hint
         mesh.ok("product", "load", mesh.write("h.json", '[{"id":"h"}]'), "--as", "sales/stream")
         assert len(rows_of(mesh, "sales/orders")) == 2000
         mesh.refused(7, "E0704", "product", "ls", "--timeout", "1s")

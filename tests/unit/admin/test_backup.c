@@ -329,6 +329,26 @@ static void test_a_damaged_backup_is_refused_and_its_file_named(void **state)
     sf_buf_done(&report);
 }
 
+static void test_a_path_that_cannot_be_is_an_error_of_files(void **state)
+{
+    struct world *w = *state;
+    struct sf_buf report = {0};
+    char path[PATH_MAX];
+    struct sf_error err = {0};
+
+    assert_int_equal(
+        sf_file_write(tmpdir_join(&w->tmp, "file", path), sf_slice_text("x"), 0600, NULL), SF_OK);
+    (void)tmpdir_join(&w->tmp, "file/backups", w->repository);
+    assert_int_not_equal(back_up(w), SF_OK);
+    assert_int_equal(w->runner.error.number, SHEAF_E_FILE_UNREADABLE);
+    assert_int_equal(restore(w, path, "nowhere", NULL, &report, &err), SF_ABSENT);
+    assert_int_equal(err.number, SHEAF_E_FILE_UNREADABLE);
+    (void)tmpdir_join(&w->tmp, "absent", path);
+    assert_int_equal(restore(w, path, "nowhere", NULL, &report, &err), SF_ABSENT);
+    assert_int_equal(err.number, SHEAF_E_FILE_UNREADABLE);
+    sf_buf_done(&report);
+}
+
 static void test_a_restore_that_had_hardly_begun_is_begun_again(void **state)
 {
     struct world *w = *state;
@@ -465,6 +485,7 @@ int main(void)
         T(test_a_second_backup_links_what_has_not_changed),
         T(test_what_the_hub_knows_beyond_the_backup_is_told_and_its_epoch_is_passed),
         T(test_a_damaged_backup_is_refused_and_its_file_named),
+        T(test_a_path_that_cannot_be_is_an_error_of_files),
         T(test_a_restore_that_had_hardly_begun_is_begun_again),
         T(test_a_backup_that_is_stopped_leaves_nothing),
         T(test_what_a_killed_backup_left_is_removed_by_the_next),
