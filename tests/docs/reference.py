@@ -6,7 +6,8 @@
 
 settings.md with what --help says; http-hub.md with the routes of hub/api; http-leaf.md with the
 table of leaf/leaf_routes.c; nats.md with the headers of proto; product-file.md with the keys the parser
-knows; failures.md with the names of tests. metrics.md needs running processes: tests/integration/docs.py.
+knows; metrics.md with what is registered; failures.md with the names of tests. Texts of metrics.md need running
+processes: tests/integration/docs.py.
 """
 import pathlib
 import re
@@ -157,6 +158,16 @@ class Reference(unittest.TestCase):
                          - {"describe", "get", "scan", "changes", "stats", "profile", "taken"}
                          - {n for n in first_column(page("nats.md")) if n[0].isupper()},
                          set(re.findall(r'"(\w+)"', names.group(1))))
+
+    def test_metrics_are_those_of_the_code(self):
+        names = set()
+        for path in sorted(p for d in ("common", "leaf", "hub") for p in (ROOT / d).rglob("*.c")):
+            code = path.read_text()
+            if path.name != "leaf_limits.c" and re.search(r"sf_(counter|gauge|histogram)_register\(", code):
+                names |= set(re.findall(r'(?:name = |\{)"([a-z]+(?:_[a-z]+)+)"', code))
+        names |= {"limit_used", "limit_max", "limit_refused_total"}
+        self.assertGreater(len(names), 40)
+        self.assertEqual({n for n in first_column(page("metrics.md"))}, {"sheaf_" + n for n in names})
 
     def test_keys_of_policies_are_those_the_parser_knows(self):
         self.assertEqual(page("policies.md"), with_policy_keys(page("policies.md")))
