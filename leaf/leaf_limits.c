@@ -13,6 +13,7 @@
 #include "leaf/leaf_private.h"
 #include "leaf/query/follow.h"
 #include "leaf/query/get_cache.h"
+#include "leaf/serving/view_cache.h"
 #include "leaf/store/kv_rocks.h"
 
 #define GUARD_NS (100 * SF_NS_PER_MS)
@@ -153,6 +154,20 @@ static struct reading read_get_cache(struct leaf *leaf)
     return (struct reading){s.bytes, s.bytes_max, 0};
 }
 
+static struct reading read_views(struct leaf *leaf)
+{
+    const struct view_cache_stats s = view_cache_stats(leaf->serving.products.views);
+
+    return (struct reading){s.views, VIEW_CACHE_MAX, s.pushed_out};
+}
+
+static struct reading read_views_by_role(struct leaf *leaf)
+{
+    const struct view_cache_stats s = view_cache_stats(leaf->serving.products.views);
+
+    return (struct reading){s.views_by_role_most, VIEW_CACHE_BY_ROLE_MAX, s.pushed_out_by_role};
+}
+
 static struct reading read_positions(struct leaf *leaf)
 {
     return (struct reading){store_stats(leaf->store).positions_bytes, leaf->config->positions_bytes,
@@ -190,6 +205,8 @@ static const struct {
     {"grants", read_grants},
     {"cache_bytes", read_cache},
     {"get_cache_bytes", read_get_cache},
+    {"views", read_views},
+    {"views_by_role", read_views_by_role},
     {"positions_bytes", read_positions},
     {"write_buffer_bytes", read_write_buffer},
     {"memory_bytes", read_memory},

@@ -75,28 +75,50 @@ const struct sf_token *sf_token_cache_find(struct sf_token_cache *c, struct sf_s
     return NULL;
 }
 
-/* The entry of that hash, or the one to replace: it is free, or expires first. */
-static struct entry *place_of(struct sf_token_cache *c, uint64_t hash)
+/* How many of the set the signer has. */
+static unsigned share_of(const struct entry *set, const struct sf_public_key *key)
 {
-    struct entry *set = c->entries[hash % SETS];
-    struct entry *first = &set[0];
+    unsigned n = 0;
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].hash == hash) {
+        n += set[i].text != NULL && memcmp(&set[i].key, key, sizeof(*key)) == 0;
+    }
+    return n;
+}
+
+/*
+ * Where a token of @key goes: to the place of that hash, else a free one. Else the signer who has
+ * most, with this token, loses the one that expires first: whoever signs many pushes out its own.
+ */
+static struct entry *place_of(struct sf_token_cache *c, uint64_t hash,
+                              const struct sf_public_key *key)
+{
+    struct entry *set = c->entries[hash % SETS];
+    struct entry *best = NULL;
+    unsigned most = 0;
+
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].text == NULL || set[i].hash == hash) {
             return &set[i];
         }
-        if (set[i].token.expires_s < first->token.expires_s) {
-            first = &set[i];
+    }
+    for (size_t i = 0; i < WAYS; i++) {
+        const unsigned share =
+            share_of(set, &set[i].key) + (memcmp(&set[i].key, key, sizeof(*key)) == 0);
+
+        if (share > most || (share == most && set[i].token.expires_s < best->token.expires_s)) {
+            best = &set[i];
+            most = share;
         }
     }
-    return first;
+    return best;
 }
 
 void sf_token_cache_keep(struct sf_token_cache *c, struct sf_slice text,
                          const struct sf_public_key *key, const struct sf_token *token)
 {
     const uint64_t hash = hash_of(c, text);
-    struct entry *e = place_of(c, hash);
+    struct entry *e = place_of(c, hash, key);
     uint8_t *copy = sf_alloc(text.size);
 
     if (copy == NULL) {

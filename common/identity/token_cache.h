@@ -8,7 +8,8 @@
  *
  *   Threads   One user.
  *   Memory    Holds copies of the texts, wiped when they go.
- *   Limits    SF_TOKEN_CACHE_SIZE tokens; where there is no room the one that expires first goes.
+ *   Limits    SF_TOKEN_CACHE_SIZE tokens. Where there is no room one of the signer that has most
+ *             there goes, that which expires first.
  */
 #pragma once
 

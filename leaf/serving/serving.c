@@ -370,6 +370,7 @@ enum sf_code serving_view(const struct serving *s, const struct served_table *ta
     if (code != SF_OK) {
         return code;
     }
+    rights.roles_of = asked.count == 0 ? NULL : text_of(grant->consumer);
     rights.key = sf_buf_view(&key);
     rights.now_us = serving_now_us(s);
     found = view_cache_find(s->products.views, &rights);

@@ -20,8 +20,16 @@ struct slot {
     const struct entry *entry;
 };
 
-struct view_cache {
+/* Views that make room for each other, and for no others. */
+struct shelf {
     struct sf_map entries;
+    size_t max;
+};
+
+struct view_cache {
+    struct shelf plain;      /* of grants alone: the owner has agreed to each */
+    struct sf_map by_domain; /* -> struct shelf: of roles, which a domain may invent */
+    struct view_cache_stats stats;
     struct slot slots[SLOTS];
     uint64_t serial;
     struct served_counts counts;
@@ -30,7 +38,11 @@ struct view_cache {
 enum sf_code view_cache_new(struct view_cache **ret, struct sf_error *err)
 {
     *ret = sf_calloc(1, sizeof(**ret));
-    return *ret == NULL ? SF_RAISE(err, SF_NOMEM, "views") : SF_OK;
+    if (*ret == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "views");
+    }
+    (*ret)->plain.max = VIEW_CACHE_MAX;
+    return SF_OK;
 }
 
 static void entry_free(struct view_cache *c, struct entry *e)
@@ -47,6 +59,23 @@ static void entry_free(struct view_cache *c, struct entry *e)
     sf_free(e);
 }
 
+static void shelf_clear(struct view_cache *c, struct shelf *s)
+{
+    size_t at = 0;
+    struct sf_map_entry *e;
+
+    while ((e = sf_map_next(&s->entries, &at)) != NULL) {
+        entry_free(c, e->value);
+    }
+    sf_map_done(&s->entries);
+}
+
+static void shelf_free(struct view_cache *c, struct shelf *s)
+{
+    shelf_clear(c, s);
+    sf_free(s);
+}
+
 void view_cache_free(struct view_cache *c)
 {
     size_t at = 0;
@@ -55,10 +84,11 @@ void view_cache_free(struct view_cache *c)
     if (c == NULL) {
         return;
     }
-    while ((e = sf_map_next(&c->entries, &at)) != NULL) {
-        entry_free(c, e->value);
+    shelf_clear(c, &c->plain);
+    while ((e = sf_map_next(&c->by_domain, &at)) != NULL) {
+        shelf_free(c, e->value);
     }
-    sf_map_done(&c->entries);
+    sf_map_done(&c->by_domain);
     sf_free(c);
 }
 
@@ -70,6 +100,35 @@ uint64_t view_cache_serial(struct view_cache *c)
 struct served_counts *view_cache_counts(struct view_cache *c)
 {
     return &c->counts;
+}
+
+struct view_cache_stats view_cache_stats(const struct view_cache *c)
+{
+    struct view_cache_stats stats = c->stats;
+    size_t at = 0;
+    struct sf_map_entry *e;
+
+    stats.views = c->plain.entries.live;
+    while ((e = sf_map_next(&c->by_domain, &at)) != NULL) {
+        const struct shelf *s = e->value;
+
+        stats.views_by_role_most =
+            s->entries.live > stats.views_by_role_most ? s->entries.live : stats.views_by_role_most;
+    }
+    return stats;
+}
+
+/* Where views of such rights stand; NULL: there are none yet. */
+static struct shelf *shelf_of(struct view_cache *c, const struct view_rights *rights)
+{
+    return rights->roles_of == NULL ? &c->plain : sf_map_get(&c->by_domain, rights->roles_of);
+}
+
+static struct entry *entry_of(struct view_cache *c, const struct view_rights *rights)
+{
+    const struct shelf *s = shelf_of(c, rights);
+
+    return s == NULL ? NULL : sf_map_find(&s->entries, rights->key);
 }
 
 static struct slot *slot_of(struct view_cache *c, const struct view_rights *rights)
@@ -95,7 +154,7 @@ struct served_view *view_cache_recall(struct view_cache *c, const struct view_ri
 
 struct served_view *view_cache_find(struct view_cache *c, const struct view_rights *rights)
 {
-    const struct entry *e = sf_map_find(&c->entries, rights->key);
+    const struct entry *e = entry_of(c, rights);
 
     if (e == NULL || e->generation != rights->generation || rights->now_us >= e->until_us) {
         return NULL;
@@ -119,7 +178,7 @@ static bool comes_to_the_same(const struct served_view *v, const struct sf_polic
 struct served_view *view_cache_renew(struct view_cache *c, const struct view_rights *rights,
                                      const struct sf_policy_view *decision, const uint8_t *hash_key)
 {
-    struct entry *e = sf_map_find(&c->entries, rights->key);
+    struct entry *e = entry_of(c, rights);
 
     if (e == NULL || !comes_to_the_same(e->view, decision, hash_key)) {
         return NULL;
@@ -129,26 +188,53 @@ struct served_view *view_cache_renew(struct view_cache *c, const struct view_rig
     return e->view;
 }
 
-static void make_room(struct view_cache *c)
+static void *take_oldest(struct sf_map *m)
 {
     size_t at = 0;
-    struct sf_map_entry *oldest;
+    const struct sf_map_entry *oldest = sf_map_next(m, &at);
 
-    if (c->entries.live >= VIEW_CACHE_MAX) {
-        oldest = sf_map_next(&c->entries, &at);
-        entry_free(c, sf_map_remove(&c->entries, sf_slice_of(oldest->key, oldest->key_size)));
+    return sf_map_remove(m, sf_slice_of(oldest->key, oldest->key_size));
+}
+
+/* NULL: no memory. Domains that asked with roles are as few as have grants; the owner, who looks
+ * as any domain it likes, finds the room of the oldest. */
+static struct shelf *shelf_new(struct view_cache *c, const char *domain)
+{
+    struct shelf *s = sf_calloc(1, sizeof(*s));
+
+    if (s == NULL || sf_map_put(&c->by_domain, sf_slice_text(domain), s) != SF_OK) {
+        sf_free(s);
+        return NULL;
+    }
+    s->max = VIEW_CACHE_BY_ROLE_MAX;
+    if (c->by_domain.live > VIEW_CACHE_DOMAINS_MAX) {
+        shelf_free(c, take_oldest(&c->by_domain));
+    }
+    return s;
+}
+
+static void make_room(struct view_cache *c, struct shelf *s)
+{
+    if (s->entries.live >= s->max) {
+        entry_free(c, take_oldest(&s->entries));
+        *(s == &c->plain ? &c->stats.pushed_out : &c->stats.pushed_out_by_role) += 1;
     }
 }
 
 enum sf_code view_cache_put(struct view_cache *c, const struct view_rights *rights,
                             struct served_view *v, struct sf_error *err)
 {
+    struct shelf *s = shelf_of(c, rights);
     struct entry *e;
 
-    entry_free(c, sf_map_remove(&c->entries, rights->key));
-    make_room(c);
+    s = s == NULL ? shelf_new(c, rights->roles_of) : s;
+    if (s == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "view");
+    }
+    entry_free(c, sf_map_remove(&s->entries, rights->key));
+    make_room(c, s);
     e = sf_calloc(1, sizeof(*e));
-    if (e == NULL || sf_map_put(&c->entries, rights->key, e) != SF_OK) {
+    if (e == NULL || sf_map_put(&s->entries, rights->key, e) != SF_OK) {
         sf_free(e);
         return SF_RAISE(err, SF_NOMEM, "view");
     }
@@ -158,12 +244,12 @@ enum sf_code view_cache_put(struct view_cache *c, const struct view_rights *righ
     return SF_OK;
 }
 
-bool view_cache_has_ended(const struct view_cache *c, int64_t after_us, int64_t now_us)
+static bool has_ended(const struct shelf *s, int64_t after_us, int64_t now_us)
 {
     size_t at = 0;
     struct sf_map_entry *m;
 
-    while ((m = sf_map_next(&c->entries, &at)) != NULL) {
+    while ((m = sf_map_next(&s->entries, &at)) != NULL) {
         const struct entry *e = m->value;
 
         if (e->until_us > after_us && e->until_us <= now_us) {
@@ -171,4 +257,16 @@ bool view_cache_has_ended(const struct view_cache *c, int64_t after_us, int64_t 
         }
     }
     return false;
+}
+
+bool view_cache_has_ended(const struct view_cache *c, int64_t after_us, int64_t now_us)
+{
+    bool ended = has_ended(&c->plain, after_us, now_us);
+    size_t at = 0;
+    struct sf_map_entry *m;
+
+    while (!ended && (m = sf_map_next(&c->by_domain, &at)) != NULL) {
+        ended = has_ended(m->value, after_us, now_us);
+    }
+    return ended;
 }

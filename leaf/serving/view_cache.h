@@ -2,14 +2,21 @@
  * Views that were made for other domains, by their rights: asked for again, they are there.
  *
  *   Threads   Loop thread.
- *   Memory    Holds a reference to each of its views. VIEW_CACHE_MAX of them: the oldest goes.
+ *   Memory    Holds a reference to each of its views.
+ *   Limits    VIEW_CACHE_MAX views of grants alone. Those that depend on roles stand apart for each
+ *             domain, VIEW_CACHE_BY_ROLE_MAX of them: roles are what a domain says they are, and
+ *             one that invents them pushes out its own. Where there is no room the oldest goes.
  */
 #pragma once
 
 #include "common/base/map.h"
 #include "leaf/serving/served_view.h"
 
-enum { VIEW_CACHE_MAX = 1024 };
+enum {
+    VIEW_CACHE_MAX = 1024,
+    VIEW_CACHE_BY_ROLE_MAX = 64,
+    VIEW_CACHE_DOMAINS_MAX = 1024,
+};
 
 struct grant;
 struct view_cache;
@@ -18,7 +25,8 @@ struct view_cache;
 struct view_rights {
     const struct grant *grant; /* NULL: they are of more than the grant, not to be recalled */
     const struct served_table *table;
-    struct sf_slice key; /* of what they say */
+    const char *roles_of; /* the domain whose roles they depend on; NULL: on none */
+    struct sf_slice key;  /* of what they say */
     uint64_t generation;
     int64_t now_us;
 };
@@ -30,6 +38,14 @@ void view_cache_free(struct view_cache *c); /* NULL is fine */
 uint64_t view_cache_serial(struct view_cache *c);
 /* Counts of all views that are given it. */
 struct served_counts *view_cache_counts(struct view_cache *c);
+
+struct view_cache_stats {
+    size_t views;              /* of grants alone */
+    size_t views_by_role_most; /* of the domain that has most of them */
+    uint64_t pushed_out;
+    uint64_t pushed_out_by_role;
+};
+struct view_cache_stats view_cache_stats(const struct view_cache *c);
 
 /* What view_cache_find() found last for this grant and table under this generation, borrowed, and
  * when it ends; or NULL. Needs neither the key nor the time. */

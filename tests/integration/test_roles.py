@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Roles of a user, as its own domain vouches for them, reach the owner's leaf and change what is seen there."""
 import json
+import re
 import signal
 import sys
+import time
 
 import fixture
 from nats import Client
@@ -203,6 +205,28 @@ def test_hidden_rows_are_not_counted_for_others(m):
     assert "2 rows" in m.sheaf("status", "--as", "sales", status=None).out
 
 
+def limit(m, name):
+    """used, max and refused of a limit of the owner's leaf."""
+    text = m.leaves["sales"].call("GET", "/metrics").body.decode()
+    return [int(re.search(rf'^sheaf_limit_{what}{{limit="{name}"}} (\d+)$', text, re.M)[1])
+            for what in ("used", "max", "refused_total")]
+
+
+def test_invented_roles_cost_nobody_else(m):
+    """A domain that asserts roles it makes up fills its own share of views, and what others see stays ready"""
+    client, now = app(m, "marketing"), int(time.time())
+    rows = over_nats(app(m, "support"), assertion(m, "auditor", who="support"), "count", {}).data
+    before = limit(m, "views_by_role")
+    for n in range(100):
+        word = fixture.make_token(m.seed("marketing"), {"alg": "EdDSA", "typ": "sheaf-roles+jwt"}, iss="marketing",
+                                  roles=[f"made-up-{n}"], iat=now, exp=now + 250, aud=f"{m.id}/sales/people")
+        assert json.loads(over_nats(client, word).data)["email"] == HIDDEN
+    after = limit(m, "views_by_role")
+    assert after[:2] == [64, 64] and after[2] - before[2] >= 36, (before, after)
+    assert limit(m, "views")[2] == 0, "views without roles stay"
+    assert over_nats(app(m, "support"), assertion(m, "auditor", who="support"), "count", {}).data == rows
+
+
 def test_the_hub_is_not_asked(m):
     """Roles are checked while the hub does nothing"""
     token = m.token("marketing", roles=["analyst", "auditor"])
@@ -220,5 +244,6 @@ if __name__ == "__main__":
     sys.exit(fixture.run([test_role_through_the_relay, test_role_over_nats, test_an_assertion_opens_nothing_else,
                           test_explanations_agree, test_preview, test_preview_is_for_the_owner,
                           test_what_a_filter_or_a_mask_forbids_says_what_to_do,
-                          test_a_request_tells_what_it_would_come_to, test_hidden_rows_are_not_counted_for_others, test_the_hub_is_not_asked],
+                          test_a_request_tells_what_it_would_come_to, test_hidden_rows_are_not_counted_for_others,
+                          test_invented_roles_cost_nobody_else, test_the_hub_is_not_asked],
                          ["sales", "marketing", "support", "finance"]))

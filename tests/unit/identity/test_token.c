@@ -536,6 +536,37 @@ static void test_more_tokens_than_there_is_room_for_are_all_good(void **state)
     }
 }
 
+static void test_a_signer_of_many_pushes_out_its_own(void **state)
+{
+    enum { MANY = 10 * SF_TOKEN_CACHE_SIZE };
+    struct world *w = *state;
+    struct sf_buf tokens[2]; /* at most half of a set */
+    struct sf_token t = good_claims();
+    struct sf_public_key key;
+    unsigned kept = 0;
+
+    for (size_t i = 0; i < SF_COUNT(tokens); i++) {
+        tokens[i] = made("ann", &w->sales);
+        sf_buf_printf(&tokens[i], "%zu", i); /* the cache looks at no signature */
+        sf_token_cache_keep(w->check.cache, sf_buf_view(&tokens[i]), &w->sales.public_key, &t);
+        kept += sf_token_cache_find(w->check.cache, sf_buf_view(&tokens[i]), &key) != NULL;
+    }
+    assert_int_equal(kept, SF_COUNT(tokens));
+    t.expires_s += 3000; /* who comes stays longest */
+    for (int i = 0; i < MANY; i++) {
+        struct sf_buf text = {0};
+
+        sf_buf_printf(&text, "hostile.%d.%d", i, i * 7919);
+        sf_token_cache_keep(w->check.cache, sf_buf_view(&text), &w->other.public_key, &t);
+        assert_non_null(sf_token_cache_find(w->check.cache, sf_buf_view(&text), &key));
+        sf_buf_done(&text);
+    }
+    for (size_t i = 0; i < SF_COUNT(tokens); i++) {
+        assert_non_null(sf_token_cache_find(w->check.cache, sf_buf_view(&tokens[i]), &key));
+        sf_buf_done(&tokens[i]);
+    }
+}
+
 #define PLAIN(test)  cmocka_unit_test_setup_teardown(test, make_world, free_world)
 #define CACHED(test) cmocka_unit_test_setup_teardown(test, make_world_with_cache, free_world)
 
@@ -564,6 +595,7 @@ int main(void)
         CACHED(test_a_kept_token_is_judged_anew),
         CACHED(test_a_kept_signature_is_good_for_its_own_text_only),
         CACHED(test_more_tokens_than_there_is_room_for_are_all_good),
+        CACHED(test_a_signer_of_many_pushes_out_its_own),
     };
 
     return sf_crypto_init(NULL) != SF_OK || cmocka_run_group_tests_name("token", tests, NULL, NULL);

@@ -554,6 +554,82 @@ static void a_filter_by_role_is_true_for_one_of_them(void **state)
     leaf_world_done(&f.w);
 }
 
+/* The serial of the view of @grant for who has @role. */
+static uint64_t serial_of(struct fixture *f, const struct grant *grant, const char *role)
+{
+    struct served_roles roles = {0};
+    struct sf_token_role one = {0};
+    struct served_view *view = NULL;
+    uint64_t serial;
+
+    (void)snprintf(one.text, sizeof(one.text), "%s", role == NULL ? "" : role);
+    if (role != NULL) {
+        served_roles_add(&roles, &one);
+    }
+    assert_int_equal(
+        serving_view(&f->w.serving, leaf_world_table(&f->w, "orders"), grant, &roles, &view, NULL),
+        SF_OK);
+    serial = view->serial;
+    served_view_unref(view);
+    return serial;
+}
+
+static void a_domain_that_invents_roles_pushes_out_its_own_views_only(void **state)
+{
+    enum { INVENTED = 2 * VIEW_CACHE_MAX };
+    static const struct grant hostile = {.id = "G-1", .consumer = "mallory", .purpose = ""};
+    static const struct grant grant = {.id = "G-2", .consumer = "billing", .purpose = ""};
+    struct view_cache_stats stats;
+    struct fixture f;
+    uint64_t plain;
+    uint64_t clerk;
+    uint64_t own;
+    uint64_t first;
+    char role[32];
+    (void)state;
+
+    grant_by_role(&f,
+                  "sheaf: policy/v1\nname: rows\nmatch: all\n"
+                  "filter: \"caller.role = 'boss'\"\n",
+                  /* keyless= */ false);
+    plain = serial_of(&f, &grant, NULL);
+    clerk = serial_of(&f, &grant, "clerk");
+    own = serial_of(&f, &hostile, NULL);
+    first = serial_of(&f, &hostile, "role-0");
+    for (unsigned i = 1; i < INVENTED; i++) {
+        (void)snprintf(role, sizeof(role), "role-%u", i);
+        (void)serial_of(&f, &hostile, role);
+    }
+    stats = view_cache_stats(f.w.serving.products.views);
+    assert_int_equal(stats.views, 2);
+    assert_int_equal(stats.views_by_role_most, VIEW_CACHE_BY_ROLE_MAX);
+    assert_int_equal(stats.pushed_out, 0);
+    assert_int_equal(stats.pushed_out_by_role, INVENTED - VIEW_CACHE_BY_ROLE_MAX);
+    assert_int_equal(serial_of(&f, &grant, NULL), plain);
+    assert_int_equal(serial_of(&f, &grant, "clerk"), clerk);
+    assert_int_equal(serial_of(&f, &hostile, NULL), own);
+    assert_int_not_equal(serial_of(&f, &hostile, "role-0"), first);
+    leaf_world_done(&f.w);
+}
+
+static void the_owner_who_looks_as_many_domains_finds_room(void **state)
+{
+    struct fixture f;
+    char name[32];
+    (void)state;
+
+    grant_by_role(&f, BY_ROLE, /* keyless= */ false);
+    for (unsigned i = 0; i < VIEW_CACHE_DOMAINS_MAX + 2; i++) {
+        struct grant grant = {.id = "", .consumer = name, .purpose = ""};
+        uint64_t serial;
+
+        (void)snprintf(name, sizeof(name), "domain-%u", i);
+        serial = serial_of(&f, &grant, "analyst");
+        assert_int_equal(serial_of(&f, &grant, "analyst"), serial);
+    }
+    leaf_world_done(&f.w);
+}
+
 static void refused(struct fixture *f, struct sf_token t, const struct sf_seed *key,
                     const char *text)
 {
@@ -715,6 +791,8 @@ int main(void)
         cmocka_unit_test(the_owner_looks_in_the_place_of_others),
         cmocka_unit_test(a_view_of_a_role_ends_when_a_policy_drops_the_role),
         cmocka_unit_test(a_filter_by_role_is_true_for_one_of_them),
+        cmocka_unit_test(a_domain_that_invents_roles_pushes_out_its_own_views_only),
+        cmocka_unit_test(the_owner_who_looks_as_many_domains_finds_room),
         cmocka_unit_test(an_assertion_that_does_not_hold_is_refused),
         cmocka_unit_test(a_view_out_of_memory_is_none),
     };
