@@ -70,7 +70,7 @@ static void poll(struct control *c, const struct registry_domain *d, const struc
     struct sf_arena arena;
     struct sf_error err;
 
-    sf_arena_init(&arena, 0);
+    sf_arena_init(&arena, CONTROL_READ_MAX);
     request = SF_CONTROL_UNPACK(poll_request, &arena, m->data);
     if (lease == NULL) {
         (void)SF_RAISE_E(&err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
@@ -192,7 +192,7 @@ static void apply(struct control *c, const struct registry_domain *d, const stru
     }
     c->applies++;
     a->control = c;
-    sf_arena_init(&a->arena, 0);
+    sf_arena_init(&a->arena, CONTROL_READ_MAX);
     memcpy(a->reply, m->reply, strlen(m->reply) + 1);
     change_product_init(&a->change, c->state);
     a->change.op.done = on_applied;
@@ -284,7 +284,7 @@ static void life(struct control *c, const struct registry_domain *d, const struc
     }
     c->applies++;
     l->control = c;
-    sf_arena_init(&l->arena, 0);
+    sf_arena_init(&l->arena, CONTROL_READ_MAX);
     memcpy(l->reply, m->reply, strlen(m->reply) + 1);
     change_life_init(&l->change, c->state);
     l->change.op.done = on_life_changed;
@@ -337,7 +337,7 @@ static void explain(struct control *c, const struct registry_domain *d, const st
     struct sf_error err;
     enum sf_code code;
 
-    sf_arena_init(&arena, 0);
+    sf_arena_init(&arena, CONTROL_READ_MAX);
     q = SF_CONTROL_UNPACK(explain_request, &arena, m->data);
     code = q == NULL ? unreadable(&arena, "a question", d, &err)
                      : explain_access(c->state, d, q, &err);

@@ -218,10 +218,16 @@ static void copy_head(struct lease_head *to, const Sheaf__V1__LaneHead *from)
     to->stale = from->stale;
 }
 
+/* Of the heads that are looked at. */
+static size_t count_of(const Sheaf__V1__PollRequest *m)
+{
+    return m->n_heads < LEASE_HEADS_MAX ? m->n_heads : LEASE_HEADS_MAX;
+}
+
 /* Out of memory keeps the heads of the last poll. */
 static void take_heads(struct lease *l, const Sheaf__V1__PollRequest *m)
 {
-    size_t count = m->n_heads < LEASE_HEADS_MAX ? m->n_heads : LEASE_HEADS_MAX;
+    const size_t count = count_of(m);
     struct lease_head *heads = sf_calloc(count + 1, sizeof(*heads));
 
     if (heads == NULL) {
@@ -258,7 +264,7 @@ static void hold(struct lease *l, const char *reply, uint64_t wait_ns)
 static const Sheaf__V1__LaneHead *head_in(const Sheaf__V1__PollRequest *m,
                                           const struct lease_head *h)
 {
-    for (size_t i = 0; i < m->n_heads; i++) {
+    for (size_t i = 0; i < count_of(m); i++) {
         const Sheaf__V1__LaneHead *head = m->heads[i];
 
         if (head->major == h->major && head->partition == h->partition &&

@@ -390,6 +390,32 @@ static void leaves_are_answered_without_memory_too(void **state)
     api_world_done(&w);
 }
 
+/* Two bytes of a message are a head of 150 in memory: a leaf that is not what it should be sends
+ * millions of them. */
+static void a_request_that_takes_much_room_when_it_is_read_is_refused(void **state)
+{
+    enum { HEADS = 1000 * 1000 };
+    SF_CLEANUP(sf_buf_done) struct sf_buf poll = {0};
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    sf_buf_text(&poll, "\x0a\x05sales");
+    for (size_t i = 0; i < HEADS; i++) {
+        sf_buf_append(&poll, "\x1a\x00", 2);
+    }
+    assert_int_equal(sf_bus_publish(w.leaf,
+                                    &(struct sf_bus_msg){.subject = "mesh.ctl.AsalesSERVE.poll",
+                                                         .reply = "inbox",
+                                                         .data = sf_buf_view(&poll)},
+                                    NULL),
+                     SF_OK);
+    test_loop_until_count(&w.loop, &w.answers, 1, "an answer", 30000);
+    assert_int_equal(w.errors, 1);
+    assert_null(lease_find(&w.state.leases, "sales")->heads);
+    api_world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own),
         cmocka_unit_test(a_change_of_policies_is_told_for_each_version_in_force_once),
         cmocka_unit_test(leaves_are_answered_without_memory_too),
+        cmocka_unit_test(a_request_that_takes_much_room_when_it_is_read_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
