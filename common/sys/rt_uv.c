@@ -1,8 +1,11 @@
 #include "common/sys/rt_uv.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
@@ -36,7 +39,8 @@ struct rt_uv {
     uv_idle_t turn; /* active while tasks wait, so that the loop does not sleep */
     uv_timer_t alarm;
     uv_prepare_t fresh;
-    uv_async_t wake;
+    uv_poll_t wake;
+    int wake_fd; /* not uv_async_t: the loop would spin until who sends it is back from write() */
     uv_signal_t signals[SF_COUNT(caught)];
     size_t signal_count; /* handles in use */
     void (*on_signal)(int number, void *data);
@@ -205,21 +209,44 @@ static void wake_ref(struct rt_uv *u)
     }
 }
 
+/* With the lock held. Whether the loop is to be woken: else it has been, and did not look yet. */
+static bool push_remote(struct rt_uv *u, struct sf_task *t)
+{
+    const bool is_first = sf_list_empty(&u->remote);
+
+    sf_list_push(&u->remote, &t->link);
+    return is_first;
+}
+
+static void wake_up(struct rt_uv *u)
+{
+    const uint64_t one = 1;
+    const ssize_t written = write(u->wake_fd, &one, sizeof(one));
+
+    sf_assert(written == sizeof(one));
+}
+
 static void rt_post_remote(struct sf_rt *rt, struct sf_task *t)
 {
     struct rt_uv *u = self(rt);
 
     uv_mutex_lock(&u->lock);
-    sf_list_push(&u->remote, &t->link);
-    (void)uv_async_send(&u->wake); /* Under the lock: rt_uv_free() closes the handle after it. */
+    if (push_remote(u, t)) {
+        wake_up(u); /* Under the lock: rt_uv_free() closes it after that. */
+    }
     uv_mutex_unlock(&u->lock);
 }
 
-static void wake_cb(uv_async_t *wake)
+static void wake_cb(uv_poll_t *wake, int status, int events)
 {
     struct rt_uv *u = wake->data;
     struct sf_list batch;
+    uint64_t count;
 
+    (void)status;
+    (void)events;
+    (void)!read(u->wake_fd, &count,
+                sizeof(count)); /* Before looking: what comes then wakes anew. */
     uv_mutex_lock(&u->lock);
     sf_list_move(&batch, &u->remote);
     wake_ref(u);
@@ -238,8 +265,8 @@ static void rt_work(struct sf_rt *rt, struct sf_work *w)
     sf_list_push(&p->works, &w->link);
     u->works_pending++;
     wake_ref(u);
-    uv_cond_signal(&p->ready);
     uv_mutex_unlock(&u->lock);
+    uv_cond_signal(&p->ready); /* Else the worker wakes only to wait for the lock. */
 }
 
 static void worker_main(void *arg)
@@ -251,6 +278,7 @@ static void worker_main(void *arg)
     uv_mutex_lock(&u->lock);
     for (;;) {
         struct sf_work *w;
+        bool is_first;
 
         while (sf_list_empty(&p->works) && !u->stopping) {
             uv_cond_wait(&p->ready, &u->lock);
@@ -263,8 +291,12 @@ static void worker_main(void *arg)
         w->work(w);
         uv_mutex_lock(&u->lock);
         u->works_pending--;
-        sf_list_push(&u->remote, &w->done.link);
-        (void)uv_async_send(&u->wake);
+        is_first = push_remote(u, &w->done);
+        if (is_first) {
+            uv_mutex_unlock(&u->lock);
+            wake_up(u); /* rt_uv_free() joins us first. */
+            uv_mutex_lock(&u->lock);
+        }
     }
     uv_mutex_unlock(&u->lock);
 }
@@ -342,6 +374,24 @@ static void locks_done(struct rt_uv *u)
     uv_mutex_destroy(&u->lock);
 }
 
+static int wake_init(struct rt_uv *u)
+{
+    int r;
+
+    u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (u->wake_fd < 0) {
+        return uv_translate_sys_error(errno);
+    }
+    r = uv_poll_init(&u->loop, &u->wake, u->wake_fd);
+    if (r != 0) {
+        (void)close(u->wake_fd);
+        return r;
+    }
+    (void)uv_poll_start(&u->wake, UV_READABLE, wake_cb);
+    uv_unref((uv_handle_t *)&u->wake);
+    return 0;
+}
+
 static int loop_init(struct rt_uv *u)
 {
     int r = uv_loop_init(&u->loop);
@@ -355,13 +405,11 @@ static int loop_init(struct rt_uv *u)
     (void)uv_prepare_init(&u->loop, &u->fresh);
     (void)uv_prepare_start(&u->fresh, fresh_cb);
     uv_unref((uv_handle_t *)&u->fresh);
-    r = uv_async_init(&u->loop, &u->wake, wake_cb);
+    r = wake_init(u);
     if (r != 0) {
         loop_close(u);
-        return r;
     }
-    uv_unref((uv_handle_t *)&u->wake);
-    return 0;
+    return r;
 }
 
 enum sf_code rt_uv_new(struct rt_uv **ret, struct sf_error *err)
@@ -422,6 +470,7 @@ void rt_uv_free(struct rt_uv *u)
     uv_close((uv_handle_t *)&u->wake, NULL);
     uv_mutex_unlock(&u->lock);
     loop_close(u);
+    (void)close(u->wake_fd);
     locks_done(u);
     sf_free(u);
 }
