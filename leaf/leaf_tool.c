@@ -143,9 +143,9 @@ static enum sf_code mend_log(struct tool *t, const char *store, const char *boot
         return tail->why.code;
     }
     return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_LOG_TORN,
-                      "%s/db/%06llu.log from byte %llu on, %llu bytes: a power cut has left them, "
+                      "%s/db/%s from byte %llu on, %llu bytes: a power cut has left them, "
                       "nothing acknowledged is lost, and the leaf cuts them off when it starts",
-                      store, (unsigned long long)tail->log, (unsigned long long)tail->at,
+                      store, tail->file, (unsigned long long)tail->at,
                       (unsigned long long)tail->bytes);
 }
 

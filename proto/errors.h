@@ -122,7 +122,7 @@
     X(RESTORE_UNFINISHED, 611, 409, 6, "a restore into this directory was cut off",                \
       "run 'sheaf leaf restore' again")                                                            \
     X(BACKUP_BAD, 612, 500, 1, "the backup is not good", "take another one, or use an older one")  \
-    X(LOG_TORN, 613, 500, 1, "the end of the write-ahead log is damaged",                          \
+    X(LOG_TORN, 613, 500, 1, "the end of the store's log or MANIFEST is damaged",                  \
       "restore a backup, or accept the loss: sheaf leaf check --dir DIR --accept-loss")            \
     X(QUARANTINE_FULL, 620, 507, 7, "the quarantine of the product is full",                       \
       "fix, replay or drop entries: 'sheaf product quarantine ls D/P'")                            \

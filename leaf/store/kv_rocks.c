@@ -7,6 +7,7 @@
 #include "common/base/assert.h"
 #include "common/base/list.h"
 #include "common/sys/crypto.h"
+#include "leaf/store/manifest_tail.h"
 #include "leaf/store/rocks_crc.h"
 #include "leaf/store/rocks_options.h"
 #include "leaf/store/rocks_private.h"
@@ -425,6 +426,7 @@ static void rocks_close(struct kv *kv)
 static enum sf_code begin_life(struct kv_rocks *k, const char *boot, struct sf_error *err)
 {
     struct wal_life life = {.life = 0};
+    enum sf_code code;
 
     while (life.life == 0) {
         sf_random_bytes(&life.life, sizeof(life.life));
@@ -433,7 +435,8 @@ static enum sf_code begin_life(struct kv_rocks *k, const char *boot, struct sf_e
         (void)snprintf(life.boot, sizeof(life.boot), "%s", boot);
     }
     k->stamp.life = life.life;
-    return wal_life_write(k->dir.path, &life, err);
+    code = manifest_tail_note(k->dir.path, &life, err);
+    return code != SF_OK ? code : wal_life_write(k->dir.path, &life, err);
 }
 
 static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *options,

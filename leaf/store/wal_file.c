@@ -84,6 +84,17 @@ static void tail_add(struct tail *t, struct sf_slice piece)
     t->size = kept + n;
 }
 
+static void head_add(struct wal_file *f, struct sf_slice piece)
+{
+    const size_t left = WAL_HEAD_BYTES - f->head.size;
+    const size_t n = piece.size < left ? piece.size : left;
+
+    if (n > 0) {
+        memcpy(f->head.bytes + f->head.size, piece.data, n);
+        f->head.size += n;
+    }
+}
+
 static enum wal_next stop(struct wal_file *f, uint64_t end, enum wal_next why)
 {
     f->end = end;
@@ -99,6 +110,7 @@ enum wal_next wal_file_next(struct wal_file *f)
     uint64_t at = piece_place(f->end);
 
     f->at = at;
+    f->head.size = 0;
     while (true) {
         const enum wal_next next = read_piece(f, at, &p);
 
@@ -109,6 +121,7 @@ enum wal_next wal_file_next(struct wal_file *f)
             return stop(f, at, WAL_BAD);
         }
         inside = true;
+        head_add(f, p.bytes);
         tail_add(&tail, p.bytes);
         if (p.kind == PIECE_FULL || p.kind == PIECE_LAST) {
             f->end = p.end;

@@ -8,9 +8,17 @@
 #include "common/base/str.h"
 #include "common/sys/file.h"
 
+void wal_log_name(uint64_t log, char ret[WAL_NAME_BYTES])
+{
+    (void)snprintf(ret, WAL_NAME_BYTES, "%06" PRIu64 ".log", log);
+}
+
 bool wal_log_path(const char *store, uint64_t log, char ret[WAL_PATH_BYTES])
 {
-    return snprintf(ret, WAL_PATH_BYTES, "%s/db/%06" PRIu64 ".log", store, log) < WAL_PATH_BYTES;
+    char name[WAL_NAME_BYTES];
+
+    wal_log_name(log, name);
+    return snprintf(ret, WAL_PATH_BYTES, "%s/db/%s", store, name) < WAL_PATH_BYTES;
 }
 
 /* --- the files --- */
@@ -41,11 +49,12 @@ static int compare_numbers(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static enum sf_code list_logs(struct wal_scan *s, const char *store, struct sf_error *err)
+enum sf_code wal_scan_list(struct wal_scan *s, const char *store, struct sf_error *err)
 {
     char db[WAL_PATH_BYTES];
     enum sf_code code;
 
+    s->log_count = 0;
     if (snprintf(db, sizeof(db), "%s/db", store) >= (int)sizeof(db)) {
         return SF_RAISE(err, SF_INVALID, "data directory: path is too long");
     }
@@ -129,7 +138,7 @@ enum sf_code wal_scan_run(struct wal_scan *s, const char *store, uint64_t life,
 
     memset(s, 0, sizeof(*s));
     s->life = life;
-    code = life == 0 ? SF_OK : list_logs(s, store, err);
+    code = life == 0 ? SF_OK : wal_scan_list(s, store, err);
     for (size_t i = 0; code == SF_OK && i < s->log_count; i++) {
         struct sf_mapping file = {0};
 

@@ -11,7 +11,7 @@
 #include "common/base/error.h"
 #include "leaf/store/wal_file.h"
 
-enum { WAL_LOGS_MAX = 4096, WAL_PATH_BYTES = 4096 };
+enum { WAL_LOGS_MAX = 4096, WAL_PATH_BYTES = 4096, WAL_NAME_BYTES = 32 };
 
 enum wal_verdict {
     WAL_WHOLE,   /* or of another life, or without stamps: RocksDB's own checks are all there is */
@@ -36,8 +36,13 @@ struct wal_scan {
     uint64_t last;
 };
 
+/* "000012.log" */
+void wal_log_name(uint64_t log, char ret[WAL_NAME_BYTES]);
 /* The path of a log of the store in directory @store; false: too long. */
 bool wal_log_path(const char *store, uint64_t log, char ret[WAL_PATH_BYTES]);
+/* Its .logs only. What wal_scan_run() says. */
+enum sf_code wal_scan_list(struct wal_scan *s, const char *store,
+                           struct sf_error *err) SF_MUST_CHECK;
 /* @life: of wal_life_read(). No directory is no log. SF_IO, SF_DENIED, SF_BUSY: too many files. */
 enum sf_code wal_scan_run(struct wal_scan *s, const char *store, uint64_t life,
                           struct sf_error *err) SF_MUST_CHECK;

@@ -1,4 +1,6 @@
 /*
+ *   the MANIFEST (manifest_tail.h), then the logs:
+ *
  *   look ---> whole: done
  *     |
  *     +-----> cut off, torn, missing ---> something speaks against cutting: refuse
@@ -18,10 +20,11 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/file.h"
-#include "common/sys/log.h"
+#include "leaf/store/cut_file.h"
 #include "leaf/store/data_dir.h"
 #include "leaf/store/head_file.h"
 #include "leaf/store/kv_rocks.h"
+#include "leaf/store/manifest_tail.h"
 #include "leaf/store/wal_life.h"
 #include "leaf/store/wal_scan.h"
 #include "proto/errors.h"
@@ -109,61 +112,18 @@ static enum sf_code try_it(const struct mend *m, struct sf_error *err)
 
 /* --- cutting --- */
 
-static enum sf_code shorten(const char *path, uint64_t size, struct sf_error *err)
-{
-    const int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool done = false;
-
-    if (fd >= 0) {
-        done = ftruncate(fd, (off_t)size) == 0 && fsync(fd) == 0;
-        done = close(fd) == 0 && done;
-    }
-    return done ? SF_OK : SF_RAISE(err, SF_IO, "cannot cut '%s': %m", path);
-}
-
-/* The rest of the log from @at on goes to cut/. */
-static enum sf_code cut_log(const struct mend *m, uint64_t log, uint64_t at, struct sf_error *err)
-{
-    char path[WAL_PATH_BYTES];
-    char kept[WAL_PATH_BYTES];
-    struct sf_mapping file = {0};
-    uint64_t bytes;
-    enum sf_code code;
-
-    if (!wal_log_path(m->o->store, log, path) ||
-        snprintf(kept, sizeof(kept), "%s/cut/%06" PRIu64 ".log.from-%" PRIu64, m->o->store, log,
-                 at) >= (int)sizeof(kept)) {
-        return too_long(err);
-    }
-    code = sf_mapping_open(path, &file, err);
-    if (code != SF_OK || file.bytes.size <= at) {
-        sf_mapping_done(&file);
-        return code;
-    }
-    bytes = file.bytes.size - at;
-    code = sf_file_write(kept, sf_slice_of(file.bytes.data + at, bytes), 0600, err);
-    sf_mapping_done(&file);
-    code = code == SF_OK ? shorten(path, at, err) : code;
-    if (code == SF_OK) {
-        sf_log(SF_LOG_WARN, "store.log_cut", SF_F_TEXT("file", path), SF_F_UINT("at", at),
-               SF_F_UINT("bytes", bytes), SF_F_TEXT("kept", kept));
-    }
-    return code;
-}
-
 static enum sf_code cut(const struct mend *m, struct sf_error *err)
 {
-    char side[WAL_PATH_BYTES];
     struct data_dir dir = {.format_fd = -1};
-    enum sf_code code = join(m, "cut", side, err);
+    char name[WAL_NAME_BYTES];
+    enum sf_code code = data_dir_open(m->o->store, &dir, err);
 
-    code = code == SF_OK ? data_dir_open(m->o->store, &dir, err) : code;
     if (code != SF_OK) {
         return code;
     }
-    code = sf_dir_make(side, 0700, err);
     for (size_t i = m->scan->log_count; code == SF_OK && i-- > m->scan->bad;) {
-        code = cut_log(m, m->scan->logs[i], i == m->scan->bad ? m->scan->at : 0, err);
+        wal_log_name(m->scan->logs[i], name);
+        code = cut_file(m->o->store, name, i == m->scan->bad ? m->scan->at : 0, err);
     }
     data_dir_done(&dir);
     return code;
@@ -183,12 +143,7 @@ static const char *objection(const struct mend *m)
     case WAL_TORN:
         break;
     }
-    if (m->life.boot[0] == '\0' || m->o->boot[0] == '\0') {
-        return "whether the machine was started since is not known";
-    }
-    return strcmp(m->life.boot, m->o->boot) == 0
-               ? "the machine was not started since, so no power cut has done it"
-               : "";
+    return wal_life_objection(&m->life, m->o->boot);
 }
 
 static enum sf_code refuse(const struct mend *m, const char *why, struct sf_error *err)
@@ -217,11 +172,11 @@ static enum sf_code decide(const struct mend *m, struct wal_tail *ret, struct sf
 
     *ret = (struct wal_tail){
         .torn = true,
-        .log = m->scan->logs[m->scan->bad],
         .at = m->scan->at,
-        .bytes = m->scan->bytes,
+        .bytes = ret->bytes + m->scan->bytes,
         .readable = m->scan->verdict == WAL_CUT_OFF,
     };
+    wal_log_name(m->scan->logs[m->scan->bad], ret->file);
     code = m->o->how == WAL_TAIL_LOSE ? SF_OK : allow(m, err);
     if (code == SF_CORRUPT && m->o->how == WAL_TAIL_LOOK) {
         ret->why = *err;
@@ -231,6 +186,13 @@ static enum sf_code decide(const struct mend *m, struct wal_tail *ret, struct sf
         return code;
     }
     return m->o->how == WAL_TAIL_LOOK ? SF_OK : cut(m, err);
+}
+
+static enum sf_code mend_logs(struct mend *m, struct wal_tail *ret, struct sf_error *err)
+{
+    enum sf_code code = wal_scan_run(m->scan, m->o->store, m->life.life, err);
+
+    return code == SF_OK && m->scan->verdict != WAL_WHOLE ? decide(m, ret, err) : code;
 }
 
 enum sf_code wal_tail_mend(const struct wal_tail_options *options, struct wal_tail *ret,
@@ -244,9 +206,9 @@ enum sf_code wal_tail_mend(const struct wal_tail_options *options, struct wal_ta
         return SF_RAISE(err, SF_NOMEM, "write-ahead log");
     }
     code = wal_life_read(options->store, &m.life, err);
-    code = code == SF_OK ? wal_scan_run(m.scan, options->store, m.life.life, err) : code;
-    if (code == SF_OK && m.scan->verdict != WAL_WHOLE) {
-        code = decide(&m, ret, err);
+    code = code == SF_OK ? manifest_tail_mend(options, &m.life, m.scan, ret, err) : code;
+    if (code == SF_OK && !(ret->torn && options->how == WAL_TAIL_LOOK)) {
+        code = mend_logs(&m, ret, err);
     }
     sf_free(m.scan);
     return code;

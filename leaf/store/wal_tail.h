@@ -1,6 +1,6 @@
 /*
  * What a leaf does, before it opens its store, with a write-ahead log that breaks off:
- * docs/adr/0051.
+ * docs/adr/0051. The MANIFEST is looked at first: manifest_tail.h.
  *
  * What was acknowledged was synced, and what was synced lies before whatever a power cut has left
  * of the rest: there the log may be cut. That a power cut it was is not believed when anything
@@ -38,19 +38,19 @@ struct wal_tail_options {
 
 struct wal_tail {
     bool torn;           /* it breaks off; what follows is set then */
-    uint64_t log;        /* number of the log file in which it does */
+    char file[32];       /* the log, or MANIFEST, in which it does */
     uint64_t at;         /* bytes of it that are whole */
-    uint64_t bytes;      /* behind that, in all logs */
+    uint64_t bytes;      /* behind that, and in all logs after it */
     bool readable;       /* RocksDB takes it as it is: it ends within a record */
     struct sf_error why; /* WAL_TAIL_LOOK: WAL_TAIL_CUT would say so; .code SF_OK: it would cut */
 };
 
 /*
  * Fine when the logs are whole, or RocksDB can be left to them (they are of an older release, or
- * the process was killed in the middle of a record). SF_CORRUPT  SHEAF-E0613: they break off, and
- * something speaks against cutting; SHEAF-E0609: the store would be behind its head record. With
- * WAL_TAIL_LOOK it is told by @ret only. SF_IO, SF_DENIED, SF_NOMEM, SF_CONFLICT (SHEAF-E0606:
- * somebody has the store open)
+ * the process was killed in the middle of a record). SF_CORRUPT  SHEAF-E0613: they, or the
+ * MANIFEST, break off, and something speaks against cutting; SHEAF-E0609: the store would be behind
+ * its head record. With WAL_TAIL_LOOK it is told by @ret only. SF_IO, SF_DENIED, SF_NOMEM,
+ * SF_CONFLICT (SHEAF-E0606: somebody has the store open)
  */
 enum sf_code wal_tail_mend(const struct wal_tail_options *options, struct wal_tail *ret,
                            struct sf_error *err) SF_MUST_CHECK;

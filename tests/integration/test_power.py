@@ -3,8 +3,8 @@
 
 A library in front of the leaf writes down what was synced (disk_journal.c). The leaf is killed under
 load; then every file loses what no sync covers: its end is cut somewhere, and a new file whose
-directory was not synced may be gone. In the log of the store there may also be zeros, noise or what
-the disk held before, from any byte on that no sync covers. A rename counts at once.
+directory was not synced may be gone. In the log of the store and in its MANIFEST there may also be
+zeros, noise or what the disk held before, from any byte on that no sync covers. A rename counts at once.
 TEST_POWER_ROUNDS and TEST_POWER_SEED set how often and what.
 """
 import os
@@ -16,8 +16,7 @@ import threading
 
 import fixture
 
-PRODUCT = fixture.orders("n: {number: 2, type: int64, required: true}",
-                         "      pad: {number: 3, type: string}\n")
+PRODUCT = fixture.orders("n: {number: 2, type: int64, required: true}", "pad: {number: 3, type: string}")
 ROUNDS = int(os.environ.get("TEST_POWER_ROUNDS", "6"))
 SEED = int(os.environ.get("TEST_POWER_SEED", "0")) or random.randrange(1, 1 << 32)
 RANDOM = random.Random(SEED)
@@ -73,7 +72,7 @@ class Disk:
                 lost += 1
             elif there > size:
                 lost += 1
-                if path.suffix == ".log" and (self.boots == 1 or RANDOM.random() < 0.7):
+                if (path.suffix == ".log" or path.name.startswith("MANIFEST")) and (self.boots == 1 or RANDOM.random() < 0.7):
                     spoil(path, RANDOM.choice([size, RANDOM.randrange(size, there)]))
                 else:
                     os.truncate(path, RANDOM.choice([size, RANDOM.randint(size, there)]))
@@ -83,7 +82,7 @@ class Disk:
 
 
 def spoil(path, at):
-    """The end of a log from @at on, as file systems may leave it: sectors of it, or all."""
+    """The end of a file from @at on, as file systems may leave it: sectors of it, or all."""
     data = bytearray(path.read_bytes())
     rest = len(data) - at
     old = bytes(data[:at]) or b"\0"

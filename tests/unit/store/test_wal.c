@@ -206,9 +206,12 @@ static void test_bytes_are_as_documented(void **state)
     static const uint8_t golden[WAL_STAMP_TAIL] = {
         3, 28, 'S', 'F', 'W', 1, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0,
         0, 0,  0,   0,   0,   1, 2,    0,    0,    0,    0,    0,    0,    1,    1};
-    static const uint8_t life_golden[] = {'S', 'F', 'L', 1, 0, 0, 0, 0, 0, 0, 0, 9, 'b', '-', '1'};
+    static const uint8_t life_golden[] = {'S', 'F', 'L', 2, 0, 0, 0, 0, 0, 0, 0,   9,   0,
+                                          0,   0,   0,   0, 0, 0, 4, 0, 0, 0, 0,   0,   0,
+                                          0,   5,   0,   0, 0, 0, 0, 0, 1, 0, 'b', '-', '1'};
     const struct wal_stamp stamp = {UINT64_C(0x1122334455667788), 258, 257};
-    struct wal_life life = {.life = 9, .boot = "b-1"};
+    struct wal_life life = {
+        .life = 9, .boot = "b-1", .log = 4, .manifest = 5, .manifest_bytes = 256};
     SF_CLEANUP(sf_buf_done) struct sf_buf file = {0};
     struct wal_stamp found;
     struct tmpdir tmp;
@@ -231,6 +234,7 @@ static void test_bytes_are_as_documented(void **state)
     assert_int_equal(wal_life_read(tmp.path, &life, NULL), SF_OK);
     assert_int_equal(life.life, 9);
     assert_string_equal(life.boot, "b-1");
+    assert_true(life.log == 4 && life.manifest == 5 && life.manifest_bytes == 256);
     for (size_t bit = 0; bit < file.size * 8; bit++) {
         file.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_int_equal(sf_file_write(path, sf_buf_view(&file), 0600, NULL), SF_OK);
