@@ -168,10 +168,16 @@ static enum sf_code forget_hub(const struct dev_mesh *m, const char *domain, str
 /* Whether the leaf of the last run ever started: one that could not is taken up only when asked. */
 static bool has_started(const struct context_process *leaf)
 {
-    char path[CLI_PATH_MAX];
+    static const char *const traces[] = {"keys/domain.seed", "identity.json"};
+    bool found = false;
 
-    (void)snprintf(path, sizeof(path), "%s/keys/domain.seed", leaf->data);
-    return sf_file_exists(path);
+    for (size_t i = 0; !found && i < SF_COUNT(traces); i++) {
+        char path[CLI_PATH_MAX];
+
+        (void)snprintf(path, sizeof(path), "%s/%s", leaf->data, traces[i]);
+        found = sf_file_exists(path);
+    }
+    return found;
 }
 
 /* Hub and leaves as the last run had them, and the leaves asked for now. */

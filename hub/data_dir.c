@@ -93,6 +93,14 @@ static uint16_t port_of(const struct sf_json *root, const char *name)
     return (uint16_t)port;
 }
 
+bool data_dir_has_run(const struct data_dir *d)
+{
+    char path[DATA_PATH_MAX];
+
+    data_dir_path(d, "hub.json", path);
+    return sf_file_exists(path);
+}
+
 struct data_dir_ports data_dir_last_ports(const struct data_dir *d)
 {
     SF_CLEANUP(sf_json_freep) struct sf_json_doc *doc = NULL;

@@ -30,5 +30,7 @@ enum sf_code data_dir_open(const char *path, struct data_dir *ret,
 void data_dir_done(struct data_dir *d);
 /* <root>/<name>; @ret has DATA_PATH_MAX bytes. */
 void data_dir_path(const struct data_dir *d, const char *name, char *ret);
+/* Whether a hub served from here before. */
+bool data_dir_has_run(const struct data_dir *d);
 /* Ports of the last run, so that a restarted hub is found where it was. */
 struct data_dir_ports data_dir_last_ports(const struct data_dir *d);

@@ -469,7 +469,7 @@ static enum sf_code prepare(struct hub *h, struct sf_error *err)
     data_dir_path(&h->dir, "keys", keys);
     data_dir_path(&h->dir, "accounts", h->accounts_dir);
     if (code == SF_OK) {
-        code = authority_open(keys, &h->keys, err);
+        code = authority_open(keys, data_dir_has_run(&h->dir), &h->keys, err);
     }
     if (code == SF_OK) {
         code = choose_ports(h, err);

@@ -3,10 +3,28 @@
 #include <stdio.h>
 
 #include "common/sys/file.h"
+#include "proto/errors.h"
 
 enum { PATH_MAX_BYTES = 4096 };
 
-enum sf_code authority_open(const char *keys_dir, struct authority *ret, struct sf_error *err)
+static enum sf_code load(const char *keys_dir, const char *file, bool is_new, struct sf_seed *ret,
+                         struct sf_error *err)
+{
+    char path[PATH_MAX_BYTES];
+    const int n = snprintf(path, sizeof(path), "%s/%s", keys_dir, file);
+
+    if (n < 0 || (size_t)n >= sizeof(path)) {
+        return SF_RAISE(err, SF_INVALID, "path of keys is too long");
+    }
+    if (!is_new && !sf_file_exists(path)) {
+        return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT,
+                          "'%s' is missing, and the mesh was made with it: put it back", path);
+    }
+    return sf_seed_load_or_create(path, ret, err);
+}
+
+enum sf_code authority_open(const char *keys_dir, bool has_run, struct authority *ret,
+                            struct sf_error *err)
 {
     struct authority a = {0};
     const struct {
@@ -20,12 +38,9 @@ enum sf_code authority_open(const char *keys_dir, struct authority *ret, struct 
     enum sf_code code = sf_dir_make(keys_dir, 0700, err);
 
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(keys); i++) {
-        char path[PATH_MAX_BYTES];
-        int n = snprintf(path, sizeof(path), "%s/%s", keys_dir, keys[i].file);
+        const bool is_new = !has_run || keys[i].seed == &a.platform_key;
 
-        code = n > 0 && (size_t)n < sizeof(path)
-                   ? sf_seed_load_or_create(path, keys[i].seed, err)
-                   : SF_RAISE(err, SF_INVALID, "path of keys is too long");
+        code = load(keys_dir, keys[i].file, is_new, keys[i].seed, err);
     }
     if (code != SF_OK) {
         authority_done(&a);

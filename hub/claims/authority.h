@@ -22,8 +22,12 @@ struct authority {
     struct sf_seed accounts_key;
 };
 
-/* @keys_dir is made when needed. Codes of sf_seed_load_or_create() and sf_dir_make(). */
-enum sf_code authority_open(const char *keys_dir, struct authority *ret,
+/*
+ * @keys_dir and what is missing in it are made, but of a hub that @has_run only the platform key:
+ * the others are those of its mesh. SF_CORRUPT, E0605: one is missing. Codes of
+ * sf_seed_load_or_create() and sf_dir_make().
+ */
+enum sf_code authority_open(const char *keys_dir, bool has_run, struct authority *ret,
                             struct sf_error *err) SF_MUST_CHECK;
 void authority_done(struct authority *a);
 

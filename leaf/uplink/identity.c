@@ -86,6 +86,27 @@ static enum sf_code load_app_seed(struct identity *id, struct sf_error *err)
     return code;
 }
 
+/* A new key in place of one that the mesh knows would make a stranger of the leaf. */
+static enum sf_code check_keys_of_mesh(const struct identity *id, struct sf_error *err)
+{
+    static const char *const known[] = {"keys/domain.seed", "keys/leaf.seed"};
+    char path[PATH_BYTES];
+    enum sf_code code = make_path(id, "identity.json", path, err);
+
+    if (code != SF_OK || !sf_file_exists(path)) {
+        return code;
+    }
+    for (size_t i = 0; code == SF_OK && i < SF_COUNT(known); i++) {
+        code = make_path(id, known[i], path, err);
+        if (code == SF_OK && !sf_file_exists(path)) {
+            return SF_RAISE_E(err, SF_CORRUPT, SHEAF_E_STORE_CORRUPT,
+                              "'%s' is missing, and the leaf has joined with it: put it back",
+                              path);
+        }
+    }
+    return code;
+}
+
 static enum sf_code load_keys(struct identity *id, struct sf_error *err)
 {
     const struct {
@@ -222,6 +243,9 @@ enum sf_code identity_open(const char *data_dir, const char *domain, struct iden
     if (ret->data_dir == NULL || ret->creds_path == NULL || ret->serve_creds_path == NULL) {
         code = SF_RAISE(err, SF_NOMEM, "identity");
     } else {
+        code = check_keys_of_mesh(ret, err);
+    }
+    if (code == SF_OK) {
         code = load_keys(ret, err);
     }
     if (code == SF_OK) {

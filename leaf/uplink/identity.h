@@ -53,7 +53,8 @@ struct identity {
     char *serve_creds_path;
 };
 
-/* Loads the keys or makes them, and the identity when there is one. @domain is borrowed.
+/* Loads the keys or makes them, and the identity when there is one: then the keys of domain and
+ * leaf must be there (SF_CORRUPT, E0605). @domain is borrowed.
  * SF_INVALID: the directory belongs to another domain. SF_IO, SF_DENIED, SF_CORRUPT, SF_NOMEM. */
 enum sf_code identity_open(const char *data_dir, const char *domain, struct identity *ret,
                            struct sf_error *err) SF_MUST_CHECK;

@@ -101,7 +101,7 @@ void hub_test_init(struct hub_test *h)
     (void)tmpdir_join(&h->tmp, "hub", h->data);
     hub_test_start(h);
     (void)snprintf(keys, sizeof(keys), "%s/keys", h->data);
-    OK(authority_open(keys, &h->keys, &err));
+    OK(authority_open(keys, /* has_run= */ true, &h->keys, &err));
     OK(sf_http_client_new(&h->client, &err));
 }
 

@@ -82,6 +82,20 @@ def test_directories(m):
     marketing.start()
 
 
+def test_keys(m):
+    """A key that is gone is named, and no other is made in its place"""
+    for node, names in ((m.leaves["sales"], ("domain", "leaf")),
+                        (m.hub, ("operator", "signing", "hub", "accounts"))):
+        node.end(signal.SIGTERM)
+        for name in names:
+            key = node.data / "keys" / f"{name}.seed"
+            kept = key.rename(m.directory / "kept")
+            refused(m, node.argv(), 1, "SHEAF-E0605", f"'{key}' is missing")
+            assert not key.exists()
+            kept.rename(key)
+        node.start()
+
+
 def test_nats_server(m):
     """A nats-server that is missing or too old is named, with what is needed"""
     missing = ("--nats-server", m.directory / "no-such-server")
@@ -158,5 +172,5 @@ def test_hub_down(m):
 
 
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_ports_in_use, test_directories, test_nats_server, test_leaf_down,
-                       test_hub_down], ["sales", "marketing"]))
+    sys.exit(fixture.run([test_ports_in_use, test_directories, test_keys, test_nats_server,
+                          test_leaf_down, test_hub_down], ["sales", "marketing"]))

@@ -87,6 +87,30 @@ static void keys_are_made_once_and_nobody_else_may_read_them(void **state)
     tmpdir_done(&dir);
 }
 
+static void a_key_that_the_mesh_knows_is_not_made_anew(void **state)
+{
+    static const char *const known[] = {"keys/domain.seed", "keys/leaf.seed"};
+    char path[PATH_MAX];
+    struct tmpdir dir;
+    struct identity id;
+    struct sf_error err = {0};
+    (void)state;
+
+    for (size_t i = 0; i < SF_COUNT(known); i++) {
+        tmpdir_init(&dir);
+        store_mesh(&dir);
+        assert_int_equal(sf_file_remove(tmpdir_join(&dir, known[i], path), NULL), SF_OK);
+        assert_int_equal(identity_open(dir.path, "sales", &id, &err), SF_CORRUPT);
+        assert_int_equal(err.number, SHEAF_E_STORE_CORRUPT);
+        assert_non_null(strstr(err.text, known[i]));
+        assert_false(sf_file_exists(path));
+        assert_int_equal(sf_file_remove(tmpdir_join(&dir, "identity.json", path), NULL), SF_OK);
+        open_ok(&dir, &id); /* it joins once more */
+        identity_done(&id);
+        tmpdir_done(&dir);
+    }
+}
+
 static void what_joining_gave_is_there_after_a_restart(void **state)
 {
     const struct identity_mesh mesh = some_mesh();
@@ -210,6 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_made_once_and_nobody_else_may_read_them),
+        cmocka_unit_test(a_key_that_the_mesh_knows_is_not_made_anew),
         cmocka_unit_test(what_joining_gave_is_there_after_a_restart),
         cmocka_unit_test(a_directory_belongs_to_one_domain),
         cmocka_unit_test(a_damaged_file_is_named),
