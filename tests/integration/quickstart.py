@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The quick start of README.md, run as it stands there, its output compared.
+"""The quick start of README.md, run as it stands there, its output compared, and what it gives to try.
 
     quickstart.py README SHEAF NATS_SERVER
     quickstart.py --write README SHEAF NATS_SERVER   puts what the commands print into README
@@ -36,6 +36,13 @@ def commands_of(block):
         else:
             found[-1][1] += line
     return found
+
+
+def more_to_try(readme):
+    """Commands without what stands beside them."""
+    begin = readme.index("```\n", readme.index("More to try:")) + 4
+    lines = readme[begin:readme.index("```", begin)].splitlines()
+    return [line.partition("  #")[0].rstrip() for line in lines]
 
 
 def normal(text):
@@ -82,6 +89,11 @@ def main():
                 print(f"$ {command}\n--- exit status {status}, README shows\n{expected}"
                       f"--- it printed\n{output}")
                 break
+        for command in [] if failed else more_to_try(readme):
+            status, output = run(command, home, environment)
+            if status != 0 or not output:
+                failed = True
+                print(f"$ {command}\n--- exit status {status}, it printed\n{output}")
     finally:
         run("sheaf dev stop", home, environment)
         shutil.rmtree(home, ignore_errors=True)
