@@ -122,6 +122,10 @@ static enum sf_code call_url(struct api *a, const char *base, const struct api_c
     code = sf_http_client_call(a->client, &http, &a->answer, err);
     cli_verbose(a->cli, "%s %s: %s %u", call->method, url, sf_code_name(code),
                 code == SF_OK ? a->answer.status : 0);
+    if (code == SF_TIMEOUT && strcmp(call->method, "GET") != 0 && call->idempotency_key == NULL) {
+        (void)snprintf(a->cli->next, sizeof(a->cli->next),
+                       "it may have been done all the same: look before you ask again");
+    }
     if (code != SF_OK) {
         return code;
     }

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/rows.h"
 #include "common/base/time.h"
+#include "proto/errors.h"
 
 enum { LIMIT_DEFAULT = 1000 };
 
@@ -149,6 +150,10 @@ static enum sf_code explain(struct api *a, const struct product_ref *r, enum sf_
         return SF_OK;
     }
     rows_show_findings(a);
+    if (err->number == SHEAF_E_POSITION_GONE) {
+        (void)snprintf(a->cli->next, sizeof(a->cli->next),
+                       "name a point that is held; without --as-of come the newest rows");
+    }
     return catalog_explain(a, r, code, err);
 }
 

@@ -53,7 +53,7 @@
       "see docs/reference/http-leaf.md, http-hub.md")                                              \
     X(METHOD_NOT_ALLOWED, 307, 405, 2, "method is not allowed here",                               \
       "see docs/reference/http-leaf.md, http-hub.md")                                              \
-    X(POSITION_GONE, 308, 410, 6, "position is no longer held", "read a snapshot, then follow")    \
+    X(POSITION_GONE, 308, 410, 6, "position is not held", "read a snapshot, then follow")          \
     X(BAD_CURSOR, 309, 400, 2, "cursor is not valid here", "start again without a cursor")         \
     X(KEY_REUSED, 310, 422, 2, "the idempotency key was used for another request",                 \
       "take a new key for a new request")                                                          \

@@ -193,6 +193,8 @@ def breaking_changes_are_refused(mesh):
     dry = mesh.ok("product", "apply", product_file(mesh, "versions", version="2.0.0",
                                                    type="double"), "-n", "-o", "json").json()
     assert dry["dry_run"] is True, dry
+    ahead = mesh.refused(6, "E0308", "read", "sales/versions", "--as-of", "1:9")
+    assert "next: name a point that is held" in ahead.err, ahead
     shown = mesh.ok("product", "show", "sales/versions", "-o", "json").json()
     assert shown["version"] == "1.0.0", shown
 
@@ -523,6 +525,20 @@ def a_leaf_goes_on_without_the_hub(mesh):
         os.kill(hub, signal.SIGCONT)
 
 
+def what_was_not_answered_may_have_been_done(mesh):
+    leaf = next(n["pid"] for n in mesh.context()["leaves"] if n["domain"] == "sales")
+    os.kill(leaf, signal.SIGSTOP)
+    try:
+        unsure = mesh.refused(7, "E0705", "product", "apply", product_file(mesh, "versions"), "--timeout", "1s")
+        assert "next: it may have been done all the same: look before you ask again" in unsure.err
+        sure = mesh.refused(7, "E0705", "read", "sales/orders", "--as", "sales", "--timeout", "1s")
+        assert "may have been done" not in sure.err
+    finally:
+        os.kill(leaf, signal.SIGCONT)
+    wait_until(lambda: mesh.run("product", "apply", product_file(mesh, "versions")).status == 0,
+               "the leaf answers")
+
+
 def the_audit_log_holds_and_lists_what_was_done(mesh):
     verdict = wait_until(lambda: mesh.run("audit", "verify", "-o", "json"), "the hub answers").json()
     events = mesh.ok("audit", "ls", "--limit", "0", "-o", "json").json()["items"]
@@ -653,6 +669,7 @@ TESTS = [
     messages_of_another_signer_are_not_believed,
     a_load_waits_for_what_a_killed_one_has_sent,
     a_leaf_goes_on_without_the_hub,
+    what_was_not_answered_may_have_been_done,
     the_audit_log_holds_and_lists_what_was_done,
     an_output_that_cannot_be_written_is_an_error,
     stopped_and_started_again_everything_is_there,
