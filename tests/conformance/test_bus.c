@@ -12,7 +12,7 @@
 #include "tests/lib/test_loop.h"
 #include "tests/lib/tmpdir.h"
 
-enum { BUSES = 3, WAIT_MS = 10000 };
+enum { BUSES = 3, WAIT_MS = 60000 };
 
 /* One implementation under test, with three connections. */
 struct subject {

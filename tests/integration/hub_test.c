@@ -21,7 +21,7 @@
 #include "proto/join.h"
 #include "proto/subjects.h"
 
-enum { READY_MS = 20000, STEP_MS = 10000 };
+enum { READY_MS = 60000, STEP_MS = 60000 };
 
 #define OK(call)                                                                                   \
     do {                                                                                           \

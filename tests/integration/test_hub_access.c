@@ -14,6 +14,8 @@
 
 #define DAY_US (INT64_C(86400) * 1000000)
 
+enum { PATIENCE_MS = 60000 };
+
 #define ORDERS(version, rest)                                                                      \
     "sheaf: product/v1\nproduct: sales/orders\nversion: " version "\nstatus: active\n"             \
     "owner: team-sales\ndescription: Orders placed in the web shop, one row per order.\n"          \
@@ -289,11 +291,11 @@ static void test_a_leaf_that_does_not_acknowledge_is_named(void **state)
     m.sales.deaf = true;
     a = approve(&m, "AR-1", now_us() + DAY_US);
     expect_effect(&a, false, "leaf of sales;");
-    assert_in_range(a.took_ns / SF_NS_PER_MS, 1900, 10000);
+    assert_in_range(a.took_ns / SF_NS_PER_MS, 1900, PATIENCE_MS);
     hub_answer_done(&a);
     a = revoke(&m, "G-1", &m.sales.domain_key);
     expect_effect(&a, false, "leaf of sales;");
-    assert_in_range(a.took_ns / SF_NS_PER_MS, 900, 10000);
+    assert_in_range(a.took_ns / SF_NS_PER_MS, 900, PATIENCE_MS);
     hub_answer_done(&a);
     expect_imports(&m, ""); /* the consumer's side is cut all the same */
     mesh_done(&m);
@@ -311,6 +313,21 @@ static bool has_expired(struct mesh *m)
     return expired;
 }
 
+/* The event, then claims and bundle, each in its time. */
+static bool is_gone(struct mesh *m)
+{
+    struct sf_buf imports = {0};
+    bool has_imports;
+
+    if (m->sales.grants != 0 || !has_expired(m)) {
+        return false;
+    }
+    (void)hub_test_imports(&m->hub, m->marketing.account, &imports);
+    has_imports = imports.size > 0;
+    sf_buf_done(&imports);
+    return !has_imports;
+}
+
 static void test_a_grant_ends_at_its_time(void **state)
 {
     struct mesh m;
@@ -320,14 +337,13 @@ static void test_a_grant_ends_at_its_time(void **state)
     mesh_init(&m);
     assert_true(hub_domain_apply(&m.sales, ORDERS("1.0.0", ""), false).changed);
     request_access(&m, "AR-1");
-    a = approve(&m, "AR-1", now_us() + 2 * INT64_C(1000000));
+    a = approve(&m, "AR-1", now_us() + 4 * INT64_C(1000000));
     expect_effect(&a, true, "");
     hub_answer_done(&a);
-    for (unsigned i = 0; i < 200 && !has_expired(&m); i++) {
+    for (unsigned i = 0; i < PATIENCE_MS / 20 && !is_gone(&m); i++) {
         test_loop_idle(&m.hub.loop, 20);
     }
     assert_true(has_expired(&m));
-    test_loop_idle(&m.hub.loop, 100);
     expect_imports(&m, "");
     assert_int_equal(m.sales.grants, 0);
     mesh_done(&m);

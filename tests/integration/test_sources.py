@@ -155,11 +155,15 @@ def test_forms_and_poison(m):
 
 
 def test_several_tables(m):
-    """A source of a product takes records that name their table, in one commit per message at least"""
+    """A source of a product takes records that name their table, those of a message in one commit"""
     SHOP["shop"].publish("shop.all", json.dumps(
         [{"table": "orders", "row": {"order_id": "S"}}, {"table": "clicks", "row": {"page": "/s"}}]))
     settled(m, 8)
     fixture.until(lambda: SHOP["shop"].consumer("both")["num_ack_pending"] == 0, "it is acked")
+    last = [m.leaves["sales"].call("GET", f"/v1/products/sales/orders/{table}/changes", None, m.token("sales"),
+                                   {"Accept": "application/x-ndjson"}).lines()[-1] for table in ("orders", "clicks")]
+    assert [change["row"] for change in last] == [{"order_id": "S", "note": None}, {"page": "/s"}], last
+    assert last[0]["ts"] == last[1]["ts"], last
 
 
 def test_killed(m):

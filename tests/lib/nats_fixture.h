@@ -13,7 +13,7 @@
 #include "tests/lib/test_loop.h"
 #include "tests/lib/tmpdir.h"
 
-enum { FIXTURE_WAIT_MS = 15000, FIXTURE_BUSES = 24 };
+enum { FIXTURE_WAIT_MS = 60000, FIXTURE_BUSES = 24 };
 
 enum fixture_account {
     FIXTURE_SYS,

@@ -30,9 +30,18 @@ static void every_change_goes_out_once_per_audience(void **state)
     teardown(&f);
 }
 
+/* Whether the audience has been sent a change. */
+static bool was_sent(struct fixture *f)
+{
+    const char *seen = sf_buf_cstr(&f->seen);
+
+    return seen != NULL && strstr(seen, "aud1.") != NULL;
+}
+
 static void a_revoked_audience_gets_nothing_more_even_of_what_is_under_way(void **state)
 {
     static const struct world_grant one = {.id = "G-1"};
+    unsigned sent = 0;
     struct fixture f;
     (void)state;
 
@@ -49,10 +58,12 @@ static void a_revoked_audience_gets_nothing_more_even_of_what_is_under_way(void 
         grant_all(&f, NULL, 0);
         f.revoked = true;
         rt_sim_run_for(&f.w.stores.sim, 6 * SF_NS_PER_S);
+        sent += was_sent(&f);
         f.revoked = false;
         grant_all(&f, &one, 1);
         rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
     }
+    assert_in_range(sent, 1, 39); /* before the revocation, or not at all */
     teardown(&f);
 }
 
@@ -179,6 +190,8 @@ static void a_newer_bundle_lets_a_feed_go_on(void **state)
 
 static void a_message_that_is_read_when_its_grant_ends_is_not_sent(void **state)
 {
+    unsigned sent = 0;
+
     (void)state;
     for (unsigned n = 0; n < 20; n++) {
         struct fixture f;
@@ -196,8 +209,10 @@ static void a_message_that_is_read_when_its_grant_ends_is_not_sent(void **state)
         rt_sim_set_wall_us(&f.w.stores.sim, one.until_us);
         f.revoked = true;
         rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+        sent += was_sent(&f);
         teardown(&f);
     }
+    assert_in_range(sent, 1, 19); /* before the end, or not at all */
 }
 
 static void a_server_that_takes_nothing_holds_the_feed_where_it_is(void **state)

@@ -14,7 +14,7 @@ enum {
     BODY_TOTAL_MAX = 150 * 1000,
     STREAM_MAX = 64 * 1024,
     BIG_ANSWER = 32 * 1024 * 1024, /* of /big: more than sockets hold */
-    DEADLINE_MS = 5000,
+    DEADLINE_MS = 60000,
 };
 
 /* One request that is answered later. */
