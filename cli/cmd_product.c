@@ -101,12 +101,36 @@ static enum sf_code get_product(struct cli *cli, struct api *a, const struct sf_
     return api_get_hub(a, path, ret, err);
 }
 
+static const char *text_of(const struct sf_json *v, const char *name)
+{
+    const char *text = "";
+
+    (void)sf_json_as_text(sf_json_get(v, name), &text);
+    return text;
+}
+
+/* What who asks sees of a field, and the rule that says so; of what is inside a field, nothing: it
+ * is seen with it. */
+static void print_sees(struct print *p, const struct sf_json *field)
+{
+    const char *sees = text_of(field, "sees");
+    const char *by = text_of(field, "by");
+    const char *why = strcmp(by, "policy") == 0    ? text_of(field, "policy")
+                      : strcmp(by, "default") == 0 ? "its class"
+                                                   : NULL;
+
+    print_text(p, "sees", *sees == '\0' ? NULL : strcmp(sees, "omit") == 0 ? "closed" : sees);
+    print_text(p, "by", why);
+    if (p->format != PRINT_TABLE) {
+        print_json(p, "granted", sf_json_get(field, "granted"));
+    }
+}
+
 /* Fields of structs stand below the struct by their path: lines.qty. */
 static void print_fields(struct print *p, const char *table, const char *prefix,
                          const struct sf_json *fields)
 {
-    static const char *const columns[] = {"type",   "required", "class",
-                                          "shared", "unit",     "description"};
+    static const char *const columns[] = {"type", "required", "class"};
 
     for (struct sf_json_iter it = sf_json_iter(fields); sf_json_next(&it);) {
         char path[SF_STRUCT_DEPTH_MAX * 64 + 64];
@@ -122,10 +146,62 @@ static void print_fields(struct print *p, const char *table, const char *prefix,
         for (size_t i = 0; i < SF_COUNT(columns); i++) {
             print_json(p, columns[i], sf_json_get(it.value, columns[i]));
         }
+        print_sees(p, it.value);
+        print_json(p, "unit", sf_json_get(it.value, "unit"));
+        print_json(p, "description", sf_json_get(it.value, "description"));
         (void)snprintf(path + strlen(path), sizeof(path) - strlen(path), ".");
         if (strlen(path) + 64 < sizeof(path)) { /* deeper than any contract is */
             print_fields(p, table, path, sf_json_get(it.value, "fields"));
         }
+    }
+}
+
+/* Which rows are seen, when not all of them; an owner's filter is named, not told. */
+static void show_rows(struct cli *cli, const struct sf_json *t)
+{
+    const struct sf_json *denied = sf_json_get(t, "denied_by");
+
+    if (denied != NULL) {
+        (void)fprintf(cli->out, "closed by policy %s of the %s\n", text_of(denied, "policy"),
+                      text_of(denied, "of"));
+    }
+    for (struct sf_json_iter it = sf_json_iter(sf_json_get(t, "filters"));
+         denied == NULL && sf_json_next(&it);) {
+        const char *filter = text_of(it.value, "filter");
+
+        (void)fprintf(cli->out, "rows%s%s by policy %s of the %s\n",
+                      *filter == '\0' ? " are filtered" : " where ", filter,
+                      text_of(it.value, "policy"), text_of(it.value, "of"));
+    }
+}
+
+static void show_heading(struct cli *cli, const struct sf_json *t)
+{
+    (void)fprintf(cli->out, "\n%s (%s", text_of(t, "name"), text_of(t, "kind"));
+    for (struct sf_json_iter k = sf_json_iter(sf_json_get(t, "key")); sf_json_next(&k);) {
+        const char *field = "";
+
+        (void)sf_json_as_text(k.value, &field);
+        (void)fprintf(cli->out, "%s%s", k.left + 1 == sf_json_count(k.container) ? ", key " : " ",
+                      field);
+    }
+    (void)fprintf(cli->out, ")\n");
+    show_rows(cli, t);
+}
+
+/* Of whom "sees" and "rows" tell, and what of it they have. */
+static void note_reader(struct cli *cli, const struct sf_json *product)
+{
+    const char *who = text_of(product, "seen_by");
+    bool granted = false;
+
+    (void)sf_json_as_bool(sf_json_get(product, "granted"), &granted);
+    if (strcmp(who, "*") == 0) {
+        cli_note(cli,
+                 "what is seen is what a domain without an exception of its own gets; for one: "
+                 "sheaf access explain");
+    } else if (!granted) {
+        cli_note(cli, "%s has no grant: this is what it would see with one", who);
     }
 }
 
@@ -144,23 +220,13 @@ static enum sf_code show_for_people(struct cli *cli, const struct sf_json *produ
     code = print_end(&cli->print, err);
     for (struct sf_json_iter t = sf_json_iter(sf_json_get(product, "tables"));
          code == SF_OK && sf_json_next(&t);) {
-        const char *name = "";
-        const char *kind = "";
-
-        (void)sf_json_as_text(sf_json_get(t.value, "name"), &name);
-        (void)sf_json_as_text(sf_json_get(t.value, "kind"), &kind);
-        (void)fprintf(cli->out, "\n%s (%s", name, kind);
-        for (struct sf_json_iter k = sf_json_iter(sf_json_get(t.value, "key")); sf_json_next(&k);) {
-            const char *field = "";
-
-            (void)sf_json_as_text(k.value, &field);
-            (void)fprintf(cli->out, "%s%s",
-                          k.left + 1 == sf_json_count(k.container) ? ", key " : " ", field);
-        }
-        (void)fprintf(cli->out, ")\n");
+        show_heading(cli, t.value);
         print_begin(&cli->print, PRINT_LIST, "FieldList");
         print_fields(&cli->print, NULL, "", sf_json_get(t.value, "fields"));
         code = print_end(&cli->print, err);
+    }
+    if (code == SF_OK) {
+        note_reader(cli, product);
     }
     return code;
 }
@@ -206,7 +272,10 @@ static enum sf_code export_text(const char *format, const struct sf_json *produc
     struct sf_product *parsed = NULL;
     enum sf_code code = SF_OK;
 
-    (void)sf_json_as_slice(sf_json_get(product, "contract"), &yaml);
+    if (!sf_json_as_slice(sf_json_get(product, "contract"), &yaml)) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES, "all tables of %s",
+                          text_of(product, "product"));
+    }
     if (strcmp(format, "yaml") == 0) {
         sf_buf_slice(ret, yaml);
         return sf_buf_check(ret, "export", err);

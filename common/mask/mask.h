@@ -104,8 +104,9 @@ bool sf_mask_is_idempotent(const struct sf_mask *m);
 
 /*
  * What a consumer sees of @t: one mask for each field, in their order, all of which fit. Fields,
- * types, and the rules that hold for what is masked; a table whose key is not seen whole (as it is,
- * or hashed) is an event table; how repetitions are told is the producer's and gone. Borrows from
+ * types, and the rules that hold for what is masked, also inside lists and structs; a table whose
+ * key is not seen whole (as it is, or hashed) is an event table; how repetitions are told is the
+ * producer's and gone. Borrows from
  * @t. NULL: no memory in @arena.
  */
 const struct sf_table *sf_mask_table(const struct sf_table *t, const struct sf_mask *masks,

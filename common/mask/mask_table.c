@@ -46,6 +46,58 @@ static void set_lengths(const struct sf_mask *m, struct sf_field *ret)
     }
 }
 
+static bool bare_field(const struct sf_field *f, struct sf_arena *arena, struct sf_field *ret);
+
+static const struct sf_field *bare_item(const struct sf_field *item, struct sf_arena *arena)
+{
+    struct sf_field *ret = sf_arena_calloc(arena, 1, sizeof(*ret));
+
+    return ret != NULL && bare_field(item, arena, ret) ? ret : NULL;
+}
+
+static const struct sf_table *bare_shape(const struct sf_table *shape, struct sf_arena *arena)
+{
+    struct sf_table *ret = sf_arena_calloc(arena, 1, sizeof(*ret));
+    struct sf_field *fields = sf_arena_calloc(arena, shape->field_count + 1, sizeof(*fields));
+
+    if (ret == NULL || fields == NULL) {
+        return NULL;
+    }
+    *ret = *shape;
+    ret->fields = fields;
+    for (size_t i = 0; i < shape->field_count; i++) {
+        if (!bare_field(&shape->fields[i], arena, &fields[i])) {
+            return NULL;
+        }
+    }
+    return ret;
+}
+
+/* What a field is, as deep as structs go, without what its values are like: rules and examples. */
+static bool bare_field(const struct sf_field *f, struct sf_arena *arena, struct sf_field *ret)
+{
+    *ret = (struct sf_field){
+        .number = f->number,
+        .name = f->name,
+        .type = f->type,
+        .precision = f->precision,
+        .scale = f->scale,
+        .required = f->required,
+        .class = f->class,
+        .description = f->description,
+        .unit = f->unit,
+        .tags = f->tags,
+        .tag_count = f->tag_count,
+    };
+    if (f->item != NULL) {
+        ret->item = bare_item(f->item, arena);
+    }
+    if (f->shape != NULL) {
+        ret->shape = bare_shape(f->shape, arena);
+    }
+    return (f->item == NULL || ret->item != NULL) && (f->shape == NULL || ret->shape != NULL);
+}
+
 static bool mask_field(const struct sf_field *f, const struct sf_mask *m, struct sf_arena *arena,
                        struct sf_field *ret)
 {
@@ -56,23 +108,17 @@ static bool mask_field(const struct sf_field *f, const struct sf_mask *m, struct
         *ret = *f;
         return true;
     }
-    *ret = (struct sf_field){
-        .number = f->number,
-        .name = f->name,
-        .type = sf_mask_type(m, f),
-        .required = f->required && !sf_mask_may_fail(m, f),
-        .class = f->class,
-        .item = f->item,
-        .shape = f->shape,
-        .description = f->description,
-        .tags = f->tags,
-        .tag_count = f->tag_count,
-    };
-    if (ret->type == f->type) {
-        ret->precision = f->precision;
-        ret->scale = f->scale;
+    if (!bare_field(f, arena, ret)) {
+        return false;
     }
-    ret->unit = sf_mask_type(m, f) == SF_TYPE_STRING ? NULL : f->unit;
+    ret->type = sf_mask_type(m, f);
+    ret->required = f->required && !sf_mask_may_fail(m, f);
+    if (ret->type != f->type) {
+        ret->precision = ret->scale = 0;
+    }
+    if (ret->type == SF_TYPE_STRING) {
+        ret->unit = NULL;
+    }
     set_lengths(m, ret);
     return !keeps_order || (mask_bound(f, m, arena, &f->min, &ret->min) &&
                             mask_bound(f, m, arena, &f->max, &ret->max));

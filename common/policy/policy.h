@@ -175,6 +175,11 @@ enum sf_policy_reader_is { SF_POLICY_FOR_OWNER, SF_POLICY_FOR_OTHERS };
 /* What is decided and why, as members of an object: denied, filters, fields. */
 void sf_policy_view_write(const struct sf_policy_view *v, const struct sf_table *t,
                           enum sf_policy_reader_is reader, struct sf_json_writer *w);
+/* Of that the members about rows: denied, filters; and those about one field: sees, and why. */
+void sf_policy_rows_write(const struct sf_policy_view *v, enum sf_policy_reader_is reader,
+                          struct sf_json_writer *w);
+void sf_policy_field_write(const struct sf_policy_view *v, size_t at,
+                           enum sf_policy_reader_is reader, struct sf_json_writer *w);
 /* Why a field is hidden: "policy p of the platform hides it (pii.yaml:3)". */
 void sf_policy_cause_print(const struct sf_policy_cause *c, const struct sf_field *f,
                            struct sf_buf *out);

@@ -33,23 +33,6 @@ static void write_cause(struct sf_json_writer *w, const struct sf_policy_cause *
     }
 }
 
-/* A note about a mask names types; one about a filter quotes it. */
-static void write_field(struct sf_json_writer *w, const struct sf_field *f,
-                        const struct sf_mask *mask, const struct sf_policy_cause *cause,
-                        const char *note)
-{
-    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
-
-    sf_buf_text(&text, mask->kind == SF_MASK_NONE ? "clear" : "");
-    sf_mask_print(mask, &text);
-    sf_json_object_begin(w);
-    sf_json_member_text(w, "field", f->name);
-    sf_json_member_text(w, "class", f->class == SF_CLASS_NONE ? NULL : sf_class_name(f->class));
-    sf_json_member_slice(w, "sees", sf_buf_view(&text));
-    write_cause(w, cause, note);
-    sf_json_object_end(w);
-}
-
 static void write_filter(struct sf_json_writer *w, const struct sf_policy_filter *f,
                          enum sf_policy_reader_is reader)
 {
@@ -61,16 +44,20 @@ static void write_filter(struct sf_json_writer *w, const struct sf_policy_filter
     sf_json_object_end(w);
 }
 
-void sf_policy_view_write(const struct sf_policy_view *v, const struct sf_table *t,
-                          enum sf_policy_reader_is reader, struct sf_json_writer *w)
+/* What a rule of the owner's says may be told: a note quotes a filter that cannot be applied. */
+static bool tells_notes(const struct sf_policy_view *v, enum sf_policy_reader_is reader)
 {
-    const bool notes = !v->denied || is_open(&v->denied_by, reader);
+    return !v->denied || is_open(&v->denied_by, reader);
+}
 
+void sf_policy_rows_write(const struct sf_policy_view *v, enum sf_policy_reader_is reader,
+                          struct sf_json_writer *w)
+{
     sf_json_member_bool(w, "denied", v->denied);
     if (v->denied) {
         sf_json_key(w, "denied_by");
         sf_json_object_begin(w);
-        write_cause(w, &v->denied_by, notes ? v->denied_by.note : NULL);
+        write_cause(w, &v->denied_by, tells_notes(v, reader) ? v->denied_by.note : NULL);
         sf_json_object_end(w);
     }
     sf_json_key(w, "filters");
@@ -79,11 +66,36 @@ void sf_policy_view_write(const struct sf_policy_view *v, const struct sf_table 
         write_filter(w, &v->filters[i], reader);
     }
     sf_json_array_end(w);
+}
+
+void sf_policy_field_write(const struct sf_policy_view *v, size_t at,
+                           enum sf_policy_reader_is reader, struct sf_json_writer *w)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+
+    sf_buf_text(&text, v->masks[at].kind == SF_MASK_NONE ? "clear" : "");
+    sf_mask_print(&v->masks[at], &text);
+    sf_json_member_slice(w, "sees", sf_buf_view(&text));
+    if (text.failed != SF_OK) {
+        w->out->failed = text.failed;
+    }
+    write_cause(w, &v->causes[at], tells_notes(v, reader) ? v->causes[at].note : NULL);
+}
+
+void sf_policy_view_write(const struct sf_policy_view *v, const struct sf_table *t,
+                          enum sf_policy_reader_is reader, struct sf_json_writer *w)
+{
+    sf_policy_rows_write(v, reader, w);
     sf_json_key(w, "fields");
     sf_json_array_begin(w);
     for (size_t i = 0; i < t->field_count; i++) {
-        write_field(w, &t->fields[i], &v->masks[i], &v->causes[i],
-                    notes ? v->causes[i].note : NULL);
+        const struct sf_field *f = &t->fields[i];
+
+        sf_json_object_begin(w);
+        sf_json_member_text(w, "field", f->name);
+        sf_json_member_text(w, "class", f->class == SF_CLASS_NONE ? NULL : sf_class_name(f->class));
+        sf_policy_field_write(v, i, reader, w);
+        sf_json_object_end(w);
     }
     sf_json_array_end(w);
 }

@@ -3,6 +3,7 @@
 
 #include "hub/api/call.h"
 #include "hub/api/product_ref.h"
+#include "hub/api/product_shown.h"
 #include "hub/api/seen.h"
 #include "proto/errors.h"
 
@@ -28,8 +29,7 @@ static enum sf_code find_product(struct call *c, struct question *q, struct sf_e
         q->product = registry_product(&c->state->registry, ref.domain, ref.product);
         q->version = q->product == NULL ? NULL : registry_version(q->product, ref.major);
     }
-    if (q->version == NULL || (q->version->product->status == SF_STATUS_DRAFT && !c->is_platform &&
-                               strcmp(c->token.issuer, q->product->owner->name) != 0)) {
+    if (q->version == NULL || !product_is_shown(c, q->product, q->version)) {
         return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "there is no product %.130s",
                           name);
     }
@@ -40,8 +40,7 @@ static enum sf_code find_product(struct call *c, struct question *q, struct sf_e
 static enum sf_code check_asker(const struct call *c, const struct question *q,
                                 struct sf_error *err)
 {
-    if (c->is_platform || strcmp(c->token.issuer, q->who) == 0 ||
-        strcmp(c->token.issuer, q->product->owner->name) == 0) {
+    if (call_reads_all_of(c, q->who) || call_reads_all_of(c, q->product->owner->name)) {
         return SF_OK;
     }
     return SF_RAISE_E(err, SF_DENIED, SHEAF_E_WRONG_ACTOR,
@@ -69,9 +68,8 @@ static enum sf_code read_question(struct call *c, struct question *q, struct sf_
         q->by.who.roles = &q->role;
         q->by.who.role_count = q->role != NULL;
         q->by.who.purpose = purpose == NULL ? q->by.who.purpose : purpose;
-        q->reader = c->is_platform || strcmp(c->token.issuer, q->product->owner->name) == 0
-                        ? SF_POLICY_FOR_OWNER
-                        : SF_POLICY_FOR_OTHERS;
+        q->reader = call_reads_all_of(c, q->product->owner->name) ? SF_POLICY_FOR_OWNER
+                                                                  : SF_POLICY_FOR_OTHERS;
     }
     return code;
 }

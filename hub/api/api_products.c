@@ -120,55 +120,6 @@ void product_list(struct call *c, const char *const *part)
     answer_send(&a, c, 200);
 }
 
-/* As deep as structs go. */
-static void write_field(struct answer *a, const struct sf_field *f)
-{
-    const struct sf_table *shape = sf_field_shape(f);
-    char type[32];
-
-    sf_field_type_text(f, type, sizeof(type));
-    sf_json_object_begin(&a->json);
-    sf_json_member_text(&a->json, "name", f->name);
-    sf_json_member_uint(&a->json, "number", f->number);
-    sf_json_member_text(&a->json, "type", type);
-    sf_json_member_bool(&a->json, "required", f->required);
-    sf_json_member_text(&a->json, "class",
-                        f->class == SF_CLASS_NONE ? NULL : sf_class_name(f->class));
-    sf_json_member_bool(&a->json, "shared", sf_class_is_open(sf_field_class(f)));
-    sf_json_member_text(&a->json, "description", f->description);
-    sf_json_member_text(&a->json, "unit", f->unit);
-    if (shape != NULL) {
-        sf_json_key(&a->json, "fields");
-        sf_json_array_begin(&a->json);
-        for (size_t i = 0; i < shape->field_count; i++) {
-            write_field(a, &shape->fields[i]);
-        }
-        sf_json_array_end(&a->json);
-    }
-    sf_json_object_end(&a->json);
-}
-
-static void write_table(struct answer *a, const struct sf_table *t)
-{
-    sf_json_object_begin(&a->json);
-    sf_json_member_text(&a->json, "name", t->name);
-    sf_json_member_text(&a->json, "kind", t->kind == SF_TABLE_STATE ? "state" : "event");
-    sf_json_key(&a->json, "key");
-    sf_json_array_begin(&a->json);
-    for (size_t i = 0; i < t->key_count; i++) {
-        sf_json_text(&a->json, t->fields[t->key[i]].name);
-    }
-    sf_json_array_end(&a->json);
-    sf_json_member_text(&a->json, "description", t->description);
-    sf_json_key(&a->json, "fields");
-    sf_json_array_begin(&a->json);
-    for (size_t i = 0; i < t->field_count; i++) {
-        write_field(a, &t->fields[i]);
-    }
-    sf_json_array_end(&a->json);
-    sf_json_object_end(&a->json);
-}
-
 static void write_versions(struct answer *a, const struct call *c, const struct registry_product *p)
 {
     sf_json_key(&a->json, "versions");
@@ -196,21 +147,39 @@ static void write_versions(struct answer *a, const struct call *c, const struct 
     sf_json_array_end(&a->json);
 }
 
+static enum sf_code write_product(struct answer *a, struct call *c,
+                                  const struct registry_product *p,
+                                  const struct registry_version *v, struct sf_error *err)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf contract = {0};
+    enum sf_code code = product_shown_print(c, p, v, &contract, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    write_summary(a, c, p, v->product);
+    if (contract.size > 0) {
+        sf_json_member_slice(&a->json, "contract", sf_buf_view(&contract));
+    } else {
+        sf_json_member_text(&a->json, "contract", NULL);
+    }
+    code = product_shown_write(c, p, v, a, err);
+    write_versions(a, c, p);
+    return code;
+}
+
 static void send_product(struct call *c, const struct registry_product *p,
                          const struct registry_version *v)
 {
+    struct sf_error err;
     struct answer a;
 
     answer_begin(&a, "Product");
-    write_summary(&a, c, p, v->product);
-    sf_json_member_slice(&a.json, "contract", v->yaml);
-    sf_json_key(&a.json, "tables");
-    sf_json_array_begin(&a.json);
-    for (size_t i = 0; i < v->product->table_count; i++) {
-        write_table(&a, &v->product->tables[i]);
+    if (write_product(&a, c, p, v, &err) != SF_OK) {
+        sf_buf_done(&a.body);
+        call_fail(c, &err);
+        return;
     }
-    sf_json_array_end(&a.json);
-    write_versions(&a, c, p);
     answer_send(&a, c, 200);
 }
 

@@ -54,7 +54,7 @@ static enum sf_code check_request(struct change_request *c, struct sf_arena *are
     if (code != SF_OK) {
         return code;
     }
-    if (c->major == 0 && v != NULL) {
+    if (c->major == 0 && v != NULL && v->product->status != SF_STATUS_DRAFT) {
         c->major = v->product->version.major;
     }
     const struct registry_access access = {c->consumer, c->owner, c->product, c->major};

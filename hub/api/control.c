@@ -300,6 +300,12 @@ static void life(struct control *c, const struct registry_domain *d, const struc
 
 /* --- access.explain --------------------------------------------------------------------------- */
 
+static enum sf_code no_product(const Sheaf__V1__ExplainRequest *q, struct sf_error *err)
+{
+    return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %.60s/%.60s", q->owner,
+                      q->product);
+}
+
 static enum sf_code explain_access(const struct hub_state *s, const struct registry_domain *asker,
                                    const Sheaf__V1__ExplainRequest *q, struct sf_error *err)
 {
@@ -309,8 +315,7 @@ static enum sf_code explain_access(const struct hub_state *s, const struct regis
     const struct lease *lease;
 
     if (v == NULL) {
-        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %.60s/%.60s", q->owner,
-                          q->product);
+        return no_product(q, err);
     }
     access = (struct registry_access){
         .consumer = asker->name,
@@ -319,6 +324,10 @@ static enum sf_code explain_access(const struct hub_state *s, const struct regis
         .major = v->product->version.major,
     };
     if (registry_active(&s->registry, &access) == NULL) {
+        if (v->product->status ==
+            SF_STATUS_DRAFT) { /* its owner's business: as if there were none */
+            return no_product(q, err);
+        }
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "product %.60s/%.60s@%u", q->owner,
                           q->product, access.major);
     }

@@ -65,12 +65,14 @@ static bool check_columns(const struct sf_product *contract, const char *const *
 
 static bool check_product(const struct policy_request *r, struct policy_verdict *v)
 {
-    if (r->contract == NULL) {
+    const bool owns = strcmp(r->owner, r->consumer) == 0;
+
+    if (r->contract == NULL || (!owns && r->contract->status == SF_STATUS_DRAFT)) {
         refuse(v, SHEAF_E_PRODUCT_UNKNOWN, "there is no product %.48s/%.48s@%u", r->owner,
                r->product, r->major);
         return false;
     }
-    if (strcmp(r->owner, r->consumer) == 0) {
+    if (owns) {
         refuse(v, SHEAF_E_BAD_REQUEST, "%s owns %s/%s: nothing to ask for", r->owner, r->owner,
                r->product);
         return false;
@@ -79,9 +81,8 @@ static bool check_product(const struct policy_request *r, struct policy_verdict 
         refuse(v, SHEAF_E_CLOSED_PRODUCT, "%s/%s is closed to other domains", r->owner, r->product);
         return false;
     }
-    if (r->contract->status == SF_STATUS_RETIRED || r->contract->status == SF_STATUS_DRAFT) {
-        refuse(v, SHEAF_E_CLOSED_PRODUCT, "%s/%s@%u is %s", r->owner, r->product, r->major,
-               r->contract->status == SF_STATUS_DRAFT ? "a draft" : "retired");
+    if (r->contract->status == SF_STATUS_RETIRED) {
+        refuse(v, SHEAF_E_CLOSED_PRODUCT, "%s/%s@%u is retired", r->owner, r->product, r->major);
         return false;
     }
     return true;

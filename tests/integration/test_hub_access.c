@@ -381,7 +381,7 @@ static void test_products_are_reviewed(void **state)
     assert_string_equal(r.finding, "sales/orders belongs to domain sales, not to marketing");
     r = hub_domain_apply(&m.sales, "sheaf: product/v1\nproduct: sales/orders\nversion: 1\n", false);
     assert_false(r.accepted);
-    a = hub_call_domain(&m.marketing, "GET", "/v1/products/sales/orders@1", NULL);
+    a = hub_call_domain(&m.sales, "GET", "/v1/products/sales/orders@1", NULL);
     assert_int_equal(a.status, 200);
     hub_expect_text(&a, "version", "1.1.0");
     hub_expect_text(&a, "contract", ORDERS("1.1.0", "      x: {number: 4, type: string}\n"));

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a consumer may not see leaves the owner's leaf on no port: unique words stand in masked fields and in filtered
 rows, and every byte that leaves is searched for them. The same search finds them on each port when nothing is hidden."""
+import base64
 import json
 import random
 import re
@@ -250,6 +251,83 @@ def test_hidden_contents(m):
         assert not different, (different, [s[different[0]] for s in seen])
         assert b"k00" in seen[0]["SCAN"] and b"SHEAF-E0107" in seen[0]["where on what is hidden"], seen[0]
 
+CONTRACT = """policies:
+  - {name: mails, match: {field: email}, mask: hash}
+  - {name: codes, match: {field: code}, mask: omit}
+  - {name: pays, match: {field: pay}, mask: bucket(1000)}
+  - {name: tags, match: {field: tags}, mask: "null"}
+  - {name: rows, match: all, filter: "kind <> 'cnry01'"}
+tables:
+  people:
+    kind: state
+    key: [id]
+    checks: [rows >= 1, max(pay) < 77077]
+    fields:
+      id:    {number: 1, type: string, required: true}
+      kind:  {number: 2, type: string}
+      email: {number: 3, type: string, class: pii, example: cnry02, enum: [cnry03], description: Where to write}
+      note:  {number: 4, type: string, class: secret, pattern: "^cnry0[45]", default: cnry05}
+      code:  {number: 5, type: string, enum: [cnry06], min_length: 6}
+      pay:   {number: 6, type: int64, min: 77078, default: 77079}
+      tags:  {number: 7, type: "list<string>", class: pii, enum: [cnry07]}
+      home:  {number: 8, type: struct, fields: {town: {number: 1, type: string, class: pii, enum: [cnry08]}}}
+"""
+VALUES = re.compile(rb"cnry|7707\d")
+
+
+def unpacked(body):
+    """With the events that stand in it in base64."""
+    for item in json.loads(body).get("items", []):
+        body += base64.b64decode(item.get("payload") or "")
+    return body
+
+
+def told(m, who, name):
+    """Every answer of the hub, and what the commands make of them."""
+    def asked(path):
+        answer = m.hub.call("GET", path, token=m.token(who))
+        assert answer.status == 200, (path, answer)
+        return unpacked(answer.body)
+
+    paths = [f"/v1/products/sales/{name}", f"/v1/products/sales/{name}@1", "/v1/products", "/v1/products?all=1", "/v1/domains",
+             "/v1/domains/sales", "/v1/status", "/v1/policies", "/v1/policy-history", "/v1/access", "/v1/audit?limit=1000",
+             f"/v1/explain?who=marketing&product=sales/{name}", "/v1/mesh", "/metrics"]
+    commands = [["product", "show", f"sales/{name}", "-o", "json"], ["product", "show", f"sales/{name}"],
+                ["product", "export", f"sales/{name}", "yaml"], ["product", "export", f"sales/{name}", "proto"],
+                ["access", "explain", "--who", "marketing", "--what", f"sales/{name}"], ["audit", "ls", "-o", "json"], ["product", "ls"],
+                ["status"], ["access", "ls"], ["audit", "verify"]]
+    found = {path: asked(path) if path != "/metrics" else m.hub.call("GET", path).body for path in paths}
+    for command in commands:
+        ran = m.sheaf(*command, "--as", who)
+        found[" ".join(command)] = (ran.out + ran.err).encode()
+    return found
+
+
+def test_contracts(m):
+    """No value that only the file of a product holds is told to another domain, by no answer of the hub and on no port"""
+    name, client = "contracts", Tap(m.leaves["marketing"].nats, m.leaves["marketing"].data / "keys" / "app.nk")
+    head = product(0, "", name).split("tables:")[0]
+    m.apply("sales", head + CONTRACT)
+    load(m, [{"op": "upsert", "row": {"id": "a", "kind": "k", "pay": 90000}}], name)
+    before = told(m, "marketing", name)
+    grant(m, name)
+    fixture.until(lambda: m.sheaf("read", f"sales/{name}", "--as", "marketing", status=None).status == 0, "granted")
+    after = told(m, "marketing", name) | ports(m, client, {"a": None}, name)
+    for answers in (before, after):
+        leaks = [(port, VALUES.search(data)) for port, data in answers.items() if VALUES.search(data)]
+        assert not leaks, leaks
+    for path in m.leaves["marketing"].data.rglob("*"):
+        assert not path.is_file() or path.is_symlink() or not VALUES.search(path.read_bytes()), path
+    shown = after[f"/v1/products/sales/{name}"]
+    assert b"Where to write" in shown and b'"name":"code"' in shown, "what is hidden can be asked for"
+    client.close()
+    for who in ("sales", "platform"):
+        whole = told(m, who, name)
+        silent = [port for port in (f"/v1/products/sales/{name}", "/v1/audit?limit=1000", f"product export sales/{name} yaml",
+                                    f"/v1/explain?who=marketing&product=sales/{name}", f"product show sales/{name}")
+                  if not VALUES.search(whole[port])]
+        assert not silent, (who, silent)
+
 
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_canaries, test_hidden_contents], ["sales", "marketing"]))
+    sys.exit(fixture.run([test_canaries, test_contracts, test_hidden_contents], ["sales", "marketing"]))

@@ -243,6 +243,208 @@ static void of_others_leaves_a_domain_learns_whether_they_are_up(void **state)
     status_done(&s);
 }
 
+/* --- the catalog ------------------------------------------------------------------------------ */
+
+#define PEOPLE(version, policies)                                                                  \
+    "sheaf: product/v1\nproduct: sales/orders\nversion: " version "\nstatus: active\n"             \
+    "policies:\n" policies "tables:\n  orders:\n    kind: event\n"                                 \
+    "    checks: [rows >= 1, max(pay) < 77077]\n    fields:\n"                                     \
+    "      id: {number: 1, type: string, enum: [seen]}\n"                                          \
+    "      mail: {number: 2, type: string, class: pii, example: cnry, description: Mail}\n"        \
+    "      note: {number: 3, type: string, class: secret, enum: [cnry], description: Note}\n"      \
+    "      code: {number: 4, type: string, pattern: \"^cnry\", min_length: 7707}\n"                \
+    "      pay: {number: 5, type: int64, min: 77077, default: 77078}\n"                            \
+    "      tags: {number: 6, type: \"list<string>\", enum: [cnry], class: pii}\n"                  \
+    "      home: {number: 7, type: struct, fields: {town: {number: 1, type: string, enum: "        \
+    "[cnry], class: pii}}}\n"                                                                      \
+    "      city: {number: 8, type: string}\n"
+#define RULES                                                                                      \
+    "  - {name: mails, match: {field: mail}, mask: hash}\n"                                        \
+    "  - {name: codes, match: {field: code}, mask: omit}\n"                                        \
+    "  - {name: pays, match: {field: pay}, mask: bucket(1000)}\n"                                  \
+    "  - {name: tags, match: {field: tags}, mask: \"null\"}\n"                                     \
+    "  - {name: rows, match: all, filter: \"city <> 'cnry'\"}\n"
+
+static const char people[] = "/v1/products/sales/orders";
+
+/* What the catalog says of a field to who asks, from behind its name to its end. */
+static const char *field_as(struct api_world *w, enum caller who, const char *name)
+{
+    static char text[400];
+    char begin[64];
+    const char *at;
+
+    (void)snprintf(begin, sizeof(begin), "{\"name\":\"%s\",", name);
+    at = strstr(get(w, who, people), begin);
+    assert_non_null(at);
+    at += strlen(begin);
+    (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, "}"), at);
+    return text;
+}
+
+static const char *contract_as(struct api_world *w, enum caller who)
+{
+    static char text[2048];
+    const char *at = strstr(get(w, who, people), "\"contract\":");
+    const char *end = at == NULL ? NULL : strstr(at, ",\"seen_by\"");
+
+    assert_non_null(end);
+    at += strlen("\"contract\":");
+    (void)snprintf(text, sizeof(text), "%.*s", (int)(end - at), at);
+    return text;
+}
+
+static void another_domain_sees_of_a_product_what_its_view_would_be(void **state)
+{
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    world_product(&w.hub, PEOPLE("1.1.0", RULES));
+    show_events(&w);
+    assert_null(strstr(get(&w, MARKETING, people), "cnry"));
+    assert_null(strstr(get(&w, MARKETING, people), "7707"));
+    assert_null(strstr(get(&w, MARKETING, "/v1/products"), "cnry"));
+    assert_string_equal(
+        contract_as(&w, MARKETING),
+        "\"sheaf: product/v1\\nproduct: sales/orders\\nversion: 1.1.0\\nstatus: active\\n"
+        "tables:\\n  orders:\\n    kind: event\\n    checks: [\\\"rows >= 1\\\"]\\n    fields:\\n"
+        "      id:   {number: 1, type: string, enum: [\\\"seen\\\"]}\\n"
+        "      mail: {number: 2, type: string, class: pii, min_length: 32, max_length: 32, "
+        "description: Mail}\\n"
+        "      pay:  {number: 5, type: int64, min: 77000}\\n"
+        "      tags: {number: 6, type: \\\"list<string>\\\", class: pii}\\n"
+        "      city: {number: 8, type: string}\\n"
+        "access: {default: request}\\n\"");
+    assert_string_equal(
+        field_as(&w, MARKETING, "mail"),
+        "\"number\":2,\"type\":\"string\",\"required\":false,\"class\":\"pii\","
+        "\"description\":\"Mail\",\"unit\":null,\"sees\":\"hash\",\"by\":\"policy\","
+        "\"policy\":\"mails\",\"of\":\"owner\",\"place\":\"sales/orders:6\","
+        "\"granted\":false");
+    assert_non_null(strstr(w.answer.text, "\"denied\":false,\"filters\":[{\"by\":\"policy\","
+                                          "\"policy\":\"rows\",\"of\":\"owner\""));
+    assert_non_null(strstr(w.answer.text, "\"seen_by\":\"marketing\""));
+    api_world_done(&w);
+}
+
+static void a_field_that_is_closed_can_be_found_and_asked_for(void **state)
+{
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    world_product(&w.hub, PEOPLE("1.1.0", RULES));
+    show_events(&w);
+    assert_string_equal(field_as(&w, MARKETING, "note"),
+                        "\"class\":\"secret\",\"description\":\"Note\",\"sees\":\"omit\","
+                        "\"by\":\"default\",\"granted\":false");
+    assert_string_equal(field_as(&w, MARKETING, "code"),
+                        "\"class\":null,\"description\":null,\"sees\":\"omit\",\"by\":\"policy\","
+                        "\"policy\":\"codes\",\"of\":\"owner\",\"place\":\"sales/orders:7\","
+                        "\"granted\":false");
+    assert_string_equal(field_as(&w, MARKETING, "home"), /* by what is inside */
+                        "\"class\":\"pii\",\"description\":null,\"sees\":\"omit\","
+                        "\"by\":\"default\",\"granted\":false");
+    api_world_done(&w);
+}
+
+static void owner_and_platform_read_the_file_and_what_others_see(void **state)
+{
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    world_product(&w.hub, PEOPLE("1.1.0", RULES));
+    show_events(&w);
+    for (enum caller who = PLATFORM; who <= SALES; who++) {
+        assert_non_null(strstr(contract_as(&w, who), "enum: [cnry], description: Note"));
+        assert_non_null(strstr(w.answer.text, "\"seen_by\":\"*\""));
+        assert_non_null(strstr(w.answer.text, "\"filter\":\"city <> 'cnry'\""));
+        assert_string_equal(field_as(&w, who, "note"),
+                            "\"number\":3,\"type\":\"string\",\"required\":false,"
+                            "\"class\":\"secret\",\"description\":\"Note\",\"unit\":null,"
+                            "\"sees\":\"omit\",\"by\":\"default\"");
+    }
+    api_world_done(&w);
+}
+
+static void a_grant_of_columns_makes_the_contract_and_the_rest_can_be_asked_for(void **state)
+{
+    static const char *const columns[] = {"id", "mail"};
+    const struct world_decision yes = {.request_id = "AR-1",
+                                       .approved = true,
+                                       .until_us = WORLD_START_US + 800 * WORLD_DAY_US,
+                                       .columns = columns,
+                                       .column_count = 2};
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    world_product(&w.hub, PEOPLE("1.1.0", RULES));
+    world_request(&w.hub, columns, 2);
+    world_decide(&w.hub, &yes);
+    show_events(&w);
+    assert_null(strstr(contract_as(&w, MARKETING), "city"));
+    assert_non_null(strstr(contract_as(&w, MARKETING), "mail: {number: 2, type: string"));
+    assert_non_null(strstr(field_as(&w, MARKETING, "mail"), "\"granted\":true"));
+    assert_string_equal(field_as(&w, MARKETING, "city"),
+                        "\"number\":8,\"type\":\"string\",\"required\":false,\"class\":null,"
+                        "\"description\":null,\"unit\":null,\"sees\":\"clear\",\"by\":\"nothing\","
+                        "\"granted\":false");
+    assert_non_null(strstr(field_as(&w, MARKETING, "note"), "\"granted\":false"));
+    api_world_done(&w);
+}
+
+static void a_table_that_is_denied_has_names_and_no_contract(void **state)
+{
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    world_product(&w.hub, PEOPLE("1.1.0", "  - {name: shut, match: all, deny: true}\n"));
+    show_events(&w);
+    assert_string_equal(contract_as(&w, MARKETING), "null");
+    assert_null(strstr(w.answer.text, "cnry"));
+    assert_non_null(strstr(w.answer.text, "\"denied\":true,\"denied_by\":{\"by\":\"policy\","
+                                          "\"policy\":\"shut\""));
+    assert_non_null(strstr(field_as(&w, MARKETING, "city"), "\"sees\":\"omit\""));
+    api_world_done(&w);
+}
+
+static void another_domains_draft_is_as_if_it_were_not(void **state)
+{
+    static const char *const names[] = {"plans", "plant"}; /* a draft, and none */
+    char body[200];
+    char path[128];
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    world_product(&w.hub, "sheaf: product/v1\nproduct: sales/plans\nversion: 1.0.0\nstatus: draft\n"
+                          "tables:\n  plans:\n    kind: event\n    fields:\n"
+                          "      id: {number: 1, type: string}\n");
+    show_events(&w);
+    api_world_sign_as(&w, "marketing", &w.hub.domain_keys[1]);
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof(path), "/v1/products/sales/%s", names[i]);
+        (void)api_world_ask(&w, "GET", path, "", -1);
+        assert_int_equal(w.answer.status, 404);
+        (void)snprintf(path, sizeof(path), "/v1/explain?who=marketing&product=sales/%s", names[i]);
+        (void)api_world_ask(&w, "GET", path, "", -1);
+        assert_int_equal(w.answer.status, 404);
+        (void)snprintf(body, sizeof(body),
+                       "{\"product\":\"sales/%s\",\"purpose\":\"x\",\"duration_us\":86400000000}",
+                       names[i]);
+        (void)api_world_ask(&w, "POST", "/v1/access/requests", body, -1);
+        assert_int_equal(w.answer.status, 404);
+        (void)snprintf(body, sizeof(body), "\"detail\":\"there is no product sales/%s@0\"",
+                       names[i]);
+        assert_non_null(strstr(w.answer.text, body));
+    }
+    api_world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +452,12 @@ int main(void)
         cmocka_unit_test(of_others_events_a_domain_learns_what_the_catalog_shows),
         cmocka_unit_test(of_others_tables_a_domain_learns_whether_they_are_as_fresh_as_promised),
         cmocka_unit_test(of_others_leaves_a_domain_learns_whether_they_are_up),
+        cmocka_unit_test(another_domain_sees_of_a_product_what_its_view_would_be),
+        cmocka_unit_test(a_field_that_is_closed_can_be_found_and_asked_for),
+        cmocka_unit_test(owner_and_platform_read_the_file_and_what_others_see),
+        cmocka_unit_test(a_grant_of_columns_makes_the_contract_and_the_rest_can_be_asked_for),
+        cmocka_unit_test(a_table_that_is_denied_has_names_and_no_contract),
+        cmocka_unit_test(another_domains_draft_is_as_if_it_were_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

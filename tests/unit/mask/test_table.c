@@ -28,7 +28,9 @@ static const char product_text[] =
     "      score: {number: 6, type: double, required: true, min: 0.5, max: 9.99}\n"
     "      gone: {number: 7, type: string}\n"
     "      seen_at: {number: 8, type: timestamp, required: true}\n"
-    "      tags: {number: 9, type: \"list<string>\", required: true}\n";
+    "      tags: {number: 9, type: \"list<string>\", required: true, enum: [vip, lost]}\n"
+    "      home: {number: 10, type: struct, fields: {street: {number: 1, type: string, "
+    "pattern: \"^A\", example: Avenue}, since: {number: 2, type: date}}}\n";
 
 static struct sf_product *read_product(struct sf_slice text)
 {
@@ -82,9 +84,9 @@ static void assert_seen(const char *const *texts, const char *wanted)
 
 static void test_types_and_rules_are_those_that_hold_for_what_is_seen(void **state)
 {
-    static const char *const masks[] = {"hash",      "keep_domain",     "keep_last(4)",
-                                        "round(-2)", "truncate(month)", "round(1)",
-                                        "omit",      "truncate(day)",   "null"};
+    static const char *const masks[] = {
+        "hash",     "keep_domain", "keep_last(4)",  "round(-2)", "truncate(month)",
+        "round(1)", "omit",        "truncate(day)", "null",      "null"};
 
     (void)state;
     assert_seen(masks,
@@ -107,13 +109,15 @@ static void test_types_and_rules_are_those_that_hold_for_what_is_seen(void **sta
                 "      score:   {number: 6, type: double, min: 0.5, max: 10}\n"
                 "      seen_at: {number: 8, type: timestamp, required: true}\n"
                 "      tags:    {number: 9, type: \"list<string>\"}\n"
+                "      home:    {number: 10, type: struct, fields: {street: {number: 1, type: "
+                "string}, since: {number: 2, type: date}}}\n"
                 "access: {default: request}\n");
 }
 
 static void test_a_table_whose_key_is_not_seen_is_one_of_events(void **state)
 {
     static const char *const masks[] = {"bucket(10)", NULL, "omit", "omit", "omit",
-                                        "omit",       NULL, "null", NULL};
+                                        "omit",       NULL, "null", NULL,   "omit"};
 
     (void)state;
     assert_seen(masks, "tables:\n"
@@ -126,14 +130,16 @@ static void test_a_table_whose_key_is_not_seen_is_one_of_events(void **state)
                        "format: email, max_length: 200, example: a@b.example}\n"
                        "      gone:    {number: 7, type: string}\n"
                        "      seen_at: {number: 8, type: timestamp}\n"
-                       "      tags:    {number: 9, type: \"list<string>\", required: true}\n"
+                       "      tags:    {number: 9, type: \"list<string>\", required: true, "
+                       "enum: [\"vip\", \"lost\"]}\n"
                        "access: {default: request}\n");
 }
 
 static void test_no_memory_gives_no_table(void **state)
 {
     SF_CLEANUP(sf_product_freep) struct sf_product *p = read_product(sf_slice_text(product_text));
-    struct sf_mask masks[16] = {[3] = {.kind = SF_MASK_ROUND, .digits = -2}};
+    struct sf_mask masks[16] = {
+        [3] = {.kind = SF_MASK_ROUND, .digits = -2}, [9] = {.kind = SF_MASK_NULL}};
     long faults = 1;
 
     (void)state;
