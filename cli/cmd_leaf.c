@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/dev_node.h"
 #include "cli/progress.h"
+#include "cli/rows.h"
 #include "common/identity/token.h"
 #include "common/sys/file.h"
 #include "proto/errors.h"
@@ -133,6 +134,7 @@ static uint64_t number(const struct sf_json *v, const char *name)
 static int print_checked(struct cli *cli, const struct sf_json *report)
 {
     const uint64_t damages = number(report, "damages");
+    char counts[5][ROWS_TEXT_MAX];
     int status;
 
     if (cli->print.format != PRINT_TABLE) {
@@ -141,11 +143,13 @@ static int print_checked(struct cli *cli, const struct sf_json *report)
         status = cli_end(cli);
         return status == CLI_OK && damages > 0 ? CLI_UNHEALTHY : status;
     }
-    cli_line(cli,
-             "%" PRIu64 " tables, %" PRIu64 " frames, %" PRIu64 " changes, %" PRIu64
-             " rows, %" PRIu64 " in quarantine",
-             number(report, "lanes"), number(report, "frames"), number(report, "changes"),
-             number(report, "rows"), number(report, "quarantined"));
+    rows_named_text(number(report, "lanes"), "table", counts[0]);
+    rows_named_text(number(report, "frames"), "frame", counts[1]);
+    rows_named_text(number(report, "changes"), "change", counts[2]);
+    rows_named_text(number(report, "rows"), "row", counts[3]);
+    rows_count_text(number(report, "quarantined"), counts[4]);
+    cli_line(cli, "%s, %s, %s, %s, %s in quarantine", counts[0], counts[1], counts[2], counts[3],
+             counts[4]);
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(report, "damage")); sf_json_next(&it);) {
         const char *text = "?";
 
@@ -202,6 +206,9 @@ int cmd_leaf_check(struct cli *cli)
 static int print_backup(struct cli *cli, const struct sf_json *report)
 {
     const struct sf_json *check = sf_json_get(report, "check");
+    char rows[ROWS_TEXT_MAX];
+    char bytes[ROWS_TEXT_MAX];
+    char linked[ROWS_TEXT_MAX];
     const char *repository = "?";
     const char *name = "?";
 
@@ -212,11 +219,13 @@ static int print_backup(struct cli *cli, const struct sf_json *report)
         print_answer_members(&cli->print, report);
         return cli_end(cli);
     }
+    rows_named_text(number(check, "rows"), "row", rows);
+    rows_named_text(number(report, "total"), "byte", bytes);
+    rows_count_text(number(report, "linked_bytes"), linked);
     cli_did(cli,
-            "backup %s/%s: %" PRIu64 " rows at commit %" PRIu64 ", read back and checked; %" PRIu64
-            " bytes, %" PRIu64 " of them shared with the backup before",
-            repository, name, number(check, "rows"), number(report, "commit"),
-            number(report, "total"), number(report, "linked_bytes"));
+            "backup %s/%s: %s at commit %" PRIu64
+            ", read back and checked; %s, %s of them shared with the backup before",
+            repository, name, rows, number(report, "commit"), bytes, linked);
     return CLI_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "cli/catalog.h"
 #include "cli/commands.h"
+#include "cli/rows.h"
 #include "proto/errors.h"
 
 /* Asks the leaf of who acts for @what of the table that is named. */
@@ -72,6 +73,7 @@ static enum sf_code print_stats(struct cli *cli, const struct sf_json *root, str
                                           "distinct", "min",  "max"};
     const char *position = "";
     const char *event = "";
+    char rows_text[ROWS_TEXT_MAX];
     uint64_t rows = 0;
     bool loose = false;
 
@@ -97,8 +99,9 @@ static enum sf_code print_stats(struct cli *cli, const struct sf_json *root, str
     if (print_end(&cli->print, err) != SF_OK) {
         return err->code;
     }
-    cli_note(cli, "%" PRIu64 " rows at %s%s%s%s", rows, position,
-             *event == '\0' ? "" : ", newest event ", *event == '\0' ? "" : event,
+    rows_named_text(rows, "row", rows_text);
+    cli_note(cli, "%s at %s%s%s%s", rows_text, position, *event == '\0' ? "" : ", newest event ",
+             *event == '\0' ? "" : event,
              loose
                  ? "; bounds, distinct and top values count rows that are gone: see product profile"
                  : "");

@@ -6,6 +6,7 @@
 #include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/dev_mesh.h"
+#include "cli/rows.h"
 #include "common/base/str.h"
 #include "common/base/time.h"
 #include "common/identity/token.h"
@@ -100,18 +101,21 @@ static void print_detail(struct print *p, const struct sf_json *table)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
     const char *position = NULL;
-    int64_t rows = 0;
-    int64_t quarantined = 0;
+    char rows_text[ROWS_TEXT_MAX];
+    char quarantined_text[ROWS_TEXT_MAX];
+    uint64_t rows = 0;
+    uint64_t quarantined = 0;
     int64_t failing = 0;
     bool stale = false;
 
-    (void)sf_json_as_int(sf_json_get(table, "rows"), &rows);
-    (void)sf_json_as_int(sf_json_get(table, "quarantined"), &quarantined);
+    (void)sf_json_as_uint(sf_json_get(table, "rows"), &rows);
+    (void)sf_json_as_uint(sf_json_get(table, "quarantined"), &quarantined);
     (void)sf_json_as_int(sf_json_get(table, "checks_failing"), &failing);
     (void)sf_json_as_bool(sf_json_get(table, "stale"), &stale);
     if (sf_json_as_text(sf_json_get(table, "position"), &position)) {
-        sf_buf_printf(&text, "%" PRId64 " rows at %s, %" PRId64 " in quarantine", rows, position,
-                      quarantined);
+        rows_named_text(rows, "row", rows_text);
+        rows_count_text(quarantined, quarantined_text);
+        sf_buf_printf(&text, "%s at %s, %s in quarantine", rows_text, position, quarantined_text);
     }
     if (failing > 0) {
         sf_buf_printf(&text, ", %" PRId64 " check%s failing", failing, failing == 1 ? "" : "s");

@@ -47,8 +47,8 @@ enum sf_code product_ref_parse(const char *text, struct product_ref *ret, struct
     enum sf_code code = SF_OK;
 
     if (at[n] == '\0') {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_NAME,
-                          "'%s' is not a product; it is DOMAIN/NAME[@MAJOR][.TABLE]", text);
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
+                          "'%s' names no product, which is DOMAIN/NAME[@MAJOR][.TABLE]", text);
     }
     code = take_name(at, n, /* is_table= */ false, text, r.domain, err);
     if (code != SF_OK) {

@@ -12,7 +12,7 @@ struct product_ref {
     uint32_t major;               /* 0: not named, or of a product that is still at 0.x */
 };
 
-/* SF_INVALID, E0106: which part is not a name. */
+/* SF_INVALID; E0106: which part is not a name; E0801: there is but one. */
 enum sf_code product_ref_parse(const char *text, struct product_ref *ret,
                                struct sf_error *err) SF_MUST_CHECK;
 /* "sales/orders" or "sales/orders@2" into @ret: the part that paths of the HTTP APIs take. */

@@ -24,6 +24,15 @@ void rows_count_text(uint64_t count, char *ret)
     *ret = '\0';
 }
 
+void rows_named_text(uint64_t count, const char *one, char ret[ROWS_TEXT_MAX])
+{
+    size_t n;
+
+    rows_count_text(count, ret);
+    n = strlen(ret);
+    (void)snprintf(ret + n, ROWS_TEXT_MAX - n, " %s%s", one, count == 1 ? "" : "s");
+}
+
 static void print_one(struct print *p, const struct sf_json *row)
 {
     print_row(p);

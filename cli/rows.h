@@ -28,5 +28,8 @@ enum sf_code rows_count(struct api *a, const char *path, struct rows *rows,
                         struct sf_error *err) SF_MUST_CHECK;
 /* What the leaf found wrong with --where, on standard error, when that is why it refused. */
 void rows_show_findings(struct api *a);
+enum { ROWS_TEXT_MAX = 64 };
 /* "10,000" into @ret, at least 32 bytes. */
 void rows_count_text(uint64_t count, char *ret);
+/* "1 row", "10,000 rows". */
+void rows_named_text(uint64_t count, const char *one, char ret[ROWS_TEXT_MAX]);
