@@ -24,6 +24,11 @@ static const char *const documents[] = {
 #undef X
 };
 
+const char *sheaf_error_document_of(uint16_t number)
+{
+    return documents[sheaf_error_info(number) - errors];
+}
+
 const char *sheaf_error_document(unsigned status)
 {
     static const uint16_t numbers[] = {SHEAF_E_BAD_REQUEST, SHEAF_E_TOO_LARGE, SHEAF_E_BUSY,

@@ -175,5 +175,8 @@ const struct sheaf_error_info *sheaf_error_info(uint16_t number);
 /* The problem document (RFC 9457, static) of a refusal that a server gives before a request reaches
  * its handler: by HTTP @status, NULL for one that has none. */
 const char *sheaf_error_document(unsigned status);
+/* The same of any entry, with its title as detail; that of INTERNAL for a number that is not in the
+ * table. */
+const char *sheaf_error_document_of(uint16_t number);
 /* Entries in the order of the table; NULL behind the last. */
 const struct sheaf_error_info *sheaf_error_at(unsigned i);

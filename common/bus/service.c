@@ -116,11 +116,9 @@ static enum sf_code send_error(struct sf_bus *bus, const char *reply, const stru
                                bool ends, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
-    enum sf_code code;
 
     sf_service_problem(why, &body);
-    code = sf_buf_check(&body, "error answer", err);
-    return code == SF_OK ? send_problem(bus, reply, why, sf_buf_view(&body), ends, err) : code;
+    return send_problem(bus, reply, why, sf_problem_view(&body, why), ends, err);
 }
 
 enum sf_code sf_service_reply_problem(struct sf_bus *bus, const char *reply,

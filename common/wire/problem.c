@@ -50,6 +50,13 @@ void sf_problem_begin(struct sf_json_writer *w, const struct sf_error *err)
     sf_json_member_text(w, "next", info->next);
 }
 
+struct sf_slice sf_problem_view(const struct sf_buf *document, const struct sf_error *err)
+{
+    return document->failed == SF_OK
+               ? sf_buf_view(document)
+               : sf_slice_text(sheaf_error_document_of(sf_problem_info(err)->number));
+}
+
 enum sf_code sf_problem_code(unsigned http_status)
 {
     switch (http_status) {

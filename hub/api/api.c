@@ -93,6 +93,14 @@ static void respond_plain(struct sf_http_request *r, unsigned status, const char
     sf_http_respond(r, status, "text/plain; charset=utf-8", NULL, 0, sf_slice_text(text));
 }
 
+static void respond_busy(struct sf_http_request *r)
+{
+    const struct sf_http_header retry = {"Retry-After", "1"};
+
+    sf_http_respond(r, 429, "application/problem+json", &retry, 1,
+                    sf_slice_text(sheaf_error_document_of(SHEAF_E_BUSY)));
+}
+
 static struct call *begin_call(struct api *a, struct sf_http_request *r)
 {
     const struct sf_http_hooks hooks = {.on_abort = on_abort};
@@ -100,7 +108,7 @@ static struct call *begin_call(struct api *a, struct sf_http_request *r)
     struct call *c = a->call_count < CALLS_MAX ? sf_calloc(1, sizeof(*c)) : NULL;
 
     if (c == NULL) {
-        respond_plain(r, 503, "busy\n");
+        respond_busy(r);
         return NULL;
     }
     c->api = a;
@@ -289,8 +297,11 @@ static void render_metrics(struct api *a, struct sf_http_request *r)
     sf_gauge_set(&a->pushes,
                  a->state->pusher == NULL ? 0 : (int64_t)pusher_pending(a->state->pusher));
     sf_metrics_render(&a->metrics, &text);
-    sf_http_respond(r, text.failed == SF_OK ? 200 : 500, SF_METRICS_CONTENT_TYPE, NULL, 0,
-                    sf_buf_view(&text));
+    if (text.failed == SF_OK) {
+        sf_http_respond(r, 200, SF_METRICS_CONTENT_TYPE, NULL, 0, sf_buf_view(&text));
+    } else {
+        respond_busy(r);
+    }
     sf_buf_done(&text);
 }
 

@@ -5,6 +5,7 @@
 #include "common/base/time.h"
 #include "common/bus/service.h"
 #include "common/wire/base64.h"
+#include "common/wire/problem.h"
 #include "proto/errors.h"
 
 #define JSON    "application/json"
@@ -61,7 +62,8 @@ void call_fail(struct call *c, const struct sf_error *err)
     sf_service_problem(&numbered, &body);
     if (c->r != NULL) {
         sf_http_respond(c->r, info->http_status, PROBLEM, retry,
-                        info->http_status == 429 || info->http_status == 503, sf_buf_view(&body));
+                        info->http_status == 429 || info->http_status == 503,
+                        sf_problem_view(&body, &numbered));
         c->r = NULL;
     }
     sf_buf_done(&body);

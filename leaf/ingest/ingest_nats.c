@@ -4,6 +4,7 @@
 #include "common/base/list.h"
 #include "common/bus/service.h"
 #include "common/sys/log.h"
+#include "common/wire/problem.h"
 #include "leaf/ingest/form.h"
 #include "proto/subjects.h"
 
@@ -66,14 +67,9 @@ static enum sf_code send_refusal(struct asked *a, const struct ingest_result *re
                                  const struct sf_error *why, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
-    enum sf_code code;
 
     ingest_form_refusal(result, why, &body);
-    code = sf_buf_check(&body, "answer", err);
-    if (code == SF_OK) {
-        code = sf_service_reply_problem(a->owner->bus, a->reply, why, sf_buf_view(&body), err);
-    }
-    return code;
+    return sf_service_reply_problem(a->owner->bus, a->reply, why, sf_problem_view(&body, why), err);
 }
 
 static void on_done(void *data, const struct ingest_result *result, const struct sf_error *why)

@@ -82,10 +82,7 @@ static void send_error(struct query_nats *n, const char *reply, const struct sf_
         sf_json_member_slice(&w, "findings", sf_buf_view(findings));
     }
     sf_json_object_end(&w);
-    code = sf_buf_check(&document, "error answer", &err);
-    if (code == SF_OK) {
-        code = sf_service_send_problem(n->bus, reply, why, sf_buf_view(&document), &err);
-    }
+    code = sf_service_send_problem(n->bus, reply, why, sf_problem_view(&document, why), &err);
     if (code != SF_OK) {
         sf_log(SF_LOG_WARN, "query.answer_lost", SF_F_ERROR(&err));
     }

@@ -26,7 +26,7 @@ static void respond_problem(struct sf_http_request *r, const struct sf_error *er
         headers[n++] = (struct sf_http_header){"WWW-Authenticate", "Bearer"};
     }
     sf_http_respond(r, status, "application/problem+json", headers, n,
-                    document->failed == SF_OK ? sf_buf_view(document) : SF_LITERAL("{}"));
+                    sf_problem_view(document, err));
 }
 
 void http_problem_document(struct sf_http_request *r, const struct sf_error *err,

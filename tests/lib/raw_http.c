@@ -93,3 +93,14 @@ void raw_http_call(uint16_t port, const char *method, const char *path, const ch
     }
     (void)close(fd);
 }
+
+bool raw_http_is_problem(const struct raw_http_answer *a)
+{
+    static const char begin[] = "{\"type\":\"about:blank\",\"title\":\"";
+    const size_t size = strlen(a->text);
+
+    return a->status == 0 || !a->is_complete || size == sizeof(a->text) - 1 ||
+           (strncmp(a->text, begin, sizeof(begin) - 1) == 0 && a->text[size - 1] == '}' &&
+            strstr(a->text, "\"code\":\"SHEAF-E0") != NULL &&
+            strstr(a->head, "application/problem+json") != NULL);
+}

@@ -21,6 +21,8 @@ struct raw_http_answer {
     char text[RAW_HTTP_MAX]; /* the body, cut there; chunks are joined */
 };
 
+/* Whether it is a problem document that came whole, or an answer that did not come whole. */
+bool raw_http_is_problem(const struct raw_http_answer *a);
 /* @headers: whole lines. */
 void raw_http_call(uint16_t port, const char *method, const char *path, const char *headers,
                    struct sf_slice body, struct raw_http_answer *ret);

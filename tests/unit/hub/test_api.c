@@ -43,6 +43,9 @@ static void assert_refused(const struct api_world *w)
         w->answer.status != 503) {
         fail_msg("%s: %u %s", w->path, w->answer.status, w->answer.text);
     }
+    if (!raw_http_is_problem(&w->answer)) {
+        fail_msg("%s: %u '%s' is no problem document", w->path, w->answer.status, w->answer.text);
+    }
 }
 
 static void reads_without_memory_are_refused_and_the_next_is_answered(void **state)
