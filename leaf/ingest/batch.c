@@ -5,39 +5,11 @@
 #include "common/base/alloc.h"
 #include "common/wire/json_items.h"
 #include "common/wire/pbwire.h"
-#include "leaf/ingest/fingerprint.h"
+#include "leaf/ingest/batch_private.h"
 #include "leaf/rowcodec/key.h"
 #include "leaf/rowcodec/row.h"
 
 enum { DIGESTED_AT_ONCE = 8 };
-
-struct batch_reader {
-    const struct sf_table *table; /* borrowed */
-    struct sf_record_reader *records;
-    struct sf_json_reader json; /* of envelopes */
-    struct sf_csv csv;
-    struct sf_value *values; /* one per field */
-    struct sf_value *old;    /* what a patch changes; over old_row */
-    struct sf_buf old_row;
-    struct sf_buf renewed; /* old_row, as the newest version has it */
-    struct sf_buf row;
-    struct sf_buf key;
-    struct fingerprint print;
-};
-
-/* One record under way. */
-struct record {
-    struct sf_slice raw;
-    enum batch_form form;
-    struct sf_slice context; /* of the batch's arena, or what outlives it */
-    uint64_t line;
-    enum store_op op;
-    uint64_t expect_seq;
-    bool is_read;     /* expect_seq is what was found */
-    bool is_part;     /* a patch or a delete: what it says depends on the row */
-    bool names_table; /* its envelope may: where it goes was decided by that, and "op" may lack */
-    struct sf_verdict verdict;
-};
 
 void batch_init(struct batch *b)
 {
@@ -131,8 +103,7 @@ static enum sf_code make_room(void **array, size_t count, size_t *capacity, size
     return SF_OK;
 }
 
-/* The arena has no more: it is full, or the heap is. */
-static enum sf_code no_room(const struct batch *b, struct sf_error *err)
+enum sf_code batch_no_room(const struct batch *b, struct sf_error *err)
 {
     return b->arena.taken > b->arena.size_max / 2
                ? SF_RAISE_E(err, SF_BUSY, SHEAF_E_TOO_LARGE, "batch: more than %zu bytes",
@@ -140,20 +111,20 @@ static enum sf_code no_room(const struct batch *b, struct sf_error *err)
                : SF_RAISE(err, SF_NOMEM, "batch");
 }
 
-static enum sf_code copy(struct batch *b, struct sf_slice bytes, struct sf_slice *ret,
-                         struct sf_error *err)
+enum sf_code batch_copy(struct batch *b, struct sf_slice bytes, struct sf_slice *ret,
+                        struct sf_error *err)
 {
     struct sf_slice kept = sf_arena_slice(&b->arena, bytes);
 
     if (kept.data == NULL) {
-        return no_room(b, err);
+        return batch_no_room(b, err);
     }
     *ret = kept;
     return SF_OK;
 }
 
-static enum sf_code add_reject(const struct batch_spec *spec, const struct record *r,
-                               struct batch *b, struct sf_error *err)
+enum sf_code batch_add_reject(const struct batch_spec *spec, const struct batch_record *r,
+                              struct batch *b, struct sf_error *err)
 {
     const struct sf_violation *first = &r->verdict.list[0];
     struct sf_slice raw = r->raw;
@@ -169,7 +140,7 @@ static enum sf_code add_reject(const struct batch_spec *spec, const struct recor
     }
     codes = sf_arena_calloc(&b->arena, r->verdict.count, sizeof(*codes));
     if (codes == NULL) {
-        return no_room(b, err);
+        return batch_no_room(b, err);
     }
     for (uint32_t i = 0; i < r->verdict.count; i++) {
         codes[i] = r->verdict.list[i].number;
@@ -188,9 +159,9 @@ static enum sf_code add_reject(const struct batch_spec *spec, const struct recor
         raw.size = STORE_ROW_BYTES_MAX;
         reject->form = BATCH_FORM_CUT;
     }
-    code = copy(b, raw, &reject->raw, err);
+    code = batch_copy(b, raw, &reject->raw, err);
     if (code == SF_OK && first->path_size > 0) {
-        code = copy(b, reject->field, &reject->field, err);
+        code = batch_copy(b, reject->field, &reject->field, err);
     }
     if (code != SF_OK) {
         return code;
@@ -202,9 +173,8 @@ static enum sf_code add_reject(const struct batch_spec *spec, const struct recor
     return SF_OK;
 }
 
-/* Turns a refusal of a codec (row or key too long) into a violation; passes other failures on. */
-static enum sf_code as_violation(enum sf_code code, const struct sf_error *why,
-                                 struct sf_verdict *verdict)
+enum sf_code batch_as_violation(enum sf_code code, const struct sf_error *why,
+                                struct sf_verdict *verdict)
 {
     if (code == SF_INVALID) {
         sf_verdict_add(verdict, SHEAF_E_RECORD_TOO_LARGE, -1, "%s", why->text);
@@ -213,24 +183,26 @@ static enum sf_code as_violation(enum sf_code code, const struct sf_error *why,
     return code;
 }
 
-/* Encodes key and row of the values just read into the reader's buffers. */
-static enum sf_code encode(struct batch_reader *r, struct record *rec, struct sf_error *err)
+enum sf_code batch_encode(struct batch_reader *r, struct batch_record *rec, struct sf_error *err)
 {
     enum sf_code code = SF_OK;
 
     sf_buf_clear(&r->key);
     sf_buf_clear(&r->row);
     if (r->table->kind == SF_TABLE_STATE) {
-        code = as_violation(key_encode(r->table, r->values, &r->key, err), err, &rec->verdict);
+        code =
+            batch_as_violation(key_encode(r->table, r->values, &r->key, err), err, &rec->verdict);
     }
     if (code == SF_OK && rec->op == STORE_UPSERT && rec->verdict.found == 0) {
-        code = as_violation(row_encode(r->table, r->values, &r->row, err), err, &rec->verdict);
+        code =
+            batch_as_violation(row_encode(r->table, r->values, &r->row, err), err, &rec->verdict);
     }
     return code;
 }
 
 /* Where the next change stood, for those who must say so. */
-static enum sf_code note_place(struct batch *b, const struct record *rec, struct sf_error *err)
+static enum sf_code note_place(struct batch *b, const struct batch_record *rec,
+                               struct sf_error *err)
 {
     void *array = b->places;
     enum sf_code code =
@@ -243,8 +215,7 @@ static enum sf_code note_place(struct batch *b, const struct record *rec, struct
     return code;
 }
 
-/* Several at once are cheaper, while they are still in the cache. */
-static void digest(struct batch *b)
+void batch_digest(struct batch *b)
 {
     if (b->digested < b->change_count) {
         store_digest_changes(b->changes + b->digested, b->change_count - b->digested);
@@ -253,7 +224,8 @@ static void digest(struct batch *b)
 }
 
 static enum sf_code add_change(struct batch_reader *r, const struct batch_spec *spec,
-                               const struct record *rec, struct batch *b, struct sf_error *err)
+                               const struct batch_record *rec, struct batch *b,
+                               struct sf_error *err)
 {
     struct store_change *change;
     void *array = b->changes;
@@ -273,15 +245,15 @@ static enum sf_code add_change(struct batch_reader *r, const struct batch_spec *
         .contract_id = spec->contract_id,
         .expect_seq = rec->expect_seq,
     };
-    code = copy(b, sf_buf_view(&r->key), &change->key, err);
+    code = batch_copy(b, sf_buf_view(&r->key), &change->key, err);
     if (code == SF_OK) {
-        code = copy(b, sf_buf_view(&r->row), &change->row, err);
+        code = batch_copy(b, sf_buf_view(&r->row), &change->row, err);
     }
     if (code == SF_OK && r->table->dedupe != SF_DEDUPE_NONE && !rec->is_part) {
         uint8_t *print = sf_arena_alloc(&b->arena, STORE_FINGERPRINT_BYTES);
 
         code = print == NULL
-                   ? no_room(b, err)
+                   ? batch_no_room(b, err)
                    : fingerprint_make(&r->print, r->values, change->key, change->row, print, err);
         change->fingerprint = print;
     }
@@ -293,191 +265,23 @@ static enum sf_code add_change(struct batch_reader *r, const struct batch_spec *
     }
     b->change_count++;
     if (b->change_count - b->digested == DIGESTED_AT_ONCE) {
-        digest(b);
+        batch_digest(b);
     }
     return SF_OK;
 }
 
-/* Takes a record whose values are read (or whose verdict says no) into the batch. */
-static enum sf_code finish(struct batch_reader *r, const struct batch_spec *spec,
-                           struct record *rec, struct batch *b, struct sf_error *err)
+enum sf_code batch_finish(struct batch_reader *r, const struct batch_spec *spec,
+                          struct batch_record *rec, struct batch *b, struct sf_error *err)
 {
     if (rec->verdict.found == 0) {
-        enum sf_code code = encode(r, rec, err);
+        enum sf_code code = batch_encode(r, rec, err);
 
         if (code != SF_OK) {
             return code;
         }
     }
     return rec->verdict.found == 0 ? add_change(r, spec, rec, b, err)
-                                   : add_reject(spec, rec, b, err);
-}
-
-/* "expected_seq": only a row with a key can be expected. */
-static bool read_expectation(const struct batch_reader *r, const struct sf_json *envelope,
-                             uint64_t *ret)
-{
-    const struct sf_json *v = sf_json_get(envelope, "expected_seq");
-
-    return v == NULL ||
-           (r->table->kind == SF_TABLE_STATE && sf_json_as_uint(v, ret) && *ret != STORE_ANY);
-}
-
-/* --- patches ---------------------------------------------------------------------------------- */
-
-/* Makes the changes so far findable by key; the newest of a key counts. */
-static enum sf_code map_changes(struct batch *b, struct sf_error *err)
-{
-    for (; b->mapped_count < b->change_count; b->mapped_count++) {
-        size_t *number = sf_arena_alloc(&b->arena, sizeof(*number));
-
-        if (number == NULL) {
-            return no_room(b, err);
-        }
-        *number = b->mapped_count;
-        if (sf_map_put(&b->by_key, b->changes[*number].key, number) != SF_OK) {
-            return SF_RAISE(err, SF_NOMEM, "batch");
-        }
-    }
-    return SF_OK;
-}
-
-/* The row that a patch of the key in r->key is made on: of this request, or the store's. */
-static enum sf_code find_old(struct batch_reader *r, const struct batch_spec *spec, struct batch *b,
-                             struct record *rec, struct sf_slice *ret, bool *found,
-                             struct sf_error *err)
-{
-    const size_t *number;
-    uint64_t seq = 0;
-    enum sf_code code = map_changes(b, err);
-
-    if (code != SF_OK) {
-        return code;
-    }
-    number = sf_map_find(&b->by_key, sf_buf_view(&r->key));
-    if (number != NULL) {
-        *ret = b->changes[*number].row;
-        *found = b->changes[*number].op == STORE_UPSERT;
-        return SF_OK;
-    }
-    code = spec->rows->find(spec->rows->data, sf_buf_view(&r->key), &r->old_row, ret, &seq, found,
-                            err);
-    if (code != SF_OK) {
-        return code;
-    }
-    seq = *found ? seq : 0;
-    if (rec->expect_seq != STORE_ANY && rec->expect_seq != seq) {
-        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_NOT_EXPECTED,
-                          "the row of record %llu is at seq %llu, not at %llu",
-                          (unsigned long long)rec->line, (unsigned long long)seq,
-                          (unsigned long long)rec->expect_seq);
-    }
-    rec->is_read = rec->expect_seq == STORE_ANY;
-    rec->expect_seq = seq;
-    return SF_OK;
-}
-
-/* Makes the whole row of a patch: of what is there and of what is given. */
-static enum sf_code read_patch(struct batch_reader *r, const struct batch_spec *spec,
-                               const struct sf_json *row, struct record *rec, struct batch *b,
-                               struct sf_error *err)
-{
-    struct sf_slice old;
-    bool found = false;
-    enum sf_code code =
-        sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
-
-    if (code == SF_OK && rec->verdict.found == 0) {
-        sf_buf_clear(&r->key);
-        code = as_violation(key_encode(r->table, r->values, &r->key, err), err, &rec->verdict);
-    }
-    if (code != SF_OK || rec->verdict.found != 0) {
-        return code;
-    }
-    code = find_old(r, spec, b, rec, &old, &found, err);
-    if (code == SF_OK && !found) {
-        sf_verdict_add(&rec->verdict, SHEAF_E_ROW_ABSENT, -1, "there is no row to patch");
-        return SF_OK;
-    }
-    code = code == SF_OK ? row_decode_old(r->table, old, &r->renewed, r->old, err) : code;
-    return code == SF_OK ? sf_record_patch_from_json_value(r->records, row, r->old, r->values,
-                                                           &rec->verdict, err)
-                         : code;
-}
-
-/* --- envelopes -------------------------------------------------------------------------------- */
-
-static bool read_op(const struct record *rec, const struct sf_json *envelope, const char **ret)
-{
-    const struct sf_json *op = sf_json_get(envelope, "op");
-
-    if (op == NULL && rec->names_table) {
-        *ret = "upsert";
-        return true;
-    }
-    return sf_json_as_text(op, ret);
-}
-
-/* {"op":"upsert|patch|delete","row":{...},"expected_seq":N}: the row of it, checked as far as that
- * goes, or NULL with a verdict. */
-static enum sf_code open_envelope(struct batch_reader *r, struct record *rec, const char **ret_op,
-                                  const struct sf_json **ret_row, struct sf_error *err)
-{
-    static const char *const names[] = {"op", "row", "expected_seq", NULL};
-    static const char *const all[] = {"op", "row", "expected_seq", "table", NULL};
-    const struct sf_json *envelope;
-    enum sf_code code = sf_json_read(&r->json, rec->raw, &envelope, err);
-
-    if (code == SF_INVALID) {
-        sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_INVALID, -1, "not JSON: %s", err->text);
-        return SF_OK;
-    }
-    if (code != SF_OK) {
-        return code;
-    }
-    if (sf_json_check_names(envelope, rec->names_table ? all : names, NULL) != SF_OK ||
-        !read_op(rec, envelope, ret_op) ||
-        sf_json_kind(sf_json_get(envelope, "row")) != SF_JSON_OBJECT) {
-        sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
-                       "must be {\"op\":\"upsert|patch|delete\",\"row\":{...}}");
-    } else if (!read_expectation(r, envelope, &rec->expect_seq)) {
-        sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
-                       r->table->kind == SF_TABLE_STATE
-                           ? "expected_seq must be a whole number from 0 on"
-                           : "an event table takes no expected_seq");
-    } else {
-        *ret_row = sf_json_get(envelope, "row");
-    }
-    return SF_OK;
-}
-
-static enum sf_code read_envelope(struct batch_reader *r, const struct batch_spec *spec,
-                                  struct record *rec, struct batch *b, struct sf_error *err)
-{
-    const bool is_state = r->table->kind == SF_TABLE_STATE;
-    const struct sf_json *row = NULL;
-    const char *op = "";
-    enum sf_code code = open_envelope(r, rec, &op, &row, err);
-
-    if (code != SF_OK || row == NULL) {
-        return code;
-    }
-    if (strcmp(op, "upsert") == 0) {
-        return sf_record_from_json_value(r->records, row, r->values, &rec->verdict, err);
-    }
-    if (strcmp(op, "patch") == 0 && is_state) {
-        rec->is_part = true;
-        return read_patch(r, spec, row, rec, b, err);
-    }
-    if (strcmp(op, "delete") == 0 && is_state) {
-        rec->op = STORE_DELETE;
-        rec->is_part = true;
-        return sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
-    }
-    sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
-                   is_state ? "op must be upsert, patch or delete"
-                            : "an event table takes op upsert only");
-    return SF_OK;
+                                   : batch_add_reject(spec, rec, b, err);
 }
 
 /* The text of the next record of NDJSON or JSON. */
@@ -487,7 +291,7 @@ struct source {
 };
 
 static enum sf_code next_text(struct source *s, enum batch_format format, struct sf_slice *body,
-                              struct record *rec, struct sf_error *err)
+                              struct batch_record *rec, struct sf_error *err)
 {
     enum sf_code code;
 
@@ -508,7 +312,7 @@ static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *s
     enum sf_code code;
 
     for (;;) {
-        struct record rec = {
+        struct batch_record rec = {
             .op = STORE_UPSERT,
             .expect_seq = STORE_ANY,
             .form = spec->has_envelope ? BATCH_FORM_CHANGE : BATCH_FORM_JSON,
@@ -520,10 +324,10 @@ static enum sf_code read_json(struct batch_reader *r, const struct batch_spec *s
         }
         rec.line = spec->position != 0 ? spec->position : rec.line;
         code = spec->has_envelope
-                   ? read_envelope(r, spec, &rec, b, err)
+                   ? batch_read_change(r, spec, &rec, b, err)
                    : sf_record_from_json(r->records, rec.raw, r->values, &rec.verdict, err);
         if (code == SF_OK) {
-            code = finish(r, spec, &rec, b, err);
+            code = batch_finish(r, spec, &rec, b, err);
         }
         if (code != SF_OK) {
             return code;
@@ -553,7 +357,7 @@ static enum sf_code keep_header(struct batch_reader *r, struct sf_slice line, st
     if (code != SF_OK || line.size > STORE_CONTEXT_BYTES_MAX) {
         return code; /* A row under such a header can be mended by hand only. */
     }
-    return copy(b, without_line_ends(line), ret, err);
+    return batch_copy(b, without_line_ends(line), ret, err);
 }
 
 static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spec *spec,
@@ -571,7 +375,7 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
     code = keep_header(r, sf_slice_of(top, (size_t)(body.data - top)), b, &header, err);
     r->csv.next_line = spec->first_line != 0 ? spec->first_line : r->csv.next_line;
     while (code == SF_OK) {
-        struct record rec = {
+        struct batch_record rec = {
             .op = STORE_UPSERT,
             .expect_seq = STORE_ANY,
             .form = BATCH_FORM_CSV,
@@ -590,7 +394,7 @@ static enum sf_code read_csv_rows(struct batch_reader *r, const struct batch_spe
         rec.line = spec->position != 0 ? spec->position : r->csv.line;
         code = sf_record_from_csv(r->records, &r->csv, r->values, &rec.verdict, err);
         if (code == SF_OK) {
-            code = finish(r, spec, &rec, b, err);
+            code = batch_finish(r, spec, &rec, b, err);
         }
     }
     return code;
@@ -617,7 +421,7 @@ static enum sf_code read_messages(struct batch_reader *r, const struct batch_spe
     enum sf_code code = SF_OK;
 
     for (uint64_t index = spec->first_line + 1; code == SF_OK; index++) {
-        struct record rec = {
+        struct batch_record rec = {
             .op = STORE_UPSERT,
             .expect_seq = STORE_ANY,
             .form = BATCH_FORM_PROTOBUF,
@@ -630,7 +434,7 @@ static enum sf_code read_messages(struct batch_reader *r, const struct batch_spe
         }
         code = sf_record_from_protobuf(r->records, rec.raw, r->values, &rec.verdict, err);
         if (code == SF_OK) {
-            code = finish(r, spec, &rec, b, err);
+            code = batch_finish(r, spec, &rec, b, err);
         }
     }
     return code == SF_ABSENT ? SF_OK : code;
@@ -650,151 +454,15 @@ enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, s
         r->csv = (struct sf_csv){0};
         code = read_csv_rows(r, spec, body, b, err);
     }
-    digest(b);
-    return code;
-}
-
-/* --- entries of the quarantine ---------------------------------------------------------------- */
-
-/* A row of CSV under the header that it came with, which may fit the contract no more. */
-static enum sf_code read_csv_entry(struct batch_reader *r, struct record *rec, struct sf_error *err)
-{
-    struct sf_slice header = rec->context;
-    struct sf_slice row = rec->raw;
-    enum sf_code code;
-
-    sf_csv_done(&r->csv);
-    r->csv = (struct sf_csv){0};
-    code = sf_csv_next(&r->csv, &header, /* last= */ true, err);
-    if (code == SF_OK) {
-        code = sf_record_bind_csv(r->records, &r->csv, err);
-    }
-    if (code == SF_OK) {
-        sf_csv_done(&r->csv);
-        r->csv = (struct sf_csv){0};
-        code = sf_csv_next(&r->csv, &row, /* last= */ true, err);
-    }
-    if (code == SF_INVALID || code == SF_ABSENT) {
-        sf_verdict_add(&rec->verdict,
-                       code == SF_ABSENT || err->number == 0 ? SHEAF_E_RECORD_INVALID
-                                                             : (enum sheaf_error_number)err->number,
-                       -1, "%s", code == SF_ABSENT ? "there is no row, or no header" : err->text);
-        return SF_OK;
-    }
-    return code == SF_OK ? sf_record_from_csv(r->records, &r->csv, r->values, &rec->verdict, err)
-                         : code;
-}
-
-static enum sf_code read_by_form(struct batch_reader *r, const struct batch_spec *spec,
-                                 struct record *rec, struct batch *b, struct sf_error *err)
-{
-    enum sf_code code = SF_OK;
-
-    switch (rec->form) {
-    case BATCH_FORM_UNKNOWN:
-    case BATCH_FORM_JSON:
-        return sf_record_from_json(r->records, rec->raw, r->values, &rec->verdict, err);
-    case BATCH_FORM_CSV:
-        return read_csv_entry(r, rec, err);
-    case BATCH_FORM_PROTOBUF:
-        return sf_record_from_protobuf(r->records, rec->raw, r->values, &rec->verdict, err);
-    case BATCH_FORM_CUT:
-        sf_verdict_add(&rec->verdict, SHEAF_E_RECORD_TOO_LARGE, -1, "only its beginning was kept");
-        return SF_OK;
-    case BATCH_FORM_CHANGE:
-        code = read_envelope(r, spec, rec, b, err);
-        break;
-    }
-    if (code == SF_CONFLICT) { /* of a patch */
-        sf_verdict_add(&rec->verdict, SHEAF_E_NOT_EXPECTED, -1, "not at its expected_seq");
-        return SF_OK;
-    }
-    return code;
-}
-
-static struct record record_of(const struct store_quarantined *entry)
-{
-    const bool is_known = entry->form <= BATCH_FORM_CUT;
-
-    return (struct record){
-        .raw = entry->raw,
-        .form = is_known ? (enum batch_form)entry->form : BATCH_FORM_CUT,
-        .context = entry->context,
-        .line = entry->position,
-        .op = STORE_UPSERT,
-        .expect_seq = STORE_ANY,
-        .names_table = true,
-    };
-}
-
-enum sf_code batch_read_entry(struct batch_reader *r, const struct batch_spec *spec,
-                              const struct store_quarantined *entry, struct batch *b,
-                              struct sf_error *err)
-{
-    struct record rec = record_of(entry);
-    enum sf_code code = copy(b, entry->context, &rec.context, err);
-
-    if (code == SF_OK) {
-        code = read_by_form(r, spec, &rec, b, err);
-    }
-    code = code == SF_OK ? finish(r, spec, &rec, b, err) : code;
-    digest(b);
-    return code;
-}
-
-enum sf_code batch_judge_entry(struct batch_reader *r, const struct batch_spec *spec,
-                               const struct store_quarantined *entry, struct sf_verdict *ret,
-                               struct sf_error *err)
-{
-    struct record rec = record_of(entry);
-    struct batch none;
-    enum sf_code code;
-
-    batch_init(&none);
-    code = read_by_form(r, spec, &rec, &none, err);
-    if (code == SF_OK && rec.verdict.found == 0) {
-        code = encode(r, &rec, err);
-    }
-    batch_done(&none);
-    *ret = rec.verdict;
-    return code;
-}
-
-enum sf_code batch_refuse_entry(const struct batch_spec *spec,
-                                const struct store_quarantined *entry,
-                                enum sheaf_error_number number, const char *text, struct batch *b,
-                                struct sf_error *err)
-{
-    struct record rec = record_of(entry);
-    enum sf_code code = copy(b, entry->context, &rec.context, err);
-
-    b->change_count--;
-    sf_verdict_add(&rec.verdict, number, -1, "%s", text);
-    return code == SF_OK ? add_reject(spec, &rec, b, err) : code;
-}
-
-enum sf_code batch_read_envelope(struct batch_reader *r, const struct batch_spec *spec,
-                                 struct sf_slice raw, uint64_t line, struct batch *b,
-                                 struct sf_error *err)
-{
-    struct record rec = {.raw = raw,
-                         .form = BATCH_FORM_CHANGE,
-                         .line = spec->position != 0 ? spec->position : line,
-                         .op = STORE_UPSERT,
-                         .expect_seq = STORE_ANY,
-                         .names_table = spec->names_table};
-    enum sf_code code = read_envelope(r, spec, &rec, b, err);
-
-    code = code == SF_OK ? finish(r, spec, &rec, b, err) : code;
-    digest(b);
+    batch_digest(b);
     return code;
 }
 
 enum sf_code batch_refuse(const struct batch_spec *spec, struct sf_slice body,
                           const struct sf_error *why, struct batch *b, struct sf_error *err)
 {
-    struct record rec = {.raw = body, .line = spec->position};
+    struct batch_record rec = {.raw = body, .line = spec->position};
 
     sf_verdict_add(&rec.verdict, why->number, -1, "%s", why->text);
-    return add_reject(spec, &rec, b, err);
+    return batch_add_reject(spec, &rec, b, err);
 }
