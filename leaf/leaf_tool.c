@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/sys/config.h"
+#include "common/settings/config.h"
 #include "common/sys/crypto.h"
 #include "common/sys/file.h"
 #include "common/sys/rt_uv.h"

@@ -16,7 +16,7 @@
 #pragma once
 
 #include "common/base/arena.h"
-#include "common/sys/config.h"
+#include "common/settings/config.h"
 #include "common/wire/json.h"
 
 /* Rows of a program's table for what every program has. */

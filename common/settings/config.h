@@ -2,7 +2,7 @@
  * Settings of a program: one table, read from flags, the environment and what a file says.
  *
  * A setting "data-dir" is --data-dir X or --data-dir=X, SHEAF_DATA_DIR in the environment, and
- * `data-dir: X` in the file (which common/settings reads). A flag wins over the environment, the
+ * `data-dir: X` in the file (which settings.h reads). A flag wins over the environment, the
  * environment over the file, the file over the default. A switch may stand alone (--verbose).
  * Unknown flags, unknown SHEAF_ variables that are not listed as ignored, repeated flags, and
  * values out of range are errors. Secrets are never settings: only paths to them are.

@@ -1,4 +1,4 @@
-#include "common/sys/config.h"
+#include "common/settings/config.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/base/alloc.h"
-#include "common/sys/config.h"
+#include "common/settings/config.h"
 
 static const struct sf_setting table[] = {
     {.key = "data-dir",
