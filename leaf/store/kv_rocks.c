@@ -454,7 +454,7 @@ static enum sf_code open_db(struct kv_rocks *k, const struct kv_rocks_options *o
         return SF_RAISE(err, SF_INVALID, "data directory: path is too long");
     }
     rocks_crc_check();
-    k->cache = rocksdb_cache_create_lru(options->cache_bytes);
+    k->cache = rocks_cache(options->cache_bytes);
     k->read = rocksdb_readoptions_create();
     for (size_t i = 0; i < SF_COUNT(k->write); i++) {
         k->write[i] = rocksdb_writeoptions_create();

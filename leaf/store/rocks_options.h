@@ -5,6 +5,9 @@
 
 #include "leaf/store/kv_rocks.h"
 
+/* Of @bytes, for all families. The caller destroys it. */
+rocksdb_cache_t *rocks_cache(uint64_t bytes);
+
 /* @family: an enum kv_family, or KV_FAMILY_COUNT for the one that RocksDB wants and nothing is in.
  * @cache is shared. The caller destroys what is returned. */
 rocksdb_block_based_table_options_t *rocks_table_options(size_t family, rocksdb_cache_t *cache);
