@@ -183,8 +183,50 @@ static bool is_noun(const struct command *commands, const char *noun)
     return false;
 }
 
-static enum sf_code unknown_command(const struct command *commands, const char *const *words,
-                                    unsigned word_count, struct sf_error *err)
+/* Bytes of @path up to the end of @word, when that is one of its words but not the first; else 0.
+ */
+static size_t end_of_word(const char *path, const char *word)
+{
+    const size_t n = strlen(word);
+
+    for (const char *at = strchr(path, ' '); at != NULL; at = strchr(at + 1, ' ')) {
+        if (strncmp(at + 1, word, n) == 0 && (at[1 + n] == ' ' || at[1 + n] == '\0')) {
+            return (size_t)(at - path) + 1 + n;
+        }
+    }
+    return 0;
+}
+
+/* A verb that stands without its noun: names the commands that it is of. */
+static enum sf_code unknown_word(const struct command *commands, const char *word,
+                                 struct sf_error *err)
+{
+    char paths[VERBS_MAX] = "";
+    const char *last = "";
+    size_t last_size = 0;
+    unsigned count = 0;
+
+    for (const struct command *c = commands; c->path != NULL; c++) {
+        const size_t size = end_of_word(c->path, word);
+        const size_t used = strlen(paths);
+
+        if (size > 0 && (size != last_size || strncmp(c->path, last, size) != 0)) {
+            (void)snprintf(paths + used, sizeof(paths) - used, "%s%.*s", used == 0 ? "" : ", ",
+                           (int)size, c->path);
+            last = c->path;
+            last_size = size;
+            count++;
+        }
+    }
+    return count == 0   ? SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "unknown command '%s'", word)
+           : count == 1 ? SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
+                                     "unknown command '%s'; did you mean '%s'?", word, paths)
+                        : SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
+                                     "unknown command '%s'; there are: %s", word, paths);
+}
+
+enum sf_code args_unknown(const struct command *commands, const char *const *words,
+                          unsigned word_count, struct sf_error *err)
 {
     char nouns[NAMES_MAX][ARGS_NOUN_MAX];
     struct names names = {.count = 0};
@@ -207,7 +249,7 @@ static enum sf_code unknown_command(const struct command *commands, const char *
     }
     near = sf_text_nearest(sf_slice_text(words[0]), names.at, names.count);
     if (near == NULL) {
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "unknown command '%s'", words[0]);
+        return unknown_word(commands, words[0], err);
     }
     return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE, "unknown command '%s'; did you mean '%s'?",
                       words[0], near);
@@ -371,7 +413,7 @@ enum sf_code args_parse(const struct command *commands, const struct flag *globa
     if (word_count > 0 && ret->command == NULL) {
         ret->help =
             asks_for_help(argc, argv) && args_is_noun(commands, words, word_count, ret->noun);
-        return ret->help ? SF_OK : unknown_command(commands, words, word_count, err);
+        return ret->help ? SF_OK : args_unknown(commands, words, word_count, err);
     }
     ret->command = ret->command != NULL ? ret->command : &none;
     for (int i = 0; i < argc; i++) {

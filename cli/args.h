@@ -73,6 +73,10 @@ enum sf_code args_parse(const struct command *commands, const struct flag *globa
 const struct command *args_find(const struct command *commands, const char *const *words,
                                 unsigned word_count, unsigned *ret_used);
 
+/* Says what else @words, which begin no command, may mean. SF_INVALID, E0801. */
+enum sf_code args_unknown(const struct command *commands, const char *const *words,
+                          unsigned word_count, struct sf_error *err);
+
 /* Whether @words, joined by blanks into @ret, are the beginning of commands and no command. */
 bool args_is_noun(const struct command *commands, const char *const *words, unsigned word_count,
                   char ret[ARGS_NOUN_MAX]);

@@ -223,7 +223,8 @@ int cli_fail(struct cli *cli, const struct sf_error *err)
 
     (void)fflush(cli->out);
     if (err->number == SHEAF_E_USAGE && next[0] == '\0' && cli->args.command != NULL) {
-        (void)snprintf(help, sizeof(help), "see 'sheaf %s --help'", cli->args.command->path);
+        (void)snprintf(help, sizeof(help), "see 'sheaf %s%s--help'", cli->args.command->path,
+                       cli->args.command->path[0] == '\0' ? "" : " ");
         next = help;
     }
     if (err->number != 0) {

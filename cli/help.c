@@ -31,6 +31,29 @@ static const struct {
     {CLI_INTERRUPTED, "interrupted"},
 };
 
+static const struct {
+    const char *name;
+    const char *text;
+} environment[] = {
+    {"SHEAF_DEV_DIR", "state of the mesh that runs here, like --data"},
+    {"XDG_STATE_HOME", "where that is by default: in sheaf/dev below it, or below ~/.local/state"},
+    {"SHEAF_OUTPUT", "form of results, like -o"},
+    {"NO_COLOR, SHEAF_NO_COLOR", "no colours, like --no-color"},
+    {"FORCE_COLOR", "colours also where there is no terminal"},
+    {"SHEAF_NATS_SERVER", "path of the nats-server for sheaf dev"},
+    {"USER", "who acts in a domain when --as names none"},
+    {"EDITOR", "what product quarantine fix opens"},
+};
+
+const char *help_environment(size_t i, const char **ret_name)
+{
+    if (i >= SF_COUNT(environment)) {
+        return NULL;
+    }
+    *ret_name = environment[i].name;
+    return environment[i].text;
+}
+
 const char *help_exit_code(size_t i, int *code)
 {
     if (i >= SF_COUNT(exit_codes)) {
@@ -189,6 +212,10 @@ void help_reference(FILE *out, const struct command *commands, const struct flag
     }
     (void)fprintf(out, "\n## Flags of every command\n");
     reference_flags(out, flags);
+    (void)fprintf(out, "\n## Environment\n\n| variable | |\n|---|---|\n");
+    for (size_t i = 0; i < SF_COUNT(environment); i++) {
+        (void)fprintf(out, "| `%s` | %s |\n", environment[i].name, environment[i].text);
+    }
     (void)fprintf(out, "\n## Exit codes\n\n| code | |\n|---|---|\n");
     for (size_t i = 0; i < SF_COUNT(exit_codes); i++) {
         (void)fprintf(out, "| %d | %s |\n", exit_codes[i].code, exit_codes[i].text);
@@ -246,9 +273,13 @@ int cmd_help(struct cli *cli)
         return CLI_OK;
     }
     if (c == NULL || used != a->positional_count) {
-        (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_USAGE, "there is no command '%s%s%s'",
-                         a->positional[0], a->positional_count > 1 ? " " : "",
-                         a->positional_count > 1 ? a->positional[1] : "");
+        if (c == NULL) {
+            (void)args_unknown(commands_table(), a->positional, a->positional_count, &err);
+        } else {
+            (void)SF_RAISE_E(&err, SF_INVALID, SHEAF_E_USAGE, "'sheaf %s' has no command '%s'",
+                             c->path, a->positional[used]);
+        }
+        (void)snprintf(cli->next, sizeof(cli->next), "see 'sheaf help'");
         return cli_fail(cli, &err);
     }
     help_command(cli->out, c, commands_globals());

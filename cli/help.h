@@ -14,6 +14,8 @@ void help_noun(FILE *out, const struct command *commands, const char *noun);
 void help_command(FILE *out, const struct command *c, const struct flag *globals);
 /* docs/reference/cli.md: every command with its flags and examples, as Markdown. */
 void help_reference(FILE *out, const struct command *commands, const struct flag *globals);
+/* What variable number @i of the environment says, and its name; NULL behind the last. */
+const char *help_environment(size_t i, const char **ret_name);
 /* Exit code number @i of the table: its text and *@code (may be NULL); NULL behind the last. */
 const char *help_exit_code(size_t i, int *code);
 /* Exit codes, and which errors end with which. */

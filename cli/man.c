@@ -65,6 +65,19 @@ static void put_command(FILE *out, const struct command *c)
     }
 }
 
+static void put_environment(FILE *out)
+{
+    const char *name = NULL;
+
+    (void)fputs(".Sh ENVIRONMENT\n.Bl -tag -width Ds\n", out);
+    for (size_t i = 0; help_environment(i, &name) != NULL; i++) {
+        (void)fprintf(out, ".It Ev %s\n", name);
+        put(out, help_environment(i, &name));
+        (void)fputc('\n', out);
+    }
+    (void)fputs(".El\n", out);
+}
+
 void man_page(FILE *out, const struct command *commands, const struct flag *flags)
 {
     (void)fputs(".\\\" Written by 'sheaf help man'.\n"
@@ -91,13 +104,8 @@ void man_page(FILE *out, const struct command *commands, const struct flag *flag
     }
     (void)fputs(".Ss Flags of every command\n", out);
     put_flags(out, flags);
-    (void)fputs(".Sh ENVIRONMENT\n"
-                ".Bl -tag -width Ds\n"
-                ".It Ev SHEAF_DEV_DIR\nstate of the mesh that runs here\n"
-                ".It Ev SHEAF_OUTPUT\nform of results, as\n.Fl o\n"
-                ".It Ev NO_COLOR\nno colours\n"
-                ".El\n"
-                ".Sh EXIT STATUS\n"
+    put_environment(out);
+    (void)fputs(".Sh EXIT STATUS\n"
                 ".Bl -tag -width Ds\n",
                 out);
     for (size_t i = 0; help_exit_code(i, NULL) != NULL; i++) {

@@ -107,6 +107,11 @@ static void test_what_is_wrong_is_said_with_what_is_near(void **state)
 {
     (void)state;
     refuses("publihs f.csv", "unknown command 'publihs'; did you mean 'publish'?");
+    refuses("revoke G-1", "unknown command 'revoke'; did you mean 'access revoke'?");
+    refuses("quarantine ls", "unknown command 'quarantine'; did you mean 'product quarantine'?");
+    refuses("verify", "unknown command 'verify'; did you mean 'audit verify'?");
+    refuses("drop", "unknown command 'drop'; did you mean 'product quarantine drop'?");
+    refuses("explain", "unknown command 'explain'; there are: access explain, policy explain");
     refuses("frobnicate", "unknown command 'frobnicate'");
     refuses("product lnit", "unknown command 'product lnit'; did you mean 'product init'?");
     refuses("audit", "'audit' wants one of: ls, verify");
