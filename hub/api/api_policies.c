@@ -270,6 +270,7 @@ struct documents {
     const char **files;
     size_t count;
     size_t capacity;
+    struct sf_map places; /* by name: the number of the document, from 1 */
 };
 
 static bool grow(struct documents *d, size_t count)
@@ -297,16 +298,18 @@ static bool grow(struct documents *d, size_t count)
 static enum sf_code add_document(struct documents *d, const struct sf_policy_document *doc,
                                  const char *file, struct sf_error *err)
 {
-    for (size_t i = 0; i < d->count; i++) {
-        if (strcmp(d->items[i].name, doc->name) == 0) {
-            return SF_RAISE_E(err, SF_INVALID, SHEAF_E_DUPLICATE_KEY,
-                              "policy '%s' stands twice: %s:%u and %s:%u", doc->name, d->files[i],
-                              d->items[i].line, file, doc->line);
-        }
+    const uintptr_t before = (uintptr_t)sf_map_get(&d->places, doc->name);
+
+    if (before > 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_DUPLICATE_KEY,
+                          "policy '%s' stands twice: %s:%u and %s:%u", doc->name,
+                          d->files[before - 1], d->items[before - 1].line, file, doc->line);
     }
     d->items[d->count] = *doc;
     d->files[d->count++] = file;
-    return SF_OK;
+    return sf_map_put(&d->places, sf_slice_text(doc->name), (void *)(uintptr_t)d->count) == SF_OK
+               ? SF_OK
+               : SF_RAISE(err, SF_NOMEM, "policies");
 }
 
 static enum sf_code add_file(struct documents *d, const struct sf_json *v, struct sf_error *err)
@@ -357,6 +360,7 @@ static enum sf_code read_files(struct call *c, struct change_policy *p, struct s
     for (struct sf_json_iter it = sf_json_iter(files); code == SF_OK && sf_json_next(&it);) {
         code = add_file(&d, it.value, err);
     }
+    sf_map_done(&d.places);
     p->documents = d.items;
     p->files = d.files;
     p->document_count = d.count;

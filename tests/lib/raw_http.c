@@ -78,16 +78,20 @@ void raw_http_call(uint16_t port, const char *method, const char *path, const ch
     char *text = ret->head;
     int n = snprintf(text, RAW_HTTP_MAX,
                      "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
-                     "%zu\r\n%s\r\n%.*s",
-                     method, path, body.size, headers, (int)body.size,
-                     body.size == 0 ? "" : (const char *)body.data);
+                     "%zu\r\n%s\r\n",
+                     method, path, body.size, headers);
+    struct iovec parts[] = {
+        {.iov_base = text, .iov_len = (size_t)n},
+        {.iov_base = (void *)(uintptr_t)body.data, .iov_len = body.size},
+    };
+    const struct msghdr m = {.msg_iov = parts, .msg_iovlen = body.size == 0 ? 1 : 2};
 
     ret->status = 0;
     ret->is_complete = false;
     ret->text[0] = '\0';
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-        send(fd, text, (size_t)n, MSG_NOSIGNAL) == n) {
+        sendmsg(fd, &m, MSG_NOSIGNAL) == n + (ssize_t)body.size) {
         read_all(fd, text, RAW_HTTP_MAX);
         take_answer(ret);
     }
