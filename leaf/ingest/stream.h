@@ -4,7 +4,7 @@
  *
  *   Threads   Loop thread; inflating and cutting run on a query thread.
  *   Order     One batch at a time, in the order of the text, each by the contract then in force;
- *             E0302 once the product is removed.
+ *             E0302 once the product is removed, E0303 once a version leaves the table out.
  *   Memory    The input that waits (STREAM_INPUT_MAX), one body and what ingest makes of it.
  *   Limits    ingest_options: streams at a time; records and bytes of a batch. A full ingest or
  *             store is waited for.
