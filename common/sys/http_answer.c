@@ -204,16 +204,6 @@ void sf_http_respond(struct sf_http_request *r, unsigned status, const char *con
 
 /* Streams. */
 
-static size_t bound_of(const struct sf_http_request *r)
-{
-    return r->out_max == 0 ? r->server->options.stream_bytes_max : r->out_max;
-}
-
-static size_t unsent(const struct sf_http_request *r)
-{
-    return r->out.size - r->out_sent;
-}
-
 /* Called by MHD when it can send up to @size more bytes. */
 static ssize_t read_stream(void *request, uint64_t position, char *to, size_t size)
 {
@@ -223,19 +213,19 @@ static ssize_t read_stream(void *request, uint64_t position, char *to, size_t si
     if (r->state == SF_HTTP_ABORTED || (r->state == SF_HTTP_ANSWERED && !r->out_complete)) {
         return MHD_CONTENT_READER_END_WITH_ERROR; /* cuts the connection */
     }
-    if (unsent(r) == 0) {
+    if (sf_http_unsent(r) == 0) {
         if (r->state == SF_HTTP_ANSWERED) {
             return MHD_CONTENT_READER_END_OF_STREAM;
         }
         sf_http_request_suspend(r);
         return 0;
     }
-    size = unsent(r) < size ? unsent(r) : size;
+    size = sf_http_unsent(r) < size ? sf_http_unsent(r) : size;
     memcpy(to, r->out.data + r->out_sent, size);
     r->out_sent += size;
     sf_http_answer_charge(r, -(ssize_t)size);
     r->answered_ns = sf_rt_now_ns(r->server->rt); /* it reads, however slowly */
-    if (r->drain_wanted && unsent(r) <= bound_of(r) / 2) {
+    if (r->drain_wanted && sf_http_unsent(r) <= sf_http_unsent_max(r) / 2) {
         r->drain_wanted = false;
         sf_rt_post(r->server->rt, &r->drain);
     }
@@ -272,7 +262,7 @@ void sf_http_stream_begin(struct sf_http_request *r, unsigned status, const char
 
 static enum sf_code stream_append(struct sf_http_request *r, struct sf_slice bytes)
 {
-    size_t waiting = unsent(r);
+    size_t waiting = sf_http_unsent(r);
 
     if (r->out_sent > waiting) { /* moves less than was sent, so that it costs one copy a byte */
         memmove(r->out.data, r->out.data + r->out_sent, waiting);
@@ -294,12 +284,13 @@ static enum sf_code stream_append(struct sf_http_request *r, struct sf_slice byt
 
 enum sf_code sf_http_stream_write(struct sf_http_request *r, struct sf_slice bytes)
 {
-    size_t waiting = unsent(r);
+    size_t waiting = sf_http_unsent(r);
 
     if (r->state != SF_HTTP_STREAMING) {
         return SF_CLOSED;
     }
-    if (waiting > 0 && (waiting + bytes.size > bound_of(r) || sf_http_answers_full(r->server))) {
+    if (waiting > 0 &&
+        (waiting + bytes.size > sf_http_unsent_max(r) || sf_http_answers_full(r->server))) {
         r->drain_wanted = true;
         return SF_BUSY;
     }

@@ -56,7 +56,7 @@ struct sf_http_request {
     struct sf_http_prepared *prepared; /* instead; a reference until all is sent */
     struct sf_buf out;                 /* of a stream */
     size_t out_max;                    /* unsent bytes of @out; 0: the server's stream_bytes_max */
-    size_t out_sent;                   /* bytes of @out already taken by MHD */
+    size_t out_sent;                   /* bytes of @out that MHD, or the socket, has taken */
     struct sf_task drain;
     size_t answer_charged; /* of server->answers_total */
     uint64_t answered_ns;  /* when the answer began to wait */
@@ -103,6 +103,19 @@ struct MHD_Response *sf_http_with_headers(const struct sf_http_request *r,
                                           const struct sf_http_header *headers, size_t count);
 /* http_prepared.c: gives it to MHD. */
 enum MHD_Result sf_http_prepared_queue(struct sf_http_request *r);
+
+/* A body that is refused is read to its end when it has no more, so that its client sees why. */
+enum { SF_HTTP_DRAIN_BYTES_MAX = 64 * 1024 * 1024 };
+
+/* Bytes of a stream that wait for the socket, and how many may. */
+static inline size_t sf_http_unsent(const struct sf_http_request *r)
+{
+    return r->out.size - r->out_sent;
+}
+static inline size_t sf_http_unsent_max(const struct sf_http_request *r)
+{
+    return r->out_max == 0 ? r->server->options.stream_bytes_max : r->out_max;
+}
 
 /* Counts bytes of an answer that wait, or, negative, no longer do. */
 void sf_http_answer_charge(struct sf_http_request *r, ssize_t bytes);

@@ -17,7 +17,7 @@
  * last byte of it; in between we have to read on. Refusing at the first call closes a connection
  * with bytes still in it, so most clients see a reset instead of the answer (1 MB body: 125 of
  * 200). So a refused body is read to its end, unless its client waits to be told to go on, or means
- * to send more than DRAIN_BYTES_MAX.
+ * to send more than SF_HTTP_DRAIN_BYTES_MAX.
  *
  * While the handler thinks, and while a stream has nothing to send, the connection is suspended.
  * Answering resumes it; MHD then calls the step (or the stream's reader) again.
@@ -26,7 +26,6 @@
 enum {
     BODY_FIRST_MAX = 1024 * 1024, /* taken at once for a declared length; more as it comes */
     BODY_FIRST = 4096,            /* of a chunked body */
-    DRAIN_BYTES_MAX = 64 * 1024 * 1024,
 };
 
 /* Tells the handler, once, that its request is over. */
@@ -169,7 +168,7 @@ static enum MHD_Result body_take(struct sf_http_request *r, const char *bytes, s
 
     if (r->state == SF_HTTP_REFUSING) {
         r->body_dropped += size;
-        return r->body_dropped > DRAIN_BYTES_MAX ? MHD_NO : MHD_YES;
+        return r->body_dropped > SF_HTTP_DRAIN_BYTES_MAX ? MHD_NO : MHD_YES;
     }
     status = charge(r, r->body_size + size);
     if (status == 0 && !body_reserve(r, r->body_size + size)) {
@@ -255,7 +254,7 @@ static enum MHD_Result on_headers(struct sf_http_request *r, const char *method,
     if (status == 0) {
         return MHD_YES;
     }
-    if (length > DRAIN_BYTES_MAX || sf_http_header_of(r, "Expect") != NULL) {
+    if (length > SF_HTTP_DRAIN_BYTES_MAX || sf_http_header_of(r, "Expect") != NULL) {
         return refuse(r, status);
     }
     refuse_at_end(r, status);

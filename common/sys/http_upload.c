@@ -4,8 +4,8 @@
  *
  *     HANDED / STREAMING --- respond(), stream_end() ---> ANSWERED ---> the connection is closed
  *       |        ^  on_body took less than there was         |  once the rest of the body has been
- *       v        |                                           |  read (up to DRAIN_BYTES_MAX) and
- *     paused ----+  sf_http_body_resume()                    |  the answer is sent
+ *       v        |                                           |  read (SF_HTTP_DRAIN_BYTES_MAX)
+ *     paused ----+  sf_http_body_resume()                    |  and the answer is sent
  *
  * MHD 0.9.75 sends nothing before it has read the whole body. So here the answer is written into
  * the socket beside MHD, which in this state only reads; MHD closes the connection at the end.
@@ -20,13 +20,6 @@
 #include "common/base/assert.h"
 #include "common/sys/http_private.h"
 
-enum { DRAIN_BYTES_MAX = 64 * 1024 * 1024 };
-
-static size_t unsent(const struct sf_http_request *r)
-{
-    return r->out.size - r->out_sent;
-}
-
 static int socket_of(const struct sf_http_request *r)
 {
     return MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
@@ -37,9 +30,9 @@ static int socket_of(const struct sf_http_request *r)
 /* Writes what the socket takes. */
 static void flush(struct sf_http_request *r)
 {
-    while (unsent(r) > 0 && !r->gone) {
-        const ssize_t n =
-            send(socket_of(r), r->out.data + r->out_sent, unsent(r), MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sf_http_unsent(r) > 0 && !r->gone) {
+        const ssize_t n = send(socket_of(r), r->out.data + r->out_sent, sf_http_unsent(r),
+                               MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -52,7 +45,7 @@ static void flush(struct sf_http_request *r)
         sf_http_answer_charge(r, -n);
         r->answered_ns = sf_rt_now_ns(r->server->rt);
     }
-    if (r->drain_wanted && unsent(r) <= r->server->options.stream_bytes_max / 2) {
+    if (r->drain_wanted && sf_http_unsent(r) <= sf_http_unsent_max(r) / 2) {
         r->drain_wanted = false;
         sf_rt_post(r->server->rt, &r->drain);
     }
@@ -61,10 +54,10 @@ static void flush(struct sf_http_request *r)
 /* After a flush: MHD goes on when there is nothing to wait for, else the watch looks. */
 static void go_on(struct sf_http_request *r)
 {
-    if (r->gone || (r->state == SF_HTTP_ANSWERED && (unsent(r) == 0 || !r->body_ended))) {
+    if (r->gone || (r->state == SF_HTTP_ANSWERED && (sf_http_unsent(r) == 0 || !r->body_ended))) {
         sf_http_request_resume(r);
     } else if (r->suspended) {
-        sf_http_server_rewatch(r->server, r, unsent(r) > 0);
+        sf_http_server_rewatch(r->server, r, sf_http_unsent(r) > 0);
     }
 }
 
@@ -190,7 +183,7 @@ enum MHD_Result sf_http_upload_step(struct sf_http_request *r, const char *bytes
         if (*size > 0) {
             sf_http_request_suspend(r);
         }
-        return r->body_dropped > DRAIN_BYTES_MAX ? MHD_NO : MHD_YES;
+        return r->body_dropped > SF_HTTP_DRAIN_BYTES_MAX ? MHD_NO : MHD_YES;
     }
     if (!r->body_ended && !r->gone && r->state != SF_HTTP_ABORTED) {
         r->body_ended = true;
@@ -200,11 +193,11 @@ enum MHD_Result sf_http_upload_step(struct sf_http_request *r, const char *bytes
     }
     flush(r);
     if (r->gone || r->state == SF_HTTP_ABORTED ||
-        (r->state == SF_HTTP_ANSWERED && unsent(r) == 0)) {
+        (r->state == SF_HTTP_ANSWERED && sf_http_unsent(r) == 0)) {
         return MHD_NO; /* closes the connection */
     }
     sf_http_request_suspend(r);
-    sf_http_server_rewatch(r->server, r, unsent(r) > 0);
+    sf_http_server_rewatch(r->server, r, sf_http_unsent(r) > 0);
     return MHD_YES;
 }
 
