@@ -142,6 +142,22 @@ enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf
     return code;
 }
 
+enum sf_code catalog_file(const struct sf_json *product, struct sf_slice *ret, struct sf_error *err)
+{
+    const char *seen_by = "*";
+    const char *name = "";
+
+    (void)sf_json_as_text(sf_json_get(product, "seen_by"), &seen_by);
+    (void)sf_json_as_text(sf_json_get(product, "product"), &name);
+    if (strcmp(seen_by, "*") != 0) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_WRONG_ACTOR,
+                          "the file of %s is for its owner and the platform; %s sees a view of it",
+                          name, seen_by);
+    }
+    (void)sf_json_as_slice(sf_json_get(product, "contract"), ret);
+    return SF_OK;
+}
+
 /* The member of "status=deprecated; sunset=2027-03-01", or "". */
 static void member_of(const char *text, const char *name, char *ret, size_t size)
 {

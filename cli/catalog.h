@@ -28,5 +28,9 @@ enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf
 /* A note when the leaf's last answer, or @product (the hub's document, or NULL), says that the
  * version is deprecated or retired. */
 void catalog_note_end(struct api *a, const struct product_ref *r, const struct sf_json *product);
+/* The file as it was applied, of the hub's document. SF_DENIED, E0415: who asks is shown its view
+ * of the product only. */
+enum sf_code catalog_file(const struct sf_json *product, struct sf_slice *ret,
+                          struct sf_error *err) SF_MUST_CHECK;
 /* Appends "/v1/products/D/P[@MAJOR]/TABLE". */
 void catalog_table_path(const struct product_ref *r, struct sf_buf *ret);

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "cli/api.h"
+#include "cli/catalog.h"
 #include "cli/commands.h"
 #include "cli/policy_files.h"
 #include "cli/product_source.h"
@@ -116,17 +117,17 @@ static enum sf_code ask_hub(struct tests *t, const char *name, struct sf_error *
     const struct sf_json *root = NULL;
     struct sf_product *p = NULL;
     struct sf_issues issues;
-    const char *text = "";
+    struct sf_slice text = {0};
     char path[2 * PRODUCT_NAME_MAX + 32];
     enum sf_code code = connect(t, err);
 
     (void)snprintf(path, sizeof(path), "/v1/products/%s", name);
     code = code == SF_OK ? api_get_hub(&t->api, path, &root, err) : code;
+    code = code == SF_OK ? catalog_file(root, &text, err) : code;
     if (code != SF_OK) {
         return code;
     }
-    (void)sf_json_as_text(sf_json_get(root, "contract"), &text);
-    sf_issues_init(&issues, name, sf_slice_text(text));
+    sf_issues_init(&issues, name, text);
     code = sf_product_parse(&issues, &p, err);
     sf_issues_done(&issues);
     return code == SF_OK ? keep(t, p, err) : code;

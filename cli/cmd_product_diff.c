@@ -1,5 +1,6 @@
 /* product diff: what a product file would change. */
 #include "cli/api.h"
+#include "cli/catalog.h"
 #include "cli/commands.h"
 #include "cli/product_source.h"
 #include "common/contract/compat.h"
@@ -31,7 +32,10 @@ static enum sf_code fetch_standing(struct api *api, const struct sf_product *p,
     if (code != SF_OK) {
         return code == SF_ABSENT ? SF_OK : code;
     }
-    (void)sf_json_as_slice(sf_json_get(root, "contract"), &yaml);
+    code = catalog_file(root, &yaml, err);
+    if (code != SF_OK) {
+        return code;
+    }
     *ret_same = sf_slice_equal(yaml, text);
     sf_issues_init(&issues, "contract of the hub", yaml);
     code = sf_product_parse(&issues, ret, err);

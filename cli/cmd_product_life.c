@@ -90,9 +90,11 @@ static enum sf_code parse_contract(const struct sf_json *product, struct sf_slic
                                    struct sf_product **ret, struct sf_error *err)
 {
     struct sf_issues issues;
-    enum sf_code code;
+    enum sf_code code = catalog_file(product, ret_yaml, err);
 
-    (void)sf_json_as_slice(sf_json_get(product, "contract"), ret_yaml);
+    if (code != SF_OK) {
+        return code;
+    }
     sf_issues_init(&issues, "contract of the hub", *ret_yaml);
     code = sf_product_parse(&issues, ret, err);
     sf_issues_done(&issues);

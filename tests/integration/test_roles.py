@@ -227,6 +227,17 @@ def test_invented_roles_cost_nobody_else(m):
     assert over_nats(app(m, "support"), assertion(m, "auditor", who="support"), "count", {}).data == rows
 
 
+def test_the_catalog_goes_by_roles(m):
+    """The hub shows a product as the user who asks sees it, by the roles of the token, and its export is that"""
+    def shown(*roles):
+        answer = m.hub.call("GET", "/v1/products/sales/people", token=m.token("marketing", roles=list(roles))).json()
+        return {f["name"]: f["sees"] for f in answer["tables"][0]["fields"]}, "min_length: 3" in answer["contract"]
+
+    assert shown() == ({"id": "clear", "email": "redact", "kind": "clear"}, True)
+    assert shown("clerk", "analyst") == ({"id": "clear", "email": "clear", "kind": "clear"}, False)
+    assert "email  string  false     pii    redact  emails" in m.sheaf("product", "show", "sales/people", "--as", "marketing").out
+
+
 def test_the_hub_is_not_asked(m):
     """Roles are checked while the hub does nothing"""
     token = m.token("marketing", roles=["analyst", "auditor"])
@@ -245,5 +256,6 @@ if __name__ == "__main__":
                           test_explanations_agree, test_preview, test_preview_is_for_the_owner,
                           test_what_a_filter_or_a_mask_forbids_says_what_to_do,
                           test_a_request_tells_what_it_would_come_to, test_hidden_rows_are_not_counted_for_others,
+                          test_the_catalog_goes_by_roles,
                           test_invented_roles_cost_nobody_else, test_the_hub_is_not_asked],
                          ["sales", "marketing", "support", "finance"]))

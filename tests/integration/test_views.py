@@ -321,6 +321,8 @@ def test_contracts(m):
     shown = after[f"/v1/products/sales/{name}"]
     assert b"Where to write" in shown and b'"name":"code"' in shown, "what is hidden can be asked for"
     client.close()
+    ran = m.sheaf("product", "diff", "product.yaml", "--as", "marketing", status=5)
+    assert "SHEAF-E0415" in ran.err and f"the file of sales/{name} is for its owner and the platform" in ran.err, ran
     for who in ("sales", "platform"):
         whole = told(m, who, name)
         silent = [port for port in (f"/v1/products/sales/{name}", "/v1/audit?limit=1000", f"product export sales/{name} yaml",
