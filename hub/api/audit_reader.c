@@ -1,7 +1,5 @@
 #include "hub/api/audit_reader.h"
 
-#include <string.h>
-
 #include "common/contract/product_file.h"
 #include "common/wire/control.h"
 #include "hub/api/product_shown.h"
