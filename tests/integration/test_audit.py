@@ -109,8 +109,13 @@ def test_what_is_withheld_has_to_fit_what_is_shown(m):
             del items[last - 1][name]
         items[last - 1]["withheld"] = True
 
+    def told_twice(items):
+        items.append(items[-1])
+
+    assert not {"actor", "detail"} & {k for k, v in events(m, "finance")[max(shown)].items() if v}, "the last is marketing's"
     assert verified(m, "marketing", lambda items: None).status == 0
-    for who, change, number in (("marketing", other_hash, last + 1), ("marketing", left_out, last), ("platform", kept_back, last)):
+    for who, change, number in (("marketing", other_hash, last + 1), ("marketing", left_out, last), ("platform", kept_back, last),
+                                ("finance", told_twice, max(shown) + 1)):
         ran = verified(m, who, change)
         assert ran.status == 8 and "SHEAF-E0605" in ran.err and f"event {number}:" in ran.err, (change, ran)
 
