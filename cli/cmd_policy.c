@@ -110,6 +110,9 @@ int cmd_policy_history(struct cli *cli)
             print_json(&cli->print, "removed", sf_json_get(it.value, "removed"));
             print_json(&cli->print, "rolled_back_to", sf_json_get(it.value, "rolled_back_to"));
         }
+        if (sf_json_count(sf_json_get(root, "items")) == 0) {
+            cli_note(cli, "there never was a policy; to put one in force: sheaf policy apply FILE");
+        }
         code = print_end(&cli->print, &err);
     }
     api_done(&api);

@@ -135,6 +135,11 @@ enum sf_code identity_parse(const char *as, struct identity *ret, struct sf_erro
     const char *user = getenv("USER");
     size_t n = strcspn(as, "/");
 
+    if (n == 0 || strcmp(as + n, "/") == 0) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_USAGE,
+                          "--as %s: column %zu: there is no %s; it is DOMAIN or DOMAIN/USER", as,
+                          n == 0 ? 1 : n + 2, n == 0 ? "domain" : "user behind the /");
+    }
     if (as[n] == '/') {
         user = as + n + 1;
     }

@@ -61,8 +61,8 @@ struct identity {
     size_t role_count;
 };
 
-/* DOMAIN[/USER], the user by default from the environment; any name. SF_INVALID, E0801: too long.
- */
+/* DOMAIN[/USER], the user by default from the environment; any name. SF_INVALID, E0801: a part
+ * is missing or too long. */
 enum sf_code identity_parse(const char *as, struct identity *ret,
                             struct sf_error *err) SF_MUST_CHECK;
 /* The roles of @who from now on: names with commas between; NULL: none. SF_INVALID, E0801. */

@@ -67,6 +67,8 @@
       "drop the record, or say that it counts: --overwrite")                                       \
     X(TOO_SLOW, 316, 408, 7, "the reader takes too little",                                        \
       "follow again behind the last position")                                                     \
+    X(POSITION_AHEAD, 317, 409, 6, "the table is not there yet",                                   \
+      "see where it is: sheaf read D/P --only-count")                                              \
     X(DENIED, 401, 403, 5, "not granted",                                                          \
       "ask for it: sheaf access request D/P --as DOMAIN --purpose TEXT --for 90d")                 \
     X(REQUEST_UNKNOWN, 402, 404, 4, "no such access request", "see 'sheaf access ls'")             \

@@ -3,6 +3,7 @@
 #include "common/base/str.h"
 #include "common/wire/control.h"
 #include "hub/api/audit_reader.h"
+#include "hub/registry/registry_policy.h"
 #include "proto/errors.h"
 
 enum {
@@ -30,7 +31,7 @@ static void write_policies(struct answer *a, const Sheaf__V1__Event *e)
 
     sf_json_member_uint(&a->json, "version",
                         applied ? e->policy_applied->version : e->policy_removed->version);
-    if (applied && e->policy_applied->rolled_back_to != 0) {
+    if (applied && registry_policy_is_rollback(e->policy_applied)) {
         sf_json_member_uint(&a->json, "rolled_back_to", e->policy_applied->rolled_back_to);
     }
     for (size_t i = 0; applied && i < e->policy_applied->n_policies; i++) {

@@ -69,7 +69,7 @@ static void write_change(struct answer *a, uint64_t version,
     sf_json_member_uint(&a->json, "version", version);
     answer_time(a, "time", change->time_us);
     sf_json_member_text(&a->json, "actor", change->actor);
-    if (change->rolled_back_to != 0) {
+    if (change->is_rollback) {
         sf_json_member_uint(&a->json, "rolled_back_to", change->rolled_back_to);
     }
     sf_json_key(&a->json, "applied");

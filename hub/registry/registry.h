@@ -134,7 +134,8 @@ struct registry_policy_change {
     size_t policy_count;
     const char *const *removed;
     size_t removed_count;
-    uint64_t rolled_back_to; /* 0: no rollback */
+    bool is_rollback;
+    uint64_t rolled_back_to; /* of a rollback; 0: to before the first policy */
     int64_t time_us;
     const char *actor;
 };

@@ -129,6 +129,11 @@ static void touch_all(struct registry *r, const Sheaf__V1__Event *e)
     r->policies.set = NULL;
 }
 
+bool registry_policy_is_rollback(const Sheaf__V1__PolicyApplied *m)
+{
+    return m->rolled_back_to != 0 || m->n_policies == 0;
+}
+
 enum sf_code registry_policy_apply(struct registry *r, const Sheaf__V1__Event *e,
                                    struct sf_error *err)
 {
@@ -155,6 +160,7 @@ enum sf_code registry_policy_apply(struct registry *r, const Sheaf__V1__Event *e
     c->actor = sf_arena_strdup(&r->arena, e->actor);
     fine = c->actor != NULL && take_removed(r, removed, removed_count, c);
     if (fine && applied) {
+        c->is_rollback = registry_policy_is_rollback(e->policy_applied);
         c->rolled_back_to = e->policy_applied->rolled_back_to;
         fine = take_policies(r, e, e->policy_applied, c);
     }

@@ -8,6 +8,8 @@
 /* Takes in PolicyApplied or PolicyRemoved. Codes of registry_apply(). */
 enum sf_code registry_policy_apply(struct registry *r, const Sheaf__V1__Event *e,
                                    struct sf_error *err) SF_MUST_CHECK;
+/* Whether it puts an older set back: what is not of one has policies. */
+bool registry_policy_is_rollback(const Sheaf__V1__PolicyApplied *m);
 void registry_policies_done(struct registry_policies *p);
 
 /* The policies in force, read; borrowed until the next event. SF_NOMEM, SF_CORRUPT. */

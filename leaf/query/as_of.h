@@ -16,7 +16,7 @@ enum sf_code query_time_parse(const char *name, const char *text, struct query_p
 
 /*
  * Where in the log @point is: the seq that it shows, and its epoch. SF_CONFLICT E0308: not held any
- * more, ahead of the table, or of another epoch.
+ * more, or of another epoch; E0317: ahead of the table.
  */
 enum sf_code query_point_find(const struct query_point *point,
                               const struct store_snapshot *snapshot, const struct store_lane *lane,

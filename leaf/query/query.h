@@ -150,8 +150,9 @@ const struct queries_options *queries_get_options(const struct queries *qs);
 /*
  * Starts an answer; @request is taken, also when this fails. @cb runs later, once per page.
  * SF_BUSY (E0602), SF_NOMEM. Errors by callback: SF_ABSENT E0305 (get: no such row), SF_CONFLICT
- * E0308 (another epoch, a position ahead of the head or one that was trimmed), SF_DENIED E0401 (the
- * grant ended while pages went out), SF_CORRUPT, SF_IO, SF_NOMEM.
+ * E0308 (another epoch, changes behind a position that is ahead of the head or was trimmed) or
+ * E0317 (rows as of a position that is ahead), SF_DENIED E0401 (the grant ended while pages went
+ * out), SF_CORRUPT, SF_IO, SF_NOMEM.
  */
 enum sf_code query_start(struct queries *qs, struct query_request *request, query_cb cb, void *data,
                          struct query **ret, struct sf_error *err) SF_MUST_CHECK;

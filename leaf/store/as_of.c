@@ -78,7 +78,7 @@ enum sf_code store_epoch_at(const struct store_snapshot *snapshot, const struct 
         return as_of_gone(&anchor, err);
     }
     if (seq > head.seq) {
-        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_GONE,
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_POSITION_AHEAD,
                           "seq %llu is ahead of the table, which is at %u:%llu",
                           (unsigned long long)seq, (unsigned)head.epoch,
                           (unsigned long long)head.seq);

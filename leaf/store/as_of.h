@@ -8,7 +8,8 @@
  *   Threads, Memory   As read.h.
  *   Cost     One read of a frame for each change of a key since the position. A scan looks at every
  *            key in its range, those that came later too; its memory is that of one row.
- *   Errors   SF_CONFLICT SHEAF-E0308: not held any more, or not yet there. Besides those of read.h.
+ *   Errors   SF_CONFLICT SHEAF-E0308: not held any more; E0317: not yet there. Besides those of
+ *            read.h.
  */
 #pragma once
 

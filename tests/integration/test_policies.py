@@ -45,6 +45,8 @@ def set_up(m):
 
 def test_mask_from_file_to_consumer(m):
     """A platform's policy changes what a consumer gets once apply has answered, and rollback brings it back"""
+    ran = m.sheaf("policy", "history")
+    assert "there never was a policy; to put one in force: sheaf policy apply FILE" in ran.err, ran
     set_up(m)
     assert seen(m) == [{k: v for k, v in r.items() if k != "email"} for r in ROWS]
     ran = apply(m, PII, "--dry-run")
@@ -169,9 +171,21 @@ def test_too_many_effects_are_counted(m):
     assert "450 more gains, losses and changes are not shown" in ran.err, ran.err
 
 
+def test_rollback_to_before_the_first(m):
+    """A rollback to version 0 takes every policy away, and history and audit log say what it was"""
+    apply(m, PII)
+    m.sheaf("policy", "rollback", "0")
+    newest = m.sheaf("policy", "history", "-o", "ndjson").lines()[0]
+    assert newest["applied"] == [] and "pii-default" in newest["removed"] and newest["rolled_back_to"] == 0, newest
+    assert m.sheaf("policy", "ls", "-o", "ndjson").lines() == []
+    detail = m.sheaf("audit", "ls", "-o", "ndjson").lines()[-1]["detail"]
+    assert detail["rolled_back_to"] == 0, detail
+
+
 if __name__ == "__main__":
     sys.exit(fixture.run([test_mask_from_file_to_consumer, test_policies_outlive_the_hub, test_owner_tightens,
                           test_requirements_are_checked_at_apply, test_only_the_platform_changes_policies,
                           test_policies_have_limits,
-                          test_a_denied_table_says_so, test_too_many_effects_are_counted],
+                          test_a_denied_table_says_so, test_too_many_effects_are_counted,
+                          test_rollback_to_before_the_first],
                          ["sales", "marketing", "support"]))

@@ -192,6 +192,13 @@ static void test_who_acts_is_said_implied_or_refused(void **state)
     assert_int_equal(context_identity(&c, "finance", NULL, &who, &err), SF_INVALID);
     assert_string_equal(err.text,
                         "this mesh runs no leaf of domain 'finance'; there are: sales, marketing");
+    assert_int_equal(context_identity(&c, "sales/", NULL, &who, &err), SF_INVALID);
+    assert_int_equal(err.number, SHEAF_E_USAGE);
+    assert_string_equal(err.text, "--as sales/: column 7: there is no user behind the /; "
+                                  "it is DOMAIN or DOMAIN/USER");
+    assert_int_equal(identity_parse("/ada", &who, &err), SF_INVALID);
+    assert_string_equal(err.text,
+                        "--as /ada: column 1: there is no domain; it is DOMAIN or DOMAIN/USER");
     c.leaf_count = 1;
     expect_identity(&c, NULL, NULL, "sales", NULL);
 }

@@ -113,6 +113,34 @@ static void test_every_version_of_the_set_can_be_looked_at(void **state)
     world_done(&w);
 }
 
+/* Events of before have no other sign of it than that they apply nothing. */
+static void test_a_rollback_to_before_the_first_policy_is_one(void **state)
+{
+    Sheaf__V1__PolicyApplied back = SHEAF__V1__POLICY_APPLIED__INIT;
+    Sheaf__V1__Event e = SHEAF__V1__EVENT__INIT;
+    char *names[] = {sf_control_text("pii"), sf_control_text("owners")};
+    const struct registry_policy_change *changes;
+    struct hub_world w;
+
+    (void)state;
+    set_up(&w);
+    back.version = 4;
+    back.removed = names;
+    back.n_removed = 2;
+    e.actor = sf_control_text("platform/ada");
+    e.kind_case = SHEAF__V1__EVENT__KIND_POLICY_APPLIED;
+    e.policy_applied = &back;
+    world_event(&w, &e);
+    assert_set(&w, 4, "");
+    changes = w.registry.policies.changes;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(changes[i].is_rollback);
+    }
+    assert_true(changes[3].is_rollback);
+    assert_int_equal(changes[3].rolled_back_to, 0);
+    world_done(&w);
+}
+
 static void test_events_that_do_not_follow_are_refused(void **state)
 {
     Sheaf__V1__PolicyRemoved removed = SHEAF__V1__POLICY_REMOVED__INIT;
@@ -174,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_version_of_the_set_can_be_looked_at),
+        cmocka_unit_test(test_a_rollback_to_before_the_first_policy_is_one),
         cmocka_unit_test(test_events_that_do_not_follow_are_refused),
         cmocka_unit_test(test_a_bundle_holds_the_policies_about_its_domain),
     };

@@ -214,6 +214,7 @@ static void check_all(struct store_world *w, struct store_lane *lane, const stru
         assert_int_equal(err.number, SHEAF_E_POSITION_GONE);
     }
     assert_int_equal(store_check_position(snapshot, lane, 1, m->head + 1, &err), SF_CONFLICT);
+    assert_int_equal(err.number, SHEAF_E_POSITION_AHEAD);
     check_times(snapshot, lane, m, anchor.seq);
     if (store_check(w->store, &r, &err) != SF_OK) {
         fail_msg("%s", err.text);
