@@ -2,6 +2,9 @@
  * /v1/policies: the platform's, read by every member and changed by the platform.
  *
  *   APPEND (event log) --> EFFECT (leaves that are up acknowledge, or a second is over) --> answer
+ *
+ * Right after the hub's start no leaf has been heard of: those of that moment are waited for until
+ * they count as down.
  */
 #include <string.h>
 
@@ -102,7 +105,7 @@ void policy_history(struct call *c, const char *const *part)
 
 struct policy_call {
     struct change_policy change;
-    struct lease_wait *waits; /* one for each leaf that is up */
+    struct lease_wait *waits; /* one for each leaf that is waited for */
     size_t wait_count;
     size_t lagging;
     struct sf_timer deadline;
@@ -223,22 +226,25 @@ static void wait_for_leaves(struct policy_call *p)
 {
     struct hub_state *s = p->change.state;
     struct sf_map_entry *entry;
+    uint64_t longest_ns = 0;
     size_t at = 0;
 
     p->waits = sf_arena_calloc(p->change.arena, s->leases.by_domain.live + 1, sizeof(*p->waits));
     while (p->waits != NULL && (entry = sf_map_next(&s->leases.by_domain, &at)) != NULL) {
         struct lease *l = entry->value;
+        const uint64_t patience_ns = lease_patience_ns(l, EFFECT_REVOKE_NS);
 
-        if (lease_is_up(l) && !lease_is_acknowledged(l)) {
+        if (patience_ns > 0 && !lease_is_acknowledged(l)) {
             struct lease_wait *w = &p->waits[p->wait_count++];
 
             *w = (struct lease_wait){.done = on_acknowledged, .data = p};
             lease_wait(l, w);
             p->lagging++;
+            longest_ns = patience_ns > longest_ns ? patience_ns : longest_ns;
         }
     }
     p->deadline = (struct sf_timer){.fire = on_deadline};
-    sf_rt_timer_start(s->rt, &p->deadline, p->lagging == 0 ? 0 : EFFECT_REVOKE_NS);
+    sf_rt_timer_start(s->rt, &p->deadline, longest_ns);
 }
 
 static void on_changed(struct event_append *op, enum sf_code code, const struct event_record *r,

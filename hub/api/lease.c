@@ -388,6 +388,16 @@ bool lease_is_up(const struct lease *l)
     return l->seen && sf_rt_now_ns(l->all->rt) - l->seen_ns <= LEASE_DOWN_NS;
 }
 
+uint64_t lease_patience_ns(const struct lease *l, uint64_t usual_ns)
+{
+    const uint64_t age_ns = sf_rt_now_ns(l->all->rt) - l->all->opened_ns;
+
+    if (l->seen || age_ns >= LEASE_DOWN_NS) {
+        return lease_is_up(l) ? usual_ns : 0;
+    }
+    return LEASE_DOWN_NS - age_ns > usual_ns ? LEASE_DOWN_NS - age_ns : usual_ns;
+}
+
 void lease_wait(struct lease *l, struct lease_wait *w)
 {
     sf_list_push(&l->waits, &w->link);

@@ -85,6 +85,7 @@ struct leases {
     struct sf_bus *bus; /* account MESH */
     struct registry *registry;
     const struct sf_seed *hub_key;
+    uint64_t opened_ns;      /* leaves are heard from then on */
     struct sf_map by_domain; /* name -> struct lease, owned */
 };
 
@@ -105,6 +106,9 @@ void leases_renew(struct leases *l);
 /* Whether the leaf has said that the newest bundle is in force. */
 bool lease_is_acknowledged(const struct lease *l);
 bool lease_is_up(const struct lease *l);
+/* For how long a change is worth waiting for its leaf: @usual_ns when it is up; until it counts as
+ * down, when it has not been heard of since this process started; 0: it is down. */
+uint64_t lease_patience_ns(const struct lease *l, uint64_t usual_ns);
 
 struct lease_wait {
     void (*done)(struct lease_wait *w); /* the newest bundle is in force at the leaf */

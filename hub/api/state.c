@@ -327,6 +327,7 @@ enum sf_code state_open(struct hub_state *s, struct sf_error *err)
     size_t at = 0;
 
     s->leases.bus = s->mesh_bus;
+    s->leases.opened_ns = sf_rt_now_ns(s->rt);
     sf_steady_init(&s->clock, s->rt, s->registry.latest_us);
     while ((entry = sf_map_next(&s->registry.domains, &at)) != NULL) {
         const struct registry_domain *d = entry->value;

@@ -105,6 +105,27 @@ static void poll(struct world *w, uint64_t have)
     run_ms(w, 50);
 }
 
+static void test_a_leaf_not_heard_of_yet_is_waited_for_until_it_counts_as_down(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    w.leases.opened_ns = sf_rt_now_ns(&w.sim.rt);
+    assert_int_equal(lease_patience_ns(w.lease, SF_NS_PER_S), LEASE_DOWN_NS);
+    run_ms(&w, 4000);
+    assert_int_equal(lease_patience_ns(w.lease, SF_NS_PER_S), LEASE_DOWN_NS - 4 * SF_NS_PER_S);
+    run_ms(&w, 1500);
+    assert_int_equal(lease_patience_ns(w.lease, SF_NS_PER_S), SF_NS_PER_S);
+    run_ms(&w, 500);
+    assert_int_equal(lease_patience_ns(w.lease, SF_NS_PER_S), 0);
+    poll(&w, 0);
+    assert_int_equal(lease_patience_ns(w.lease, SF_NS_PER_S), SF_NS_PER_S);
+    run_ms(&w, 7000);
+    assert_int_equal(lease_patience_ns(w.lease, SF_NS_PER_S), 0);
+    finish(&w);
+}
+
 static void grant(struct world *w)
 {
     world_request(&w->hub, NULL, 0);
@@ -379,6 +400,7 @@ static void test_a_higher_epoch_takes_over_and_a_lower_one_never(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_leaf_not_heard_of_yet_is_waited_for_until_it_counts_as_down),
         cmocka_unit_test(test_a_leaf_without_a_bundle_gets_one_at_once),
         cmocka_unit_test(test_a_poll_is_held_until_a_grant_changes_or_two_seconds_pass),
         cmocka_unit_test(test_the_next_poll_acknowledges),
