@@ -1,6 +1,7 @@
 #include "cli/print.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
@@ -380,7 +381,7 @@ void print_double(struct print *p, const char *name, double value)
     SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
 
     if (p->format == PRINT_TABLE) {
-        sf_buf_printf(&text, "%.6g", value);
+        sf_buf_printf(&text, fabs(value) >= 1e6 && fabs(value) < 1e15 ? "%.0f" : "%.6g", value);
     } else {
         sf_json_put_double(&text, value);
     }

@@ -85,7 +85,7 @@ void print_slice(struct print *p, const char *name, struct sf_slice text);
 void print_format_text(struct print *p, const char *name, const char *fmt, ...) SF_PRINTF(3, 4);
 void print_int(struct print *p, const char *name, int64_t value);
 void print_uint(struct print *p, const char *name, uint64_t value);
-/* In tables with six significant digits, else with all. */
+/* In tables with six significant digits, or as a whole number from a million on; else with all. */
 void print_double(struct print *p, const char *name, double value);
 void print_bool(struct print *p, const char *name, bool value);
 /* UTC, to the second; 0 is null. */

@@ -5,7 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 
-enum { GAP = 2, BROKEN_LEAST = 12, TIME_SIZE = 27, TIME_SHORT_SIZE = 20 };
+enum { GAP = 2, BROKEN_LEAST = 13, TIME_SIZE = 27, TIME_SHORT_SIZE = 20 };
 
 struct print_cell {
     size_t at; /* in print.text */
@@ -117,7 +117,7 @@ static size_t piece_size(struct sf_slice text, unsigned width)
         if (columns > width) {
             break;
         }
-        part = strchr(",/=@_", text.data[i]) != NULL ? i + 1 : part;
+        part = strchr(",/=@_-", text.data[i]) != NULL ? i + 1 : part;
     }
     if (i == text.size) {
         return i;

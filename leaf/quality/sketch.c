@@ -168,6 +168,9 @@ uint64_t sketch_distinct(const struct sketch *s)
     if (estimate <= 2.5 * m && zeros > 0) {
         estimate = m * log(m / (double)zeros);
     }
+    if (!s->loose && estimate > (double)s->values) {
+        return s->values; /* all it has seen is there */
+    }
     return (uint64_t)llround(estimate);
 }
 

@@ -81,7 +81,7 @@ bool sketch_has_moments(const struct sf_field *f);
 bool sketch_has_bounds(const struct sf_field *f);
 /* The number that a value of a field with moments is. */
 double sketch_number(const struct sf_field *f, const struct sf_value *v);
-/* How many different values; an estimate from a few thousand on. */
+/* How many different values; an estimate from a few thousand on, not above their number. */
 uint64_t sketch_distinct(const struct sketch *s);
 /* Of the values, not of a sample of them; 0 of none. */
 double sketch_deviation(const struct sketch *s);

@@ -264,14 +264,14 @@ static void test_a_table_fits_its_terminal(void **state)
                       "1200000  2026-11-20T22:41:23.768801Z  request=AR-1 product=sales/Ærø@1\n"
                       "                                      consumer=marketing\n"
                       "1200001  2026-11-20T22:41:23.768801Z\n");
-    expect_events(50, " number  time                         detail\n"
+    expect_events(51, " number  time                         detail\n"
                       "1200000  2026-11-20T22:41:23.768801Z  request=AR-1\n"
                       "                                      product=\n"
                       "                                      sales/Ærø@1\n"
                       "                                      consumer=\n"
                       "                                      marketing\n"
                       "1200001  2026-11-20T22:41:23.768801Z\n");
-    expect_events(49, "number  1200000\n"
+    expect_events(50, "number  1200000\n"
                       "time    2026-11-20T22:41:23.768801Z\n"
                       "detail  request=AR-1 product=sales/Ærø@1\n"
                       "        consumer=marketing\n"
@@ -288,22 +288,40 @@ static void test_a_long_table_keeps_its_layout(void **state)
 
     (void)state;
     begin(&w, PRINT_TABLE);
-    w.print.width = 18;
+    w.print.width = 19;
     print_begin(&w.print, PRINT_LIST, "RowList");
     for (unsigned i = 0; i < PRINT_ROWS_MAX + 1; i++) {
         print_row(&w.print);
         print_uint(&w.print, "n", 1000 + i);
         print_text(&w.print, "t",
-                   i < PRINT_ROWS_MAX ? "first and last" : "first, last and between");
+                   i < PRINT_ROWS_MAX ? "first and then last" : "first, last and between");
     }
     assert_int_equal(print_end(&w.print, &err), SF_OK);
     assert_int_equal(fclose(w.stream), 0);
     for (const char *at = w.text; *at != '\0'; at = strchr(at, '\n') + 1) {
-        assert_true(strcspn(at, "\n") <= 18);
+        assert_true(strcspn(at, "\n") <= 19);
         lines++;
     }
     assert_int_equal(lines, 1 + 2 * (PRINT_ROWS_MAX + 1));
-    assert_non_null(strstr(w.text, "\n1999  first and\n      last\n2000  first, last\n"));
+    assert_non_null(strstr(w.text, "\n1999  first and\n      then last\n2000  first, last\n"));
+}
+
+static void test_means_of_large_numbers_are_no_powers_of_ten(void **state)
+{
+    struct written w;
+    struct sf_error err;
+
+    (void)state;
+    begin(&w, PRINT_TABLE);
+    print_begin(&w.print, PRINT_LIST, "L");
+    print_row(&w.print);
+    print_double(&w.print, "a", 92.71211);
+    print_double(&w.print, "b", 1851222.5);
+    print_double(&w.print, "c", -1234567890.5);
+    print_double(&w.print, "d", 999999.0);
+    assert_int_equal(print_end(&w.print, &err), SF_OK);
+    expect(&w, "      a        b            c       d\n"
+               "92.7121  1851222  -1234567890  999999\n");
 }
 
 static void test_json_values_keep_their_text(void **state)
@@ -395,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_long_tables_go_on_with_their_widths),
         cmocka_unit_test(test_a_table_fits_its_terminal),
         cmocka_unit_test(test_a_long_table_keeps_its_layout),
+        cmocka_unit_test(test_means_of_large_numbers_are_no_powers_of_ten),
         cmocka_unit_test(test_json_values_keep_their_text),
         cmocka_unit_test(test_no_memory_is_said_at_the_end),
         cmocka_unit_test(test_an_end_that_is_near_is_told_to_the_minute),

@@ -107,6 +107,26 @@ static void test_numbers_of_every_type(void **state)
     assert_near(sketch_number(&wide, &v), -1.1);
 }
 
+static void test_there_are_never_more_different_values_than_values(void **state)
+{
+    struct sketch s = {0};
+    bool equal = false;
+
+    (void)state;
+    for (uint64_t i = 1; i <= 6000; i++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof(name), "customer-%llu", (unsigned long long)i);
+        add(&s, &text, of_text(name));
+        if (i % 100 == 0) {
+            assert_true(sketch_distinct(&s) <= i);
+            equal = equal || sketch_distinct(&s) == i;
+        }
+    }
+    assert_true(equal); /* the estimate alone is above it as often as below */
+    sketch_done(&s);
+}
+
 static void test_different_values_are_counted_within_the_standard_error(void **state)
 {
     static const uint64_t counts[] = {1, 10, 1000, 9000, 50000, 400000};
@@ -280,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_counts_bounds_and_moments),
         cmocka_unit_test(test_what_is_taken_out_leaves_no_trace_in_counts_and_moments),
         cmocka_unit_test(test_numbers_of_every_type),
+        cmocka_unit_test(test_there_are_never_more_different_values_than_values),
         cmocka_unit_test(test_different_values_are_counted_within_the_standard_error),
         cmocka_unit_test(test_what_comes_most_often_stands_first),
         cmocka_unit_test(test_long_values_are_known_by_their_beginning),
