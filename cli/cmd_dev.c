@@ -236,6 +236,7 @@ static int start_behind(struct cli *cli, struct dev_options *o)
     pid_t pid = 0;
 
     if (sf_dir_make(cli->data_dir, 0700, &err) != SF_OK) {
+        err.number = SHEAF_E_FILE_UNREADABLE;
         return cli_fail(cli, &err);
     }
     if (pipe2(ends, O_CLOEXEC) != 0 || (pid = fork()) < 0) {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/settings/complain.h"
 #include "common/sys/crypto.h"
 #include "common/sys/memory.h"
 #include "common/sys/notify.h"
@@ -24,12 +25,7 @@ struct program {
 
 static int complain(const struct sf_error *err)
 {
-    const struct sheaf_error_info *info =
-        sheaf_error_info(err->number != 0 ? err->number : SHEAF_E_INTERNAL);
-
-    (void)fprintf(stderr, "sheaf-hub: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", info->number,
-                  info->title, err->text, info->next);
-    return info->exit_code;
+    return sf_complain(stderr, "sheaf-hub", err);
 }
 
 static void on_stop(struct sf_task *t)

@@ -5,6 +5,7 @@
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "common/bus/natsd_config.h"
+#include "common/settings/complain.h"
 #include "common/wire/control.h"
 #include "leaf/leaf_private.h"
 #include "leaf/serving/view_cache.h"
@@ -371,12 +372,9 @@ static void on_natsd_down(void *data)
 static void on_natsd_failed(void *data, const struct sf_error *err)
 {
     struct leaf *leaf = data;
-    const struct sheaf_error_info *info = sheaf_error_info(err->number);
 
     sf_log(SF_LOG_ERROR, "leaf.nats_server_failed", SF_F_ERROR(err));
-    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", info->number,
-                  info->title, err->text, info->next);
-    leaf_begin_stop(leaf, info->exit_code);
+    leaf_begin_stop(leaf, sf_complain(stderr, "sheaf-leaf", err));
 }
 
 static void on_bus_state(struct sf_bus *bus, bool is_connected)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/str.h"
+#include "common/settings/complain.h"
 #include "common/sys/file.h"
 #include "leaf/leaf_private.h"
 #include "leaf/store/head_file.h"
@@ -94,7 +95,6 @@ static enum sf_code count_boot(struct leaf *leaf, struct sf_error *err)
 
 void leaf_store_fenced(struct leaf *leaf, const char *why)
 {
-    const struct sheaf_error_info *info = sheaf_error_info(SHEAF_E_FENCED);
     char path[LEAF_PATH_BYTES];
     struct sf_error fenced;
     struct sf_error err;
@@ -105,8 +105,7 @@ void leaf_store_fenced(struct leaf *leaf, const char *why)
     (void)SF_RAISE_E(&fenced, SF_CONFLICT, SHEAF_E_FENCED, "%s", why);
     store_fail(leaf->store, &fenced);
     sf_log(SF_LOG_ERROR, "leaf.fenced", SF_F_ERROR(&fenced));
-    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", info->number,
-                  info->title, why, info->next);
+    (void)sf_complain(stderr, "sheaf-leaf", &fenced);
     (void)snprintf(path, sizeof(path), "%s/" LEAF_FENCED, leaf->config->data_dir);
     if (sf_file_write(path, sf_slice_text(why), 0600, &err) != SF_OK) {
         sf_log(SF_LOG_ERROR, "leaf.mark_not_written", SF_F_ERROR(&err));

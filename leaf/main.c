@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/settings/complain.h"
 #include "common/sys/crypto.h"
 #include "common/sys/memory.h"
 #include "common/sys/process.h"
@@ -38,15 +39,7 @@ static int print_help(void)
 
 static int fail(const struct sf_error *err)
 {
-    const struct sheaf_error_info *info = sheaf_error_info(err->number);
-
-    if (err->number == 0) {
-        (void)fprintf(stderr, "sheaf-leaf: error: %s\n", err->text);
-        return 1;
-    }
-    (void)fprintf(stderr, "sheaf-leaf: error[SHEAF-E%04u]: %s: %s\n  next: %s\n", err->number,
-                  info->title, err->text, info->next);
-    return info->exit_code;
+    return sf_complain(stderr, "sheaf-leaf", err);
 }
 
 /* What is wrong with the configuration file stands in @report. */
