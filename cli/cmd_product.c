@@ -118,8 +118,16 @@ static void print_sees(struct print *p, const struct sf_json *field)
     const char *why = strcmp(by, "policy") == 0    ? text_of(field, "policy")
                       : strcmp(by, "default") == 0 ? "its class"
                                                    : NULL;
+    bool granted = true;
 
-    print_text(p, "sees", *sees == '\0' ? NULL : strcmp(sees, "omit") == 0 ? "closed" : sees);
+    (void)sf_json_as_bool(sf_json_get(field, "granted"), &granted);
+    if (strcmp(sees, "omit") == 0) {
+        print_text(p, "sees", "closed");
+    } else if (!granted && p->format == PRINT_TABLE) {
+        print_format_text(p, "sees", "not granted: %s", sees);
+    } else {
+        print_text(p, "sees", *sees == '\0' ? NULL : sees);
+    }
     print_text(p, "by", why);
     if (p->format != PRINT_TABLE) {
         print_json(p, "granted", sf_json_get(field, "granted"));

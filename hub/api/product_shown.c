@@ -15,8 +15,8 @@ bool product_is_shown(const struct call *c, const struct registry_product *p,
 
 /* The caller, as far as it decides what is shown. */
 struct reader {
-    bool all; /* it reads all there is of the product */
-    const struct registry_grant *grant;
+    bool all;                           /* it reads all there is of the product */
+    const struct registry_grant *grant; /* of another domain; NULL: none */
     struct seen_by by; /* the caller with its grant, or, of who reads all, any other domain */
 };
 
@@ -166,12 +166,12 @@ static void write_closed(struct answer *a, const struct sf_field *f)
 
 static bool is_granted(const struct registry_grant *g, const char *column)
 {
-    for (size_t i = 0; g != NULL && i < g->column_count; i++) {
+    for (size_t i = 0; i < g->column_count; i++) {
         if (strcmp(g->columns[i], column) == 0) {
             return true;
         }
     }
-    return g != NULL && g->column_count == 0;
+    return g->column_count == 0;
 }
 
 static void write_fields(struct answer *a, const struct reader *reader, const struct sf_table *t,
@@ -192,7 +192,7 @@ static void write_fields(struct answer *a, const struct reader *reader, const st
         }
         sf_policy_field_write(view, i, reader->all ? SF_POLICY_FOR_OWNER : SF_POLICY_FOR_OTHERS,
                               &a->json);
-        if (!reader->all) {
+        if (reader->grant != NULL) {
             sf_json_member_bool(&a->json, "granted",
                                 !closed && is_granted(reader->grant, t->fields[i].name));
         }

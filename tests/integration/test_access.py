@@ -88,6 +88,10 @@ def test_a_masked_column_may_be_asked_for(m):
     fixture.until(lambda: m.sheaf("read", "sales/people", "--as", "marketing", status=None).status == 0, "granted")
     for row in ports(m):
         assert row == {"id": "A", "email": "***@corp.example"}, row
+    shown = m.sheaf("product", "show", "sales/people", "--as", "marketing").out.split("\n")
+    sees = {line.split()[0]: line for line in shown if line}
+    assert " closed " in sees["phone"] and "  not granted: clear" in sees["city"] and "  keep_domain  " in sees["email"], shown
+    assert "city" not in m.sheaf("product", "export", "sales/people", "yaml", "--as", "marketing").out
 
 
 def test_a_rule_that_hides_is_named(m):

@@ -320,8 +320,7 @@ static void another_domain_sees_of_a_product_what_its_view_would_be(void **state
         field_as(&w, MARKETING, "mail"),
         "\"number\":2,\"type\":\"string\",\"required\":false,\"class\":\"pii\","
         "\"description\":\"Mail\",\"unit\":null,\"sees\":\"hash\",\"by\":\"policy\","
-        "\"policy\":\"mails\",\"of\":\"owner\",\"place\":\"sales/orders:6\","
-        "\"granted\":false");
+        "\"policy\":\"mails\",\"of\":\"owner\",\"place\":\"sales/orders:6\"");
     assert_non_null(strstr(w.answer.text, "\"denied\":false,\"filters\":[{\"by\":\"policy\","
                                           "\"policy\":\"rows\",\"of\":\"owner\""));
     assert_non_null(strstr(w.answer.text, "\"seen_by\":\"marketing\""));
@@ -338,14 +337,13 @@ static void a_field_that_is_closed_can_be_found_and_asked_for(void **state)
     show_events(&w);
     assert_string_equal(field_as(&w, MARKETING, "note"),
                         "\"class\":\"secret\",\"description\":\"Note\",\"sees\":\"omit\","
-                        "\"by\":\"default\",\"granted\":false");
+                        "\"by\":\"default\"");
     assert_string_equal(field_as(&w, MARKETING, "code"),
                         "\"class\":null,\"description\":null,\"sees\":\"omit\",\"by\":\"policy\","
-                        "\"policy\":\"codes\",\"of\":\"owner\",\"place\":\"sales/orders:7\","
-                        "\"granted\":false");
+                        "\"policy\":\"codes\",\"of\":\"owner\",\"place\":\"sales/orders:7\"");
     assert_string_equal(field_as(&w, MARKETING, "home"), /* by what is inside */
                         "\"class\":\"pii\",\"description\":null,\"sees\":\"omit\","
-                        "\"by\":\"default\",\"granted\":false");
+                        "\"by\":\"default\"");
     api_world_done(&w);
 }
 
@@ -412,6 +410,26 @@ static void a_table_that_is_denied_has_names_and_no_contract(void **state)
     api_world_done(&w);
 }
 
+static void a_product_is_shown_as_it_is_or_not_at_all(void **state)
+{
+    static struct raw_http_answer whole;
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    world_product(&w.hub, PEOPLE("1.1.0", RULES));
+    show_events(&w);
+    (void)get(&w, MARKETING, people);
+    whole = w.answer;
+    for (long n = 0; api_world_ask(&w, "GET", people, "", n); n++) {
+        if (w.answer.status == 200 && w.answer.is_complete) {
+            assert_string_equal(w.answer.text, whole.text);
+        }
+    }
+    assert_string_equal(w.answer.text, whole.text);
+    api_world_done(&w);
+}
+
 static void another_domains_draft_is_as_if_it_were_not(void **state)
 {
     static const char *const names[] = {"plans", "plant"}; /* a draft, and none */
@@ -457,6 +475,7 @@ int main(void)
         cmocka_unit_test(owner_and_platform_read_the_file_and_what_others_see),
         cmocka_unit_test(a_grant_of_columns_makes_the_contract_and_the_rest_can_be_asked_for),
         cmocka_unit_test(a_table_that_is_denied_has_names_and_no_contract),
+        cmocka_unit_test(a_product_is_shown_as_it_is_or_not_at_all),
         cmocka_unit_test(another_domains_draft_is_as_if_it_were_not),
     };
 
