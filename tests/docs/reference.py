@@ -93,6 +93,17 @@ def sections(text):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
+def anchors(text):
+    """Of the headings of a page, as GitHub makes them."""
+    found, seen = set(), {}
+    for heading in re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M):
+        heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        name = re.sub(r"[^\w\- ]", "", heading).replace(" ", "-")
+        found.add(f"{name}-{seen[name]}" if name in seen else name)
+        seen[name] = seen.get(name, 0) + 1
+    return found
+
+
 class Reference(unittest.TestCase):
     maxDiff = None
 
@@ -192,6 +203,25 @@ class Reference(unittest.TestCase):
         self.assertGreater(len(names), 60)
         for path, name in names:
             self.assertRegex((ROOT / "tests" / path).read_text(), rf"\b{name}\b")
+
+    def test_every_page_is_in_the_list(self):
+        listed = (ROOT / "docs/README.md").read_text()
+        pages = [p for p in sorted((ROOT / "docs").glob("*/*.md")) if p.parent.name != "adr"]
+        self.assertGreater(len(pages), 30)
+        for path in pages:
+            self.assertIn(f"({path.relative_to(ROOT / 'docs')})", listed)
+
+    def test_links_within_pages_lead_to_headings(self):
+        pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").rglob("*.md")]
+        links = 0
+        for path in pages:
+            text = re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
+            for target, name in re.findall(r"\]\(([^)\s#]*)#([^)\s]+)\)", text):
+                if "://" not in target:
+                    links += 1
+                    to = (path.parent / target).resolve() if target else path
+                    self.assertIn(name, anchors(to.read_text()), f"{path}: {target}#{name}")
+        self.assertGreater(links, 30)
 
     def test_masks_are_those_the_parser_knows(self):
         shown = first_column(sections(page("masks.md"))["All masks"])
