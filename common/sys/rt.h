@@ -48,6 +48,7 @@ struct sf_work {
 
 struct sf_rt_ops {
     uint64_t (*now_ns)(struct sf_rt *rt);
+    uint64_t (*exact_ns)(struct sf_rt *rt);
     int64_t (*wall_us)(struct sf_rt *rt);
     void (*post)(struct sf_rt *rt, struct sf_task *t);
     void (*post_remote)(struct sf_rt *rt, struct sf_task *t);
@@ -68,6 +69,12 @@ struct sf_rt {
 static inline uint64_t sf_rt_now_ns(struct sf_rt *rt)
 {
     return rt->ops->now_ns(rt);
+}
+
+/* The same clock as it is now, within a turn too: to go with sf_rt_wall_us(). */
+static inline uint64_t sf_rt_exact_ns(struct sf_rt *rt)
+{
+    return rt->ops->exact_ns(rt);
 }
 
 /* Wall clock in microseconds since 1970, UTC. For stored times and expiry; it may go back. */

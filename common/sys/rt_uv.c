@@ -73,6 +73,12 @@ static uint64_t rt_now_ns(struct sf_rt *rt)
     return u->now_ns;
 }
 
+static uint64_t rt_exact_ns(struct sf_rt *rt)
+{
+    (void)rt;
+    return uv_hrtime();
+}
+
 static int64_t rt_wall_us(struct sf_rt *rt)
 {
     struct timespec t;
@@ -416,6 +422,7 @@ enum sf_code rt_uv_new(struct rt_uv **ret, struct sf_error *err)
 {
     static const struct sf_rt_ops ops = {
         .now_ns = rt_now_ns,
+        .exact_ns = rt_exact_ns,
         .wall_us = rt_wall_us,
         .post = rt_post,
         .post_remote = rt_post_remote,

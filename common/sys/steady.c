@@ -13,13 +13,13 @@ void sf_steady_init(struct sf_steady *s, struct sf_rt *rt, int64_t stored_us)
 
     s->rt = rt;
     know(s, stored_us > wall_us && stored_us - wall_us <= SF_STEADY_AHEAD_US ? stored_us : wall_us,
-         sf_rt_now_ns(rt));
+         sf_rt_exact_ns(rt));
 }
 
 int64_t sf_steady_us(struct sf_steady *s)
 {
     const int64_t wall_us = sf_rt_wall_us(s->rt);
-    const uint64_t now_ns = sf_rt_now_ns(s->rt);
+    const uint64_t now_ns = sf_rt_exact_ns(s->rt);
     const int64_t steady_us = s->known_us + (int64_t)((now_ns - s->known_ns) / 1000);
 
     if (wall_us <= steady_us) {

@@ -103,6 +103,7 @@ void rt_sim_init(struct rt_sim *s, uint64_t seed)
 {
     static const struct sf_rt_ops ops = {
         .now_ns = sim_now_ns,
+        .exact_ns = sim_now_ns,
         .wall_us = sim_wall_us,
         .post = sim_post,
         .post_remote = sim_post,

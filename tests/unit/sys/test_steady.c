@@ -1,6 +1,7 @@
 /* Time that does not go back, whatever is done to the clock. */
 #include "tests/lib/cmocka.h"
 
+#include "common/sys/rt_uv.h"
 #include "common/sys/steady.h"
 #include "tests/sim/rt_sim.h"
 
@@ -98,6 +99,40 @@ static void test_a_time_of_before_the_start_counts_when_it_is_near(void **state)
     rt_sim_done(&w.sim);
 }
 
+/* Keeps the turn of the loop busy, as the start of a leaf does that reads its log again. */
+static void dawdle(struct sf_rt *rt)
+{
+    const uint64_t until_ns = sf_rt_exact_ns(rt) + 50 * SF_NS_PER_MS;
+
+    while (sf_rt_exact_ns(rt) < until_ns) {
+    }
+}
+
+static void test_a_long_turn_does_not_put_it_ahead(void **state)
+{
+    struct sf_steady clock;
+    struct rt_uv *u;
+    struct sf_rt *rt;
+    int64_t steady_us;
+
+    (void)state;
+    assert_int_equal(rt_uv_new(&u, NULL), SF_OK);
+    rt = rt_uv_rt(u);
+    (void)sf_rt_now_ns(rt); /* fixed from here on, until the turn ends */
+    dawdle(rt);
+    sf_steady_init(&clock, rt, 0);
+    rt_uv_run(u); /* the next turn */
+    steady_us = sf_steady_us(&clock);
+    assert_true(steady_us <= sf_rt_wall_us(rt));
+    (void)sf_rt_now_ns(rt);
+    dawdle(rt);
+    (void)sf_steady_us(&clock);
+    rt_uv_run(u);
+    steady_us = sf_steady_us(&clock);
+    assert_true(steady_us <= sf_rt_wall_us(rt));
+    rt_uv_free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +141,7 @@ int main(void)
         cmocka_unit_test(test_a_clock_that_jumps_ahead_and_is_set_right_leaves_nothing),
         cmocka_unit_test(test_a_clock_that_stays_ahead_is_believed_after_ten_minutes),
         cmocka_unit_test(test_a_time_of_before_the_start_counts_when_it_is_near),
+        cmocka_unit_test(test_a_long_turn_does_not_put_it_ahead),
     };
 
     return cmocka_run_group_tests_name("steady", tests, NULL, NULL);
