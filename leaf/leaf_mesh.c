@@ -509,6 +509,7 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
     if (code == SF_OK) {
         leaf->relay = (struct relay_host){
             .rt = leaf->rt,
+            .clock = &leaf->clock,
             .own = leaf->own,
             .serve = leaf->serve,
             .mesh = leaf->identity.mesh.mesh,

@@ -16,6 +16,7 @@
 #include "common/bus/bus.h"
 #include "common/identity/token.h"
 #include "common/sys/http_server.h"
+#include "common/sys/steady.h"
 #include "leaf/query/query.h"
 
 /* What the URL says, cut to pieces by the caller. */
@@ -37,11 +38,12 @@ void query_http_follow(struct queries *qs, const struct http_read *what, struct 
 /* What reads of other domains' products go through. */
 struct relay_host {
     struct sf_rt *rt;
-    struct sf_bus *own;   /* this domain's account: requests go out in its name */
-    struct sf_bus *serve; /* <d>.serve: asks the hub why there is no answer */
-    uint64_t nobody_ns;   /* how long to ask again while nobody serves it; 0: 5 s */
-    const char *mesh;     /* its id */
-    const char *domain;   /* this leaf's, and its key: vouch for the roles of who asks */
+    struct sf_steady *clock; /* of tokens */
+    struct sf_bus *own;      /* this domain's account: requests go out in its name */
+    struct sf_bus *serve;    /* <d>.serve: asks the hub why there is no answer */
+    uint64_t nobody_ns;      /* how long to ask again while nobody serves it; 0: 5 s */
+    const char *mesh;        /* its id */
+    const char *domain;      /* this leaf's, and its key: vouch for the roles of who asks */
     const struct sf_seed *domain_key;
 };
 
@@ -52,8 +54,8 @@ struct relay_host {
  * come up and grants just given are not known everywhere at once.
  *
  * The roles of the caller's token go along as an assertion of this domain, for this product alone;
- * the token and who the caller is do not. A stream that goes on past the end of the token ends with
- * E0503 when there were roles in it.
+ * the token and who the caller is do not. A live stream ends with E0503 when the token does, if
+ * there were roles in it.
  */
 void query_http_relay(const struct relay_host *host, const char *domain,
                       const struct http_read *what, struct sf_http_request *r);

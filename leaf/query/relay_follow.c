@@ -78,6 +78,19 @@ static uint64_t seconds_of(const struct relay_stream *s)
     return s->live ? FOLLOW_SECONDS_NATS : FOLLOW_SECONDS_MAX;
 }
 
+/* An answer keeps the roles it began with: a live one is not to outlast them. */
+static void plan_seconds(struct relay *relay)
+{
+    struct relay_stream *s = &relay->follow;
+    const uint64_t left_s = relay_roles_left_s(relay);
+
+    s->asked_s = seconds_of(s);
+    s->is_cut = s->live && left_s < s->asked_s;
+    if (s->is_cut) {
+        s->asked_s = left_s > 0 ? left_s : 1;
+    }
+}
+
 static void write_body(const struct relay *relay, struct sf_buf *out)
 {
     const struct relay_stream *s = &relay->follow;
@@ -88,7 +101,7 @@ static void write_body(const struct relay *relay, struct sf_buf *out)
     sf_json_member_text(&w, "table", s->table);
     sf_json_member_bool(&w, "follow", s->live);
     sf_json_member_bool(&w, "snapshot", s->snapshot);
-    sf_json_member_uint(&w, "seconds", seconds_of(s));
+    sf_json_member_uint(&w, "seconds", s->asked_s);
     sf_flow_members(&s->flow, &w);
     if (*s->after != '\0') {
         sf_json_member_text(&w, "after", s->after);
@@ -109,6 +122,7 @@ enum sf_code relay_follow_ask(struct relay *relay, struct sf_error *err)
 
     subject_request(subject, relay->owner, relay->product, "taken");
     sf_flow_begin(&relay->follow.flow, relay->host->rt, relay->host->own, subject);
+    plan_seconds(relay);
     write_body(relay, &body);
     code = sf_buf_check(&body, "request", err);
     if (code != SF_OK) {
@@ -285,7 +299,7 @@ void relay_follow_end(struct relay *relay)
         not_ours(relay);
         return;
     }
-    if (s->live && s->seconds == 0) {
+    if (s->live && (s->seconds == 0 || s->is_cut)) {
         ask_on(relay);
         return;
     }

@@ -21,6 +21,8 @@ struct relay_stream {
     bool live;
     bool snapshot;
     uint64_t seconds; /* 0: no end */
+    uint64_t asked_s; /* of the request under way */
+    bool is_cut;      /* that is less, as the roles of the caller end before */
     uint32_t epoch;
     uint64_t seq;
     char after[64]; /* EPOCH:SEQ that the reader has; "": none yet */
@@ -67,6 +69,9 @@ void relay_free(struct relay *relay);
  * expired meanwhile. And as sf_service_ask_start(). */
 enum sf_code relay_ask(struct relay *relay, const char *subject, struct sf_slice body,
                        uint64_t idle_ns, struct sf_error *err) SF_MUST_CHECK;
+/* Seconds for which the token goes on that the roles of the caller are of; UINT64_MAX: it has none.
+ */
+uint64_t relay_roles_left_s(const struct relay *relay);
 /* A list of texts joined by commas, as an array. */
 void relay_member_list(struct sf_json_writer *w, const char *name, const char *text);
 /* Answers with an error: a problem, or the last event of a stream that has begun. */

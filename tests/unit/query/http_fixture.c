@@ -117,7 +117,11 @@ void setup(struct fixture *f)
     assert_int_equal(queries_new(&options, &f->queries, NULL), SF_OK);
     assert_int_equal(sf_http_server_new(f->loop.uv, &http, &f->server, NULL), SF_OK);
     f->broker = fake_broker_new(f->loop.rt);
+    rt_sim_init(&f->hours, 1);
+    rt_sim_set_wall_us(&f->hours, sf_rt_wall_us(f->loop.rt));
+    sf_steady_init(&f->clock, &f->hours.rt, 0);
     f->relay = (struct relay_host){.rt = f->loop.rt,
+                                   .clock = &f->clock,
                                    .own = fake_bus_connect(f->broker),
                                    .serve = fake_bus_connect(f->broker),
                                    .nobody_ns = 1,
@@ -144,6 +148,7 @@ void teardown(struct fixture *f)
     fake_broker_free(f->broker);
     assert_int_equal(queries_pending(f->queries), 0);
     queries_free(f->queries);
+    rt_sim_done(&f->hours);
     store_close(f->store, on_closed, f);
     test_loop_until_flag(&f->loop, &f->closed, "store", 10000);
     ingest_free(f->ingest);

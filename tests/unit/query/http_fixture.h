@@ -12,6 +12,7 @@
 #include "tests/lib/fake_bus.h"
 #include "tests/lib/test_loop.h"
 #include "tests/lib/tmpdir.h"
+#include "tests/sim/rt_sim.h"
 
 #define NDJSON "application/x-ndjson"
 #define CSV    "text/csv"
@@ -51,12 +52,15 @@ struct fixture {
     struct sf_http_server *server;
 
     struct fake_broker *broker; /* for reads of another leaf's products, which is this one */
+    struct rt_sim hours;        /* tells the time of tokens, which stands still */
+    struct sf_steady clock;
     struct relay_host relay;
     struct query_nats *requests; /* NULL: that leaf is away */
     struct sf_token caller;      /* who asks */
     struct sf_seed key;          /* of its domain */
     struct sf_bus_sub overheard; /* what is asked of the other leaf */
     char roles[4096];            /* Sheaf-Roles of the last request; "-": none */
+    uint64_t asked_s;            /* how long the last stream of it was to last */
     struct sf_bus *hub;
     struct sf_bus_sub hub_sub;
     bool hub_refuses; /* says why there is no answer */

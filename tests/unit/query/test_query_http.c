@@ -569,6 +569,71 @@ static void roles_of_the_caller_go_to_the_owners_leaf(void **state)
     teardown(&f);
 }
 
+/* What the owner's leaf is asked to take time for; the time of tokens goes on by as much. */
+static void on_stream_asked(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct fixture *f = sub->data;
+    struct sf_json_doc *body = NULL;
+    int64_t seconds = 0;
+
+    if (strcmp(m->subject, "q.sales.orders.changes") != 0) {
+        return;
+    }
+    assert_int_equal(sf_json_parse(m->data, &body, NULL), SF_OK);
+    assert_true(sf_json_as_int(sf_json_get(sf_json_root(body), "seconds"), &seconds));
+    sf_json_free(body);
+    f->asked_s = (uint64_t)seconds;
+    rt_sim_run_for(&f->hours, f->asked_s * SF_NS_PER_S);
+}
+
+/* An hour is wanted, the token lasts a second: the answer keeps its roles no longer. */
+static void a_relayed_stream_with_roles_ends_with_the_token(void **state)
+{
+    static const char *const paths[] = {"/orders/changes?follow=true&seconds=3600&relay=1",
+                                        "/orders/changes?follow=true&relay=1"};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    f.overheard = (struct sf_bus_sub){.on_msg = on_stream_asked, .data = &f};
+    assert_int_equal(sf_bus_subscribe(f.hub, &f.overheard, "q.sales.orders.>", NULL, NULL), SF_OK);
+    f.caller = (struct sf_token){.issuer = "billing", .roles = {{"analyst"}}, .role_count = 1};
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        f.caller.expires_s = sf_steady_us(&f.clock) / SF_US_PER_S + 1;
+        get(&f, paths[i], NULL, 200);
+        assert_int_equal(f.asked_s, 1);
+        assert_non_null(strstr(f.call.text, "\"seq\":3,"));
+        assert_non_null(strstr(f.call.text, "{\"event\":\"error\""));
+        assert_non_null(strstr(f.call.text, "\"SHEAF-E0503\""));
+        assert_null(strstr(f.call.text, "{\"event\":\"end\""));
+    }
+    f.caller.expires_s += 3600; /* it lasts longer than the stream */
+    get(&f, "/orders/changes?follow=true&seconds=1&relay=1", NULL, 200);
+    assert_non_null(strstr(f.call.text, "{\"event\":\"end\""));
+    teardown(&f);
+}
+
+static void a_clock_that_is_set_back_does_not_bring_the_roles_back(void **state)
+{
+    struct fixture f;
+    int64_t now_us;
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    now_us = sf_steady_us(&f.clock);
+    f.caller = (struct sf_token){.issuer = "billing",
+                                 .roles = {{"analyst"}},
+                                 .role_count = 1,
+                                 .expires_s = now_us / SF_US_PER_S};
+    get(&f, "/orders/records?relay=1", NULL, 401);
+    rt_sim_set_wall_us(&f.hours, now_us - 600 * SF_US_PER_S);
+    get(&f, "/orders/records?relay=1", NULL, 401);
+    assert_non_null(strstr(f.call.text, "\"code\":\"SHEAF-E0503\""));
+    teardown(&f);
+}
+
 static void when_that_leaf_does_not_answer_the_hub_says_why(void **state)
 {
     struct fixture f;
@@ -697,6 +762,8 @@ int main(void)
         cmocka_unit_test(products_of_another_domain_are_read_by_asking_its_leaf),
         cmocka_unit_test(a_leaf_that_is_heard_of_a_moment_later_is_asked_again),
         cmocka_unit_test(roles_of_the_caller_go_to_the_owners_leaf),
+        cmocka_unit_test(a_relayed_stream_with_roles_ends_with_the_token),
+        cmocka_unit_test(a_clock_that_is_set_back_does_not_bring_the_roles_back),
         cmocka_unit_test(when_that_leaf_does_not_answer_the_hub_says_why),
         cmocka_unit_test(another_leaf_cannot_fill_this_ones_memory),
         cmocka_unit_test(a_client_that_leaves_is_not_answered_and_nothing_is_lost),
