@@ -434,6 +434,7 @@ static void a_follower_that_leaves_leaves_nothing(void **state)
                               .path = relayed ? "/orders/changes?follow=true&relay=1"
                                               : "/orders/changes?follow=true&snapshot=true"});
         assert_null(f.server);
+        test_loop_until(&f.loop, is_quiet, &f, "what was under way", 10000);
         teardown(&f);
     }
 }
