@@ -547,11 +547,11 @@ static void roles_of_the_caller_go_to_the_owners_leaf(void **state)
                                  .subject = "ann",
                                  .roles = {{"analyst"}, {"clerk"}},
                                  .role_count = 2,
-                                 .expires_s = sf_rt_wall_us(f.loop.rt) / SF_US_PER_S + 600};
+                                 .expires_s = sf_steady_us(&f.clock) / SF_US_PER_S + 600};
     const struct sf_token_check check = {.find_key = find_billing_key,
                                          .data = &f,
                                          .audience = WORLD_MESH "/sales/orders",
-                                         .now_s = sf_rt_wall_us(f.loop.rt) / SF_US_PER_S,
+                                         .now_s = sf_steady_us(&f.clock) / SF_US_PER_S,
                                          .kind = SF_TOKEN_ASSERTION};
 
     for (size_t i = 0; i < SF_COUNT(paths); i++) {
