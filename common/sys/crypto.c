@@ -19,6 +19,8 @@ enum {
 _Static_assert((int)SF_SEED_SIZE == (int)crypto_sign_SEEDBYTES, "seed");
 _Static_assert((int)SF_PUBLIC_KEY_SIZE == (int)crypto_sign_PUBLICKEYBYTES, "public key");
 _Static_assert((int)SF_SIGNATURE_SIZE == (int)crypto_sign_BYTES, "signature");
+_Static_assert(sizeof(struct sf_hash) >= sizeof(crypto_generichash_state), "hash state");
+_Static_assert(alignof(struct sf_hash) >= alignof(crypto_generichash_state), "hash state");
 
 enum sf_code sf_crypto_init(struct sf_error *err)
 {
@@ -241,7 +243,70 @@ enum sf_code sf_verify(const struct sf_public_key *key, const char *context,
     return SF_OK;
 }
 
-/* A hash for tables. */
+/* Hashes. */
+
+static crypto_generichash_state *state_of(struct sf_hash *h)
+{
+    return (crypto_generichash_state *)(void *)h->opaque;
+}
+
+void sf_hash_init(struct sf_hash *h, size_t size)
+{
+    sf_assert(size >= crypto_generichash_BYTES_MIN && size <= crypto_generichash_BYTES_MAX);
+    (void)crypto_generichash_init(state_of(h), NULL, 0, size);
+}
+
+void sf_hash_init_keyed(struct sf_hash *h, size_t size, const uint8_t key[SF_HASH_KEY_SIZE])
+{
+    sf_assert(size >= crypto_generichash_BYTES_MIN && size <= crypto_generichash_BYTES_MAX);
+    (void)crypto_generichash_init(state_of(h), key, SF_HASH_KEY_SIZE, size);
+}
+
+void sf_hash_add(struct sf_hash *h, struct sf_slice bytes)
+{
+    if (bytes.size > 0) {
+        (void)crypto_generichash_update(state_of(h), bytes.data, bytes.size);
+    }
+}
+
+void sf_hash_field(struct sf_hash *h, struct sf_slice bytes)
+{
+    uint8_t size[8];
+
+    sf_write_be64(size, bytes.size);
+    sf_hash_add(h, sf_slice_of(size, sizeof(size)));
+    sf_hash_add(h, bytes);
+}
+
+void sf_hash_end(struct sf_hash *h, uint8_t *ret, size_t size)
+{
+    (void)crypto_generichash_final(state_of(h), ret, size);
+}
+
+static void hash_parts(struct sf_hash *h, const struct sf_slice *parts, size_t count, uint8_t *ret,
+                       size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        sf_hash_add(h, parts[i]);
+    }
+    sf_hash_end(h, ret, size);
+}
+
+void sf_hash256(const struct sf_slice *parts, size_t count, uint8_t ret[SF_HASH256_SIZE])
+{
+    struct sf_hash h;
+
+    sf_hash_init(&h, SF_HASH256_SIZE);
+    hash_parts(&h, parts, count, ret, SF_HASH256_SIZE);
+}
+
+void sf_hash128(const struct sf_slice *parts, size_t count, uint8_t ret[SF_HASH128_SIZE])
+{
+    struct sf_hash h;
+
+    sf_hash_init(&h, SF_HASH128_SIZE);
+    hash_parts(&h, parts, count, ret, SF_HASH128_SIZE);
+}
 
 void sf_hash128_short(const uint8_t key[SF_SHORT_KEY_SIZE], struct sf_slice bytes,
                       uint8_t ret[SF_HASH128_SIZE])
@@ -249,6 +314,16 @@ void sf_hash128_short(const uint8_t key[SF_SHORT_KEY_SIZE], struct sf_slice byte
     _Static_assert(SF_HASH128_SIZE == crypto_shorthash_siphashx24_BYTES, "as libsodium has it");
     _Static_assert(SF_SHORT_KEY_SIZE == crypto_shorthash_siphashx24_KEYBYTES, "likewise");
     (void)crypto_shorthash_siphashx24(ret, bytes.data, bytes.size, key);
+}
+
+void sf_hash256_keyed(const uint8_t key[SF_HASH_KEY_SIZE], const struct sf_slice *parts,
+                      size_t count, uint8_t ret[SF_HASH256_SIZE])
+{
+    struct sf_hash h;
+
+    sf_hash_init_keyed(&h, SF_HASH256_SIZE, key);
+    hash_parts(&h, parts, count, ret, SF_HASH256_SIZE);
+    sodium_memzero(&h, sizeof(h));
 }
 
 /* Randomness and secrets. */

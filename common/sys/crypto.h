@@ -1,5 +1,5 @@
 /*
- * Signatures, random bytes and secrets, over libsodium; hashes.
+ * Signatures, hashes, random bytes and secrets, over libsodium.
  *
  * A signature is plain ed25519 over: context, one zero byte, payload. The context names what is
  * signed ("sheaf decision v1"), so that bytes signed for one purpose are worth nothing for another.
@@ -12,6 +12,8 @@
  *             function: nothing here prints one.
  */
 #pragma once
+
+#include <stdalign.h>
 
 #include "common/base/error.h"
 #include "common/base/slice.h"
@@ -85,11 +87,7 @@ void sf_hash256_keyed(const uint8_t key[SF_HASH_KEY_SIZE], const struct sf_slice
 
 /* A BLAKE2b in progress; plain memory, may be dropped at any point. */
 struct sf_hash {
-    uint64_t state[8];
-    uint64_t done;  /* bytes that are in the state */
-    size_t waiting; /* ... in the block */
-    size_t size;    /* of the result */
-    uint8_t block[128];
+    alignas(64) uint8_t opaque[384];
 };
 
 /* @size: bytes of the result, 16 to 64. */

@@ -1,7 +1,7 @@
 /*
  * BLAKE2b (RFC 7693) of four messages side by side: one vector holds the same word of all four, so
  * that the chain of dependent steps, which is what one short message waits for, is walked once.
- * What it computes is what sf_hash256() computes; tests/unit/sys/test_hash_lanes.c compares them.
+ * What it computes is what libsodium computes; tests/unit/sys/test_hash_lanes.c compares them.
  */
 #include "common/sys/hash_lanes.h"
 

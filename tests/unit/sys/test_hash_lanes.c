@@ -1,4 +1,4 @@
-/* Four hashes side by side are those of one alone, whatever the sizes. */
+/* Four hashes side by side are those of libsodium, whatever the sizes. */
 #include "tests/lib/cmocka.h"
 
 #include "common/sys/hash_lanes.h"

@@ -1,4 +1,4 @@
-/* A hash under a key that was made ready is that of the key, whatever the sizes. */
+/* A hash under a key that was made ready is that of libsodium, whatever the sizes. */
 #include "tests/lib/cmocka.h"
 
 #include "common/sys/hash_prepared.h"
