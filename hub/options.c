@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/str.h"
+#include "common/settings/variables.h"
 #include "proto/errors.h"
 
 static const char *const LEVELS[] = {"error", "warn", "info", "debug", NULL};
@@ -72,11 +73,6 @@ static const struct sf_setting SETTINGS[] = {
      .doc = "error, warn, info or debug."},
     {.key = "log-file", .type = SF_SETTING_TEXT, .doc = "File for the log; by default stderr."},
 };
-
-/* SHEAF_ variables that belong to leaves and to the tools around us. */
-static const char *const IGNORED[] = {
-    "SHEAF_CONTEXT",         "SHEAF_DEV_DIR",  "SHEAF_DOMAIN", "SHEAF_HUB",
-    "SHEAF_JOIN_TOKEN_FILE", "SHEAF_NO_COLOR", "SHEAF_OUTPUT", NULL};
 
 static enum sf_code usage(struct sf_error *err, const char *text)
 {
@@ -172,7 +168,7 @@ enum sf_code options_parse(int argc, const char *const *argv, const char *const 
         .argc = argc - 1,
         .argv = argv + 1,
         .environment = environment,
-        .ignored = IGNORED,
+        .others = sf_settings_variables,
     };
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {

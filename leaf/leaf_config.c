@@ -5,6 +5,7 @@
 
 #include "common/base/str.h"
 #include "common/contract/contract.h"
+#include "common/settings/variables.h"
 #include "common/sys/rt.h"
 
 enum { FEEDS_MOST = 65536, QUERIES_MOST = 4096 };
@@ -243,10 +244,6 @@ static const struct sf_setting settings[] = {
      .doc = "Below this much free disk ingest is refused; 0: the larger of 5 % and 512 MiB."},
 };
 
-/* SHEAF_ variables that belong to the tools around us. */
-static const char *const ignored[] = {"SHEAF_CONTEXT", "SHEAF_DEV_DIR", "SHEAF_NO_COLOR",
-                                      "SHEAF_OUTPUT", NULL};
-
 /* --- what the memory is for ------------------------------------------------------------------- */
 
 /*
@@ -408,7 +405,7 @@ enum sf_code leaf_config_read(int argc, const char *const *argv, const char *con
         .argc = argc,
         .argv = argv,
         .environment = environment,
-        .ignored = ignored,
+        .others = sf_settings_variables,
     };
 
     return read_from(&source, ret, report, err);

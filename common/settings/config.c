@@ -9,6 +9,7 @@
 
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
+#include "common/base/str.h"
 
 #define PREFIX "SHEAF_"
 
@@ -285,14 +286,44 @@ static enum sf_code take_entries(struct sf_config *c, const struct sf_config_sou
     return SF_OK;
 }
 
-static bool is_ignored(const char *const *ignored, const char *name, size_t size)
+static size_t count_names(const char *const *names)
 {
-    for (; ignored != NULL && *ignored != NULL; ignored++) {
-        if (strlen(*ignored) == size && memcmp(*ignored, name, size) == 0) {
+    size_t n = 0;
+
+    while (names != NULL && names[n] != NULL) {
+        n++;
+    }
+    return n;
+}
+
+static bool is_among(const char *const *names, struct sf_slice name)
+{
+    for (; names != NULL && *names != NULL; names++) {
+        if (sf_slice_equal(sf_slice_text(*names), name)) {
             return true;
         }
     }
     return false;
+}
+
+/* Neither ours nor another program's: most likely one of them with a slip. */
+static enum sf_code unknown_variable(const struct sf_config *c, const char *const *others,
+                                     struct sf_slice name, struct sf_error *err)
+{
+    const char *meant = sf_text_nearest(name, others, count_names(others));
+    char own[NAME_SIZE];
+
+    for (size_t i = 0; meant == NULL && i < c->count; i++) {
+        const char *one = own;
+
+        variable_name(c->table[i].key, own);
+        meant = sf_text_nearest(name, &one, 1);
+    }
+    return meant == NULL ? SF_RAISE(err, SF_INVALID, "environment: no setting is called %.*s",
+                                    SF_SLICE_ARG(name))
+                         : SF_RAISE(err, SF_INVALID,
+                                    "environment: no setting is called %.*s; did you mean %s?",
+                                    SF_SLICE_ARG(name), meant);
 }
 
 static enum sf_code take_environment(struct sf_config *c, const struct sf_config_source *source,
@@ -307,14 +338,15 @@ static enum sf_code take_environment(struct sf_config *c, const struct sf_config
         enum sf_code r;
         size_t i;
 
-        if (equals == NULL || strncmp(*at, PREFIX, sizeof(PREFIX) - 1) != 0 ||
-            is_ignored(source->ignored, *at, size)) {
+        if (equals == NULL || strncmp(*at, PREFIX, sizeof(PREFIX) - 1) != 0) {
             continue;
         }
         i = find_variable(c, *at, size);
+        if (i == c->count && is_among(source->others, sf_slice_of(*at, size))) {
+            continue;
+        }
         if (i == c->count) {
-            return SF_RAISE(err, SF_INVALID, "environment: no setting is called %.*s", (int)size,
-                            *at);
+            return unknown_variable(c, source->others, sf_slice_of(*at, size), err);
         }
         variable_name(c->table[i].key, name);
         r = set(c, i, equals + 1, SF_ORIGIN_ENVIRONMENT, name, err);

@@ -4,8 +4,8 @@
  * A setting "data-dir" is --data-dir X or --data-dir=X, SHEAF_DATA_DIR in the environment, and
  * `data-dir: X` in the file (which settings.h reads). A flag wins over the environment, the
  * environment over the file, the file over the default. A switch may stand alone (--verbose).
- * Unknown flags, unknown SHEAF_ variables that are not listed as ignored, repeated flags, and
- * values out of range are errors. Secrets are never settings: only paths to them are.
+ * Unknown flags, SHEAF_ variables that neither the table nor another program has, repeated flags,
+ * and values out of range are errors. Secrets are never settings: only paths to them are.
  *
  *   Memory    The table, argv, environment and entries are borrowed as long as the configuration.
  *   Threads   Any, once parsed: it does not change.
@@ -64,7 +64,9 @@ struct sf_config_source {
     int argc; /* without the program's name and commands in front */
     const char *const *argv;
     const char *const *environment; /* ends with NULL; NULL: none is read */
-    const char *const *ignored;     /* SHEAF_ variables of others, ends with NULL; NULL: none */
+    /* SHEAF_ variables that are passed over when the table has no such setting, ends with NULL;
+     * NULL: none. */
+    const char *const *others;
     const struct sf_config_entry *entries; /* of the file; NULL: none */
     size_t entry_count;
 };

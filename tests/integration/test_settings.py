@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The configuration file of leaf and hub: what is wrong with it, where values come from, SIGHUP."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,25 @@ def test_check_config_shows_every_setting_with_its_origin(m):
     shown = table(check(m, "hub", environment={"SHEAF_CONFIG": str(path)}))
     assert shown["log-level"] == ("debug", f"{path}:2"), shown
     assert shown["nats-port"] == ("4222", "default"), shown
+
+
+def variables_of(m, program):
+    ran = subprocess.run([m.programs[program], "--help"], env=m.environment, capture_output=True,
+                         text=True, timeout=30, check=True)
+    return set(re.findall(r"SHEAF_[A-Z_]+", ran.stdout))
+
+
+def test_a_program_passes_over_the_variables_of_the_others(m):
+    """What only another program knows is passed over; what none knows is refused with the name that is near"""
+    arguments = {"leaf": ["--data", m.directory / "none", "--domain", "sales"], "hub": ["--data", m.directory / "none"]}
+    known = {program: variables_of(m, program) for program in arguments}
+    tools = {"SHEAF_CONTEXT", "SHEAF_DEV_DIR", "SHEAF_NO_COLOR", "SHEAF_OUTPUT"}
+    assert "SHEAF_CACHE" in known["leaf"] - known["hub"] and "SHEAF_LEAFNODE_PORT" in known["hub"] - known["leaf"]
+    for program, own in known.items():
+        others = (known["leaf"] | known["hub"] | tools) - own
+        check(m, program, *arguments[program], environment={name: "no value" for name in others})
+        told = check(m, program, *arguments[program], environment={"SHEAF_CAHCE": "8MiB"}, status=2)
+        assert "no setting is called SHEAF_CAHCE; did you mean SHEAF_CACHE?" in told, told
 
 
 def test_what_is_wrong_is_told_with_its_place(m):
@@ -136,6 +156,7 @@ def test_the_hub_reads_its_file_again(m):
 if __name__ == "__main__":
     sys.exit(fixture.run([
         test_check_config_shows_every_setting_with_its_origin,
+        test_a_program_passes_over_the_variables_of_the_others,
         test_what_is_wrong_is_told_with_its_place,
         test_reload_takes_what_is_reloadable_and_names_the_rest,
         test_a_bad_file_changes_nothing,

@@ -53,13 +53,13 @@ static const struct sf_setting table[] = {
 static enum sf_code parse(const char *const *argv, const char *const *environment,
                           struct sf_config **ret, struct sf_error *err)
 {
-    static const char *const ignored[] = {"SHEAF_OTHER", NULL};
+    static const char *const others[] = {"SHEAF_OTHER", "SHEAF_PORT", NULL};
     struct sf_config_source source = {
         .table = table,
         .table_count = SF_COUNT(table),
         .argv = argv,
         .environment = environment,
-        .ignored = ignored,
+        .others = others,
     };
 
     while (argv[source.argc] != NULL) {
@@ -173,7 +173,15 @@ static void test_what_is_wrong_is_named(void **state)
                    "--cache-size: '2GiB' is out of range, which is 1KiB to 1GiB");
     assert_refused(ARGV("--data-dir="), NULL,
                    "--data-dir: '' is out of range, which is 1 to 20 bytes");
-    assert_refused(ARGV(), ARGV("SHEAF_PROT=1"), "environment: no setting is called SHEAF_PROT");
+    assert_refused(ARGV(), ARGV("SHEAF_PROT=1"),
+                   "environment: no setting is called SHEAF_PROT; did you mean SHEAF_PORT?");
+    assert_refused(ARGV(), ARGV("SHEAF_OTHR=1"),
+                   "environment: no setting is called SHEAF_OTHR; did you mean SHEAF_OTHER?");
+    assert_refused(ARGV(), ARGV("SHEAF_CACHE_SISE=1"),
+                   "environment: no setting is called SHEAF_CACHE_SISE; did you mean "
+                   "SHEAF_CACHE_SIZE?");
+    assert_refused(ARGV(), ARGV("SHEAF_WEATHER=1"),
+                   "environment: no setting is called SHEAF_WEATHER");
     assert_refused(ARGV(), ARGV("SHEAF_PORT=x"), "SHEAF_PORT: 'x' is not a whole number");
 }
 
