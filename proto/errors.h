@@ -43,7 +43,7 @@
     X(BAD_ENVELOPE, 209, 422, 3, "operation not allowed",                                          \
       "use upsert, patch or delete on state tables, plain rows on event tables")                   \
     X(UNSUPPORTED_MEDIA, 210, 415, 2, "content type or encoding is not supported",                 \
-      "send NDJSON, JSON or CSV; plain, gzip or zstd")                                             \
+      "send NDJSON, JSON, CSV or protobuf, and changes in NDJSON or JSON; plain, gzip or zstd")    \
     X(BAD_REQUEST, 301, 400, 2, "the request is malformed", "see the parameter named")             \
     X(PRODUCT_UNKNOWN, 302, 404, 4, "no such product", "see 'sheaf product ls'")                   \
     X(TABLE_UNKNOWN, 303, 404, 4, "no such table", "see 'sheaf product show D/P'")                 \

@@ -131,9 +131,11 @@ enum sf_code ingest_form_read(const struct ingest_form *form, struct ingest_requ
     ret->has_envelope = ret->has_envelope || ret->product != NULL;
     if (code == SF_OK && ret->has_envelope &&
         (ret->format == BATCH_CSV || ret->format == BATCH_PROTOBUF)) {
-        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "%s need%s NDJSON or JSON",
-                          ret->product != NULL ? "records that name their table" : "'envelope'",
-                          ret->product != NULL ? "" : "s");
+        code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_UNSUPPORTED_MEDIA,
+                          "%s must be application/x-ndjson or application/json, not %s",
+                          ret->product != NULL ? "records that name their table"
+                                               : "changes in envelopes",
+                          ret->format == BATCH_CSV ? "text/csv" : "application/protobuf");
     }
     if (code == SF_OK) {
         code = read_expectation(form, ret, err);

@@ -208,6 +208,28 @@ def test_several_tables(m):
     assert [r["page"] for r in rows(m, "clicks")].count("/s1") == 3
 
 
+def test_changes_are_no_messages(m):
+    """Envelopes and records of several tables as protobuf are refused, with what to send instead"""
+    leaf = m.leaves["sales"]
+    before = post(m, "").json()["last_seq"]
+    protobuf = {"Content-Type": "application/protobuf"}
+    app = Client(leaf.nats, leaf.data / "keys" / "app.nk")
+    for table, subject, query, headers in [
+            ("/orders", "in.orders.orders.v1", "?envelope=change", {"Sheaf-Envelope": "change"}),
+            ("", "in.orders.v1", "", {})]:
+        answer = leaf.call("POST", f"/v1/products/sales/orders{table}/records{query}", b"\x03\x0a\x01M",
+                           m.token("sales"), protobuf)
+        assert answer.problem() == (415, "SHEAF-E0210"), answer
+        problem = answer.json()
+        assert "must be application/x-ndjson or application/json, not application/protobuf" in problem["detail"], problem
+        assert "changes in NDJSON or JSON" in problem["next"], problem
+        refused = app.request(subject, b"\x03\x0a\x01M", protobuf | headers)
+        assert refused.headers["Sheaf-Error"] == "SHEAF-E0210", refused
+        assert json.loads(refused.data) == problem, refused
+    app.close()
+    assert post(m, "").json()["last_seq"] == before
+
+
 def test_nats_req(m):
     """nats-req of the NATS project sends a record and shows its answer"""
     if not m.programs["nats_req"].exists():
@@ -223,7 +245,7 @@ def test_nats_req(m):
 
 
 TESTS = [test_contract_stands, test_json, test_compressed, test_idempotency, test_expectations,
-         test_patch, test_nats, test_several_tables, test_nats_req]
+         test_patch, test_nats, test_several_tables, test_changes_are_no_messages, test_nats_req]
 
 if __name__ == "__main__":
     sys.exit(fixture.run(TESTS, ["sales"]))

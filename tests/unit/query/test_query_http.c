@@ -50,7 +50,7 @@ static void posts_that_make_no_sense_are_refused(void **state)
         {"/orders/records", NULL, 415, "SHEAF-E0210"},
         {"/orders/records?on_invalid=drop", NDJSON, 400, "SHEAF-E0301"},
         {"/orders/records?envelope=yes", NDJSON, 400, "SHEAF-E0301"},
-        {"/orders/records?envelope=change", CSV, 400, "SHEAF-E0301"},
+        {"/orders/records?envelope=change", CSV, 415, "SHEAF-E0210"},
         {"/orders/records", CSV, 400, "SHEAF-E0201"},
     };
     struct fixture f;
