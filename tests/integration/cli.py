@@ -193,8 +193,10 @@ def breaking_changes_are_refused(mesh):
     dry = mesh.ok("product", "apply", product_file(mesh, "versions", version="2.0.0",
                                                    type="double"), "-n", "-o", "json").json()
     assert dry["dry_run"] is True, dry
-    ahead = mesh.refused(6, "E0308", "read", "sales/versions", "--as-of", "1:9")
-    assert "next: name a point that is held" in ahead.err, ahead
+    ahead = mesh.refused(6, "E0317", "read", "sales/versions", "--as-of", "1:9")
+    assert "next: see where it is: sheaf read sales/versions --only-count" in ahead.err, ahead
+    other = mesh.refused(6, "E0308", "read", "sales/orders", "--as-of", "2:1")
+    assert "next: name a point that is held" in other.err, other
     shown = mesh.ok("product", "show", "sales/versions", "-o", "json").json()
     assert shown["version"] == "1.0.0", shown
 
