@@ -475,6 +475,7 @@ static enum sf_code prepare(struct hub *h, struct sf_error *err)
         code = choose_ports(h, err);
     }
     if (code == SF_OK) {
+        h->state.bundle_life_us = h->o.bundle_life_us;
         code = state_init(&h->state, err);
     }
     if (code == SF_OK) {

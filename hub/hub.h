@@ -18,6 +18,7 @@ struct hub_options { /* all borrowed as long as the hub */
     uint16_t http_port;  /* 0, here and below: what it was in the last run, else any free one */
     uint16_t nats_port;
     uint16_t leafnode_port;
+    int64_t bundle_life_us;  /* a leaf serves others for so long without word from the hub */
     const char *nats_server; /* path; NULL: looked for */
     /* The hub serves. */
     void (*on_ready)(void *data, struct hub *h);

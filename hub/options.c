@@ -58,6 +58,12 @@ static const struct sf_setting SETTINGS[] = {
      .min = 0,
      .max = 65535,
      .doc = "Port of nats-server for leaves, on loopback; 0 takes any free one."},
+    {.key = "bundle-life",
+     .type = SF_SETTING_DURATION,
+     .default_text = "1h",
+     .min = 5000,
+     .max = INT64_C(24) * 3600 * 1000,
+     .doc = "For how long a leaf that cannot reach the hub goes on serving other domains."},
     {.key = "nats-server", .type = SF_SETTING_TEXT, .doc = "Path of the nats-server to start."},
     {.key = "log-format",
      .type = SF_SETTING_TEXT,
@@ -132,6 +138,7 @@ static enum sf_code fill(struct options *o, struct sf_error *err)
     o->hub.data_dir = sf_config_text(values, "data");
     o->hub.nats_port = (uint16_t)sf_config_number(values, "nats-port");
     o->hub.leafnode_port = (uint16_t)sf_config_number(values, "leafnode-port");
+    o->hub.bundle_life_us = sf_config_number(values, "bundle-life") * INT64_C(1000);
     o->hub.nats_server = sf_config_text(values, "nats-server");
     o->check_only = sf_config_switch(values, "check-config");
     if (o->hub.data_dir == NULL) {

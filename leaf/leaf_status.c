@@ -1,6 +1,7 @@
 /* What the leaf says of itself: status, health, metrics, its products. */
 #include <stdio.h>
 
+#include "common/base/time.h"
 #include "leaf/leaf_private.h"
 #include "leaf/query/describe.h"
 #include "leaf/query/get_cache.h"
@@ -156,6 +157,7 @@ void leaf_products_http(struct leaf *leaf, struct sf_http_request *r)
 static void write_hub(const struct leaf *leaf, struct sf_json_writer *w)
 {
     const struct grant_set *grants = leaf->serving.grants;
+    char until[SF_TIME_TEXT_SIZE];
     const char *state = leaf->uplink == NULL         ? "not_joined"
                         : uplink_is_up(leaf->uplink) ? "up"
                                                      : "down";
@@ -167,6 +169,10 @@ static void write_hub(const struct leaf *leaf, struct sf_json_writer *w)
     sf_json_member_uint(w, "bundle", grants == NULL ? 0 : grants->version);
     sf_json_member_bool(w, "bundle_in_force",
                         grants != NULL && grants->expires_us > serving_now_us(&leaf->serving));
+    if (grants != NULL) {
+        (void)sf_time_format(grants->expires_us, until);
+    }
+    sf_json_member_text(w, "bundle_until", grants == NULL ? NULL : until);
     sf_json_member_uint(w, "grants", grants == NULL ? 0 : grants->grant_count);
     sf_json_object_end(w);
 }

@@ -147,8 +147,12 @@ static void on_revocation_in_force(struct effect *e)
     struct revocation_call *v = SF_CONTAINER_OF(e, struct revocation_call, effect);
     struct call *c = v->change.waiter;
     const struct registry_grant *g = registry_grant(&c->state->registry, v->change.grant_id);
+    struct lease *lease = lease_find(&c->state->leases, g->request->product->owner->name);
     struct answer a;
 
+    if (e->leaf_lags && lease != NULL) {
+        lease_watch(lease);
+    }
     answer_begin(&a, "RevocationReceipt");
     sf_json_key(&a.json, "grant");
     sf_json_object_begin(&a.json);

@@ -14,6 +14,7 @@
 static void lease_free(struct lease *l)
 {
     sf_rt_timer_stop(l->all->rt, &l->hold);
+    sf_rt_timer_stop(l->all->rt, &l->silence);
     while (!sf_list_empty(&l->waits)) {
         (void)sf_list_pop(&l->waits);
     }
@@ -32,6 +33,7 @@ void leases_close(struct leases *l)
 
         lease->held_reply[0] = '\0';
         sf_rt_timer_stop(l->rt, &lease->hold);
+        sf_rt_timer_stop(l->rt, &lease->silence);
     }
 }
 
@@ -118,7 +120,7 @@ static enum sf_code make_bundle(struct lease *l, struct sf_error *err)
         .owner = l->domain,
         .version = version,
         .issued_us = now_us,
-        .expires_us = now_us + BUNDLE_LIFE_US,
+        .expires_us = now_us + l->all->bundle_life_us,
     };
 
     code = bundle_make(l->all->registry, &terms, l->all->hub_key, &bundle, err);
@@ -139,7 +141,7 @@ static bool is_stale(const struct lease *l)
     int64_t age_us = sf_rt_wall_us(l->all->rt) - l->issued_us;
 
     return l->bundle.size == 0 || l->covers != l->domain->grants_changed ||
-           age_us > BUNDLE_RENEWED_US || age_us < 0 || l->in_force > l->version;
+           age_us > l->all->bundle_life_us / 2 || age_us < 0 || l->in_force > l->version;
 }
 
 /* Makes a new bundle when the old one will not do. False: there is none to give. */
@@ -179,6 +181,20 @@ void leases_renew(struct leases *l)
     }
 }
 
+static void on_silence(struct sf_timer *t)
+{
+    struct lease *l = SF_CONTAINER_OF(t, struct lease, silence);
+
+    if (!lease_is_acknowledged(l)) {
+        l->all->on_silent(l->all->data, l);
+    }
+}
+
+void lease_watch(struct lease *l)
+{
+    sf_rt_timer_start(l->all->rt, &l->silence, LEASE_SILENT_NS);
+}
+
 struct lease *lease_of(struct leases *all, const struct registry_domain *domain)
 {
     struct lease *l = lease_find(all, domain->name);
@@ -192,6 +208,7 @@ struct lease *lease_of(struct leases *all, const struct registry_domain *domain)
         l->all = all;
         l->domain = domain;
         l->hold = (struct sf_timer){.fire = on_hold_over};
+        l->silence = (struct sf_timer){.fire = on_silence};
         sf_list_init(&l->waits);
     }
     return l;

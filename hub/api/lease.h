@@ -29,11 +29,10 @@
 #include "hub/registry/bundle.h"
 
 enum { LEASE_HEADS_MAX = 2000 };
-#define LEASE_HOLD_NS     (UINT64_C(2) * SF_NS_PER_S)
-#define LEASE_RESEND_NS   (UINT64_C(200) * SF_NS_PER_MS)
-#define LEASE_DOWN_NS     (UINT64_C(6) * SF_NS_PER_S) /* silent for longer: down */
-#define BUNDLE_LIFE_US    (INT64_C(3600) * 1000000)
-#define BUNDLE_RENEWED_US (BUNDLE_LIFE_US / 2)
+#define LEASE_HOLD_NS   (UINT64_C(2) * SF_NS_PER_S)
+#define LEASE_RESEND_NS (UINT64_C(200) * SF_NS_PER_MS)
+#define LEASE_SILENT_NS (UINT64_C(3) * SF_NS_PER_S) /* behind a receipt: answers are cut */
+#define LEASE_DOWN_NS   (UINT64_C(6) * SF_NS_PER_S) /* silent for longer: down */
 
 struct lease_head {
     char product[64];
@@ -78,6 +77,8 @@ struct lease {
     char held_reply[256]; /* "": FREE */
     struct sf_timer hold;
     struct sf_list waits;
+    struct sf_timer silence; /* since lease_watch() */
+    int64_t cut_s;           /* when answers of the leaf were cut last; 0: never */
 };
 
 struct leases {
@@ -85,7 +86,10 @@ struct leases {
     struct sf_bus *bus; /* account MESH */
     struct registry *registry;
     const struct sf_seed *hub_key;
-    uint64_t opened_ns;      /* leaves are heard from then on */
+    uint64_t opened_ns;                             /* leaves are heard from then on */
+    void (*on_silent)(void *data, struct lease *l); /* see lease_watch() */
+    void *data;
+    int64_t bundle_life_us;  /* at half of it a bundle is renewed */
     struct sf_map by_domain; /* name -> struct lease, owned */
 };
 
@@ -103,6 +107,8 @@ void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *re
 void lease_renew(struct lease *l);
 /* The same of every domain that has one. */
 void leases_renew(struct leases *l);
+/* A revocation is not acknowledged: if it still is not after LEASE_SILENT_NS, on_silent is told. */
+void lease_watch(struct lease *l);
 /* Whether the leaf has said that the newest bundle is in force. */
 bool lease_is_acknowledged(const struct lease *l);
 bool lease_is_up(const struct lease *l);

@@ -92,11 +92,14 @@ static struct claims_grant *grants_of(const struct registry *r,
 static struct claims_domain claims_domain(const struct hub_state *s,
                                           const struct registry_domain *d)
 {
+    const struct lease *lease = lease_find(&s->leases, d->name);
+    const int64_t cut_s = lease == NULL ? 0 : lease->cut_s;
+
     return (struct claims_domain){
         .name = d->name,
         .account = d->account,
         .mesh_account = s->mesh_account,
-        .serve_iat_s = d->serve_iat_s,
+        .serve_iat_s = cut_s > d->serve_iat_s ? cut_s : d->serve_iat_s,
         .iat_s = d->iat_s,
     };
 }
@@ -155,6 +158,27 @@ static enum sf_code put_claims(struct hub_state *s, const struct registry_domain
     }
     sf_buf_done(&jwt);
     return code;
+}
+
+/*
+ * The leaf does not say that it knows of a revocation: it may be cut off, and what it has sent and
+ * still sends to who asked before would reach them when it is back. All of its answers in flight
+ * are dropped, by new claims of its serving account; who still may, asks again.
+ */
+static void cut_answers(void *data, struct lease *l)
+{
+    struct hub_state *s = data;
+    const int64_t now_s = sf_rt_wall_us(s->rt) / SF_US_PER_S;
+    struct sf_error err;
+
+    l->cut_s = now_s > l->cut_s ? now_s : l->cut_s + 1; /* other claims each time */
+    if (put_claims(s, l->domain, &err) != SF_OK) {
+        sf_log(SF_LOG_ERROR, "hub.answers_not_cut", SF_F_TEXT("domain", l->domain->name),
+               SF_F_ERROR(&err));
+        lease_watch(l);
+        return;
+    }
+    sf_log(SF_LOG_WARN, "hub.answers_cut", SF_F_TEXT("domain", l->domain->name));
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -316,6 +340,9 @@ enum sf_code state_init(struct hub_state *s, struct sf_error *err)
         .rt = s->rt,
         .registry = &s->registry,
         .hub_key = &s->keys->hub_key,
+        .bundle_life_us = s->bundle_life_us,
+        .on_silent = cut_answers,
+        .data = s,
     };
     code = claims_account_key(s->keys, "MESH", s->mesh_account, err);
     return code != SF_OK ? code : claims_account_key(s->keys, "SYS", s->system_account, err);

@@ -24,6 +24,7 @@ struct hub_state {
     struct pusher *pusher; /* NULL before SYS is connected: nothing is pushed then */
     struct registry registry;
     struct directory directory;
+    int64_t bundle_life_us;
     struct leases leases;
     char mesh_account[SF_NKEY_TEXT_MAX];
     char system_account[SF_NKEY_TEXT_MAX];
@@ -38,7 +39,7 @@ struct hub_state {
     bool open;          /* the log has been read: changes are made and pushed from now on */
 };
 
-/* @s->rt and @s->keys are set. Derives the keys of SYS and MESH. SF_NOMEM. */
+/* @s->rt, @s->keys and @s->bundle_life_us are set. Derives the keys of SYS and MESH. SF_NOMEM. */
 enum sf_code state_init(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
 void state_done(struct hub_state *s);
 

@@ -4,8 +4,8 @@
  *   SYS        the hub process alone
  *   MESH       exports hub control; owns the event log's stream
  *   <d>.serve  exports the live changes and the requests of domain d, imports hub control; static:
- *              its JWT is made at the join and never pushed again, because a push of an account
- *              that exports services drops the replies in flight
+ *              its JWT is made at the join and pushed again only to drop the replies in flight,
+ *              which a push of an account that exports services does
  *   <d>        imports what was granted, and nothing else
  *
  * Pure: keys, names and grants in, JWT out; the same input gives the same bytes.

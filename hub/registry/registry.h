@@ -37,7 +37,7 @@ struct registry_domain {
     char serve_account[SF_NKEY_TEXT_MAX];
     char account[SF_NKEY_TEXT_MAX];
     int64_t joined_us;
-    int64_t serve_iat_s;     /* of the JWT of <d>.serve: never changes after the first join */
+    int64_t serve_iat_s;     /* of the JWT of <d>.serve as the first join made it */
     int64_t iat_s;           /* of the JWT of <d>: rises with each change of its grants */
     uint64_t grants_changed; /* number of the newest event that changed what its bundle says */
     size_t product_count;

@@ -126,12 +126,33 @@ static bool tell(struct follow *f, struct follow_event e)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* The query has given its last page, and the reader has it. */
+/* Whether it may still be followed; a version may also leave a table out (compatibility: none). */
+static enum sf_code decide(const struct follow *f, struct serving_right *right,
+                           struct sf_error *err)
+{
+    enum sf_code code = serving_decide(options_of(f)->serving, &f->spec.caller, f->spec.product,
+                                       f->spec.major, right, err);
+
+    if (code == SF_OK && served_product_table(right->product, f->spec.table) == NULL) {
+        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "product %s/%s: table %s",
+                          right->product->contract->domain, f->spec.product, f->spec.table);
+    }
+    return code;
+}
+
+/* The query has given its last page, and the reader has it, which may have taken long. */
 static void query_is_over(struct follow *f)
 {
+    struct serving_right right;
+    struct sf_error err;
+
     query_close(SF_TAKE(f->query));
     f->state = FOLLOW_IDLE;
     if (f->wants_snapshot) {
+        if (decide(f, &right, &err) != SF_OK) {
+            end(f, &err);
+            return;
+        }
         f->wants_snapshot = false;
         if (!tell(f, (struct follow_event){.kind = FOLLOW_POSITION,
                                            .epoch = f->epoch,
@@ -209,20 +230,6 @@ static void on_page(void *data, const struct query_page *page, const struct sf_e
         return;
     }
     go_on_with_query(f);
-}
-
-/* Whether it may still be followed; a version may also leave a table out (compatibility: none). */
-static enum sf_code decide(const struct follow *f, struct serving_right *right,
-                           struct sf_error *err)
-{
-    enum sf_code code = serving_decide(options_of(f)->serving, &f->spec.caller, f->spec.product,
-                                       f->spec.major, right, err);
-
-    if (code == SF_OK && served_product_table(right->product, f->spec.table) == NULL) {
-        return SF_RAISE_E(err, SF_ABSENT, SHEAF_E_TABLE_UNKNOWN, "product %s/%s: table %s",
-                          right->product->contract->domain, f->spec.product, f->spec.table);
-    }
-    return code;
 }
 
 static enum sf_code build(const struct follow *f, const struct serving_right *right,

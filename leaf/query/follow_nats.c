@@ -302,7 +302,7 @@ enum sf_code follow_nats_taken(struct sf_list *all, const char *account, const s
         close_now(n);
     } else if ((uint64_t)taken > n->taken && (uint64_t)taken <= n->sent) {
         n->taken = (uint64_t)taken;
-        if (n->waiting) {
+        if (n->waiting && has_room(n)) {
             n->waiting = false;
             follow_resume(n->follow);
         }

@@ -42,7 +42,10 @@ void api_world_start(struct api_world *w)
     const struct api_options api = {.uv = w->loop.uv, .state = &w->state};
 
     w->opened = w->failed = false;
-    w->state = (struct hub_state){.rt = w->loop.rt, .mesh_bus = w->bus, .keys = &w->keys};
+    w->state = (struct hub_state){.rt = w->loop.rt,
+                                  .mesh_bus = w->bus,
+                                  .keys = &w->keys,
+                                  .bundle_life_us = INT64_C(3600) * SF_US_PER_S};
     assert_int_equal(state_init(&w->state, NULL), SF_OK);
     if (w->pushes.rt != NULL) {
         assert_int_equal(pusher_new(&w->pushes, &w->state.pusher, NULL), SF_OK);

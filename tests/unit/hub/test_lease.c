@@ -13,6 +13,8 @@
 #include "tests/unit/hub/hub_world.h"
 
 /* A leaf of sales that asks; the answers it got. */
+#define LIFE_US (INT64_C(3600) * SF_US_PER_S)
+
 struct world {
     struct hub_world hub;
     struct rt_sim sim;
@@ -20,6 +22,7 @@ struct world {
     struct sf_bus *bus;
     struct sf_bus_sub inbox;
     struct leases leases;
+    unsigned silences;
     struct lease *lease;
     size_t answers;
     bool with_bundle; /* of the last answer, here and below */
@@ -75,6 +78,7 @@ static void init(struct world *w)
         .bus = w->bus,
         .registry = &w->hub.registry,
         .hub_key = &w->hub.hub_key,
+        .bundle_life_us = LIFE_US,
     };
     w->lease = lease_of(&w->leases, registry_domain(&w->hub.registry, "sales"));
     assert_non_null(w->lease);
@@ -153,7 +157,7 @@ static void test_a_leaf_without_a_bundle_gets_one_at_once(void **state)
     assert_true(w.with_bundle);
     assert_int_equal(w.grants, 0);
     assert_true(lease_is_up(w.lease));
-    assert_int_equal(w.expires_us - w.lease->issued_us, INT64_C(3600000000));
+    assert_int_equal(w.expires_us - w.lease->issued_us, LIFE_US);
     finish(&w);
 }
 
@@ -276,13 +280,43 @@ static void test_a_bundle_is_renewed_at_half_its_life(void **state)
     init(&w);
     poll(&w, 0);
     first = w.version;
-    rt_sim_set_wall_us(&w.sim, WORLD_START_US + BUNDLE_RENEWED_US - 10000000);
+    rt_sim_set_wall_us(&w.sim, WORLD_START_US + LIFE_US / 2 - 10000000);
     poll(&w, first);
     assert_int_equal(w.answers, 1);
-    rt_sim_set_wall_us(&w.sim, WORLD_START_US + BUNDLE_RENEWED_US + 10000000);
+    rt_sim_set_wall_us(&w.sim, WORLD_START_US + LIFE_US / 2 + 10000000);
     run_ms(&w, 2100);
     assert_int_equal(w.answers, 2);
     assert_true(w.with_bundle && w.version > first);
+    finish(&w);
+}
+
+static void on_silent(void *data, struct lease *l)
+{
+    struct world *w = data;
+
+    assert_ptr_equal(l, w->lease);
+    w->silences++;
+}
+
+static void test_a_leaf_that_does_not_acknowledge_in_time_is_told_of_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    init(&w);
+    w.leases.on_silent = on_silent;
+    w.leases.data = &w;
+    lease_watch(w.lease);
+    run_ms(&w, 2900);
+    assert_int_equal(w.silences, 0);
+    run_ms(&w, 10000);
+    assert_int_equal(w.silences, 1);
+    lease_watch(w.lease);
+    poll(&w, 0);
+    poll(&w, w.version);
+    run_ms(&w, 10000);
+    assert_true(lease_is_acknowledged(w.lease));
+    assert_int_equal(w.silences, 1);
     finish(&w);
 }
 
@@ -409,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_a_second_poll_frees_the_first),
         cmocka_unit_test(test_versions_rise_over_a_restart_and_a_clock_that_went_back),
         cmocka_unit_test(test_a_bundle_is_renewed_at_half_its_life),
+        cmocka_unit_test(test_a_leaf_that_does_not_acknowledge_in_time_is_told_of_once),
         cmocka_unit_test(test_a_silent_leaf_is_down),
         cmocka_unit_test(test_a_later_start_of_the_same_directory_takes_over),
         cmocka_unit_test(test_of_two_equal_starts_the_first_goes_on_while_it_is_heard_of),

@@ -296,6 +296,28 @@ static void tell_taken(struct fixture *f, const char *subject, const char *body)
     rt_sim_run_for(&f->w.stores.sim, SF_NS_PER_S);
 }
 
+/* What needs no room, as the beginning of a snapshot, fills it all the same. */
+static void a_window_that_is_more_than_full_waits_until_there_is_room(void **state)
+{
+    static const char taken[] = "dpq.sales." WORLD_ACCOUNT ".orders.taken";
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    put_two(&f);
+    send_request(&f, "dpq.sales." WORLD_ACCOUNT ".orders.changes",
+                 "{\"table\":\"orders\",\"snapshot\":true,\"flow\":\"" FLOW "\",\"window\":1}");
+    rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
+    assert_int_equal(f.messages, 2); /* snapshot, rows */
+    tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":1}");
+    assert_int_equal(f.messages, 2);
+    rt_sim_set_wall_us(&f.w.stores.sim, f.w.serving.grants->expires_us); /* while it waits */
+    tell_taken(&f, taken, "{\"flow\":\"" FLOW "\",\"taken\":2}");
+    assert_int_equal(f.messages, 3);
+    assert_string_equal(f.error, "SHEAF-E0707"); /* and not where the snapshot stands */
+    teardown(&f);
+}
+
 static void with_a_window_no_more_is_sent_than_was_taken(void **state)
 {
     static const char changes[] = "dpq.sales." WORLD_ACCOUNT ".orders.changes";
@@ -601,6 +623,7 @@ int main(void)
         cmocka_unit_test(changes_are_followed_until_the_time_is_up),
         cmocka_unit_test(a_follower_that_is_gone_or_loses_its_right_is_ended),
         cmocka_unit_test(with_a_window_no_more_is_sent_than_was_taken),
+        cmocka_unit_test(a_window_that_is_more_than_full_waits_until_there_is_room),
         cmocka_unit_test(an_expired_bundle_serves_the_owner_only),
         cmocka_unit_test(a_long_answer_comes_in_pages_and_ends),
         cmocka_unit_test(a_row_that_is_larger_as_json_goes_out_whole),
