@@ -8,13 +8,33 @@
 
 #include <time.h>
 
-/* For people: an empty list is all, and a day says enough. */
-static void print_columns(struct print *p, const struct sf_json *columns)
+static int64_t int_of(const struct sf_json *v, const char *name)
 {
-    if (p->format == PRINT_TABLE && sf_json_count(columns) == 0) {
-        print_text(p, "columns", "by policy");
+    int64_t n = 0;
+
+    (void)sf_json_as_int(sf_json_get(v, name), &n);
+    return n;
+}
+
+/* For people: how much of it is seen now, "2 of 4, 1 masked, some rows". */
+static void print_columns(struct print *p, const struct sf_json *v)
+{
+    const struct sf_json *opens = sf_json_get(v, "opens");
+    SF_CLEANUP(sf_buf_done) struct sf_buf text = {0};
+    bool filtered = false;
+
+    if (p->format != PRINT_TABLE) {
+        print_json(p, "columns", sf_json_get(v, "columns"));
+    } else if (opens == NULL) {
+        print_text(p, "columns", NULL);
     } else {
-        print_json(p, "columns", columns);
+        (void)sf_json_as_bool(sf_json_get(opens, "filtered"), &filtered);
+        sf_buf_printf(&text, "%d of %d", (int)int_of(opens, "columns"), (int)int_of(opens, "of"));
+        if (int_of(opens, "masked") > 0) {
+            sf_buf_printf(&text, ", %d masked", (int)int_of(opens, "masked"));
+        }
+        sf_buf_text(&text, filtered ? ", some rows" : "");
+        print_slice(p, "columns", sf_buf_view(&text));
     }
 }
 
@@ -56,7 +76,7 @@ static void print_entry(struct print *p, const struct sf_json *v)
     print_format_text(p, "product", "%s@%u", product, (unsigned)major);
     print_json(p, "consumer", sf_json_get(v, "consumer"));
     print_json(p, "purpose", sf_json_get(v, "purpose"));
-    print_columns(p, sf_json_get(v, "columns"));
+    print_columns(p, v);
     print_until(p, v);
 }
 
@@ -97,6 +117,8 @@ int cmd_access_ls(struct cli *cli)
     return code == SF_OK ? CLI_OK : cli_fail(cli, &err);
 }
 
+/* --- show ------------------------------------------------------------------------------------- */
+
 /* A list as "a, b". */
 static void print_texts(struct print *p, const char *name, const struct sf_json *list)
 {
@@ -125,6 +147,92 @@ static void print_moment(struct print *p, const char *name, const struct sf_json
     }
 }
 
+static const char *text_of(const struct sf_json *v, const char *name)
+{
+    const char *text = "";
+
+    (void)sf_json_as_text(sf_json_get(v, name), &text);
+    return text;
+}
+
+/* Appends "people.email (redact)" behind what is there; the table where there are several. */
+static void add_field(struct sf_buf *out, const char *table, const char *field, const char *more)
+{
+    sf_buf_text(out, out->size == 0 ? "" : ", ");
+    sf_buf_printf(out, "%s%s%s", table == NULL ? "" : table, table == NULL ? "" : ".", field);
+    if (*more != '\0') {
+        sf_buf_printf(out, " (%s)", more);
+    }
+}
+
+static void add_fields(const struct sf_json *table, const char *name, struct sf_buf *open,
+                       struct sf_buf *closed)
+{
+    for (struct sf_json_iter f = sf_json_iter(sf_json_get(table, "fields")); sf_json_next(&f);) {
+        const char *sees = text_of(f.value, "sees");
+        const char *policy = text_of(f.value, "policy");
+
+        if (strcmp(sees, "omit") == 0) {
+            add_field(closed, name, text_of(f.value, "field"),
+                      *policy != '\0' ? policy : text_of(f.value, "by"));
+        } else {
+            add_field(open, name, text_of(f.value, "field"),
+                      strcmp(sees, "clear") == 0 ? "" : sees);
+        }
+    }
+}
+
+static void add_rows(const struct sf_json *table, const char *name, struct sf_buf *rows)
+{
+    for (struct sf_json_iter f = sf_json_iter(sf_json_get(table, "filters")); sf_json_next(&f);) {
+        const char *filter = text_of(f.value, "filter");
+
+        add_field(rows, name, *filter == '\0' ? "some" : filter, text_of(f.value, "policy"));
+    }
+}
+
+static void print_unless_empty(struct print *p, const char *name, const struct sf_buf *text)
+{
+    if (text->size > 0) {
+        print_slice(p, name, sf_buf_view(text));
+    }
+}
+
+/* What it opens now: columns as they are seen, what is closed and by what, rows, roles. */
+static void print_opens(struct print *p, const struct sf_json *opens)
+{
+    const struct sf_json *tables = sf_json_get(opens, "tables");
+    const bool several = sf_json_count(tables) > 1;
+    struct sf_buf open = {0};
+    struct sf_buf closed = {0};
+    struct sf_buf rows = {0};
+    struct sf_buf roles = {0};
+
+    for (struct sf_json_iter t = sf_json_iter(tables); sf_json_next(&t);) {
+        const char *name = several ? text_of(t.value, "table") : NULL;
+
+        add_fields(t.value, name, &open, &closed);
+        add_rows(t.value, name, &rows);
+    }
+    for (struct sf_json_iter r = sf_json_iter(sf_json_get(opens, "by_role")); sf_json_next(&r);) {
+        const char *field = text_of(r.value, "field");
+
+        sf_buf_printf(&roles, "%s%s: ", roles.size == 0 ? "" : "; ", text_of(r.value, "role"));
+        sf_buf_printf(&roles, "%s%s%s%s%s", several ? text_of(r.value, "table") : "",
+                      several ? (*field == '\0' ? " " : ".") : "", field, *field == '\0' ? "" : " ",
+                      text_of(r.value, "sees"));
+    }
+    print_unless_empty(p, "columns", &open);
+    print_unless_empty(p, "closed", &closed);
+    print_unless_empty(p, "rows", &rows);
+    print_unless_empty(p, "roles", &roles);
+    print_format_text(p, "policies", "version %d", (int)int_of(opens, "policy_version"));
+    sf_buf_done(&open);
+    sf_buf_done(&closed);
+    sf_buf_done(&rows);
+    sf_buf_done(&roles);
+}
+
 /* What a request or grant says, in words: durations, times, lists; how it came about, last. */
 static void print_for_people(struct print *p, const struct sf_json *root)
 {
@@ -142,10 +250,10 @@ static void print_for_people(struct print *p, const struct sf_json *root)
             print_json(p, first[i], sf_json_get(root, first[i]));
         }
     }
-    if (sf_json_count(sf_json_get(root, "columns")) > 0) {
+    if (sf_json_get(root, "opens") != NULL) {
+        print_opens(p, sf_json_get(root, "opens"));
+    } else if (sf_json_count(sf_json_get(root, "columns")) > 0) {
         print_texts(p, "columns", sf_json_get(root, "columns"));
-    } else {
-        print_text(p, "columns", "by policy");
     }
     if (sf_json_as_int(sf_json_get(root, "duration_us"), &us)) {
         (void)sf_format_duration(us, text);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hub/api/access_json.h"
+#include "hub/api/access_opens.h"
 #include "hub/api/change.h"
 #include "hub/api/product_ref.h"
 #include "hub/policy/access.h"
@@ -45,38 +46,74 @@ static bool passes(const struct call *c, const struct filter *f, const struct re
     return f->role == NULL || access_is_owner(c, q) == (strcmp(f->role, "owner") == 0);
 }
 
-static void write_requests(struct answer *a, const struct call *c, const struct filter *f)
+static enum sf_code write_request(struct answer *a, struct call *c,
+                                  const struct registry_request *q, bool whole,
+                                  struct sf_error *err)
+{
+    const struct access_rights rights = {q, q->purpose, q->columns, q->column_count};
+
+    access_write_request(a, q);
+    return q->state == REGISTRY_PENDING ? access_write_opens(a, c, &rights, whole, err) : SF_OK;
+}
+
+static enum sf_code write_grant(struct answer *a, struct call *c, const struct registry_grant *g,
+                                bool whole, struct sf_error *err)
+{
+    const struct access_rights rights = {g->request, g->purpose, g->columns, g->column_count};
+
+    access_write_grant(a, g);
+    return g->state == REGISTRY_ACTIVE ? access_write_opens(a, c, &rights, whole, err) : SF_OK;
+}
+
+static enum sf_code write_requests(struct answer *a, struct call *c, const struct filter *f,
+                                   struct sf_error *err)
 {
     const struct registry *r = &c->state->registry;
+    enum sf_code code = SF_OK;
 
     sf_json_key(&a->json, "requests");
     sf_json_array_begin(&a->json);
-    for (size_t i = 0; i < r->request_count; i++) {
+    for (size_t i = 0; i < r->request_count && code == SF_OK; i++) {
         if (passes(c, f, r->requests[i], access_request_state(r->requests[i]))) {
             sf_json_object_begin(&a->json);
             sf_json_member_text(&a->json, "kind", "AccessRequest");
-            access_write_request(a, r->requests[i]);
+            code = write_request(a, c, r->requests[i], /* whole= */ false, err);
             sf_json_object_end(&a->json);
         }
     }
     sf_json_array_end(&a->json);
+    return code;
 }
 
-static void write_grants(struct answer *a, const struct call *c, const struct filter *f)
+static enum sf_code write_grants(struct answer *a, struct call *c, const struct filter *f,
+                                 struct sf_error *err)
 {
     const struct registry *r = &c->state->registry;
+    enum sf_code code = SF_OK;
 
     sf_json_key(&a->json, "grants");
     sf_json_array_begin(&a->json);
-    for (size_t i = 0; i < r->grant_count; i++) {
+    for (size_t i = 0; i < r->grant_count && code == SF_OK; i++) {
         if (passes(c, f, r->grants[i]->request, access_grant_state(r->grants[i]))) {
             sf_json_object_begin(&a->json);
             sf_json_member_text(&a->json, "kind", "Grant");
-            access_write_grant(a, r->grants[i]);
+            code = write_grant(a, c, r->grants[i], /* whole= */ false, err);
             sf_json_object_end(&a->json);
         }
     }
     sf_json_array_end(&a->json);
+    return code;
+}
+
+/* Ends the call with what was written, unless that failed. */
+static void finish(struct answer *a, struct call *c, enum sf_code code, const struct sf_error *err)
+{
+    if (code == SF_OK) {
+        answer_send(a, c, 200);
+        return;
+    }
+    sf_buf_done(&a->body);
+    call_fail(c, err);
 }
 
 void access_list(struct call *c, const char *const *part)
@@ -84,6 +121,7 @@ void access_list(struct call *c, const char *const *part)
     struct filter f;
     struct sf_error err;
     struct answer a;
+    enum sf_code code;
 
     (void)part;
     if (read_filter(c, &f, &err) != SF_OK) {
@@ -91,9 +129,9 @@ void access_list(struct call *c, const char *const *part)
         return;
     }
     answer_begin(&a, "AccessList");
-    write_requests(&a, c, &f);
-    write_grants(&a, c, &f);
-    answer_send(&a, c, 200);
+    code = write_requests(&a, c, &f, &err);
+    code = code == SF_OK ? write_grants(&a, c, &f, &err) : code;
+    finish(&a, c, code, &err);
 }
 
 void access_get(struct call *c, const char *const *part)
@@ -105,12 +143,10 @@ void access_get(struct call *c, const char *const *part)
 
     if (q != NULL && access_is_visible(c, q)) {
         answer_begin(&a, "AccessRequest");
-        access_write_request(&a, q);
-        answer_send(&a, c, 200);
+        finish(&a, c, write_request(&a, c, q, /* whole= */ true, &err), &err);
     } else if (g != NULL && access_is_visible(c, g->request)) {
         answer_begin(&a, "Grant");
-        access_write_grant(&a, g);
-        answer_send(&a, c, 200);
+        finish(&a, c, write_grant(&a, c, g, /* whole= */ true, &err), &err);
     } else {
         bool is_grant = strncmp(part[0], "G-", 2) == 0;
 

@@ -25,11 +25,11 @@ struct seen_by seen_by(const char *domain, const struct registry_grant *grant)
     return by;
 }
 
-enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
-                        const struct sf_table *t, const struct seen_by *by,
-                        struct sf_policy_view **ret, struct sf_error *err)
+static enum sf_code make_input(struct hub_state *s, const struct registry_version *v,
+                               const struct sf_table *t, const struct seen_by *by,
+                               struct sf_policy_input *ret, struct sf_error *err)
 {
-    struct sf_policy_input in = {
+    *ret = (struct sf_policy_input){
         .owner = v->policies,
         .product = v->product,
         .table = t,
@@ -38,9 +38,27 @@ enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
         .column_count = by->column_count,
         .now_us = sf_rt_wall_us(s->rt),
     };
-    enum sf_code code = registry_policy_set(&s->registry, &in.platform, err);
+    return registry_policy_set(&s->registry, &ret->platform, err);
+}
+
+enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
+                        const struct sf_table *t, const struct seen_by *by,
+                        struct sf_policy_view **ret, struct sf_error *err)
+{
+    struct sf_policy_input in;
+    enum sf_code code = make_input(s, v, t, by, &in, err);
 
     return code == SF_OK ? sf_policy_decide(&in, ret, err) : code;
+}
+
+enum sf_code seen_roles(struct hub_state *s, const struct registry_version *v,
+                        const struct sf_table *t, const struct seen_by *by, struct sf_arena *arena,
+                        struct sf_policy_roles *ret, struct sf_error *err)
+{
+    struct sf_policy_input in;
+    enum sf_code code = make_input(s, v, t, by, &in, err);
+
+    return code == SF_OK ? sf_policy_roles_about(&in, arena, ret, err) : code;
 }
 
 /* --- columns ---------------------------------------------------------------------------------- */

@@ -26,6 +26,10 @@ struct seen_by seen_by(const char *domain, const struct registry_grant *grant);
 enum sf_code seen_table(struct hub_state *s, const struct registry_version *v,
                         const struct sf_table *t, const struct seen_by *by,
                         struct sf_policy_view **ret, struct sf_error *err) SF_MUST_CHECK;
+/* The roles that make a difference to that, in @arena. SF_NOMEM, SF_CORRUPT. */
+enum sf_code seen_roles(struct hub_state *s, const struct registry_version *v,
+                        const struct sf_table *t, const struct seen_by *by, struct sf_arena *arena,
+                        struct sf_policy_roles *ret, struct sf_error *err) SF_MUST_CHECK;
 /*
  * Of each column named: NULL when a table gives it to @by, masked or not, and when there is none of
  * that name; else why it is closed, in words of @arena: "field 'email' is not for marketing: policy

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What may be asked for and granted is what the policies in force give, and who looks at a grant sees what it opens."""
 import json
+import re
 import sys
 
 import fixture
@@ -117,6 +118,29 @@ def test_what_a_role_opens_may_be_asked_for(m):
     assert seen("--role", "dispatcher") == {"id": "A", "email": "***@corp.example", "phone": "+47 1"}
 
 
+def test_what_a_grant_opens_is_shown(m):
+    """Owner and consumer see in ls and show what a grant opens now: masks, what is closed, rows, roles, the policy version"""
+    m.apply("sales", PRODUCT.format(minor=1) + OWN)
+    ran = m.sheaf("access", "ls", "--as", "marketing")
+    assert "2 of 4, 1 masked, some rows" in ran.out, ran
+    shown = {}
+    for who in ("sales", "marketing"):
+        ran = m.sheaf("access", "show", "G-2", "--as", who)
+        shown[who] = dict(re.split(r"\s{2,}", line, 1) for line in ran.out.splitlines())
+        for name, value in (("columns", "id, email (keep_domain)"), ("closed", "phone (phones), city (columns)"),
+                            ("roles", "dispatcher: phone clear"), ("policies", "version 2"),
+                            ("purpose", "letters"), ("state", "active")):
+            assert shown[who].get(name) == value, (name, ran)
+    assert shown["sales"]["rows"] == "city = 'Bergen' (big-towns)", shown
+    assert shown["marketing"]["rows"] == "some (big-towns)", "the constant is the owner's"
+    both = m.sheaf("access", "show", "G-2", "--as", "marketing", "-o", "json")
+    assert "Bergen" not in both.out and both.json()["opens"]["by_role"] == [
+        {"role": "dispatcher", "table": "people", "field": "phone", "sees": "clear"}], both
+    assert "opens" not in m.sheaf("access", "show", "G-1", "--as", "sales", "-o", "json").json(), "it was revoked"
+    assert "Bergen" not in m.sheaf("access", "explain", "--who", "marketing", "--what", "sales/people", "--as", "marketing",
+                                   "-o", "json").out
+
+
 def test_the_policy_goes_and_so_does_the_column(m):
     """Without the policy the granted column is not there; a request for it can no longer be approved as it is"""
     m.sheaf("policy", "rm", "not-for-support")
@@ -133,5 +157,6 @@ def test_the_policy_goes_and_so_does_the_column(m):
 if __name__ == "__main__":
     sys.exit(fixture.run([test_a_closed_column_is_refused_with_its_reason, test_a_masked_column_may_be_asked_for,
                           test_a_rule_that_hides_is_named, test_what_a_role_opens_may_be_asked_for,
+                          test_what_a_grant_opens_is_shown,
                           test_the_policy_goes_and_so_does_the_column],
                          ["sales", "marketing", "support"]))

@@ -189,7 +189,7 @@ def test_a_request_tells_what_it_would_come_to(m):
     ran = m.sheaf("access", "request", "sales/people", "--as", "finance", "--purpose", "x", "--for", "1d")
     assert ("you would see: 3 of 3 columns, masked: email (redact), rows where kind = 'open' OR caller.role = "
             "'auditor'") in ran.out, ran
-    assert "by policy" in m.sheaf("access", "ls", "--as", "sales").out
+    assert "3 of 3, 1 masked, some rows" in m.sheaf("access", "ls", "--as", "sales").out
 
 
 def test_hidden_rows_are_not_counted_for_others(m):
