@@ -82,6 +82,13 @@ def test_policies_outlive_the_hub(m):
     m.hub.start()
     after = m.sheaf("policy", "history", "-o", "ndjson").lines()
     assert after[1:] == before and after[0]["version"] == 5, (before, after)
+    m.hub.end()
+    started = time.monotonic()
+    m.hub.start()
+    ran = apply(m, PII + "---\nsheaf: policy/v1\nname: soon\nmatch: {domain: support}\ndeny: true\n")
+    # None has been heard of yet: one is a laggard when its six seconds are over.
+    assert "has not said yet" not in ran.err or time.monotonic() - started >= 6, ran
+    m.sheaf("policy", "rm", "soon")
     ran = fixture.until(lambda: reads(m), "marketing reads again")
     assert [r["email"] for r in ran.lines()] == ["***@corp.example"] * 2, ran
 
