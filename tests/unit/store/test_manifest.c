@@ -206,6 +206,24 @@ static void test_no_edit_that_was_synced_is_missing_in_silence(void **state)
     torn_world_done(&w);
 }
 
+/* All logs are there, but not what tells of the tables of before. */
+static void test_what_was_synced_when_the_life_began_is_not_missing(void **state)
+{
+    static struct torn_world w;
+    size_t refused = 0;
+
+    (void)state;
+    torn_world_init(&w);
+    rocks_store_put(&w.r, 0, ROWS);
+    kill_it(&w);
+    for (size_t i = 0; w.ends[i] < w.life.manifest_bytes; i++, refused++) {
+        tear(&w, w.ends[i], REST_NOTHING);
+        assert_refused(&w, "after", "more of it was synced");
+    }
+    assert_true(refused > 3);
+    torn_world_done(&w);
+}
+
 /* As a power cut leaves it before the edit is synced: the log was not removed yet. */
 static void not_synced(struct torn_world *w, size_t edits_left, enum rest rest)
 {
@@ -415,6 +433,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_edit_that_was_synced_is_missing_in_silence),
+        cmocka_unit_test(test_what_was_synced_when_the_life_began_is_not_missing),
         cmocka_unit_test(test_what_was_not_synced_is_made_again_from_the_log),
         cmocka_unit_test(test_what_is_cut_off_is_kept),
         cmocka_unit_test(test_a_machine_that_was_not_started_anew_tore_nothing),
