@@ -5,6 +5,7 @@
 const char *const sf_settings_variables[] = {
     "SHEAF_ANSWERS_MAX",
     "SHEAF_BODY_MAX",
+    "SHEAF_BUNDLE_LIFE",
     "SHEAF_CACHE",
     "SHEAF_CHECK_CONFIG",
     "SHEAF_COMMIT_QUEUE_MAX",

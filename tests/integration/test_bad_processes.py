@@ -118,7 +118,7 @@ def test_leaf_down(m):
     sales, marketing = m.leaves["sales"], m.leaves["marketing"]
     m.sheaf("access", "request", "sales/orders", "--as", "marketing", "--purpose", "p", "--for", "1d")
     m.sheaf("access", "approve", "AR-1", "--as", "sales")
-    m.sheaf("read", "sales/orders", "--as", "marketing")
+    fixture.until(lambda: m.sheaf("read", "sales/orders", "--as", "marketing", status=None).status == 0, "granted")
     sales.end()
     answer = marketing.call("GET", RECORDS, token=m.token("marketing"))
     assert answer.problem() == (503, "SHEAF-E0705"), answer

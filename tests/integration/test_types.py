@@ -131,7 +131,7 @@ def test_protobuf(m):
         "to": {"city": "Oslo", "at": {"lat": 1.5, "lon": None}},
         "lines": [{"sku": "X", "qty": 4, "days": ["1970-01-03", "1970-01-04"], "sum": None}]}
     assert post(m, body[:5], "application/protobuf").problem() == (400, "SHEAF-E0201")
-    assert post(m, body, "application/protobuf", "?envelope=change").problem() == (400, "SHEAF-E0301")
+    assert post(m, body, "application/protobuf", "?envelope=change").problem() == (415, "SHEAF-E0210")
 
 
 def test_violations(m):
