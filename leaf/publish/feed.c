@@ -82,7 +82,6 @@ static enum sf_code load_cursor(struct feed *f, struct sf_error *err)
     if (code != SF_OK) {
         return code;
     }
-    f->place.epoch = head->epoch;
     f->place.looked = head->seq;
     if (found && value.size >= CURSOR_BYTES && sf_read_be64(value.data + 4) <= head->seq) {
         f->place.looked = sf_read_be64(value.data + 4);
@@ -112,7 +111,7 @@ static void store_cursor(struct feed *f, bool remove)
 {
     struct sf_error err;
 
-    put_be(f->cursor_value, f->place.epoch, 4);
+    put_be(f->cursor_value, store_lane_head(f->table->lane)->epoch, 4);
     put_be(f->cursor_value + 4, f->place.looked, 8);
     put_be(f->cursor_value + CURSOR_BYTES, f->place.sent, 8);
     f->put = (struct store_put){
@@ -218,7 +217,6 @@ static void message_taken(struct feed *f)
     sf_counter_add(&f->counters->bytes, f->message.body.size);
     f->place.looked = f->message.looked;
     f->place.sent = f->message.last;
-    f->place.epoch = f->message.epoch;
     if (f->state == FEED_FLUSHING) {
         f->state = f->nobody ? FEED_PARKED : FEED_IDLE;
     }
@@ -344,7 +342,6 @@ static void pass_hidden(struct feed *f)
 {
     if (f->message.first == 0 && f->message.looked > f->place.looked) {
         f->place.looked = f->message.looked;
-        f->place.epoch = f->message.epoch;
     }
 }
 

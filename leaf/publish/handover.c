@@ -18,7 +18,6 @@ static struct feed_place lower(const struct feed_place *a, const struct feed_pla
     return (struct feed_place){
         .looked = a->looked < b->looked ? a->looked : b->looked,
         .sent = a->sent < b->sent ? a->sent : b->sent,
-        .epoch = a->epoch > b->epoch ? a->epoch : b->epoch,
     };
 }
 

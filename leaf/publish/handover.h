@@ -25,7 +25,6 @@ struct handover;
 struct feed_place {
     uint64_t looked; /* last seq that was looked at */
     uint64_t sent;   /* last seq of the last message */
-    uint32_t epoch;
 };
 
 /* What a feed has of it; private to handover.c but for the pointers, which feeds test for NULL. */

@@ -72,6 +72,33 @@ static void a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed(void **s
     teardown(&f);
 }
 
+/* docs/formats/store.md */
+static void where_a_feed_is_is_stored_with_the_epoch_of_its_lane(void **state)
+{
+    static const uint8_t wanted[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 3};
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
+    uint8_t key[] = "cursor/....own";
+    bool found = false;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    click(&f, 3);
+    assert_seen(&f, "own.clicks 1:1-3 prev 0\n");
+    stop(&f);
+    sf_write_be32(key + 7, store_lane_id(clicks(&f)));
+    assert_int_equal(store_snapshot_new(f.w.stores.store, &snapshot, NULL), SF_OK);
+    assert_int_equal(store_small_get(snapshot, STORE_META, sf_slice_of(key, sizeof(key) - 1),
+                                     &value, NULL, &found, NULL),
+                     SF_OK);
+    assert_true(found);
+    assert_true(sf_slice_equal(sf_buf_view(&value), sf_slice_of(wanted, sizeof(wanted))));
+    store_snapshot_free(SF_TAKE(snapshot));
+    start(&f);
+    teardown(&f);
+}
+
 static void a_feed_whose_changes_were_all_trimmed_sends_the_next(void **state)
 {
     struct fixture f;
@@ -431,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed),
         cmocka_unit_test(a_feed_whose_changes_were_all_trimmed_sends_the_next),
+        cmocka_unit_test(where_a_feed_is_is_stored_with_the_epoch_of_its_lane),
         cmocka_unit_test(a_restart_in_a_trimmed_place_says_what_is_missing),
         cmocka_unit_test(a_stream_goes_on_over_a_new_version_without_gap_or_double),
         cmocka_unit_test(what_was_under_way_when_the_link_failed_comes_in_the_new_version),
