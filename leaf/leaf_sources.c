@@ -39,6 +39,7 @@ struct sources_file {
     struct sf_arena arena;
     struct source_list list;
     uint8_t creds_hashes[SOURCES_MAX][SF_HASH256_SIZE]; /* of the files that entries name */
+    bool failed[SOURCES_MAX]; /* did not start, and waits for the next SIGHUP */
 };
 
 struct leaf_sources {
@@ -46,7 +47,6 @@ struct leaf_sources {
     struct sf_list taking;     /* struct leaf_source, in the order of the file */
     struct sf_list ending;     /* also CUTTING */
     struct sources_file *file; /* as read last */
-    bool failed[SOURCES_MAX];  /* of it: did not start, and waits for the next SIGHUP */
     bool stopping;
 };
 
@@ -338,20 +338,21 @@ static struct leaf_source *find(const struct leaf_sources *all, const char *name
 /* Once none is ending. What does not start is told, and tried again with the next SIGHUP. */
 static void start_missing(struct leaf_sources *all)
 {
+    struct sources_file *file = all->file;
     struct sf_error err;
 
     if (all->stopping || !sf_list_empty(&all->ending)) {
         return;
     }
-    for (size_t i = 0; i < all->file->list.count; i++) {
-        const char *name = all->file->list.entries[i].spec.name;
+    for (size_t i = 0; i < file->list.count; i++) {
+        const char *name = file->list.entries[i].spec.name;
         struct leaf_source *s;
 
-        if (all->failed[i] || find(all, name) != NULL || start_source(all, i, &err) == SF_OK) {
+        if (file->failed[i] || find(all, name) != NULL || start_source(all, i, &err) == SF_OK) {
             continue;
         }
         sf_log(SF_LOG_ERROR, "leaf.source_not_started", SF_F_ERROR(&err));
-        all->failed[i] = true;
+        file->failed[i] = true;
         s = find(all, name);
         if (s != NULL) { /* perhaps with a connection */
             end_source(s);
@@ -389,7 +390,6 @@ void leaf_sources_reload(struct leaf *leaf)
     }
     file_release(all->file);
     all->file = fresh;
-    memset(all->failed, 0, sizeof(all->failed));
     for (struct sf_list *at = all->taking.next, *next; at != &all->taking; at = next) {
         struct leaf_source *s = SF_CONTAINER_OF(at, struct leaf_source, link);
 
