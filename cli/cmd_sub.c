@@ -121,14 +121,13 @@ static enum sf_code read_since(const struct args *args, const struct follow *hea
     int64_t back_us = 0;
 
     o->start = *head;
-    o->or_snapshot = args_has(args, "or-snapshot");
+    o->snapshot = args_has(args, "or-snapshot") ? SUB_SNAPSHOT_WHEN_GONE : SUB_SNAPSHOT_NEVER;
     if (since == NULL || strcmp(since, "new") == 0) {
         return SF_OK;
     }
     if (strcmp(since, "all") == 0 || strcmp(since, "snapshot") == 0) {
         o->start.at = 0;
-        o->snapshot = strcmp(since, "snapshot") == 0;
-        o->or_snapshot |= o->snapshot;
+        o->snapshot = strcmp(since, "snapshot") == 0 ? SUB_SNAPSHOT_FIRST : o->snapshot;
         return SF_OK;
     }
     if (follow_parse_position(since, &o->start.epoch, &o->start.at)) {

@@ -459,8 +459,8 @@ static bool go_back(struct sub *s, const struct sf_error *err)
  * wanted. False: it is not, or another error. */
 static bool begin_anew(struct sub *s, const struct sf_error *err)
 {
-    if (err->number != SHEAF_E_POSITION_GONE || !s->o->or_snapshot || s->wants_snapshot ||
-        strstr(err->text, "trimmed") == NULL) {
+    if (err->number != SHEAF_E_POSITION_GONE || s->o->snapshot == SUB_SNAPSHOT_NEVER ||
+        s->wants_snapshot || strstr(err->text, "trimmed") == NULL) {
         return false;
     }
     cli_warn(s->cli,
@@ -668,7 +668,7 @@ enum sf_code sub_run(struct cli *cli, const struct sub_options *o, struct sf_err
     s.retry.fire = on_retry;
     s.silence.fire = on_silence;
     sf_list_init(&s.held);
-    s.wants_snapshot = o->snapshot;
+    s.wants_snapshot = o->snapshot == SUB_SNAPSHOT_FIRST;
     if (o->since_us != 0) {
         (void)sf_time_format(o->since_us, s.since);
     }

@@ -23,6 +23,13 @@
 
 enum { SUB_HELD_BYTES_MAX = 16 * 1024 * 1024 };
 
+/* The rows, and then the changes behind them. */
+enum sub_snapshot {
+    SUB_SNAPSHOT_NEVER,
+    SUB_SNAPSHOT_WHEN_GONE, /* when the position is no longer held */
+    SUB_SNAPSHOT_FIRST,     /* to begin with, and then when the position is no longer held */
+};
+
 struct sub_options {
     struct product_ref product; /* with table and major */
     bool is_own;                /* the consumer's own domain: the unmasked stream */
@@ -31,8 +38,7 @@ struct sub_options {
     const char *user_text;
     struct sf_public_key leaf_key; /* of the owner's leaf */
     struct follow start;
-    bool snapshot;    /* the rows first, then the changes behind them */
-    bool or_snapshot; /* the same when the position is no longer held */
+    enum sub_snapshot snapshot;
     int64_t since_us; /* changes committed before are skipped; 0: none */
     uint64_t count;   /* 0: no end */
     /*
