@@ -64,6 +64,7 @@ struct fixture {
     struct sf_bus *hub;
     struct sf_bus_sub hub_sub;
     bool hub_refuses; /* says why there is no answer */
+    unsigned asked;   /* that leaf, by tests that answer in its place */
     bool comes_late;  /* that leaf: when the hub has been asked why */
 
     bool leave; /* the server is closed while the next request is handled */
