@@ -38,9 +38,8 @@ static void on_explain(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 }
 
 /* /{table}/records[/key], /{table}/changes, /{table}/quarantine; with ?relay=1 by way of NATS */
-static void handler(struct sf_http_request *r, void *data)
+static void handle(struct fixture *f, struct sf_http_request *r)
 {
-    struct fixture *f = data;
     const char *what = sf_http_part(r, 1);
     struct http_read read = {
         .product = "orders", .table = sf_http_part(r, 0), .op = QUERY_SCAN, .caller = &f->caller};
@@ -67,6 +66,20 @@ static void handler(struct sf_http_request *r, void *data)
             query_http_relay(&f->relay, "sales", &read, r);
         }
     }
+}
+
+static void handler(struct sf_http_request *r, void *data)
+{
+    struct fixture *f = data;
+
+    if (f->pairs && f->held == NULL) {
+        f->held = r;
+        return;
+    }
+    if (f->held != NULL) {
+        handle(f, SF_TAKE(f->held));
+    }
+    handle(f, r);
     if (f->leave) {
         sf_rt_post(f->loop.rt, &f->closing);
     }

@@ -67,7 +67,9 @@ struct fixture {
     unsigned asked;   /* that leaf, by tests that answer in its place */
     bool comes_late;  /* that leaf: when the hub has been asked why */
 
-    bool leave; /* the server is closed while the next request is handled */
+    bool pairs; /* of requests are handled one behind the other, before either has its answer */
+    struct sf_http_request *held; /* the first of one */
+    bool leave;                   /* the server is closed while the next request is handled */
     struct sf_task closing;
     struct call call;
     struct sf_work work;

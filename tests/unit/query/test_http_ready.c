@@ -6,6 +6,7 @@
 #include "common/base/alloc.h"
 #include "leaf/query/get_cache.h"
 #include "tests/lib/leaf_world.h"
+#include "tests/lib/raw_http.h"
 #include "tests/unit/query/http_fixture.h"
 
 static uint64_t hits(const struct fixture *f)
@@ -194,6 +195,60 @@ static void a_ready_answer_says_what_the_product_says(void **state)
     teardown(&f);
 }
 
+struct other {
+    struct fixture *f;
+    struct sf_work work;
+    struct raw_http_answer answer;
+    bool done;
+};
+
+/* Query thread. */
+static void ask_other(struct sf_work *w)
+{
+    struct other *o = SF_CONTAINER_OF(w, struct other, work);
+
+    raw_http_call(sf_http_server_port(o->f->server), "GET", "/orders/records/a", "",
+                  sf_slice_text(NULL), &o->answer);
+}
+
+static void other_done(struct sf_task *t)
+{
+    SF_CONTAINER_OF(t, struct other, work.done)->done = true;
+}
+
+/* Rows of one size have one head, which is one request's until its answer is sent. */
+static void a_row_is_answered_while_another_with_its_head_is_being_sent(void **state)
+{
+    static struct other other;
+    struct fixture f;
+    uint64_t before;
+    (void)state;
+
+    setup(&f);
+    put_three(&f);
+    get_ready(&f, "/orders/records/a");
+    get_ready(&f, "/orders/records/b");
+    before = hits(&f);
+    f.pairs = true;
+    other = (struct other){
+        .f = &f,
+        .work = {.pool = SF_POOL_QUERY, .work = ask_other, .done.run = other_done},
+    };
+    sf_rt_work(f.loop.rt, &other.work);
+    get(&f, "/orders/records/b", NULL, 200);
+    test_loop_until_flag(&f.loop, &other.done, "the other", 15000);
+    assert_int_equal(hits(&f), before + 2);
+    assert_string_equal(f.call.text, "{\"order_id\":\"b\",\"amount\":null,\"note\":\"2\","
+                                     "\"email\":null,\"token\":null}\n");
+    assert_string_equal(f.call.position, "1:3");
+    assert_int_equal(other.answer.status, 200);
+    assert_string_equal(other.answer.text, "{\"order_id\":\"a\",\"amount\":null,\"note\":\"1\","
+                                           "\"email\":null,\"token\":null}\n");
+    f.pairs = false;
+    get_ready(&f, "/orders/records/b");
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +257,7 @@ int main(void)
         cmocka_unit_test(rows_have_their_own_bodies_in_ready_answers),
         cmocka_unit_test(a_ready_answer_names_the_contract_in_force),
         cmocka_unit_test(a_ready_answer_says_what_the_product_says),
+        cmocka_unit_test(a_row_is_answered_while_another_with_its_head_is_being_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
