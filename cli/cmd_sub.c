@@ -127,7 +127,9 @@ static enum sf_code read_since(const struct args *args, const struct follow *hea
     }
     if (strcmp(since, "all") == 0 || strcmp(since, "snapshot") == 0) {
         o->start.at = 0;
-        o->snapshot = strcmp(since, "snapshot") == 0 ? SUB_SNAPSHOT_FIRST : o->snapshot;
+        if (strcmp(since, "snapshot") == 0) {
+            o->snapshot = SUB_SNAPSHOT_FIRST;
+        }
         return SF_OK;
     }
     if (follow_parse_position(since, &o->start.epoch, &o->start.at)) {
