@@ -202,50 +202,219 @@ static void denials_without_memory_are_made_once_or_not_at_all(void **state)
     api_world_done(&w);
 }
 
-static void on_claims(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
-{
-    (void)m;
-    (*(size_t *)sub->data)++;
-}
+/* --- effects ---------------------------------------------------------------------------------- */
 
-/* The server of the claims is silent, so that an answer comes when it was waited for. */
-static void approvals_and_revocations_without_memory_are_made_once_or_not_at_all(void **state)
-{
-    size_t pushed = 0;
-    struct sf_bus_sub server = {.on_msg = on_claims, .data = &pushed};
+/* Who brings a change into force: the leaf of sales, which polls, and the server of the claims.
+ * What they allocate is not the hub's. */
+struct effect_world {
+    struct api_world api;
     struct tmpdir accounts;
-    struct sf_buf body = {0};
+    struct sf_bus *outside;
+    struct sf_bus_sub claims;
+    struct sf_bus_sub info;
+    struct sf_bus_sub polled;
+    struct sf_timer again; /* of a poll that got lost */
+    uint64_t version;      /* of the bundle that the leaf has */
+    bool silent;           /* the server of the claims */
+    size_t pushed;
     char request[REGISTRY_ID_MAX];
     char grant[REGISTRY_ID_MAX];
     char path[128];
-    struct api_world w;
+    struct sf_buf body;
+};
+
+#define POLL_AGAIN_NS (LEASE_RESEND_NS + UINT64_C(50) * SF_NS_PER_MS)
+
+static void say(struct effect_world *e, const struct sf_bus_msg *m)
+{
+    sf_alloc_spare(true);
+    assert_int_equal(sf_bus_publish(e->outside, m, NULL), SF_OK);
+    sf_alloc_spare(false);
+}
+
+static void on_claims(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct effect_world *e = sub->data;
+
+    e->pushed++;
+    if (!e->silent) {
+        say(e, &(struct sf_bus_msg){.subject = m->reply,
+                                    .data = sf_slice_text("{\"data\":{\"code\":200}}")});
+    }
+}
+
+static void on_info(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    static const char unused[] = "{\"error\":{\"description\":\"Account A does not exist\"}}";
+
+    say(sub->data, &(struct sf_bus_msg){.subject = m->reply, .data = sf_slice_text(unused)});
+}
+
+static void poll_hub(struct effect_world *e)
+{
+    static char domain[] = "sales";
+    Sheaf__V1__PollRequest m = SHEAF__V1__POLL_REQUEST__INIT;
+    uint8_t bytes[64];
+
+    m.domain = domain;
+    m.have_version = e->version;
+    say(e,
+        &(struct sf_bus_msg){.subject = "mesh.ctl.AsalesSERVE.poll",
+                             .reply = "polled",
+                             .data = sf_slice_of(bytes, sheaf__v1__poll_request__pack(&m, bytes))});
+    sf_rt_timer_start(e->api.loop.rt, &e->again, POLL_AGAIN_NS);
+}
+
+static void on_again(struct sf_timer *t)
+{
+    poll_hub(SF_CONTAINER_OF(t, struct effect_world, again));
+}
+
+/* The next poll acknowledges what has come; without anything new it waits for its timer. */
+static void on_polled(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct effect_world *e = sub->data;
+    const Sheaf__V1__PollReply *reply;
+    struct sf_arena arena;
+
+    sf_alloc_spare(true);
+    sf_arena_init(&arena, 0);
+    reply = SF_CONTROL_UNPACK(poll_reply, &arena, m->data);
+    if (reply != NULL && reply->bundle != NULL) { /* NULL: an error, as there was no memory */
+        e->version = reply->current_version;
+        poll_hub(e);
+    }
+    sf_arena_done(&arena);
+    sf_alloc_spare(false);
+}
+
+static bool is_in_force(void *data)
+{
+    const struct effect_world *e = data;
+    const struct lease *l = lease_find(&e->api.state.leases, "sales");
+
+    return l != NULL && lease_is_acknowledged(l) && pusher_pending(e->api.state.pusher) == 0;
+}
+
+static void wait_until_in_force(struct effect_world *e)
+{
+    test_loop_until(&e->api.loop, is_in_force, e, "all is in force", 20000);
+}
+
+/* marketing has asked for orders; with @granted it has them. */
+static void effect_init(struct effect_world *e, bool granted)
+{
+    struct api_world *w = &e->api;
+
+    memset(e, 0, sizeof(*e));
+    api_world_init(w);
+    tmpdir_init(&e->accounts);
+    e->outside = fake_bus_connect(w->broker);
+    e->claims = (struct sf_bus_sub){.on_msg = on_claims, .data = e};
+    e->info = (struct sf_bus_sub){.on_msg = on_info, .data = e};
+    e->polled = (struct sf_bus_sub){.on_msg = on_polled, .data = e};
+    e->again = (struct sf_timer){.fire = on_again};
+    assert_int_equal(sf_bus_subscribe(e->outside, &e->claims, "$SYS.REQ.CLAIMS.UPDATE", NULL, NULL),
+                     SF_OK);
+    assert_int_equal(sf_bus_subscribe(e->outside, &e->info, "$SYS.REQ.ACCOUNT.*.INFO", NULL, NULL),
+                     SF_OK);
+    assert_int_equal(sf_bus_subscribe(e->outside, &e->polled, "polled", NULL, NULL), SF_OK);
+    w->pushes = (struct pusher_options){.rt = w->loop.rt,
+                                        .sys = fake_bus_connect(w->broker),
+                                        .directory = &w->state.directory,
+                                        .dir = e->accounts.path};
+    api_world_stop(w);
+    api_world_start(w);
+    poll_hub(e);
+    wait_until_in_force(e);
+    request_orders(w, e->request);
+    registry_next_grant_id(&w->state.registry, e->grant);
+    write_decision(w, e->request, true, &e->body);
+    (void)snprintf(e->path, sizeof(e->path), "/v1/access/requests/%s/decision", e->request);
+    if (granted) {
+        (void)api_world_ask(w, "POST", e->path, sf_buf_cstr(&e->body), -1);
+        assert_int_equal(w->answer.status, 200);
+        wait_until_in_force(e);
+        api_world_sign_as(w, "platform", &w->keys.platform_key);
+        (void)snprintf(e->path, sizeof(e->path), "/v1/access/grants/%s/revoke", e->grant);
+        sf_buf_clear(&e->body);
+        sf_buf_text(&e->body, "{\"reason\":\"it leaked\"}");
+    }
+}
+
+static void effect_done(struct effect_world *e)
+{
+    sf_rt_timer_stop(e->api.loop.rt, &e->again);
+    sf_bus_unsubscribe(e->outside, &e->claims);
+    sf_bus_unsubscribe(e->outside, &e->info);
+    sf_bus_unsubscribe(e->outside, &e->polled);
+    sf_buf_done(&e->body);
+    api_world_done(&e->api);
+    tmpdir_done(&e->accounts);
+}
+
+/* The change is posted until all goes well. What is stored comes into force whatever was said of
+ * it, and is told as such when the fault was elsewhere. */
+static void sweep_effect(bool granted, enum registry_grant_state after)
+{
+    struct effect_world e;
+    struct api_world *w = &e.api;
+    unsigned refused = 0;
+    unsigned unsaid = 0;
+    bool failed = true;
+
+    effect_init(&e, granted);
+    for (long n = 0; failed; n++) {
+        const size_t before = w->stream.count;
+
+        failed = api_world_ask(w, "POST", e.path, sf_buf_cstr(&e.body), n);
+        if (!failed || w->answer.status == 200) {
+            assert_int_equal(w->answer.status, 200);
+            assert_int_equal(w->stream.count, before + 1);
+            assert_true(failed || strstr(w->answer.text, "\"effective\":true") != NULL);
+        } else {
+            assert_refused(w);
+            refused += w->stream.count == before;
+            unsaid += w->stream.count > before;
+        }
+        (void)restart_if_failed(w);
+        assert_whole(w);
+        if (w->stream.count > before) {
+            assert_int_equal(registry_grant(&w->state.registry, e.grant)->state, after);
+            wait_until_in_force(&e);
+            effect_done(&e);
+            effect_init(&e, granted);
+        }
+    }
+    assert_true(refused > 3 && unsaid > 0);
+    effect_done(&e);
+}
+
+static void approvals_without_memory_are_made_once_or_not_at_all(void **state)
+{
+    (void)state;
+    sweep_effect(false, REGISTRY_ACTIVE);
+}
+
+static void revocations_without_memory_are_made_once_or_not_at_all(void **state)
+{
+    (void)state;
+    sweep_effect(true, REGISTRY_REVOKED);
+}
+
+static void a_server_of_claims_that_is_silent_is_waited_for_and_told_of(void **state)
+{
+    struct effect_world e;
+    struct api_world *w = &e.api;
     (void)state;
 
-    api_world_init(&w);
-    tmpdir_init(&accounts);
-    w.pushes = (struct pusher_options){.rt = w.loop.rt,
-                                       .sys = fake_bus_connect(w.broker),
-                                       .directory = &w.state.directory,
-                                       .dir = accounts.path};
-    assert_int_equal(sf_bus_subscribe(w.pushes.sys, &server, "$SYS.REQ.CLAIMS.UPDATE", NULL, NULL),
-                     SF_OK);
-    api_world_stop(&w);
-    api_world_start(&w);
-    test_loop_until_count(&w.loop, &pushed, 1, "claims", 10000);
-    request_orders(&w, request);
-    registry_next_grant_id(&w.state.registry, grant);
-    write_decision(&w, request, true, &body);
-    (void)snprintf(path, sizeof(path), "/v1/access/requests/%s/decision", request);
-    sweep_posts(&w, path, sf_buf_cstr(&body), 200);
-    assert_int_equal(registry_grant(&w.state.registry, grant)->state, REGISTRY_ACTIVE);
-    api_world_sign_as(&w, "platform", &w.keys.platform_key);
-    (void)snprintf(path, sizeof(path), "/v1/access/grants/%s/revoke", grant);
-    sweep_posts(&w, path, "{\"reason\":\"it leaked\"}", 200);
-    assert_int_equal(registry_grant(&w.state.registry, grant)->state, REGISTRY_REVOKED);
-    sf_bus_unsubscribe(w.pushes.sys, &server);
-    sf_buf_done(&body);
-    api_world_done(&w);
-    tmpdir_done(&accounts);
+    effect_init(&e, true);
+    e.silent = true;
+    (void)api_world_ask(w, "POST", e.path, sf_buf_cstr(&e.body), -1);
+    assert_int_equal(w->answer.status, 200);
+    assert_non_null(strstr(w->answer.text, "\"effective\":false"));
+    assert_int_equal(registry_grant(&w->state.registry, e.grant)->state, REGISTRY_REVOKED);
+    effect_done(&e);
 }
 
 static void a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own(void **state)
@@ -425,7 +594,9 @@ int main(void)
         cmocka_unit_test(reads_without_memory_are_refused_and_the_next_is_answered),
         cmocka_unit_test(changes_without_memory_are_made_once_or_not_at_all),
         cmocka_unit_test(denials_without_memory_are_made_once_or_not_at_all),
-        cmocka_unit_test(approvals_and_revocations_without_memory_are_made_once_or_not_at_all),
+        cmocka_unit_test(approvals_without_memory_are_made_once_or_not_at_all),
+        cmocka_unit_test(revocations_without_memory_are_made_once_or_not_at_all),
+        cmocka_unit_test(a_server_of_claims_that_is_silent_is_waited_for_and_told_of),
         cmocka_unit_test(a_policy_and_a_version_that_are_not_there_have_numbers_of_their_own),
         cmocka_unit_test(a_change_of_policies_is_told_for_each_version_in_force_once),
         cmocka_unit_test(leaves_are_answered_without_memory_too),
