@@ -162,7 +162,9 @@ static void hub_agreed(void *data, const Sheaf__V1__LifeReply *reply, const stru
         .value = l->restore ? sf_slice_text(NULL) : sf_slice_of(l->value, sizeof(l->value)),
     };
     l->write = (struct store_write){.data = l, .puts = &l->put, .put_count = 1};
-    if (store_submit(l->leaf->store, &l->write, life_stored, &failed) != SF_OK) {
+    /* What is stored must be hidden too. */
+    if (product_set_make_room(&l->leaf->serving.products, &failed) != SF_OK ||
+        store_submit(l->leaf->store, &l->write, life_stored, &failed) != SF_OK) {
         answer_problem(l, &failed);
         return;
     }

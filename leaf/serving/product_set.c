@@ -335,20 +335,34 @@ const struct product_removal *product_set_removal(const struct product_set *set,
     return find_removal(set, product, major);
 }
 
+enum sf_code product_set_make_room(struct product_set *set, struct sf_error *err)
+{
+    struct product_removal *grown;
+
+    if (set->removal_room > set->removal_count) {
+        return SF_OK;
+    }
+    grown = sf_realloc(set->removals, set->removal_count + 1, sizeof(*grown));
+    if (grown == NULL) {
+        return SF_RAISE(err, SF_NOMEM, "removal");
+    }
+    set->removals = grown;
+    set->removal_room = set->removal_count + 1;
+    return SF_OK;
+}
+
 enum sf_code product_set_remove(struct product_set *set, const struct product_removal *removal,
                                 struct sf_error *err)
 {
     struct product_removal *r = find_removal(set, removal->product, removal->major);
 
     if (r == NULL) {
-        struct product_removal *grown =
-            sf_realloc(set->removals, set->removal_count + 1, sizeof(*grown));
+        enum sf_code code = product_set_make_room(set, err);
 
-        if (grown == NULL) {
-            return SF_RAISE(err, SF_NOMEM, "removal");
+        if (code != SF_OK) {
+            return code;
         }
-        set->removals = grown;
-        r = &grown[set->removal_count++];
+        r = &set->removals[set->removal_count++];
     }
     *r = *removal;
     return SF_OK;

@@ -65,6 +65,7 @@ struct product_set {
     uint32_t contract_id_highest;
     struct product_removal *removals; /* in no order */
     size_t removal_count;
+    size_t removal_room;
     struct view_cache *views; /* owned: what other domains see of them */
 };
 
@@ -106,6 +107,8 @@ void product_removal_value(int64_t purge_us, bool purged, uint8_t ret[PRODUCT_RE
 enum sf_code product_removal_read(struct sf_slice key, struct sf_slice value,
                                   struct product_removal *ret, struct sf_error *err) SF_MUST_CHECK;
 
+/* So that the next product_set_remove() needs no memory. SF_NOMEM. */
+enum sf_code product_set_make_room(struct product_set *set, struct sf_error *err) SF_MUST_CHECK;
 /* Hides the major from every lookup above, or changes its record. SF_NOMEM. */
 enum sf_code product_set_remove(struct product_set *set, const struct product_removal *removal,
                                 struct sf_error *err) SF_MUST_CHECK;

@@ -108,7 +108,8 @@ static bool is_ready(void *data)
 
 static void run_sweeps(struct world *w)
 {
-    static const struct question questions[] = {
+    char backup[4200];
+    const struct question questions[] = {
         {"GET", "/v1/status", "", 200, true},
         {"GET", "/v1/settings", "", 200, false},
         {"GET", "/metrics", "", 200, true, true},
@@ -118,12 +119,18 @@ static void run_sweeps(struct world *w)
         {"PUT", "/v1/products/sales/orders", "sheaf: product/v1\n", 422, false},
         {"POST", "/v1/leaf/check", "", 202, true},
         {"GET", "/v1/leaf/check", "", 200, true},
+        {"DELETE", "/v1/leaf/check", "", 202, true},
+        {"POST", "/v1/leaf/backup", backup, 202, true},
         {"GET", "/v1/leaf/backup", "", 200, true},
+        {"DELETE", "/v1/leaf/backup", "", 202, true},
+        {"DELETE", "/v1/products/sales/orders", "", 400, false},
+        {"POST", "/v1/products/sales/orders/restore", "", 400, false},
         {"POST", "/v1/leaf/drain", "", 200, true},
         {"GET", "/v1/leaf/drain", "", 200, true},
         {"DELETE", "/v1/leaf/drain", "", 200, true},
     };
 
+    (void)snprintf(backup, sizeof(backup), "{\"repository\":\"%s/backups\"}", w->tmp.path);
     sf_alloc_spare(true);
     wait_until(is_ready, w, "the leaf is ready", 30000); /* a start that finds no memory ends */
     for (size_t i = 0; i < SF_COUNT(questions); i++) {

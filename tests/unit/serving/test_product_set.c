@@ -76,6 +76,27 @@ static void a_removed_major_is_hidden_until_it_is_restored(void **state)
     leaf_world_done(&w);
 }
 
+static void a_removal_that_room_was_made_for_needs_no_memory(void **state)
+{
+    struct product_removal removal = {.product = "a", .major = 1, .purge_us = 77};
+    struct leaf_world w;
+    (void)state;
+
+    leaf_world_init(&w, 1);
+    (void)leaf_world_add(&w, PRODUCT("sales/a", "1.0.0", "active", STATE));
+    sf_alloc_fail_after(0, true);
+    assert_int_equal(product_set_make_room(&w.serving.products, NULL), SF_NOMEM);
+    assert_int_equal(product_set_remove(&w.serving.products, &removal, NULL), SF_NOMEM);
+    sf_alloc_fail_after(-1, false);
+    assert_int_equal(found(&w, "a", 1), 1);
+    assert_int_equal(product_set_make_room(&w.serving.products, NULL), SF_OK);
+    sf_alloc_fail_after(0, true);
+    assert_int_equal(product_set_remove(&w.serving.products, &removal, NULL), SF_OK);
+    sf_alloc_fail_after(-1, false);
+    assert_int_equal(found(&w, "a", 1), 0);
+    leaf_world_done(&w);
+}
+
 static void a_removal_is_stored_byte_for_byte(void **state)
 {
     static const uint8_t wanted[] = {0, 0, 0, 0, 0, 0, 1, 2, 1};
@@ -251,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_version_supersedes_those_of_its_major_only),
         cmocka_unit_test(a_removed_major_is_hidden_until_it_is_restored),
+        cmocka_unit_test(a_removal_that_room_was_made_for_needs_no_memory),
         cmocka_unit_test(a_removal_is_stored_byte_for_byte),
         cmocka_unit_test(versions_of_a_major_share_lanes_and_majors_do_not),
         cmocka_unit_test(without_a_major_the_highest_active_one_is_meant),
