@@ -110,29 +110,6 @@ static int stop(void **state)
     return 0;
 }
 
-struct flushed {
-    struct sf_bus_flush flush;
-    bool is_done;
-    enum sf_code code;
-};
-
-static void on_flushed(struct sf_bus_flush *flush, enum sf_code code)
-{
-    struct flushed *f = SF_CONTAINER_OF(flush, struct flushed, flush);
-
-    f->is_done = true;
-    f->code = code;
-}
-
-static enum sf_code flush(struct world *w, unsigned timeout_ms)
-{
-    struct flushed f = {.flush = {.done = on_flushed}};
-
-    assert_int_equal(sf_bus_flush(w->bus, &f.flush, timeout_ms * SF_NS_PER_MS, NULL), SF_OK);
-    test_loop_until_flag(&w->loop, &f.is_done, "flushed", FIXTURE_WAIT_MS);
-    return f.code;
-}
-
 struct counted {
     struct sf_bus_sub sub;
     size_t count;
@@ -156,7 +133,7 @@ static void test_a_server_that_hangs_makes_the_bus_busy_and_never_the_loop_wait(
     uint64_t before;
 
     assert_int_equal(sf_bus_subscribe(w->bus, &got.sub, "x", NULL, NULL), SF_OK);
-    assert_int_equal(flush(w, 5000), SF_OK);
+    assert_int_equal(nats_flush(&w->loop, w->bus, 5000), SF_OK);
     nats_server_signal(&w->server, SIGSTOP);
     /* Sockets take some megabytes, then the queue fills up to its limit. */
     for (int turn = 0; turn < 500 && code == SF_OK; turn++) {
@@ -169,10 +146,10 @@ static void test_a_server_that_hangs_makes_the_bus_busy_and_never_the_loop_wait(
     }
     assert_int_equal(code, SF_BUSY);
     assert_string_equal(err.text, "too many bytes wait for NATS");
-    assert_int_equal(flush(w, 50), SF_TIMEOUT);
+    assert_int_equal(nats_flush(&w->loop, w->bus, 50), SF_TIMEOUT);
     nats_server_signal(&w->server, SIGCONT);
     test_loop_until_count(&w->loop, &got.count, accepted, "all that was accepted", FIXTURE_WAIT_MS);
-    assert_int_equal(flush(w, 5000), SF_OK);
+    assert_int_equal(nats_flush(&w->loop, w->bus, 5000), SF_OK);
     assert_int_equal(sf_bus_publish(w->bus, &m, NULL), SF_OK);
     test_loop_until_count(&w->loop, &got.count, accepted + 1, "one more", FIXTURE_WAIT_MS);
     sf_bus_unsubscribe(w->bus, &got.sub);
@@ -204,9 +181,9 @@ static void test_a_flush_does_not_hold_for_messages_that_died_with_a_server(void
     nats_server_kill(&w->server);
     nats_server_start(&w->server);
     test_loop_until(&w->loop, has_reconnected, &r, "reconnected", FIXTURE_WAIT_MS);
-    assert_int_equal(flush(w, 5000), SF_UNAVAILABLE);
+    assert_int_equal(nats_flush(&w->loop, w->bus, 5000), SF_UNAVAILABLE);
     assert_int_equal(sf_bus_publish(w->bus, &m, NULL), SF_OK);
-    assert_int_equal(flush(w, 5000), SF_OK);
+    assert_int_equal(nats_flush(&w->loop, w->bus, 5000), SF_OK);
 }
 
 static bool has_error(void *data)

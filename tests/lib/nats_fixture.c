@@ -437,13 +437,18 @@ static void on_flushed(struct sf_bus_flush *flush, enum sf_code code)
     f->code = code;
 }
 
-void nats_fixture_flush(struct nats_fixture *f, struct sf_bus *bus)
+enum sf_code nats_flush(struct test_loop *loop, struct sf_bus *bus, unsigned timeout_ms)
 {
     struct flushed flushed = {.flush = {.done = on_flushed}};
 
-    assert_int_equal(sf_bus_flush(bus, &flushed.flush, 10 * SF_NS_PER_S, NULL), SF_OK);
-    test_loop_until_flag(&f->loop, &flushed.is_done, "flushed", FIXTURE_WAIT_MS);
-    assert_int_equal(flushed.code, SF_OK);
+    assert_int_equal(sf_bus_flush(bus, &flushed.flush, timeout_ms * SF_NS_PER_MS, NULL), SF_OK);
+    test_loop_until_flag(loop, &flushed.is_done, "flushed", FIXTURE_WAIT_MS);
+    return flushed.code;
+}
+
+void nats_fixture_flush(struct nats_fixture *f, struct sf_bus *bus)
+{
+    assert_int_equal(nats_flush(&f->loop, bus, 10000), SF_OK);
 }
 
 static void listen_as_system(struct nats_fixture *f)

@@ -82,7 +82,10 @@ struct sf_bus *nats_fixture_leaf_bus(struct nats_fixture *f, enum fixture_leaf l
 /* A user of @account at the hub's server. */
 struct sf_bus *nats_fixture_hub_bus(struct nats_fixture *f, enum fixture_account account);
 void nats_fixture_close_bus(struct nats_fixture *f, struct sf_bus *bus);
-/* Returns once the server has taken all that was sent. */
+/* Waits until the server has taken all that was sent, up to @timeout_ms. */
+enum sf_code nats_flush(struct test_loop *loop, struct sf_bus *bus,
+                        unsigned timeout_ms) SF_MUST_CHECK;
+/* The same for a bus of the fixture, and it does. */
 void nats_fixture_flush(struct nats_fixture *f, struct sf_bus *bus);
 
 /* Signs a new JWT of @account with these imports, without pushing it. */

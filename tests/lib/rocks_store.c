@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/sys/crypto.h"
+#include "leaf/store/check.h"
 #include "leaf/store/kv_rocks.h"
 #include "tests/lib/cmocka.h"
 
@@ -123,4 +124,29 @@ void rocks_store_wal(const char *path, char *ret)
     }
     (void)closedir(d);
     assert_true(largest > 0);
+}
+
+void rocks_store_kill(struct rocks_store *r)
+{
+    char copy[PATH_MAX];
+
+    rocks_store_copy(r->path, tmpdir_join(&r->tmp, "copy", copy));
+    rocks_store_close(r);
+    (void)snprintf(r->path, sizeof(r->path), "%s", copy);
+}
+
+void rocks_store_assert_opens(struct rocks_store *r, int rows)
+{
+    struct store_check_result result;
+    struct sf_error err = {0};
+
+    r->boot = "after";
+    if (rocks_store_open(r, &err) != SF_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(store_lane_head(r->lane)->seq, rows);
+    rocks_store_put(r, 1000, 1);
+    assert_int_equal(store_check(r->store, &result, &err), SF_OK);
+    assert_int_equal(result.rows, rows + 1);
+    rocks_store_close(r);
 }

@@ -26,6 +26,10 @@ enum sf_code rocks_store_open(struct rocks_store *r, struct sf_error *err) SF_MU
 void rocks_store_close(struct rocks_store *r);
 /* One commit of @count rows with keys that are numbered from @from on. */
 void rocks_store_put(struct rocks_store *r, int from, int count);
+/* Looks from now on at what a killed process leaves behind; the store is closed. */
+void rocks_store_kill(struct rocks_store *r);
+/* In a new life of the machine it opens with @rows rows, takes more, and is whole; closed again. */
+void rocks_store_assert_opens(struct rocks_store *r, int rows);
 
 /* Copies the files of a store that is open, as a killed process leaves them behind. */
 void rocks_store_copy(const char *from, const char *to);

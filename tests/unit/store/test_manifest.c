@@ -7,7 +7,6 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/file.h"
-#include "leaf/store/check.h"
 #include "leaf/store/head_file.h"
 #include "leaf/store/manifest.h"
 #include "leaf/store/store_internal.h"
@@ -101,11 +100,7 @@ static void read_manifest(struct torn_world *w)
 /* What lies on the disk now is looked at from now on. */
 static void kill_it(struct torn_world *w)
 {
-    char copy[PATH_MAX];
-
-    rocks_store_copy(w->r.path, tmpdir_join(&w->r.tmp, "copy", copy));
-    rocks_store_close(&w->r);
-    (void)snprintf(w->r.path, sizeof(w->r.path), "%s", copy);
+    rocks_store_kill(&w->r);
     read_manifest(w);
 }
 
@@ -159,23 +154,6 @@ static void assert_refused(struct torn_world *w, const char *boot, const char *s
     assert_false(sf_file_exists(in_store(w, "cut", kept)));
 }
 
-/* The store has the rows of so many commits, takes more, and is whole. */
-static void assert_opens(struct torn_world *w, int commits)
-{
-    struct store_check_result result;
-    struct sf_error err = {0};
-
-    w->r.boot = "after";
-    if (rocks_store_open(&w->r, &err) != SF_OK) {
-        fail_msg("%s", err.text);
-    }
-    assert_int_equal(store_lane_head(w->r.lane)->seq, commits * ROWS);
-    rocks_store_put(&w->r, 1000, 1);
-    assert_int_equal(store_check(w->r.store, &result, &err), SF_OK);
-    assert_int_equal(result.rows, commits * ROWS + 1);
-    rocks_store_close(&w->r);
-}
-
 /* --- tests --- */
 
 static void test_no_edit_that_was_synced_is_missing_in_silence(void **state)
@@ -202,7 +180,7 @@ static void test_no_edit_that_was_synced_is_missing_in_silence(void **state)
     tear(&w, w.before.size, REST_NOTHING);
     assert_int_equal(mend(&w, "after", WAL_TAIL_CUT, &tail, &err), SF_OK);
     assert_false(tail.torn);
-    assert_opens(&w, 3);
+    rocks_store_assert_opens(&w.r, 3 * ROWS);
     torn_world_done(&w);
 }
 
@@ -264,7 +242,7 @@ static void test_what_was_not_synced_is_made_again_from_the_log(void **state)
             assert_int_equal(tail.torn, m.end == WAL_BAD);
             read_file(w.manifest, &left);
             assert_int_equal(left.size, m.end == WAL_BAD ? m.whole : m.size);
-            assert_opens(&w, 1);
+            rocks_store_assert_opens(&w.r, 1 * ROWS);
             torn_world_done(&w);
         }
     }
@@ -322,7 +300,7 @@ static void test_the_owner_may_take_the_loss(void **state)
     assert_refused(&w, "after", "is gone");
     assert_int_equal(mend(&w, "after", WAL_TAIL_LOSE, &tail, &err), SF_OK);
     assert_int_equal(tail.at, w.ends[w.count - 2]);
-    assert_opens(&w, 1);
+    rocks_store_assert_opens(&w.r, 1 * ROWS);
     torn_world_done(&w);
 }
 
@@ -369,7 +347,7 @@ static void test_an_opening_that_noted_no_life_is_believed(void **state)
     write_file(path, sf_buf_view(&life));
     assert_int_equal(mend(&w, "after", WAL_TAIL_CUT, &tail, &err), SF_OK);
     assert_false(tail.torn);
-    assert_opens(&w, 1);
+    rocks_store_assert_opens(&w.r, 1 * ROWS);
     torn_world_done(&w);
 }
 

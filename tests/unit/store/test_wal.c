@@ -10,7 +10,6 @@
 
 #include "common/base/alloc.h"
 #include "common/sys/file.h"
-#include "leaf/store/check.h"
 #include "leaf/store/head_file.h"
 #include "leaf/store/rocks_crc.h"
 #include "leaf/store/store_internal.h"
@@ -69,7 +68,6 @@ static void write_log(const struct cut_world *w)
 static void cut_world_init(struct cut_world *w, int recorded)
 {
     struct sf_error err = {0};
-    char copy[PATH_MAX];
 
     rocks_store_init(&w->r);
     w->r.boot = "before";
@@ -86,10 +84,8 @@ static void cut_world_init(struct cut_world *w, int recorded)
             write_heads(w);
         }
     }
-    rocks_store_copy(w->r.path, tmpdir_join(&w->r.tmp, "copy", copy));
-    rocks_store_close(&w->r);
-    (void)snprintf(w->r.path, sizeof(w->r.path), "%s", copy);
-    rocks_store_wal(copy, w->wal);
+    rocks_store_kill(&w->r);
+    rocks_store_wal(w->r.path, w->wal);
     read_log(w);
     assert_int_equal(w->log_size, w->ends[COMMITS]);
 }
@@ -135,23 +131,6 @@ static void assert_refused(struct cut_world *w, const char *boot, uint16_t numbe
     assert_true(tail.torn);
     assert_int_equal(tail.why.number, number);
     assert_untouched(w);
-}
-
-/* The store has the rows of so many commits, takes more, and is whole. */
-static void assert_opens(struct cut_world *w, int commits)
-{
-    struct store_check_result result;
-    struct sf_error err = {0};
-
-    w->r.boot = "after";
-    if (rocks_store_open(&w->r, &err) != SF_OK) {
-        fail_msg("%s", err.text);
-    }
-    assert_int_equal(store_lane_head(w->r.lane)->seq, commits * ROWS);
-    rocks_store_put(&w->r, 1000, 1);
-    assert_int_equal(store_check(w->r.store, &result, &err), SF_OK);
-    assert_int_equal(result.rows, commits * ROWS + 1);
-    rocks_store_close(&w->r);
 }
 
 static void cut_world_done(struct cut_world *w)
@@ -300,7 +279,7 @@ static void test_what_a_power_cut_leaves_is_cut_off_and_kept(void **state)
         assert_int_equal(tail.bytes, w.ends[3] - w.ends[2]);
         assert_int_equal(size_of(w.wal), w.ends[2]);
         assert_kept(&w, (size_t)w.ends[2]);
-        assert_opens(&w, 2);
+        rocks_store_assert_opens(&w.r, 2 * ROWS);
         cut_world_done(&w);
     }
 }
@@ -391,7 +370,7 @@ static void test_a_later_record_that_was_not_waited_for_is_cut_off_too(void **st
 
     (void)state;
     cut_world_init(&w, 2);
-    assert_opens(&w, 3);
+    rocks_store_assert_opens(&w.r, 3 * ROWS);
     w.r.boot = "before";
     assert_int_equal(rocks_store_open(&w.r, &err), SF_OK);
     rocks_store_put(&w.r, 2000, 1);
@@ -435,7 +414,7 @@ static void test_the_owner_may_take_the_loss(void **state)
     assert_int_equal(tail.at, w.ends[1]);
     assert_int_equal(tail.bytes, w.ends[3] - w.ends[1]);
     assert_kept(&w, (size_t)w.ends[1]);
-    assert_opens(&w, 1);
+    rocks_store_assert_opens(&w.r, 1 * ROWS);
     cut_world_done(&w);
 }
 
@@ -452,7 +431,7 @@ static void test_a_record_that_a_killed_process_began_is_cut_on_the_same_machine
     assert_int_equal(mend(&w, "before", WAL_TAIL_CUT, &tail, &err), SF_OK);
     assert_true(tail.torn && tail.readable);
     assert_kept(&w, (size_t)w.ends[2]);
-    assert_opens(&w, 2);
+    rocks_store_assert_opens(&w.r, 2 * ROWS);
     cut_world_done(&w);
 }
 
