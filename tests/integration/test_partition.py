@@ -95,25 +95,34 @@ class Writer:
 
 
 class Seen:
-    """What came by which port: the rows of a stream by their number, answers by when they were asked for."""
+    """What came by which port: the rows of a stream by their number, answers by when they were asked for. For several threads."""
 
     def __init__(self, writer):
         self.writer = writer
+        self.lock = threading.Lock()
         self.of = {}  # port -> moments of what it gave
         self.what = {}
 
+    def add(self, port, moments):
+        with self.lock:
+            self.of.setdefault(port, set()).update(moments)
+
+    def moments(self, port):
+        with self.lock:
+            return sorted(self.of.get(port, ()))
+
     def rows(self, port, data):
-        self.of.setdefault(port, set()).update(self.writer.at[int(n)] for n in NUMBER.findall(data))
+        self.add(port, [self.writer.at[int(n)] for n in NUMBER.findall(data)])
 
     def answer(self, port, asked, data):
-        self.of.setdefault(port, set()).add(asked)
         self.what[port, asked] = data[:300]
+        self.add(port, [asked])
 
     def check(self, ports, begin, end):
         """Each port gave something of behind @begin, and nothing of behind @end."""
         for port in ports:
-            moments = self.of.get(port, set())
-            assert any(begin < at < end for at in moments), f"{port} did not serve between {begin} and {end}: {sorted(moments)[-5:]}"
+            moments = self.moments(port)
+            assert any(begin < at < end for at in moments), f"{port} did not serve between {begin} and {end}: {moments[-5:]}"
             late = [(at - end, self.what.get((port, at))) for at in moments if at >= end]
             assert not late, f"{port} gave what was written or asked for behind the end: {max(late)}"
 
@@ -275,7 +284,7 @@ def serve_until_the_end(m, turns, seen, ports, cut):
 
 def until_served(turns, seen, ports, since):
     def missing():
-        return [port for port in ports if not any(at > since for at in seen.of.get(port, ()))]
+        return [port for port in ports if max(seen.moments(port), default=0) <= since]
     try:
         work_until(turns, lambda: not missing(), "all ports serve")
     except AssertionError as error:
@@ -351,7 +360,7 @@ def account(m, domain):
 
 def since(seen, moment):
     """Ports that gave something of @moment or later."""
-    return [port for port, moments in seen.of.items() if max(moments) >= moment]
+    return [port for port in NATS_PORTS if max(seen.moments(port), default=0) >= moment]
 
 
 def test_a_link_that_is_cut(m):
