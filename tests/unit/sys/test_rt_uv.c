@@ -1,8 +1,12 @@
 #include "tests/lib/cmocka.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/alloc.h"
@@ -163,6 +167,89 @@ static void test_every_remote_task_runs_once(void **state)
     }
 }
 
+/* One thread hands one task in while the loop has nothing to do. */
+
+enum { POSTS = 5 };
+
+struct lone {
+    struct sf_task task;
+    struct sf_timer watch;
+    struct rt_uv *u;
+    pid_t loop_thread;
+    atomic_bool is_posted;
+    bool was_posted; /* when the watch looked before */
+    bool is_lost;
+    bool has_run;
+};
+
+static void lone_run(struct sf_task *t)
+{
+    struct lone *l = SF_CONTAINER_OF(t, struct lone, task);
+
+    l->has_run = true;
+    sf_rt_timer_stop(rt_uv_rt(l->u), &l->watch);
+}
+
+/* A task that was posted is with the loop after one look at the descriptors: what the watch sees
+ * waiting twice never comes. */
+static void lone_watch(struct sf_timer *t)
+{
+    struct lone *l = SF_CONTAINER_OF(t, struct lone, watch);
+
+    l->is_lost = l->was_posted;
+    l->was_posted = atomic_load(&l->is_posted);
+    if (!l->is_lost) {
+        sf_rt_timer_start(rt_uv_rt(l->u), t, 100 * SF_NS_PER_MS);
+    }
+}
+
+static bool is_asleep(pid_t thread)
+{
+    char path[64];
+    char line[512] = "";
+    const char *name_end;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+    file = fopen(path, "re");
+    sf_assert(file != NULL);
+    sf_assert(fgets(line, sizeof(line), file) != NULL);
+    sf_assert(fclose(file) == 0);
+    name_end = strrchr(line, ')');
+    sf_assert(name_end != NULL);
+    return strncmp(name_end, ") S", 3) == 0;
+}
+
+static void *lone_sender(void *arg)
+{
+    struct lone *l = arg;
+
+    while (!is_asleep(l->loop_thread)) {
+        (void)sched_yield();
+    }
+    sf_rt_post_remote(rt_uv_rt(l->u), &l->task);
+    atomic_store(&l->is_posted, true);
+    return NULL;
+}
+
+static void test_a_lone_remote_task_wakes_a_loop_that_sleeps(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < POSTS; i++) {
+        struct lone l = {
+            .task.run = lone_run, .watch.fire = lone_watch, .u = f->u, .loop_thread = gettid()};
+        pthread_t thread;
+
+        sf_rt_timer_start(rt_uv_rt(f->u), &l.watch, 100 * SF_NS_PER_MS);
+        assert_int_equal(pthread_create(&thread, NULL, lone_sender, &l), 0);
+        rt_uv_run(f->u); /* ends without the watch */
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_false(l.is_lost);
+        assert_true(l.has_run);
+    }
+}
+
 /* Time stands still within a turn and moves between turns. */
 
 struct clock {
@@ -219,6 +306,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_signals_become_calls_on_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_pipe_is_an_error_not_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_remote_task_runs_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_lone_remote_task_wakes_a_loop_that_sleeps, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_time_is_fixed_within_a_turn_and_moves_between_turns,
                                         setup, teardown),
         cmocka_unit_test(test_no_memory_is_said),
