@@ -129,6 +129,31 @@ static void an_equal_hash_is_not_taken_for_an_equal_right(void **state)
     teardown(&f);
 }
 
+/* Texts lie elsewhere: a look passes by the places of others without a look at theirs. */
+static void texts_of_another_hash_are_not_looked_at(void **state)
+{
+    static struct fixture f;
+    static struct grant nameless[GRANTS];
+    const struct grant *found = NULL;
+    (void)state;
+
+    setup(&f, GRANTS);
+    f.index.grants = nameless;
+    for (size_t i = 0; i < GRANTS; i++) {
+        const struct grant *g = &f.grants[i];
+
+        if (i > 0 && strcmp(g[-1].consumer_account, g->consumer_account) == 0 &&
+            strcmp(g[-1].product, g->product) == 0) {
+            continue; /* not the first of its run */
+        }
+        nameless[i] = *g;
+        assert_true(grant_index_find(&f.index, g->consumer_account, g->product, &found) > 0);
+        assert_ptr_equal(found, &nameless[i]);
+        nameless[i] = (struct grant){0};
+    }
+    teardown(&f);
+}
+
 static void an_index_that_was_never_made_finds_nothing(void **state)
 {
     const struct grant_index none = {0};
@@ -144,6 +169,7 @@ int main(void)
         cmocka_unit_test(what_is_found_is_what_a_scan_finds),
         cmocka_unit_test(account_and_product_are_told_apart),
         cmocka_unit_test(an_equal_hash_is_not_taken_for_an_equal_right),
+        cmocka_unit_test(texts_of_another_hash_are_not_looked_at),
         cmocka_unit_test(an_index_that_was_never_made_finds_nothing),
     };
 
