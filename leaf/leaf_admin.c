@@ -10,16 +10,6 @@
 
 _Static_assert(sizeof(BACKUP_CHECKPOINT) == sizeof(LEAF_CHECKPOINT), "one name for one directory");
 
-static void answer_job(struct sf_http_request *r, unsigned status, const struct job_runner *runner,
-                       const char *kind)
-{
-    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
-    struct sf_json_writer w = {.out = &body};
-
-    job_report(runner, kind, &w);
-    http_json(r, status, &body);
-}
-
 /* {"repository":"/var/backups/sheaf","without_keys":false} */
 static enum sf_code read_backup(struct sf_http_request *r, struct sf_json_doc **doc,
                                 struct backup_options *o, struct sf_error *err)
@@ -60,9 +50,9 @@ static enum sf_code new_backup(struct leaf *leaf, struct sf_http_request *r, str
     return code == SF_OK ? backup_job_new(&o, ret, err) : code;
 }
 
-static void start(struct leaf *leaf, struct sf_http_request *r, struct job_runner *runner,
-                  const char *kind)
+static void start(struct leaf *leaf, struct sf_http_request *r, struct job_runner *runner)
 {
+    SF_CLEANUP(sf_buf_done) struct sf_buf told = {0};
     struct job *job = NULL;
     struct sf_error err;
     enum sf_code code;
@@ -74,12 +64,22 @@ static void start(struct leaf *leaf, struct sf_http_request *r, struct job_runne
     } else {
         code = check_job_new(leaf->store, &job, &err);
     }
-    code = code == SF_OK ? job_start(runner, job, &err) : code;
+    code = code == SF_OK ? job_start(runner, job, &told, &err) : code;
     if (code != SF_OK) {
         http_problem(r, &err);
         return;
     }
-    answer_job(r, 202, runner, kind);
+    http_json(r, 202, &told);
+}
+
+static void tell(struct sf_http_request *r, unsigned status, const struct job_runner *runner,
+                 const char *kind)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf body = {0};
+    struct sf_json_writer w = {.out = &body};
+
+    job_report(runner, kind, &w);
+    http_json(r, status, &body);
 }
 
 static void wrong_method(struct sf_http_request *r)
@@ -103,12 +103,12 @@ bool leaf_admin_http(struct leaf *leaf, struct sf_http_request *r)
         return false;
     }
     if (strcmp(method, "GET") == 0) {
-        answer_job(r, 200, runner, kind);
+        tell(r, 200, runner, kind);
     } else if (strcmp(method, "POST") == 0) {
-        start(leaf, r, runner, kind);
+        start(leaf, r, runner);
     } else if (strcmp(method, "DELETE") == 0) {
         job_cancel(runner);
-        answer_job(r, 202, runner, kind);
+        tell(r, 202, runner, kind);
     } else {
         wrong_method(r);
     }

@@ -54,17 +54,32 @@ void job_runner_init(struct job_runner *r, struct sf_rt *rt)
     };
 }
 
-enum sf_code job_start(struct job_runner *r, struct job *j, struct sf_error *err)
+enum sf_code job_start(struct job_runner *r, struct job *j, struct sf_buf *told,
+                       struct sf_error *err)
 {
+    struct job_runner next;
+    struct sf_json_writer w = {.out = told};
+    enum sf_code code;
+
     if (job_is_running(r)) {
         j->ops->free(j);
         return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "one is under way; wait for its end");
     }
+    job_runner_init(&next, r->rt);
+    next.job = j;
+    next.state = JOB_RUNNING;
+    next.started_us = sf_rt_wall_us(r->rt);
+    note_report(&next);
+    job_report(&next, j->ops->kind, &w);
+    code = sf_buf_check(told, "answer", err);
+    if (code != SF_OK) {
+        sf_buf_done(&next.report);
+        j->ops->free(j);
+        return code;
+    }
     job_runner_done(r);
-    r->job = j;
-    r->state = JOB_RUNNING;
-    r->started_us = sf_rt_wall_us(r->rt);
-    runner_step(r);
+    *r = next;
+    sf_rt_work(r->rt, &r->work);
     return SF_OK;
 }
 

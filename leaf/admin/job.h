@@ -47,8 +47,12 @@ struct job_runner {
 };
 
 void job_runner_init(struct job_runner *r, struct sf_rt *rt);
-/* Takes @j, also on failure. SF_BUSY: another runs. */
-enum sf_code job_start(struct job_runner *r, struct job *j, struct sf_error *err) SF_MUST_CHECK;
+/*
+ * Takes @j, also on failure. First it writes to @told what job_report() tells of a job that has
+ * begun: one of which nothing can be said does not begin. SF_BUSY: another runs. SF_NOMEM.
+ */
+enum sf_code job_start(struct job_runner *r, struct job *j, struct sf_buf *told,
+                       struct sf_error *err) SF_MUST_CHECK;
 /* Ends the job behind its step; harmless without one. */
 void job_cancel(struct job_runner *r);
 bool job_is_running(const struct job_runner *r);

@@ -4,35 +4,21 @@
  */
 #include "tests/lib/cmocka.h"
 
-#include <pthread.h>
-#include <signal.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/base/alloc.h"
-#include "common/identity/token.h"
 #include "common/sys/process.h"
-#include "leaf/leaf.h"
-#include "tests/lib/nats_server.h"
-#include "tests/lib/proc.h"
-#include "tests/lib/raw_http.h"
-#include "tests/lib/tmpdir.h"
-
-#define MESH "m-faults"
+#include "leaf/admin/backup.h"
+#include "leaf/admin/backup_file.h"
+#include "tests/integration/leaf_inside.h"
 
 struct world {
-    struct tmpdir tmp;
-    char http[32]; /* borrowed by the settings */
-    char nats[16];
-    struct leaf *leaf;
-    int status; /* of its end */
-    uint16_t port;
-    char authorization[1200];
+    struct leaf_inside leaf;
     unsigned refused;
-    struct raw_http_answer answer;
     char whole[RAW_HTTP_MAX];
+    char order[PATH_MAX + 32]; /* of a backup */
 };
 
 struct question {
@@ -48,19 +34,12 @@ struct question {
 
 static bool ask(struct world *w, const struct question *q, long fault)
 {
-    bool failed;
-
-    sf_alloc_fail_after(fault, false);
-    raw_http_call(w->port, q->method, q->path, w->authorization, sf_slice_text(q->body),
-                  &w->answer);
-    failed = sf_alloc_faults() > 0;
-    sf_alloc_fail_after(-1, false);
-    return failed;
+    return leaf_inside_ask(&w->leaf, q->method, q->path, q->body, fault);
 }
 
 static void assert_honest(struct world *w, const struct question *q)
 {
-    const struct raw_http_answer *a = &w->answer;
+    const struct raw_http_answer *a = &w->leaf.answer;
 
     if (a->status >= 400 && !raw_http_is_problem(a)) {
         fail_msg("%s %s: %u '%s'", q->method, q->path, a->status, a->text);
@@ -85,10 +64,10 @@ static void sweep(struct world *w, const struct question *q)
     long n = 0;
 
     assert_false(ask(w, q, -1));
-    if (w->answer.status != q->status || w->answer.is_complete == q->large) {
-        fail_msg("%s %s: %u %s", q->method, q->path, w->answer.status, w->answer.text);
+    if (w->leaf.answer.status != q->status || w->leaf.answer.is_complete == q->large) {
+        fail_msg("%s %s: %u %s", q->method, q->path, w->leaf.answer.status, w->leaf.answer.text);
     }
-    memcpy(w->whole, w->answer.text, sizeof(w->whole));
+    memcpy(w->whole, w->leaf.answer.text, sizeof(w->whole));
     w->refused = 0;
     while (ask(w, q, n)) {
         assert_honest(w, q);
@@ -98,18 +77,111 @@ static void sweep(struct world *w, const struct question *q)
     assert_true(n > 3 && w->refused > 1);
 }
 
-static bool is_ready(void *data)
-{
-    struct world *w = data;
+/* --- jobs --- */
 
-    (void)ask(w, &(struct question){"GET", "/readyz", "", 200, true}, -1);
-    return w->answer.status == 200;
+/* Loop of the leaf. */
+static bool is_quiet(struct leaf *leaf, void *data)
+{
+    (void)data;
+    return leaf_admin_is_quiet(leaf);
 }
 
-static void run_sweeps(struct world *w)
+static size_t backups_in(const char *repository)
 {
-    char backup[4200];
-    const struct question questions[] = {
+    DIR *dir = opendir(repository);
+    const struct dirent *e;
+    size_t n = 0;
+
+    if (dir == NULL) {
+        return 0; /* not even that was made */
+    }
+    while ((e = readdir(dir)) != NULL) {
+        n += e->d_name[0] != '.' && strcmp(e->d_name, "lock") != 0;
+    }
+    assert_int_equal(closedir(dir), 0);
+    return n;
+}
+
+/* What the leaf tells of its last job of this kind. */
+static void tell(struct world *w, const char *path, char ret[RAW_HTTP_MAX])
+{
+    assert_false(leaf_inside_ask(&w->leaf, "GET", path, "", -1));
+    assert_int_equal(w->leaf.answer.status, 200);
+    (void)snprintf(ret, RAW_HTTP_MAX, "%s", w->leaf.answer.text);
+}
+
+/* A backup that is there is whole, and of one that is not there nothing is left. */
+static void look_at_backups(struct world *w, bool is_made)
+{
+    char repository[PATH_MAX];
+    char path[PATH_MAX];
+    char newest[BACKUP_PATH_MAX];
+    struct backup_list list = {0};
+    struct sf_error err;
+
+    (void)tmpdir_join(&w->leaf.tmp, "backups", repository);
+    assert_int_equal(backups_in(repository), is_made);
+    assert_false(sf_file_exists(tmpdir_join(&w->leaf.tmp, BACKUP_CHECKPOINT, path)));
+    if (is_made) {
+        assert_int_equal(backup_list_newest(repository, newest, &list, &err), SF_OK);
+        assert_true(list.count > 0);
+        backup_list_done(&list);
+    }
+    if (sf_file_exists(repository)) {
+        assert_int_equal(sf_dir_remove(repository, &err), SF_OK);
+    }
+}
+
+/* Starts a job and waits for its end, while the allocation behind @fault ones fails. What was
+ * answered is what happened: a job that was refused has not begun. */
+static bool run_job(struct world *w, const struct question *q, long fault)
+{
+    char before[RAW_HTTP_MAX];
+    char after[RAW_HTTP_MAX];
+    const struct raw_http_answer *a = &w->leaf.answer;
+    unsigned status;
+    bool failed;
+
+    tell(w, q->path, before);
+    sf_alloc_fail_after(fault, false);
+    raw_http_call(w->leaf.port, q->method, q->path, w->leaf.authorization, sf_slice_text(q->body),
+                  &w->leaf.answer);
+    leaf_inside_until(&w->leaf, is_quiet, NULL, "the job has ended", 20000);
+    failed = sf_alloc_faults() > 0;
+    sf_alloc_fail_after(-1, false);
+    assert_honest(w, q);
+    status = a->status;
+    tell(w, q->path, after);
+    if (status == 202) {
+        assert_string_not_equal(after, before);
+    } else if (status != 0) {
+        assert_string_equal(after, before);
+    }
+    if (!failed && strstr(after, "\"state\":\"done\"") == NULL) {
+        fail_msg("%s", after);
+    }
+    look_at_backups(w, strcmp(after, before) != 0 && strstr(after, "\"kind\":\"Backup\"") != NULL &&
+                           strstr(after, "\"state\":\"done\"") != NULL);
+    return failed;
+}
+
+static void sweep_job(struct world *w, const struct question *q)
+{
+    long n = 0;
+
+    (void)run_job(w, q, -1);
+    w->refused = 0;
+    while (run_job(w, q, n)) {
+        n++;
+    }
+    assert_true(n > 3 && w->refused > 1);
+}
+
+/* --- the leaf --- */
+
+static void a_leaf_without_memory_answers_honestly_and_goes_on(void **state)
+{
+    static const struct question questions[] = {
         {"GET", "/v1/status", "", 200, true},
         {"GET", "/v1/settings", "", 200, false},
         {"GET", "/metrics", "", 200, true, true},
@@ -117,10 +189,8 @@ static void run_sweeps(struct world *w)
         {"GET", "/v1/products", "", 200, false},
         {"GET", "/v1/products/sales/orders", "", 404, false},
         {"PUT", "/v1/products/sales/orders", "sheaf: product/v1\n", 422, false},
-        {"POST", "/v1/leaf/check", "", 202, true},
         {"GET", "/v1/leaf/check", "", 200, true},
         {"DELETE", "/v1/leaf/check", "", 202, true},
-        {"POST", "/v1/leaf/backup", backup, 202, true},
         {"GET", "/v1/leaf/backup", "", 200, true},
         {"DELETE", "/v1/leaf/backup", "", 202, true},
         {"DELETE", "/v1/products/sales/orders", "", 400, false},
@@ -129,103 +199,50 @@ static void run_sweeps(struct world *w)
         {"GET", "/v1/leaf/drain", "", 200, true},
         {"DELETE", "/v1/leaf/drain", "", 200, true},
     };
+    struct world *w = *state;
 
-    (void)snprintf(backup, sizeof(backup), "{\"repository\":\"%s/backups\"}", w->tmp.path);
-    sf_alloc_spare(true);
-    wait_until(is_ready, w, "the leaf is ready", 30000); /* a start that finds no memory ends */
     for (size_t i = 0; i < SF_COUNT(questions); i++) {
         sweep(w, &questions[i]);
     }
-    sf_alloc_spare(false);
 }
 
-/* --- the leaf --- */
-
-/* As if it had joined: the hub is not asked before its credentials are old. */
-static void join(struct world *w)
+static void a_job_without_memory_ends_as_its_answer_says(void **state)
 {
-    struct identity id;
-    struct identity_mesh mesh = {
-        .joined = true,
-        .mesh = MESH,
-        .hub_url = "http://127.0.0.1:9",
-        .leafnode_url = "nats://127.0.0.1:9",
-        .account = "ACCD",
-        .serve_account = "ACCS",
-        .expires_us = INT64_MAX,
-        .renew_us = INT64_MAX,
-    };
-    struct sf_token claims = {.issuer = "sales", .subject = "ada", .audience = MESH};
-    struct sf_buf token = {0};
+    struct world *w = *state;
 
-    assert_int_equal(identity_open(w->tmp.path, "sales", &id, NULL), SF_OK);
-    assert_int_equal(
-        identity_store(&id, &mesh, sf_slice_text("jwt.serve"), sf_slice_text("jwt.domain"), NULL),
-        SF_OK);
-    claims.issued_s = time(NULL);
-    claims.expires_s = claims.issued_s + 3600;
-    assert_int_equal(sf_token_make(&claims, &id.keys.domain, &token, NULL), SF_OK);
-    (void)snprintf(w->authorization, sizeof(w->authorization), "Authorization: Bearer %s\r\n",
-                   sf_buf_cstr(&token));
-    sf_buf_done(&token);
-    identity_done(&id);
+    (void)snprintf(w->order, sizeof(w->order), "{\"repository\":\"%s/backups\"}", w->leaf.tmp.path);
+    sweep_job(w, &(struct question){"POST", "/v1/leaf/check", "", 202, true});
+    sweep_job(w, &(struct question){"POST", "/v1/leaf/backup", w->order, 202, true});
 }
 
-static void *run_leaf(void *data)
-{
-    struct world *w = data;
-
-    w->status = leaf_run(w->leaf);
-    return NULL;
-}
-
-static void start_leaf(struct world *w, struct leaf_config *config, pthread_t *ret)
-{
-    extern char **environ;
-    struct sf_buf report = {0};
-    struct sf_error err = {0};
-    const char *const argv[] = {"--data", w->tmp.path,   "--domain", "sales",       "--http",
-                                w->http,  "--nats-port", w->nats,    "--log-level", "error"};
-
-    (void)snprintf(w->http, sizeof(w->http), "127.0.0.1:%u", w->port);
-    (void)snprintf(w->nats, sizeof(w->nats), "%u", nats_server_port());
-    if (leaf_config_read((int)SF_COUNT(argv), argv, (const char *const *)environ, config, &report,
-                         &err) != SF_OK) {
-        fail_msg("%s %.*s", err.text, (int)report.size, (const char *)report.data);
-    }
-    if (leaf_new(config, &w->leaf, &err) != SF_OK) {
-        fail_msg("%s", err.text);
-    }
-    assert_int_equal(pthread_create(ret, NULL, run_leaf, w), 0);
-    sf_buf_done(&report);
-}
-
-static void a_leaf_without_memory_answers_honestly_and_goes_on(void **state)
+static int setup(void **state)
 {
     static struct world w;
-    struct leaf_config config;
-    pthread_t thread;
-    (void)state;
 
-    tmpdir_init(&w.tmp);
-    join(&w);
-    w.port = nats_server_port();
-    start_leaf(&w, &config, &thread);
-    run_sweeps(&w);
-    assert_int_equal(kill(getpid(), SIGTERM), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(w.status, 0);
-    leaf_config_done(&config);
-    tmpdir_done(&w.tmp);
+    leaf_inside_init(&w.leaf);
+    leaf_inside_open(&w.leaf);
+    leaf_inside_run(&w.leaf);
+    *state = &w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+
+    leaf_inside_stop(&w->leaf);
+    leaf_inside_done(&w->leaf);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leaf_without_memory_answers_honestly_and_goes_on),
+        cmocka_unit_test(a_job_without_memory_ends_as_its_answer_says),
     };
 
     sf_process_shim(argc, argv);
     assert_int_equal(sf_crypto_init(NULL), SF_OK);
-    return cmocka_run_group_tests_name("leaf_faults", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("leaf_faults", tests, setup, teardown);
 }

@@ -141,11 +141,12 @@ static void start_backup(struct world *w)
         .mesh = "m1",
         .wall_us = w->wall_us,
     };
+    SF_CLEANUP(sf_buf_done) struct sf_buf told = {0};
     struct job *job = NULL;
     struct sf_error err;
 
     assert_int_equal(backup_job_new(&o, &job, &err), SF_OK);
-    assert_int_equal(job_start(&w->runner, job, &err), SF_OK);
+    assert_int_equal(job_start(&w->runner, job, &told, &err), SF_OK);
     w->wall_us += INT64_C(60) * 1000000;
 }
 
@@ -414,6 +415,7 @@ static void test_what_a_killed_backup_left_is_removed_by_the_next(void **state)
 static void test_only_one_backup_at_a_time_and_per_repository(void **state)
 {
     struct world *w = *state;
+    SF_CLEANUP(sf_buf_done) struct sf_buf told = {0};
     struct sf_lock lock = {0};
     char path[PATH_MAX];
     struct job *job = NULL;
@@ -425,7 +427,8 @@ static void test_only_one_backup_at_a_time_and_per_repository(void **state)
             &(struct backup_options){.data_dir = "", .repository = "", .domain = "d", .mesh = ""},
             &job, &err),
         SF_OK);
-    assert_int_equal(job_start(&w->runner, job, &err), SF_BUSY);
+    assert_int_equal(job_start(&w->runner, job, &told, &err), SF_BUSY);
+    assert_int_equal(told.size, 0);
     while (job_is_running(&w->runner)) {
         assert_true(rt_sim_step(&w->sim));
     }
@@ -455,12 +458,13 @@ static void test_a_backup_that_gets_no_memory_leaves_nothing(void **state)
 
     put_rows(w, 3);
     for (long n = 0; faults > 0; n += 11) {
+        SF_CLEANUP(sf_buf_done) struct sf_buf told = {0};
         struct job *job = NULL;
         enum sf_code code;
 
         sf_alloc_fail_after(n, 0);
         code = backup_job_new(&o, &job, &err);
-        code = code == SF_OK ? job_start(&w->runner, job, &err) : code;
+        code = code == SF_OK ? job_start(&w->runner, job, &told, &err) : code;
         while (job_is_running(&w->runner)) {
             assert_true(rt_sim_step(&w->sim));
         }
