@@ -6,7 +6,6 @@
 #include "common/base/alloc.h"
 #include "common/base/assert.h"
 #include "common/sys/log.h"
-#include "leaf/store/as_of.h"
 
 /*
  *          changes               work done: sent              taken
@@ -154,31 +153,20 @@ static void give_up_cursor(struct feed *f)
  * What lies behind the cursor may have been trimmed while the feed was held up for longer than its
  * grace: it goes on at the first change that is left, as Sheaf-Prev tells. Query thread.
  */
-static enum sf_code find_start(struct feed *f, const struct store_snapshot *snapshot,
-                               struct sf_error *err)
-{
-    struct store_anchor anchor;
-    enum sf_code code = store_anchor_of(snapshot, f->table->lane, &anchor, err);
-
-    f->start = code == SF_OK && anchor.seq > f->place.looked ? anchor.seq : f->place.looked;
-    return code;
-}
-
-/* Query thread. */
 static void read_work(struct sf_work *work)
 {
     struct feed *f = SF_CONTAINER_OF(work, struct feed, work);
-    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
 
-    f->code = store_snapshot_new(f->options->store, &snapshot, &f->error);
-    if (f->code == SF_OK) {
-        f->code = find_start(f, snapshot, &f->error);
+    f->code = SF_OK;
+    if (!message_walk_goes_on(&f->walk, f->place.looked)) {
+        f->code = message_walk_begin(&f->walk, &f->spec, f->options->store, f->table->lane,
+                                     f->place.looked, &f->error);
     }
     if (f->code == SF_OK) {
+        f->start = f->walk.at;
         const uint64_t prev = f->start > f->place.looked ? f->start : f->place.sent;
 
-        f->code = message_fill(&f->message, &f->spec, snapshot, f->table->lane, f->start, prev,
-                               &f->error);
+        f->code = message_fill(&f->message, &f->spec, &f->walk, prev, &f->error);
     }
 }
 
@@ -194,6 +182,7 @@ static void note_gap(struct feed *f)
 static void stall(struct feed *f)
 {
     f->state = FEED_STALLED;
+    message_walk_end(&f->walk);
     sf_counter_add(&f->counters->stalls, 1);
     sf_rt_timer_start(f->options->rt, &f->retry, RETRY_NS);
 }
@@ -409,6 +398,7 @@ void feed_discard(struct feed *f)
     if (f == NULL) {
         return;
     }
+    message_walk_end(&f->walk);
     message_done(&f->message);
     served_view_unref(f->view);
     sf_free(f->audience);
@@ -465,6 +455,9 @@ static void feed_step(struct feed *f)
             finish(f);
         }
         return;
+    }
+    if (f->state != FEED_READING && f->state != FEED_FLUSHING) {
+        message_walk_end(&f->walk); /* Who does not go on holds no snapshot. */
     }
     if (f->place.looked != f->cursor_saved && !f->saving && !sf_list_linked(&f->save.link)) {
         asking_start_timer(f->options->rt, &f->save, SAVE_NS);

@@ -68,6 +68,7 @@ struct feed {
     uint64_t sent_first; /* for tests and status: of the message under way */
 
     struct message message;
+    struct message_walk walk; /* of READING, and on to the next of FLUSHING */
     struct sf_error error;
     struct sf_work work;
     struct sf_bus_call call; /* the message: the server answers it when nobody listens */

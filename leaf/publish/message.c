@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "common/sys/encoding.h"
-#include "leaf/serving/change.h"
+#include "leaf/store/as_of.h"
 
 void message_init(struct message *m)
 {
@@ -77,23 +77,62 @@ static enum sf_code message_close(struct message *m, const struct message_spec *
     return SF_OK;
 }
 
-static enum sf_code append_changes(struct message *m, struct change_reader *reader,
-                                   struct store_log *log, struct sf_error *err)
+/* --- the walk --------------------------------------------------------------------------------- */
+
+void message_walk_end(struct message_walk *w)
+{
+    change_reader_done(&w->reader);
+    store_log_free(w->log);
+    store_snapshot_free(w->snapshot);
+    *w = (struct message_walk){0};
+}
+
+enum sf_code message_walk_begin(struct message_walk *w, const struct message_spec *spec,
+                                struct store *store, const struct store_lane *lane, uint64_t after,
+                                struct sf_error *err)
+{
+    struct store_anchor anchor;
+    enum sf_code code;
+
+    message_walk_end(w);
+    code = store_snapshot_new(store, &w->snapshot, err);
+    code = code == SF_OK ? store_anchor_of(w->snapshot, lane, &anchor, err) : code;
+    if (code == SF_OK) {
+        w->at = anchor.seq > after ? anchor.seq : after;
+        w->reader = (struct change_reader){
+            .view = spec->view, .columns = spec->view->columns, .snapshot = w->snapshot};
+        code = store_log_new(w->snapshot, lane, w->at, /* verify= */ false, &w->log, err);
+    }
+    if (code != SF_OK) {
+        message_walk_end(w);
+    }
+    return code;
+}
+
+bool message_walk_goes_on(const struct message_walk *w, uint64_t after)
+{
+    return w->log != NULL && w->at == after && w->messages < MESSAGE_WALK_MAX;
+}
+
+/* Until the message is full: *@more; or nothing is left that it may hold. */
+static enum sf_code append_changes(struct message *m, struct message_walk *w, bool *more,
+                                   struct sf_error *err)
 {
     struct store_log_entry entry;
-    bool more;
     bool shown;
 
+    *more = true;
     for (unsigned looks = 0; m->body.size < MESSAGE_BYTES && looks < MESSAGE_LOOKS;) {
-        enum sf_code code = store_log_next(log, &entry, &more, err);
+        enum sf_code code = store_log_next(w->log, &entry, more, err);
 
         if (code != SF_OK) {
             return code;
         }
-        if (!more || (m->first != 0 && entry.epoch != m->epoch)) {
+        *more = *more && (m->first == 0 || entry.epoch == m->epoch);
+        if (!*more) {
             return SF_OK;
         }
-        code = change_render_json(reader, &entry, &m->body, &shown, err);
+        code = change_render_json(&w->reader, &entry, &m->body, &shown, err);
         if (code != SF_OK) {
             return code;
         }
@@ -103,20 +142,16 @@ static enum sf_code append_changes(struct message *m, struct change_reader *read
             m->first = m->first == 0 ? entry.seq : m->first;
             m->last = entry.seq;
         }
-        m->looked = entry.seq;
-        looks += reader->looked_back ? 4 : 1;
+        w->at = entry.seq;
+        looks += w->reader.looked_back ? 4 : 1;
     }
     return SF_OK;
 }
 
 enum sf_code message_fill(struct message *m, const struct message_spec *spec,
-                          const struct store_snapshot *snapshot, const struct store_lane *lane,
-                          uint64_t after, uint64_t prev, struct sf_error *err)
+                          struct message_walk *walk, uint64_t prev, struct sf_error *err)
 {
-    SF_CLEANUP(store_log_freep) struct store_log *log = NULL;
-    SF_CLEANUP(change_reader_done)
-    struct change_reader reader = {
-        .view = spec->view, .columns = spec->view->columns, .snapshot = snapshot};
+    bool more = false;
     enum sf_code code;
 
     sf_buf_clear(&m->body);
@@ -125,11 +160,12 @@ enum sf_code message_fill(struct message *m, const struct message_spec *spec,
     m->last = 0;
     m->head = 0;
     m->prev = prev;
-    m->looked = after;
     m->changes = 0;
-    code = store_log_new(snapshot, lane, after, /* verify= */ false, &log, err);
-    if (code == SF_OK) {
-        code = append_changes(m, &reader, log, err);
+    code = append_changes(m, walk, &more, err);
+    m->looked = walk->at;
+    walk->messages++;
+    if (code != SF_OK || !more) {
+        message_walk_end(walk);
     }
     if (code != SF_OK || m->first == 0) {
         return code;

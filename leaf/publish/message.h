@@ -10,13 +10,14 @@
 
 #include "common/bus/bus.h"
 #include "common/sys/crypto.h"
-#include "leaf/serving/served_view.h"
+#include "leaf/serving/change.h"
 #include "leaf/store/read.h"
 #include "proto/message.h"
 
 enum {
     MESSAGE_BYTES = 192 * 1024,
     MESSAGE_LOOKS = 16 * 1024, /* changes; with the rows before them a quarter */
+    MESSAGE_WALK_MAX = 16,     /* messages made from one snapshot, which holds what was deleted */
 };
 
 /* What all messages of one audience of one lane have in common. Immutable while in use. */
@@ -54,15 +55,39 @@ void message_init(struct message *m);
 void message_done(struct message *m);
 
 /*
- * Fills @m with what the view has of the changes behind @after of @snapshot, as much as fits, and
+ * A walk along the log that messages are made from, one behind the other. A frame holds several,
+ * and is checked when the walk comes to it: its bytes stay where they are until the walk leaves it.
+ * Zeroed: no walk. Between two messages it may go to another thread.
+ */
+struct message_walk {
+    uint64_t at; /* last seq that was looked at */
+
+    struct store_snapshot *snapshot; /* private, as all that follows */
+    struct store_log *log;
+    struct change_reader reader;
+    unsigned messages;
+};
+
+/* The walk begins behind @after, or behind what was trimmed since, as w->at tells; one that was
+ * under way ends. @w borrows the view of @spec. SF_CORRUPT, SF_IO, SF_NOMEM. */
+enum sf_code message_walk_begin(struct message_walk *w, const struct message_spec *spec,
+                                struct store *store, const struct store_lane *lane, uint64_t after,
+                                struct sf_error *err) SF_MUST_CHECK;
+/* Whether the next message may come from @w, which ends by itself where its snapshot does. */
+bool message_walk_goes_on(const struct message_walk *w, uint64_t after);
+/* Harmless on one that has ended. */
+void message_walk_end(struct message_walk *w);
+
+/*
+ * Fills @m with what the view has of the changes that come next on @walk, as much as fits, and
  * closes it. Of a long run that the view does not show it looks at MESSAGE_LOOKS, then returns:
  * @m is empty (first 0) when there is nothing to send, and m->looked says how far that goes. @prev
  * is the last seq of the audience's message before.
- * SF_CORRUPT, SF_IO, SF_NOMEM.
+ * SF_CORRUPT, SF_IO, SF_NOMEM: the walk has ended.
  */
 enum sf_code message_fill(struct message *m, const struct message_spec *spec,
-                          const struct store_snapshot *snapshot, const struct store_lane *lane,
-                          uint64_t after, uint64_t prev, struct sf_error *err) SF_MUST_CHECK;
+                          struct message_walk *walk, uint64_t prev,
+                          struct sf_error *err) SF_MUST_CHECK;
 /* A heartbeat: an empty body and Sheaf-Head. One that @m is already stays as it is. SF_NOMEM. */
 enum sf_code message_heartbeat(struct message *m, const struct message_spec *spec, uint32_t epoch,
                                uint64_t head, uint64_t prev, struct sf_error *err) SF_MUST_CHECK;

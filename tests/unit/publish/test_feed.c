@@ -30,6 +30,19 @@ static uint64_t counted(const struct fixture *f, const char *what)
     return strtoull(strchr(strchr(at, '\n'), ' '), NULL, 10);
 }
 
+/* Until messages cannot hold them: each about half of one. */
+static void click_much(struct fixture *f, unsigned count)
+{
+    struct sf_buf lines = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        sf_buf_printf(&lines, "{\"op\":\"upsert\",\"row\":{\"page\":\"%0*u\"}}\n",
+                      MESSAGE_BYTES * 2 / 3, i);
+    }
+    leaf_world_write(&f->w, leaf_world_table(&f->w, "clicks"), sf_buf_cstr(&lines));
+    sf_buf_done(&lines);
+}
+
 static uint64_t gaps(const struct fixture *f)
 {
     return counted(f, "gaps_total counter\n");
@@ -69,6 +82,37 @@ static void a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed(void **s
     click(&f, 1);
     start(&f);
     assert_seen(&f, "own.clicks 1:9-9 prev 8\n");
+    teardown(&f);
+}
+
+static void what_the_server_did_not_take_comes_again_and_nobody_else_holds_a_snapshot(void **state)
+{
+    struct fixture f;
+    uint64_t open_things;
+    (void)state;
+
+    setup(&f);
+    let_run(&f);
+    open_things = f.w.stores.disk.open_things;
+    fake_broker_knobs(f.broker)->busy = 1; /* The first of three. */
+    click_much(&f, 6);
+    let_run(&f);
+    assert_int_equal(f.w.stores.disk.open_things, open_things);
+    assert_seen(&f, "own.clicks 1:1-2 prev 0\n"
+                    "own.clicks 1:3-4 prev 2\n"
+                    "own.clicks 1:5-6 prev 4\n");
+    fake_bus_set_connected(f.own, false);
+    let_run(&f);
+    click_much(&f, 6);
+    let_run(&f);
+    /* It tries again and again; when it does not, it holds none. */
+    assert_int_equal(f.w.stores.disk.open_things, open_things);
+    fake_bus_set_connected(f.own, true);
+    let_run(&f);
+    publisher_wake(f.publisher);
+    assert_seen(&f, "own.clicks 1:7-8 prev 6\n"
+                    "own.clicks 1:9-10 prev 8\n"
+                    "own.clicks 1:11-12 prev 10\n");
     teardown(&f);
 }
 
@@ -458,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed),
         cmocka_unit_test(a_feed_whose_changes_were_all_trimmed_sends_the_next),
+        cmocka_unit_test(what_the_server_did_not_take_comes_again_and_nobody_else_holds_a_snapshot),
         cmocka_unit_test(where_a_feed_is_is_stored_with_the_epoch_of_its_lane),
         cmocka_unit_test(a_restart_in_a_trimmed_place_says_what_is_missing),
         cmocka_unit_test(a_stream_goes_on_over_a_new_version_without_gap_or_double),

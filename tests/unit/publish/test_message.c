@@ -1,6 +1,7 @@
 #include "tests/lib/cmocka.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/alloc.h"
 #include "common/sys/encoding.h"
@@ -13,7 +14,7 @@ struct fixture {
     struct served_view *view;
     struct message_spec spec;
     struct message message;
-    struct store_snapshot *snapshot;
+    struct message_walk walk;
     struct sf_error err;
 };
 
@@ -37,23 +38,21 @@ static void setup(struct fixture *f)
 
 static void teardown(struct fixture *f)
 {
-    store_snapshot_free(f->snapshot);
+    message_walk_end(&f->walk);
     message_done(&f->message);
     served_view_unref(f->view);
     leaf_world_done(&f->w);
 }
 
+/* From a walk of its own. */
 static enum sf_code fill(struct fixture *f, uint64_t after, uint64_t prev)
 {
-    enum sf_code code = SF_OK;
+    enum sf_code code;
 
     f->err = (struct sf_error){0};
-    if (f->snapshot == NULL) {
-        code = store_snapshot_new(f->w.stores.store, &f->snapshot, &f->err);
-    }
-    return code == SF_OK ? message_fill(&f->message, &f->spec, f->snapshot, f->table->lane, after,
-                                        prev, &f->err)
-                         : code;
+    code =
+        message_walk_begin(&f->walk, &f->spec, f->w.stores.store, f->table->lane, after, &f->err);
+    return code == SF_OK ? message_fill(&f->message, &f->spec, &f->walk, prev, &f->err) : code;
 }
 
 static void write_clicks(struct fixture *f, unsigned count, unsigned page_bytes)
@@ -182,6 +181,102 @@ static void a_message_ends_behind_the_change_that_fills_it(void **state)
     teardown(&f);
 }
 
+static uint64_t open_things(const struct fixture *f)
+{
+    return f->w.stores.disk.open_things;
+}
+
+static void one_walk_makes_message_after_message(void **state)
+{
+    struct fixture f;
+    uint64_t before;
+    uint64_t last = 0;
+    unsigned messages = 1;
+    (void)state;
+
+    setup(&f);
+    write_clicks(&f, 101, 10000);
+    before = open_things(&f);
+    assert_int_equal(fill(&f, 0, 0), SF_OK);
+    while (message_walk_goes_on(&f.walk, f.message.looked)) {
+        last = f.message.last;
+        assert_false(message_walk_goes_on(&f.walk, last - 1)); /* What was not sent comes again. */
+        assert_int_equal(message_fill(&f.message, &f.spec, &f.walk, last, &f.err), SF_OK);
+        assert_int_equal(f.message.first, last + 1);
+        assert_int_equal(f.message.prev, last);
+        messages++;
+    }
+    assert_int_equal(f.message.last, 101);
+    assert_int_equal(messages, 6);
+    assert_int_equal(open_things(&f), before); /* It has ended by itself. */
+    teardown(&f);
+}
+
+/* Its snapshot holds what was deleted since. */
+static void a_walk_makes_only_so_many_messages(void **state)
+{
+    struct fixture f;
+    unsigned messages = 1;
+    (void)state;
+
+    setup(&f);
+    write_clicks(&f, 2 * MESSAGE_WALK_MAX, MESSAGE_BYTES);
+    assert_int_equal(fill(&f, 0, 0), SF_OK);
+    while (message_walk_goes_on(&f.walk, f.message.looked)) {
+        assert_int_equal(message_fill(&f.message, &f.spec, &f.walk, f.message.last, &f.err), SF_OK);
+        messages++;
+    }
+    assert_int_equal(messages, MESSAGE_WALK_MAX);
+    teardown(&f);
+}
+
+static void flip_a_bit(struct fixture *f, size_t frame)
+{
+    struct sf_slice key;
+    size_t size = 0;
+
+    assert_true(fake_disk_key(&f->w.stores.disk, KV_LOG, frame, &key));
+    fake_disk_value(&f->w.stores.disk, KV_LOG, key, &size)[20] ^= 1;
+}
+
+static void a_damaged_frame_is_found_by_the_walk_that_comes_to_it_and_by_each_that_begins_there(
+    void **state)
+{
+    struct fixture f;
+    uint64_t before;
+    uint64_t at;
+    enum sf_code code;
+    (void)state;
+
+    setup(&f);
+    write_clicks(&f, 100, 10000);
+    before = open_things(&f);
+    assert_int_equal(fill(&f, 0, 0), SF_OK);
+    at = f.message.last;
+    flip_a_bit(&f, 2);
+    for (code = SF_OK; code == SF_OK;) {
+        assert_true(message_walk_goes_on(&f.walk, at));
+        code = message_fill(&f.message, &f.spec, &f.walk, at, &f.err);
+        at = code == SF_OK ? f.message.last : at;
+    }
+    assert_int_equal(code, SF_CORRUPT);
+    assert_true(at > 20 && at < 60);
+    assert_false(message_walk_goes_on(&f.walk, at));
+    assert_int_equal(open_things(&f), before);
+    for (unsigned i = 0; i < 3; i++) { /* As the feed tries again. */
+        assert_int_equal(fill(&f, at, at), SF_CORRUPT);
+        assert_string_equal(strstr(f.err.text, ": "), ": a frame is damaged");
+    }
+    flip_a_bit(&f, 2);
+    assert_int_equal(fill(&f, at, at), SF_OK);
+    /* What was checked for one walk was not for the next. */
+    assert_int_equal(fill(&f, 0, 0), SF_OK);
+    flip_a_bit(&f, 0);
+    assert_int_equal(fill(&f, f.message.last, f.message.last), SF_CORRUPT);
+    flip_a_bit(&f, 0);
+    teardown(&f);
+}
+
 static void a_message_never_crosses_an_epoch(void **state)
 {
     struct fixture f;
@@ -235,6 +330,10 @@ int main(void)
         cmocka_unit_test(a_heartbeat_is_empty_and_signed_too),
         cmocka_unit_test(behind_the_head_there_is_no_message),
         cmocka_unit_test(a_message_ends_behind_the_change_that_fills_it),
+        cmocka_unit_test(one_walk_makes_message_after_message),
+        cmocka_unit_test(a_walk_makes_only_so_many_messages),
+        cmocka_unit_test(
+            a_damaged_frame_is_found_by_the_walk_that_comes_to_it_and_by_each_that_begins_there),
         cmocka_unit_test(a_message_never_crosses_an_epoch),
         cmocka_unit_test(out_of_memory_is_an_error_at_every_allocation),
     };

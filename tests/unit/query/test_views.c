@@ -637,7 +637,7 @@ static void check_feed(struct fixture *f)
     static const char *const columns[] = {"id", "city", "age"};
     struct grant grant = f->w.serving.grants->grants[0];
     struct served_view *view = NULL;
-    struct store_snapshot *snapshot = NULL;
+    struct message_walk walk = {0};
     struct message m;
     uint64_t at = f->trimmed;
     uint64_t prev = f->trimmed;
@@ -659,9 +659,13 @@ static void check_feed(struct fixture *f)
 
     message_init(&m);
     sf_buf_clear(&f->text);
-    assert_int_equal(store_snapshot_new(f->w.stores.store, &snapshot, NULL), SF_OK);
     while (at < f->count) {
-        assert_int_equal(message_fill(&m, &spec, snapshot, people(f)->lane, at, prev, NULL), SF_OK);
+        if (!message_walk_goes_on(&walk, at)) {
+            assert_int_equal(
+                message_walk_begin(&walk, &spec, f->w.stores.store, people(f)->lane, at, NULL),
+                SF_OK);
+        }
+        assert_int_equal(message_fill(&m, &spec, &walk, prev, NULL), SF_OK);
         assert_true(m.looked > at && m.looked <= f->count && m.last <= m.looked);
         sf_buf_slice(&f->text, sf_buf_view(&m.body));
         if (m.first != 0) {
@@ -670,7 +674,7 @@ static void check_feed(struct fixture *f)
         }
         at = m.looked;
     }
-    store_snapshot_free(snapshot);
+    message_walk_end(&walk);
     message_done(&m);
     served_view_unref(view);
     drop_times(&f->text);
