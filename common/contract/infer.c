@@ -204,14 +204,14 @@ static void test_numbers(struct sf_infer_column *c, struct sf_slice text)
     if (value < INT32_MIN || value > INT32_MAX) {
         c->may_be_int32 = false;
     }
-    if (shape.has_exponent || shape.behind > SF_INFER_SCALE_MAX ||
-        shape.whole > SF_DECIMAL_PRECISION_MAX) {
+    if (shape.has_exponent || shape.behind > SF_DECIMAL_WIDE_PRECISION_MAX ||
+        shape.whole > SF_DECIMAL_WIDE_PRECISION_MAX) {
         c->may_be_decimal = false;
         return;
     }
     c->whole_digits = shape.whole > c->whole_digits ? (uint8_t)shape.whole : c->whole_digits;
     c->scale = shape.behind > c->scale ? (uint8_t)shape.behind : c->scale;
-    if (c->whole_digits + c->scale > SF_DECIMAL_PRECISION_MAX) {
+    if (c->whole_digits + c->scale > SF_DECIMAL_WIDE_PRECISION_MAX) {
         c->may_be_decimal = false;
     }
 }
@@ -250,6 +250,7 @@ enum sf_code sf_infer_take_cell(struct sf_infer *i, struct sf_infer_column *c,
         c->same_size = true;
     }
     c->cell_count++;
+    c->bare_count += cell->bare;
     c->same_size &= cell->text.size == c->first_size;
     if (cell->quoted) {
         c->may_be_bool = false;

@@ -2,8 +2,10 @@
  * A contract from data: columns are added row by row over the whole file, then asked for a product.
  *
  * Types are the narrowest that hold every cell: bool, int32 (int64 for keys), int64, decimal (up to
- * four digits behind the point), double, date, timestamp, uuid, else string. Digits with leading
- * zeros stay strings, as do dates whose day and month cannot be told apart. Required is what was
+ * four digits behind the point; any number of them where a double would lose digits before it),
+ * double, date, timestamp, uuid, else string, and in JSON, when there was a number or bool among
+ * them, json. Digits with leading zeros stay strings, as do whole numbers of CSV above 64 bits and
+ * dates whose day and month cannot be told apart. Required is what was
  * never null. A key is one column that was unique and never null and looks like one (its name, or
  * the first column); without one the table is of kind event. Columns that hold e-mail addresses in
  * 90 of 100 cells, or whose name suggests it, get class pii; fields of structs too.
@@ -28,6 +30,7 @@ struct sf_cell {
     struct sf_slice text;
     bool null;
     bool quoted; /* text in quotes in JSON: never a number or bool */
+    bool bare;   /* a number or bool of JSON: never a text */
     bool nested; /* private: an object or array, without text */
 };
 

@@ -29,6 +29,7 @@ struct sf_infer_column {
     uint64_t cell_count; /* not null */
     uint64_t email_count;
     uint64_t leading_zero_count;
+    uint64_t bare_count;
 
     bool may_be_bool;
     bool may_be_int64;

@@ -156,9 +156,11 @@ static enum sf_code take_value(struct sf_infer *i, size_t column, const struct s
         return SF_OK;
     case SF_JSON_BOOL:
         (void)sf_json_as_bool(value, &truth);
+        cell->bare = true;
         cell->text = truth ? SF_LITERAL("true") : SF_LITERAL("false");
         return SF_OK;
     case SF_JSON_NUMBER:
+        cell->bare = true;
         (void)sf_json_as_number_text(value, &cell->text);
         return SF_OK;
     case SF_JSON_STRING:

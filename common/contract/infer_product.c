@@ -2,6 +2,7 @@
 #include "common/contract/infer_column.h"
 
 #include "common/base/alloc.h"
+#include "common/base/decimal.h"
 #include "common/contract/contract.h"
 #include "common/contract/lint.h"
 #include "proto/errors.h"
@@ -151,12 +152,23 @@ static const struct sf_infer_format *time_format(const struct sf_infer_column *c
     return NULL;
 }
 
+/* Amounts, and what a double would lose digits of; whole numbers only where no text takes them. */
+static bool is_decimal(const struct sf_infer_column *c)
+{
+    bool is_amount = c->scale > 0 && c->scale <= SF_INFER_SCALE_MAX;
+    bool is_wide = c->has_wide_integer && (c->scale > 0 || c->bare_count > 0);
+
+    return c->may_be_decimal && (is_amount || is_wide);
+}
+
 static void set_decimal(const struct sf_infer_column *c, struct sf_field *f)
 {
-    bool usual = c->whole_digits + c->scale <= DECIMAL_PRECISION_USUAL;
+    unsigned digits = c->whole_digits + c->scale;
 
-    f->type = SF_TYPE_DECIMAL;
-    f->precision = usual ? DECIMAL_PRECISION_USUAL : SF_DECIMAL_NARROW_MAX;
+    f->type = digits <= SF_DECIMAL_NARROW_MAX ? SF_TYPE_DECIMAL : SF_TYPE_DECIMAL_WIDE;
+    f->precision = digits <= DECIMAL_PRECISION_USUAL ? DECIMAL_PRECISION_USUAL
+                   : digits <= SF_DECIMAL_NARROW_MAX ? SF_DECIMAL_NARROW_MAX
+                                                     : SF_DECIMAL_WIDE_PRECISION_MAX;
     f->scale = c->scale;
 }
 
@@ -177,10 +189,13 @@ static void set_scalar(struct builder *b, size_t column)
         f->type = SF_TYPE_BOOL;
     } else if (c->may_be_int64) {
         f->type = c->may_be_int32 ? SF_TYPE_INT32 : SF_TYPE_INT64;
-    } else if (c->may_be_decimal && c->scale > 0) {
+    } else if (is_decimal(c)) {
         set_decimal(c, f);
     } else if (c->may_be_double && c->has_fraction && !c->has_wide_integer) {
         f->type = SF_TYPE_DOUBLE;
+    } else if (c->bare_count > 0) {
+        f->type = SF_TYPE_JSON;
+        note(b, column, "of no one kind");
     } else if (c->may_be_uuid) {
         f->type = SF_TYPE_UUID;
     } else if (format != NULL) {
@@ -253,6 +268,9 @@ static bool build_item(struct builder *b, size_t column, struct sf_field *item)
     }
     set_scalar(&inside, 0);
     b->failed |= inside.failed;
+    if (item->type == SF_TYPE_JSON) {
+        return false;
+    }
     if (notes[0] != NULL) {
         note(b, column, notes[0]);
     }

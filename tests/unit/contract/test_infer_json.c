@@ -116,6 +116,47 @@ static void what_has_no_one_shape_becomes_json(void **state)
                     "      late:  {number: 8, type: json, required: true}  # of no one shape\n");
 }
 
+/* Every row must be taken by the contract made of it: numbers are never text in JSON. */
+static void numbers_keep_all_their_digits(void **state)
+{
+    static const char *const lines[] = {
+        "{\"amount\":123456789012345678901234567890.12,\"whole\":12345678901234567890,"
+        "\"exact\":12345678901234567.123456,\"ratio\":1.23456789,\"tiny\":1.5e-3,"
+        "\"list\":[99999999999999999999999999999999999999]}",
+        "{\"amount\":1.5,\"whole\":-1,\"exact\":1,\"ratio\":1,\"tiny\":1e25,\"list\":[1]}",
+    };
+
+    (void)state;
+    assert_inferred(lines, SF_COUNT(lines),
+                    "      amount: {number: 1, type: \"decimal(38,2)\", required: true}\n"
+                    "      whole:  {number: 2, type: \"decimal(38,0)\", required: true}\n"
+                    "      exact:  {number: 3, type: \"decimal(38,6)\", required: true}\n"
+                    "      ratio:  {number: 4, type: double, required: true}\n"
+                    "      tiny:   {number: 5, type: double, required: true}\n"
+                    "      list:   {number: 6, type: \"list<decimal(38,0)>\"}\n");
+}
+
+static void scalars_of_several_kinds_become_json(void **state)
+{
+    static const char *const lines[] = {
+        "{\"a\":1,\"b\":true,\"c\":1e400,\"d\":12345678901234567890,\"e\":[1,\"x\"],"
+        "\"f\":[{\"g\":false}],\"h\":123456789012345678901234567890123456789}",
+        "{\"a\":\"x\",\"b\":0,\"c\":\"2026-01-01\",\"d\":1e3,\"e\":[],"
+        "\"f\":[{\"g\":\"00112233-4455-6677-8899-aabbccddeeff\"}],\"h\":1}",
+    };
+
+    (void)state;
+    assert_inferred(lines, SF_COUNT(lines),
+                    "      a: {number: 1, type: json, required: true}  # of no one kind\n"
+                    "      b: {number: 2, type: json, required: true}  # of no one kind\n"
+                    "      c: {number: 3, type: json, required: true}  # of no one kind\n"
+                    "      d: {number: 4, type: json, required: true}  # of no one kind\n"
+                    "      e: {number: 5, type: json, required: true}  # of no one shape\n"
+                    "      f: {number: 6, type: \"list<struct>\", fields: {g: {number: 1, type: "
+                    "json, required: true}}}  # g: of no one kind\n"
+                    "      h: {number: 7, type: json, required: true}  # of no one kind\n");
+}
+
 static void personal_data_inside_is_found(void **state)
 {
     static const char *const lines[] = {
@@ -209,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_become_structs_and_arrays_lists),
         cmocka_unit_test(what_has_no_one_shape_becomes_json),
+        cmocka_unit_test(numbers_keep_all_their_digits),
+        cmocka_unit_test(scalars_of_several_kinds_become_json),
         cmocka_unit_test(personal_data_inside_is_found),
         cmocka_unit_test(names_and_depth_have_limits),
         cmocka_unit_test(survives_every_failed_allocation),
