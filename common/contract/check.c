@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/str.h"
+#include "common/contract/value.h"
 
 struct reader {
     const char *text;
@@ -28,9 +29,27 @@ static const struct {
     {"mean", SF_CHECK_MEAN, true, false, true},
 };
 
+const char *const *sf_check_metric_names(size_t *ret_count)
+{
+    static const char *const names[] = {"rows",     "invalid", "nulls", "duplicates",
+                                        "distinct", "min",     "max",   "mean"};
+
+    _Static_assert(SF_COUNT(names) == SF_COUNT(metrics), "one name per metric");
+    *ret_count = SF_COUNT(names);
+    return names;
+}
+
 static bool fail(const struct reader *r, size_t at, const char *what)
 {
-    *r->err = (struct sf_check_error){at, what};
+    *r->err = (struct sf_check_error){.at = at, .what = what};
+    return false;
+}
+
+/* What stands right before is no name of its kind. */
+static bool fail_name(const struct reader *r, struct sf_slice given, enum sf_check_names names,
+                      const char *what)
+{
+    *r->err = (struct sf_check_error){r->at - given.size, what, names, given};
     return false;
 }
 
@@ -83,7 +102,7 @@ static bool read_field(struct reader *r, bool of_numbers, struct sf_check *c)
     const int32_t index = sf_table_field_index(r->table, name);
 
     if (name.size == 0 || index < 0) {
-        return fail(r, at, "there is no such field");
+        return fail_name(r, name, SF_CHECK_NAMES_FIELDS, "there is no such field");
     }
     if (!sf_type_is_scalar(r->table->fields[index].type) ||
         r->table->fields[index].type == SF_TYPE_JSON) {
@@ -129,8 +148,29 @@ static bool read_op(struct reader *r, enum sf_check_op *ret)
     return fail(r, r->at, "here stands one of = != < <= > >=");
 }
 
+/* The number as the field of min or max keeps its values, unless it has more digits behind the
+ * point than they. One beyond all of them is as good as any such. */
+static void read_exact(const struct sf_table *table, struct sf_slice number, struct sf_check *c)
+{
+    const struct sf_field *f = &table->fields[c->fields[0]];
+    enum sf_parse parsed;
+
+    if ((c->metric != SF_CHECK_MIN && c->metric != SF_CHECK_MAX) || f->type == SF_TYPE_FLOAT ||
+        f->type == SF_TYPE_DOUBLE) {
+        return;
+    }
+    parsed = sf_decimal_wide_parse(number, SF_DECIMAL_WIDE_PRECISION_MAX, f->scale, c->exact);
+    if (parsed == SF_PARSE_RANGE) {
+        const __int128 most = (__int128)(~(unsigned __int128)0 >> 1);
+
+        sf_decimal_wide_put(c->value < 0 ? -most : most, c->exact);
+    }
+    c->is_exact = parsed == SF_PARSE_OK || parsed == SF_PARSE_RANGE;
+}
+
 static bool read_number(struct reader *r, bool may_be_percent, struct sf_check *c)
 {
+    struct sf_slice number;
     size_t start;
 
     skip_blanks(r);
@@ -138,10 +178,11 @@ static bool read_number(struct reader *r, bool may_be_percent, struct sf_check *
     while (r->text[r->at] != '\0' && r->text[r->at] != '%' && r->text[r->at] != ' ') {
         r->at++;
     }
-    if (sf_parse_double(sf_slice_of((const uint8_t *)r->text + start, r->at - start), &c->value) !=
-        SF_PARSE_OK) {
+    number = sf_slice_of((const uint8_t *)r->text + start, r->at - start);
+    if (sf_parse_double(number, &c->value) != SF_PARSE_OK) {
         return fail(r, start, "here stands a number");
     }
+    read_exact(r->table, number, c);
     c->percent = take(r, "%");
     if (c->percent && !may_be_percent) {
         return fail(r, r->at - 1, "a percentage is of nulls, duplicates or invalid");
@@ -165,25 +206,47 @@ bool sf_check_parse(const char *text, const struct sf_table *table, struct sf_ch
         return (!metrics[i].has_fields || read_fields(&r, metrics[i].of_numbers, ret)) &&
                read_op(&r, &ret->op) && read_number(&r, metrics[i].has_percent, ret);
     }
-    return fail(&r, r.at - name.size,
-                "a check begins with rows, invalid, nulls, duplicates, distinct, min, max or mean");
+    return fail_name(&r, name, SF_CHECK_NAMES_METRICS,
+                     "a check begins with rows, invalid, nulls, duplicates, distinct, min, max or "
+                     "mean");
+}
+
+bool sf_check_holds_at(const struct sf_check *check, int order)
+{
+    switch (check->op) {
+    case SF_CHECK_EQ:
+        return order == 0;
+    case SF_CHECK_NE:
+        return order != 0;
+    case SF_CHECK_LT:
+        return order < 0;
+    case SF_CHECK_LE:
+        return order <= 0;
+    case SF_CHECK_GT:
+        return order > 0;
+    case SF_CHECK_GE:
+        return order >= 0;
+    }
+    return false;
 }
 
 bool sf_check_holds(const struct sf_check *check, double actual)
 {
-    switch (check->op) {
-    case SF_CHECK_EQ:
-        return actual <= check->value && actual >= check->value;
-    case SF_CHECK_NE:
-        return actual < check->value || actual > check->value;
-    case SF_CHECK_LT:
-        return actual < check->value;
-    case SF_CHECK_LE:
-        return actual <= check->value;
-    case SF_CHECK_GT:
-        return actual > check->value;
-    case SF_CHECK_GE:
-        return actual >= check->value;
+    return sf_check_holds_at(check, (actual > check->value) - (actual < check->value));
+}
+
+int sf_check_compare(const struct sf_check *check, const struct sf_field *field,
+                     const struct sf_value *actual)
+{
+    uint8_t wide[SF_DECIMAL_WIDE_SIZE];
+    const uint8_t *value = wide;
+    int order;
+
+    if (field->type == SF_TYPE_DECIMAL_WIDE) {
+        value = actual->s.data;
+    } else {
+        sf_decimal_wide_put(actual->i, wide);
     }
-    return false;
+    order = sf_decimal_wide_compare(value, check->exact);
+    return (order > 0) - (order < 0);
 }

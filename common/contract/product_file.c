@@ -114,10 +114,29 @@ struct table_reader {
     struct sf_table *table;
 };
 
+/* Tells the fields that @given may be one of, behind an issue about it. */
+static void suggest_field(struct sf_product_reader *r, const struct sf_table *table,
+                          struct sf_slice given)
+{
+    const char **names =
+        (const char **)sf_arena_calloc(r->arena, table->field_count, sizeof(*names));
+
+    if (names == NULL) {
+        r->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < table->field_count; i++) {
+        names[i] = table->fields[i].name;
+    }
+    /* A list of hundreds helps nobody; a suggestion does. */
+    if (table->field_count <= 20 || sf_text_nearest(given, names, table->field_count) != NULL) {
+        sf_issues_allowed(r->issues, (struct sf_allowed){names, table->field_count, given});
+    }
+}
+
 /* The field a name in key or event_time speaks of, or -1 with an issue. */
 static int32_t find_field(struct table_reader *t, const struct sf_yaml_node *node, const char *what)
 {
-    const char **names;
     int32_t index;
 
     if (!sf_yaml_expect(t->r->issues, node, SF_YAML_SCALAR, what)) {
@@ -129,20 +148,7 @@ static int32_t find_field(struct table_reader *t, const struct sf_yaml_node *nod
     }
     sf_issues_error(t->r->issues, node->place, SHEAF_E_BAD_REFERENCE, "%s '%.*s' is no field", what,
                     SF_SLICE_ARG(node->text));
-    names = (const char **)sf_arena_calloc(t->r->arena, t->table->field_count, sizeof(*names));
-    if (names == NULL) {
-        t->r->failed = true;
-        return -1;
-    }
-    for (size_t i = 0; i < t->table->field_count; i++) {
-        names[i] = t->table->fields[i].name;
-    }
-    /* A list of hundreds helps nobody; a suggestion does. */
-    if (t->table->field_count <= 20 ||
-        sf_text_nearest(node->text, names, t->table->field_count) != NULL) {
-        sf_issues_allowed(t->r->issues,
-                          (struct sf_allowed){names, t->table->field_count, node->text});
-    }
+    suggest_field(t->r, t->table, node->text);
     return -1;
 }
 
@@ -239,6 +245,24 @@ static void read_kind(struct table_reader *t)
     }
 }
 
+static void suggest_for_check(struct sf_product_reader *r, const struct sf_table *table,
+                              const struct sf_check_error *why)
+{
+    struct sf_allowed metrics = {.given = why->given};
+
+    switch (why->names) {
+    case SF_CHECK_NAMES_NONE:
+        return;
+    case SF_CHECK_NAMES_METRICS:
+        metrics.names = sf_check_metric_names(&metrics.count);
+        sf_issues_allowed(r->issues, metrics);
+        return;
+    case SF_CHECK_NAMES_FIELDS:
+        suggest_field(r, table, why->given);
+        return;
+    }
+}
+
 static void read_check(struct sf_product_reader *r, const struct sf_yaml_node *node,
                        const char *text, const struct sf_table *table, struct sf_check *ret)
 {
@@ -250,6 +274,7 @@ static void read_check(struct sf_product_reader *r, const struct sf_yaml_node *n
         place.column += (uint32_t)why.at;
         place.width = place.width > why.at ? place.width - (uint32_t)why.at : 1;
         sf_issues_error(r->issues, place, SHEAF_E_BAD_VALUE, "check '%s': %s", text, why.what);
+        suggest_for_check(r, table, &why);
     }
 }
 

@@ -237,10 +237,18 @@ static struct number distinct_of(const struct sf_check *c, const struct check_fa
                            true};
 }
 
+/* Least or greatest value of the field of a check. */
+static struct sf_value extreme_of(const struct sf_check *c, const struct check_facts *facts)
+{
+    const struct sketch *s = &facts->stats->fields[c->fields[0]];
+
+    return sketch_value_of(c->metric == SF_CHECK_MIN ? &s->min : &s->max);
+}
+
 static struct number bound_of(const struct sf_check *c, const struct check_facts *facts)
 {
     const struct sketch *s = &facts->stats->fields[c->fields[0]];
-    const struct sf_value v = sketch_value_of(c->metric == SF_CHECK_MIN ? &s->min : &s->max);
+    const struct sf_value v = extreme_of(c, facts);
 
     if (!v.present || s->values == 0) {
         return (struct number){0, false, false};
@@ -282,6 +290,29 @@ static bool is_beyond_doubt(const struct sf_check *c, double value, double doubt
     return sf_check_holds(c, value - doubt) == holds && sf_check_holds(c, value + doubt) == holds;
 }
 
+/*
+ * min and max: compared digit by digit where a double does not hold all that the field can. When
+ * the row of the value may be gone, the true one is it or further inside: a verdict is what holds
+ * for all of these.
+ */
+static enum check_status judge_bound(const struct sf_check *c, const struct check_facts *facts,
+                                     double value)
+{
+    const struct sf_value extreme = extreme_of(c, facts);
+    const int order = c->is_exact
+                          ? sf_check_compare(c, &facts->table->fields[c->fields[0]], &extreme)
+                          : (value > c->value) - (value < c->value);
+    const bool holds = sf_check_holds_at(c, order);
+    const int inside = c->metric == SF_CHECK_MAX ? -1 : 1;
+
+    for (int o = order; facts->loose && o != 2 * inside; o += inside) {
+        if (sf_check_holds_at(c, o) != holds) {
+            return CHECK_UNKNOWN;
+        }
+    }
+    return holds ? CHECK_PASS : CHECK_FAIL;
+}
+
 struct check_result check_judge(const struct sf_check *check, const struct check_facts *facts)
 {
     struct number n = measure(check, facts);
@@ -302,8 +333,11 @@ struct check_result check_judge(const struct sf_check *check, const struct check
     if (!n.known || !isfinite(n.value)) {
         return (struct check_result){.status = CHECK_UNKNOWN};
     }
-    if (n.estimated && check->metric != SF_CHECK_MIN && check->metric != SF_CHECK_MAX &&
-        !is_beyond_doubt(check, n.value, doubt)) {
+    if (check->metric == SF_CHECK_MIN || check->metric == SF_CHECK_MAX) {
+        return (struct check_result){judge_bound(check, facts, n.value), true, n.value,
+                                     n.estimated};
+    }
+    if (n.estimated && !is_beyond_doubt(check, n.value, doubt)) {
         return (struct check_result){CHECK_UNKNOWN, true, n.value, true};
     }
     return (struct check_result){sf_check_holds(check, n.value) ? CHECK_PASS : CHECK_FAIL, true,

@@ -103,6 +103,33 @@ static void test_a_product_file_points_at_the_place(void **state)
     sf_issues_done(&issues);
 }
 
+static void test_a_name_that_is_nearly_right_is_suggested(void **state)
+{
+    struct sf_issues issues;
+    struct sf_product *p = NULL;
+    struct sf_buf text = {0};
+    struct sf_error err;
+
+    (void)state;
+    sf_issues_init(&issues, "p.yaml", sf_slice_text(PRODUCT("row >= 1, nulls(amont) = 0")));
+    assert_int_equal(sf_product_parse(&issues, &p, &err), SF_INVALID);
+    sf_issues_render(&issues, &text);
+    assert_string_equal(
+        sf_buf_cstr(&text),
+        "p.yaml:7:14: error[SHEAF-E0103]: check 'row >= 1': a check begins with rows, invalid, "
+        "nulls, duplicates, distinct, min, max or mean\n"
+        "    checks: [row >= 1, nulls(amont) = 0]\n"
+        "             ^~~~~~~~\n"
+        "  allowed: rows invalid nulls duplicates distinct min max mean      did you mean "
+        "'rows'?\n"
+        "p.yaml:7:30: error[SHEAF-E0103]: check 'nulls(amont) = 0': there is no such field\n"
+        "    checks: [row >= 1, nulls(amont) = 0]\n"
+        "                             ^~~~~~~~~~\n"
+        "  allowed: id amount big raw      did you mean 'amount'?\n");
+    sf_buf_done(&text);
+    sf_issues_done(&issues);
+}
+
 static void test_a_check_that_is_no_text_is_refused(void **state)
 {
     static const struct {
@@ -161,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_checks_are_read_with_their_fields),
         cmocka_unit_test(test_what_is_wrong_is_told_with_its_place),
         cmocka_unit_test(test_a_product_file_points_at_the_place),
+        cmocka_unit_test(test_a_name_that_is_nearly_right_is_suggested),
         cmocka_unit_test(test_a_check_that_is_no_text_is_refused),
         cmocka_unit_test(test_a_check_holds_or_not),
     };

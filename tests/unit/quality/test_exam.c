@@ -116,6 +116,83 @@ static void test_every_metric_is_measured(void **state)
     world_close(&w);
 }
 
+/* 2^53 is the last whole number below which a double holds every one. */
+static void test_bounds_are_compared_digit_by_digit(void **state)
+{
+    const int64_t beyond = (INT64_C(1) << 53) + 1;
+    struct world w;
+
+    (void)state;
+    world_open(
+        &w,
+        PRODUCT(
+            "max(a) <= 9007199254740992, max(a) = 9007199254740993, min(a) > 9007199254740992"));
+    add(&w, 1, beyond, "x");
+    assert_int_equal(judge(&w, 0, true).status, CHECK_FAIL);
+    assert_int_equal(judge(&w, 1, true).status, CHECK_PASS);
+    assert_int_equal(judge(&w, 2, true).status, CHECK_PASS);
+    world_close(&w);
+}
+
+static void test_wide_decimals_are_compared_digit_by_digit(void **state)
+{
+    static const char row[] = "9999999999999999999999999999.9999999999";
+    uint8_t wide[SF_DECIMAL_WIDE_SIZE];
+    const struct sf_value values[2] = {{.present = true, .i = 1},
+                                       {.present = true, .s = sf_slice_of(wide, sizeof(wide))}};
+    struct sf_buf bytes = {0};
+    struct world w;
+
+    (void)state;
+    world_open(&w, "sheaf: product/v1\nproduct: d/p\nversion: 1.0.0\ntables:\n"
+                   "  t:\n    key: [id]\n    fields:\n"
+                   "      id: {number: 1, type: int64, required: true}\n"
+                   "      a: {number: 2, type: \"decimal(38,10)\"}\n"
+                   "    checks: [max(a) <= 9999999999999999999999999999, max(a) < 1e28, "
+                   "max(a) >= 9999999999999999999999999999.9999999999]\n");
+    assert_int_equal(sf_decimal_wide_parse(sf_slice_text(row), 38, 10, wide), SF_PARSE_OK);
+    assert_int_equal(row_encode(w.table, values, &bytes, NULL), SF_OK);
+    assert_int_equal(table_stats_add(&w.stats, w.table, sf_buf_view(&bytes), NULL), SF_OK);
+    assert_int_equal(judge(&w, 0, true).status, CHECK_FAIL);
+    assert_int_equal(judge(&w, 1, true).status, CHECK_PASS);
+    assert_int_equal(judge(&w, 2, true).status, CHECK_PASS);
+    sf_buf_done(&bytes);
+    world_close(&w);
+}
+
+/* The row that held the greatest or least value may have been replaced since. */
+static void test_a_bound_that_may_be_gone_is_a_verdict_only_where_it_does_not_matter(void **state)
+{
+    static const enum check_status expected[] = {
+        CHECK_PASS,    /* max(a) < 10 */
+        CHECK_UNKNOWN, /* max(a) < 5 */
+        CHECK_UNKNOWN, /* max(a) >= 5 */
+        CHECK_FAIL,    /* max(a) > 5 */
+        CHECK_UNKNOWN, /* max(a) = 5 */
+        CHECK_FAIL,    /* max(a) = 6 */
+        CHECK_PASS,    /* min(a) >= 3 */
+        CHECK_UNKNOWN, /* min(a) <= 3 */
+        CHECK_FAIL,    /* min(a) < 3 */
+        CHECK_UNKNOWN, /* min(a) != 4 */
+    };
+    struct world w;
+
+    (void)state;
+    world_open(&w, PRODUCT("max(a) < 10, max(a) < 5, max(a) >= 5, max(a) > 5, max(a) = 5, max(a) = "
+                           "6, min(a) >= 3, min(a) <= 3, min(a) < 3, min(a) != 4"));
+    add(&w, 1, 3, "x");
+    add(&w, 2, 5, "x");
+    for (size_t i = 0; i < SF_COUNT(expected); i++) {
+        const struct check_facts facts = {.table = w.table, .stats = &w.stats, .loose = true};
+        const struct check_result r = check_judge(&w.table->checks[i], &facts);
+
+        if (r.status != expected[i] || !r.estimated || !r.has_actual) {
+            fail_msg("'%s' is %s", w.table->checks[i].text, check_status_name(r.status));
+        }
+    }
+    world_close(&w);
+}
+
 static void test_without_rows_a_share_and_a_bound_are_unknown(void **state)
 {
     struct world w;
@@ -207,6 +284,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_metric_is_measured),
+        cmocka_unit_test(test_bounds_are_compared_digit_by_digit),
+        cmocka_unit_test(test_wide_decimals_are_compared_digit_by_digit),
+        cmocka_unit_test(test_a_bound_that_may_be_gone_is_a_verdict_only_where_it_does_not_matter),
         cmocka_unit_test(test_without_rows_a_share_and_a_bound_are_unknown),
         cmocka_unit_test(test_a_mean_beyond_any_double_is_unknown),
         cmocka_unit_test(test_an_estimate_near_the_limit_is_no_verdict),
