@@ -3,9 +3,7 @@
  * rules and references are issues with their place, all of a file at once.
  *
  * Keys of the format that this release does not act on (ports, inputs, transform, resources) are
- * checked for their shape and left out of the product; policies are kept as they are. Types of the
- * format that this release has not (json, list<T>, struct, decimals over 18 digits) are refused by
- * name.
+ * checked for their shape and left out of the product; policies are kept as they are.
  *
  *   Memory    The product owns everything it holds; free it with sf_product_free().
  *   Limits    Those of wire/yaml.h, and SF_TABLES_MAX, SF_FIELDS_MAX, SF_KEY_FIELDS_MAX.

@@ -183,7 +183,7 @@ static unsigned scale_of(struct sf_slice text, bool *ret_exponent)
     return point == NULL ? 0 : (unsigned)(text.data + text.size - point - 1);
 }
 
-static unsigned digits_of(int64_t value)
+static unsigned digits_of(__int128 value)
 {
     unsigned digits = 1;
 
@@ -194,29 +194,37 @@ static unsigned digits_of(int64_t value)
     return digits;
 }
 
+/* Whole numbers beyond 64 bits too. */
+static const char *read_decimal(struct sf_slice text, unsigned scale, struct sf_node *ret)
+{
+    uint8_t wide[SF_DECIMAL_WIDE_SIZE];
+    unsigned digits;
+
+    if (scale > SF_WIDE_DIGITS_MAX ||
+        sf_decimal_wide_parse(text, SF_WIDE_DIGITS_MAX, scale, wide) != SF_PARSE_OK) {
+        return "a number has at most 38 digits";
+    }
+    ret->value.wide = sf_decimal_wide_get(wide);
+    digits = digits_of(ret->value.wide);
+    ret->type = (struct sf_expr_type){.kind = SF_KIND_DECIMAL,
+                                      .width = (uint8_t)(digits > scale ? digits : scale),
+                                      .scale = (uint8_t)scale};
+    return NULL;
+}
+
 const char *sf_expr_read_number(struct sf_slice text, struct sf_node *ret)
 {
     bool exponent;
     unsigned scale = scale_of(text, &exponent);
-    enum sf_parse parsed;
 
     if (exponent) {
         ret->type.kind = SF_KIND_DOUBLE;
-        parsed = sf_parse_double(text, &ret->value.d);
-        return parsed == SF_PARSE_OK ? NULL : "the number is too large";
+        return sf_parse_double(text, &ret->value.d) == SF_PARSE_OK ? NULL
+                                                                   : "the number is too large";
     }
-    if (scale > 0) {
-        int64_t unscaled = 0;
-
-        parsed = scale > SF_DECIMAL_NARROW_MAX
-                     ? SF_PARSE_RANGE
-                     : sf_decimal_parse(text, SF_DECIMAL_NARROW_MAX, scale, &unscaled);
-        ret->value.wide = unscaled;
-        ret->type = (struct sf_expr_type){.kind = SF_KIND_DECIMAL, .scale = (uint8_t)scale};
-        ret->type.width = (uint8_t)(digits_of(unscaled) > scale ? digits_of(unscaled) : scale);
-        return parsed == SF_PARSE_OK ? NULL : "a decimal has at most 18 digits";
+    if (scale > 0 || sf_parse_i64(text, &ret->value.i) != SF_PARSE_OK) {
+        return read_decimal(text, scale, ret);
     }
     ret->type.kind = SF_KIND_INT;
-    parsed = sf_parse_i64(text, &ret->value.i);
-    return parsed == SF_PARSE_OK ? NULL : "the number does not fit into 64 bits";
+    return NULL;
 }

@@ -89,7 +89,8 @@ static void print_double(double value, struct sf_buf *out)
 
 static void print_literal(const struct sf_node *n, struct sf_buf *out)
 {
-    char decimal[SF_DECIMAL_TEXT_SIZE];
+    char decimal[SF_DECIMAL_WIDE_TEXT_SIZE];
+    uint8_t wide[SF_DECIMAL_WIDE_SIZE];
 
     if (n->text.data != NULL) {
         print_quoted(n->text, '\'', out);
@@ -102,8 +103,8 @@ static void print_literal(const struct sf_node *n, struct sf_buf *out)
     } else if (n->type.kind == SF_KIND_DOUBLE) {
         print_double(n->value.d, out);
     } else {
-        sf_buf_append(out, decimal,
-                      sf_decimal_format((int64_t)n->value.wide, n->type.scale, decimal));
+        sf_decimal_wide_put(n->value.wide, wide);
+        sf_buf_append(out, decimal, sf_decimal_wide_format(wide, n->type.scale, decimal));
     }
 }
 

@@ -167,14 +167,17 @@ static void test_numbers_that_do_not_fit_are_told(void **state)
 {
     (void)state;
     assert_reported("quantity = -9223372036854775808", "");
-    assert_reported("quantity = 9223372036854775808",
-                    "f:1:12: error[SHEAF-E0112]: the number does not fit into 64 bits\n"
-                    "quantity = 9223372036854775808\n"
-                    "           ^~~~~~~~~~~~~~~~~~~\n");
-    assert_reported("amount = 0.1234567890123456789",
-                    "f:1:10: error[SHEAF-E0112]: a decimal has at most 18 digits\n"
-                    "amount = 0.1234567890123456789\n"
-                    "         ^~~~~~~~~~~~~~~~~~~~~\n");
+    assert_reported("quantity = 9223372036854775808", "");
+    assert_reported("amount = -0.1234567890123456789", "");
+    assert_reported("quantity = 99999999999999999999999999999999999999", "");
+    assert_reported("quantity = 100000000000000000000000000000000000000",
+                    "f:1:12: error[SHEAF-E0112]: a number has at most 38 digits\n"
+                    "quantity = 100000000000000000000000000000000000000\n"
+                    "           ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~\n");
+    assert_reported("amount = 0.123456789012345678901234567890123456789",
+                    "f:1:10: error[SHEAF-E0112]: a number has at most 38 digits\n"
+                    "amount = 0.123456789012345678901234567890123456789\n"
+                    "         ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~\n");
     assert_reported("amount = 1e999", "f:1:10: error[SHEAF-E0112]: the number is too large\n"
                                       "amount = 1e999\n"
                                       "         ^~~~~\n");

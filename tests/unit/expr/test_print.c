@@ -46,6 +46,8 @@ static void test_operators_bind_as_in_sql(void **state)
 {
     (void)state;
     assert_prints("x OR y AND NOT x", "x OR y AND NOT x");
+    assert_prints("a < 009223372036854775808 AND a > -0.1234567890123456789",
+                  "a < 9223372036854775808 AND a > -0.1234567890123456789");
     assert_prints("x OR (y AND (NOT (x)))", "x OR y AND NOT x");
     assert_prints("(x OR y) AND x", "(x OR y) AND x");
     assert_prints("NOT (x AND y)", "NOT (x AND y)");

@@ -2,10 +2,11 @@
 
 #include <stdio.h>
 
+#include "common/base/decimal.h"
 #include "common/expr/expr.h"
 #include "leaf/rowcodec/row.h"
 
-enum { F_FLAG, F_INT, F_AMOUNT, F_RATIO, F_NAME, F_DAY, F_AT, F_ID, F_BLOB, F_NONE, FIELDS };
+enum { F_FLAG, F_INT, F_AMOUNT, F_RATIO, F_NAME, F_DAY, F_AT, F_ID, F_BLOB, F_NONE, F_BIG, FIELDS };
 
 static const struct sf_field fields[FIELDS] = {
     {.number = 1, .name = "flag", .type = SF_TYPE_BOOL},
@@ -18,14 +19,17 @@ static const struct sf_field fields[FIELDS] = {
     {.number = 10, .name = "id", .type = SF_TYPE_UUID},
     {.number = 11, .name = "blob", .type = SF_TYPE_BYTES},
     {.number = 300, .name = "none", .type = SF_TYPE_INT64},
+    {.number = 301, .name = "big", .type = SF_TYPE_DECIMAL_WIDE, .precision = 38, .scale = 10},
 };
 static const struct sf_table table = {
     .name = "t", .fields = fields, .field_count = FIELDS, .event_time = -1};
 
-/* true, 7, 12.50, 0.5, 'Blåbær 100%', 2026-11-20, 2026-11-20T08:01:12.5Z, ..., 3 bytes, null. */
+/* true, 7, 12.50, 0.5, 'Blåbær 100%', 2026-11-20, 2026-11-20T08:01:12.5Z, ..., 3 bytes, null, a
+ * number of 38 digits. */
 static struct sf_buf make_row(void)
 {
     static const uint8_t id[16] = {0xff, [15] = 1};
+    uint8_t big[SF_DECIMAL_WIDE_SIZE];
     const struct sf_value values[FIELDS] = {
         [F_FLAG] = {.present = true, .i = 1},
         [F_INT] = {.present = true, .i = 7},
@@ -38,10 +42,14 @@ static struct sf_buf make_row(void)
         [F_AT] = {.present = true, .i = 20777 * 86400000000 + 28872500000},
         [F_ID] = {.present = true, .s = {id, 16}},
         [F_BLOB] = {.present = true, .s = SF_LITERAL("\0\xFF\x80")},
+        [F_BIG] = {.present = true, .s = {big, sizeof(big)}},
     };
     struct sf_buf row = {0};
     struct sf_error err;
 
+    assert_int_equal(
+        sf_decimal_wide_parse(SF_LITERAL("9999999999999999999999999999.9999999999"), 38, 10, big),
+        SF_PARSE_OK);
     assert_int_equal(row_encode(&table, values, &row, &err), SF_OK);
     return row;
 }
@@ -227,6 +235,38 @@ static void test_like_knows_two_signs_and_an_escape(void **state)
         "false",
         "caller.purpose LIKE '%'",
         "null",
+        NULL,
+    };
+
+    (void)state;
+    assert_all(cases);
+}
+
+static void test_numbers_of_38_digits_are_exact(void **state)
+{
+    static const char *const cases[] = {
+        "big = 9999999999999999999999999999.9999999999",
+        "true",
+        "big > 9999999999999999999999999999.9999999998",
+        "true",
+        "big < 9999999999999999999999999999.999999999",
+        "false",
+        "big > 9223372036854775808",
+        "true",
+        "-big = -9999999999999999999999999999.9999999999",
+        "true",
+        "big IN (1, 9999999999999999999999999999.9999999999)",
+        "true",
+        "i < 9223372036854775808",
+        "true",
+        "i > -9223372036854775809",
+        "true",
+        "amount * 10000000000000000000 = 125000000000000000000",
+        "true",
+        "99999999999999999999999999999999999999 > 99999999999999999999999999999999999998",
+        "true",
+        "0.00000000000000000000000000000000000001 > 0.0",
+        "true",
         NULL,
     };
 
@@ -504,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_in_and_between_have_three_values),
         cmocka_unit_test(test_null_is_asked_for_with_is),
         cmocka_unit_test(test_like_knows_two_signs_and_an_escape),
+        cmocka_unit_test(test_numbers_of_38_digits_are_exact),
         cmocka_unit_test(test_numbers_meet_in_the_wider_type),
         cmocka_unit_test(test_overflow_is_an_error_and_division_by_zero_null),
         cmocka_unit_test(test_an_error_counts_on_whichever_side_it_stands),
