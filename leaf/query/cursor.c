@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "common/contract/contract.h"
 #include "common/sys/encoding.h"
 #include "proto/errors.h"
 
-enum { PLACE_HEADER = 4 + 4 + 8 + QUERY_SHAPE_SIZE + 8 };
+enum { PLACE_HEADER = 4 + 4 + 8 + QUERY_SHAPE_SIZE + 8 + 4 };
 
 enum sf_code query_cursor_make(const uint8_t seal_key[SF_SEAL_KEY_SIZE],
                                const struct query_place *place, char *ret, size_t size,
@@ -21,7 +22,12 @@ enum sf_code query_cursor_make(const uint8_t seal_key[SF_SEAL_KEY_SIZE],
     sf_buf_be64(&plain, place->seq);
     sf_buf_slice(&plain, sf_slice_of(place->shape, sizeof(place->shape)));
     sf_buf_be64(&plain, place->as_of);
+    sf_buf_be32(&plain, (uint32_t)place->key.size);
     sf_buf_slice(&plain, place->key);
+    while (place->hides_size && plain.size < PLACE_HEADER + SF_KEY_BYTES_MAX &&
+           plain.failed == SF_OK) {
+        sf_buf_byte(&plain, 0);
+    }
     code = sf_buf_check(&plain, "cursor", err);
     if (code != SF_OK) {
         return code;
@@ -39,6 +45,8 @@ enum sf_code query_cursor_open(const uint8_t seal_key[SF_SEAL_KEY_SIZE], const c
                                struct sf_buf *bytes, struct query_place *ret, struct sf_error *err)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf sealed = {0};
+    size_t key_size = 0;
+    bool is_place = false;
     enum sf_code code;
 
     code = sf_buf_decode(&sealed, SF_BASE64URL, sf_slice_text(text), NULL);
@@ -48,7 +56,11 @@ enum sf_code query_cursor_open(const uint8_t seal_key[SF_SEAL_KEY_SIZE], const c
     if (code == SF_NOMEM) {
         return SF_RAISE(err, SF_NOMEM, "cursor");
     }
-    if (code != SF_OK || bytes->size < PLACE_HEADER) {
+    if (code == SF_OK && bytes->size >= PLACE_HEADER) {
+        key_size = sf_read_be32(bytes->data + PLACE_HEADER - 4);
+        is_place = key_size <= bytes->size - PLACE_HEADER;
+    }
+    if (!is_place) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR, "not a cursor of this leaf");
     }
     *ret = (struct query_place){
@@ -56,7 +68,7 @@ enum sf_code query_cursor_open(const uint8_t seal_key[SF_SEAL_KEY_SIZE], const c
         .epoch = sf_read_be32(bytes->data + 4),
         .seq = sf_read_be64(bytes->data + 8),
         .as_of = sf_read_be64(bytes->data + 16 + QUERY_SHAPE_SIZE),
-        .key = sf_slice_of(bytes->data + PLACE_HEADER, bytes->size - PLACE_HEADER),
+        .key = sf_slice_of(bytes->data + PLACE_HEADER, key_size),
     };
     memcpy(ret->shape, bytes->data + 16, sizeof(ret->shape));
     return SF_OK;

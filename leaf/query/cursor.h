@@ -2,7 +2,7 @@
  * Cursors of scans: where an answer stopped, as an opaque text.
  *
  * A cursor holds the key of the last row, which the caller may not be allowed to see, so it is
- * sealed under a key of the leaf.
+ * sealed under a key of the leaf, and as long as one of the longest key when its length would tell.
  *
  *   Threads   Any.
  */
@@ -18,7 +18,8 @@ struct query_place {
     uint32_t lane;
     uint32_t epoch;
     uint64_t seq;                    /* of the last row, for event tables */
-    struct sf_slice key;             /* of the last row, for state tables */
+    struct sf_slice key;             /* of the last row, for state tables; or its place */
+    bool hides_size;                 /* the text is as long as that of the longest key */
     uint8_t shape[QUERY_SHAPE_SIZE]; /* struct query_request.shape */
     uint64_t as_of;                  /* seq that the pages show; QUERY_NOT_PAST: each its newest */
 };

@@ -10,8 +10,8 @@
 #include "leaf/rowcodec/row.h"
 #include "proto/errors.h"
 
-/* What the row before a change costs, in rows that are read one after the other. */
-enum { LOOK_BACK_ROWS = 64 };
+/* What the row before a change and a row by its key cost, in rows read one after the other. */
+enum { LOOK_BACK_ROWS = 64, BY_KEY_ROWS = 8 };
 
 void page_reader_init(struct page_reader *r, const struct queries_options *options,
                       struct query_request *request)
@@ -28,6 +28,7 @@ void page_reader_init(struct page_reader *r, const struct queries_options *optio
 void page_reader_done(struct page_reader *r)
 {
     change_reader_done(&r->changes);
+    hidden_order_free(r->hidden);
     store_scan_free(r->scan);
     store_past_free(r->past);
     store_log_free(r->log);
@@ -208,6 +209,31 @@ static enum sf_code open_log(struct page_reader *r, struct sf_error *err)
     return store_log_new_back(r->snapshot, q->table->lane, after + 1, last, &r->log, err);
 }
 
+/* Each domain has an order of its own, so that two of them have none to compare. */
+static enum sf_code open_hidden(struct page_reader *r, const struct store_range *range,
+                                struct sf_error *err)
+{
+    const struct query_request *q = &r->request;
+    const struct sf_slice parts[] = {SF_LITERAL("sheaf hidden order v1"), sf_slice_of("", 1),
+                                     sf_slice_text(q->consumer)};
+    struct hidden_order_options options = {
+        .snapshot = r->snapshot,
+        .lane = q->table->lane,
+        .range = *range,
+        .is_past = r->is_past,
+        .seq = r->shown_seq,
+        .reverse = q->reverse,
+        .after = sf_buf_view(&q->key),
+        .bytes = HIDDEN_ORDER_BYTES,
+    };
+    enum sf_code code;
+
+    sf_hash256_keyed(r->options->seal_key, parts, SF_COUNT(parts), options.key);
+    code = hidden_order_new(&options, &r->hidden, err);
+    sf_wipe(options.key, sizeof(options.key));
+    return code;
+}
+
 static enum sf_code open_rows(struct page_reader *r, struct sf_error *err)
 {
     const struct query_request *q = &r->request;
@@ -219,6 +245,9 @@ static enum sf_code open_rows(struct page_reader *r, struct sf_error *err)
         .keep_cache = true,
     };
 
+    if (q->hides_key) {
+        return open_hidden(r, &range, err);
+    }
     return r->is_past
                ? store_past_new(r->snapshot, q->table->lane, &range, r->shown_seq, &r->past, err)
                : store_scan_new(r->snapshot, q->table->lane, &range, &r->scan, err);
@@ -324,8 +353,18 @@ static enum sf_code read_get(struct page_reader *r, struct sf_error *err)
 static enum sf_code next_row(struct page_reader *r, struct store_row *row, bool *more,
                              struct sf_error *err)
 {
+    if (r->hidden != NULL) {
+        return hidden_order_next(r->hidden, row, more, err);
+    }
     return r->past != NULL ? store_past_next(r->past, row, more, err)
                            : store_scan_next(r->scan, row, more, err);
+}
+
+/* Where the next request may go on. */
+static void note_place(struct page_reader *r, const struct store_row *row)
+{
+    sf_buf_clear(&r->last);
+    sf_buf_slice(&r->last, r->hidden != NULL ? hidden_order_place(r->hidden) : row->key);
 }
 
 static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
@@ -343,16 +382,16 @@ static enum sf_code read_scan(struct page_reader *r, struct sf_error *err)
             r->page.is_last = true;
             return SF_OK;
         }
-        if (row.seq == 0) { /* Keys that came later, and no row among them. */
+        if (row.seq == 0) { /* Keys were looked at, and no row is among them. */
             r->slice_rows += STORE_PAST_STEP;
         } else {
+            r->slice_rows += r->hidden != NULL ? BY_KEY_ROWS : 0;
             code = add_row(r, &row, err);
         }
         if (code != SF_OK) {
             return code;
         }
-        sf_buf_clear(&r->last);
-        sf_buf_slice(&r->last, row.key);
+        note_place(r, &row);
     }
     return SF_OK;
 }
@@ -447,6 +486,9 @@ static enum sf_code finish_page(struct page_reader *r, struct sf_error *err)
             .seq = from_log ? r->last_seq : 0,
             .key = from_log ? sf_slice_text(NULL) : sf_buf_view(&r->last),
             .as_of = r->is_past ? r->shown_seq : QUERY_NOT_PAST,
+            /* The last row looked at need not be one that is shown. */
+            .hides_size = !from_log && r->hidden == NULL &&
+                          served_view_has_filter(r->request.served) && !page_is_full(r),
         };
 
         memcpy(place.shape, r->request.shape, sizeof(place.shape));
@@ -501,6 +543,13 @@ static enum sf_code read_slice(struct page_reader *r, struct sf_error *err)
     return r->log != NULL ? read_log(r, err) : read_scan(r, err);
 }
 
+/* A walk that nothing came of yet would only begin anew with the next request. */
+static bool may_stop(const struct page_reader *r)
+{
+    return r->hurry &&
+           (r->hidden == NULL || r->page.rows > 0 || !hidden_order_is_gathering(r->hidden));
+}
+
 enum sf_code page_read(struct page_reader *r, struct sf_error *err)
 {
     enum sf_code code = r->snapshot == NULL ? open_snapshot(r, err) : SF_OK;
@@ -514,7 +563,7 @@ enum sf_code page_read(struct page_reader *r, struct sf_error *err)
     r->slice_rows = 0;
     r->slice_bytes = 0;
     code = read_slice(r, err);
-    r->page_done = r->page.is_last || page_is_full(r) || r->hurry;
+    r->page_done = r->page.is_last || page_is_full(r) || may_stop(r);
     if (code != SF_OK || !r->page_done) {
         return code;
     }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "leaf/query/hidden_order.h"
 #include "leaf/query/query.h"
 #include "leaf/serving/change.h"
 #include "leaf/store/as_of.h"
@@ -21,14 +22,15 @@ struct page_reader {
     uint32_t shown_epoch;
     bool is_past; /* as_of was given */
     struct store_scan *scan;
-    struct store_past *past; /* instead of scan */
+    struct store_past *past;     /* instead of scan */
+    struct hidden_order *hidden; /* instead of both */
     struct store_log *log;
     uint64_t rows_total;
     uint64_t pages_total;
     struct sf_buf seen; /* the row at hand, masked */
     struct change_reader changes;
     struct sf_buf data;  /* the page's */
-    struct sf_buf last;  /* key of the last row of a scan, given or only looked at */
+    struct sf_buf last;  /* key, or place, of the last row of a scan, given or only looked at */
     uint64_t last_seq;   /* of the last change read, or looked at */
     uint64_t slice_rows; /* looked at in this slice */
     size_t slice_bytes;

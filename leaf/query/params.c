@@ -189,7 +189,7 @@ static enum sf_code read_position(const char *text, struct query_request *r, str
 static enum sf_code apply_place(const struct query_place *place, struct query_request *r,
                                 struct sf_error *err)
 {
-    struct sf_buf *bound = r->reverse ? &r->to : &r->from;
+    struct sf_buf *bound = r->hides_key ? &r->key : r->reverse ? &r->to : &r->from;
 
     if (r->reverse && place->seq != 0) {
         r->before_seq = place->seq < r->before_seq ? place->seq : r->before_seq;
@@ -199,7 +199,7 @@ static enum sf_code apply_place(const struct query_place *place, struct query_re
     if (place->key.size > 0) {
         sf_buf_clear(bound);
         sf_buf_slice(bound, place->key);
-        if (!r->reverse) {
+        if (!r->reverse && !r->hides_key) {
             sf_buf_byte(bound, 0); /* the first key behind the last one */
         }
     }
@@ -241,7 +241,7 @@ static enum sf_code apply_cursor(const char *text, const uint8_t *seal_key, stru
     }
     if (memcmp(place.shape, r->shape, sizeof(place.shape)) != 0) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR,
-                          "cursor is of another 'where' or 'reverse'");
+                          "cursor is of another 'where', 'reverse' or view");
     }
     if (!same_past(&place, &r->as_of)) {
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_CURSOR, "cursor is of another 'as_of'");
@@ -260,10 +260,10 @@ static enum sf_code make_shape(struct query_request *r, struct sf_error *err)
     struct sf_slice bytes;
     enum sf_code code;
 
-    if (!r->reverse && r->where == NULL) {
+    if (!r->reverse && !r->hides_key && r->where == NULL) {
         return SF_OK; /* all zeros */
     }
-    sf_buf_byte(&text, r->reverse);
+    sf_buf_byte(&text, (uint8_t)(r->reverse | r->hides_key << 1));
     if (r->where != NULL) {
         sf_expr_print(r->where, &text);
     }
@@ -334,6 +334,8 @@ static enum sf_code take_view(const struct query_params *p, const struct serving
     if (code != SF_OK) {
         return code;
     }
+    r->hides_key = r->op == QUERY_SCAN && r->table->contract->kind == SF_TABLE_STATE &&
+                   !served_view_shows_key(r->served, r->table->contract->key_count);
     if (p->select != NULL && *p->select != '\0') {
         code = select_columns(p, arena, r, err);
         r->view = r->own_view;

@@ -54,7 +54,7 @@ struct query_request {
     struct row_view *own_view;   /* owned; NULL: nothing was selected */
     char grant_id[64];           /* "": the owner asks */
     char consumer[64];           /* domain; "": the owner asks */
-    struct sf_buf key;           /* get: the whole key, encoded */
+    struct sf_buf key;           /* get: the whole key, encoded; scan: see @hides_key */
     struct sf_buf from;          /* scan: inclusive, encoded; empty: no bound */
     struct sf_buf to;            /* scan: exclusive */
     struct sf_buf prefix;        /* scan */
@@ -67,12 +67,13 @@ struct query_request {
     bool reverse;          /* scan: from the last row to the first; the bounds mean the same */
     bool count;            /* scan: how many rows, as {"count":N}, instead of the rows */
     bool marked;           /* scan: rows as {"seq","op":"snapshot","key","row"} */
+    bool hides_key;        /* scan: in the order of hidden_order.h, behind the place in @key */
     struct sf_expr *where; /* scan: owned, over the table as it is seen; NULL: all rows */
     char view_name[SERVING_VIEW_NAME];
     const char *contract;            /* version of the product, as it has it */
     struct query_point as_of;        /* get, scan: rows as they were */
     struct query_point since;        /* changes: from that time on, instead of after */
-    uint8_t shape[QUERY_SHAPE_SIZE]; /* of reverse and where: a cursor is good for its own */
+    uint8_t shape[QUERY_SHAPE_SIZE]; /* of order and where: a cursor is good for its own */
 };
 
 void query_request_done(struct query_request *r);

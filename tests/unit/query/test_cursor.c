@@ -66,6 +66,30 @@ static void a_cursor_shows_nothing_of_the_key(void **state)
     }
 }
 
+static void a_cursor_can_hide_how_long_the_key_is(void **state)
+{
+    uint8_t longest[SF_KEY_BYTES_MAX];
+    char text[QUERY_CURSOR_MAX];
+    struct sf_buf bytes = {0};
+    struct query_place got;
+    struct sf_error err;
+    size_t size = 0;
+    (void)state;
+
+    memset(longest, 0xa5, sizeof(longest));
+    for (size_t n = 0; n <= sizeof(longest); n += 128) {
+        const struct query_place place = {
+            .lane = 1, .epoch = 1, .key = {longest, n}, .hides_size = true};
+
+        make(&place, text);
+        assert_true(size == 0 || strlen(text) == size);
+        size = strlen(text);
+        assert_int_equal(open_text(seal_key, text, &bytes, &got, &err), SF_OK);
+        assert_true(sf_slice_equal(got.key, place.key));
+    }
+    sf_buf_done(&bytes);
+}
+
 static void whatever_else_is_no_cursor(void **state)
 {
     const struct query_place place = {.lane = 1, .epoch = 1, .key = SF_LITERAL("k")};
@@ -144,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cursor_comes_back_as_it_was_made),
         cmocka_unit_test(a_cursor_shows_nothing_of_the_key),
+        cmocka_unit_test(a_cursor_can_hide_how_long_the_key_is),
         cmocka_unit_test(whatever_else_is_no_cursor),
         cmocka_unit_test(out_of_memory_is_told_from_a_bad_cursor),
     };

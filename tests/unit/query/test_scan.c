@@ -205,7 +205,7 @@ static void a_cursor_is_good_for_its_own_where_and_direction(void **state)
 
     assert_int_equal(SCAN(.cursor = forward, .reverse = true), SF_INVALID);
     assert_int_equal(f.err.number, SHEAF_E_BAD_CURSOR);
-    assert_string_equal(f.err.text, "cursor is of another 'where' or 'reverse'");
+    assert_string_equal(f.err.text, "cursor is of another 'where', 'reverse' or view");
     assert_int_equal(SCAN(.cursor = forward, .where = "amount > 0"), SF_INVALID);
     assert_int_equal(SCAN(.cursor = filtered), SF_INVALID);
     assert_int_equal(SCAN(.cursor = filtered, .where = "amount > 1"), SF_INVALID);
