@@ -261,10 +261,17 @@ static void unplace(struct sketch_memory *m, uint64_t hash)
     }
 }
 
+/* Of values that come as often the order must not be that in which they came: of rows that are read
+ * in the order of their keys it would tell the keys of who does not see them. */
+static bool stands_before(const struct sketch_memory *m, size_t a, size_t b)
+{
+    return m->counts[a] != m->counts[b] ? m->counts[a] > m->counts[b] : m->hashes[a] < m->hashes[b];
+}
+
 size_t sketch_top(const struct sketch *s, struct sketch_top *ret, size_t max)
 {
     const struct sketch_memory *m = s->memory;
-    struct sketch_top all[SKETCH_PLACES];
+    size_t order[SKETCH_PLACES];
     size_t n = 0;
 
     for (size_t i = 0; m != NULL && i < m->place_count; i++) {
@@ -273,15 +280,17 @@ size_t sketch_top(const struct sketch *s, struct sketch_top *ret, size_t max)
         if (m->counts[i] == 0) {
             continue;
         }
-        for (; at > 0 && all[at - 1].count < m->counts[i]; at--) {
-            all[at] = all[at - 1];
+        for (; at > 0 && stands_before(m, i, order[at - 1]); at--) {
+            order[at] = order[at - 1];
         }
-        all[at] = (struct sketch_top){&m->places[i].value, m->counts[i], m->places[i].over};
+        order[at] = i;
         n++;
     }
     n = n < max ? n : max;
     for (size_t i = 0; i < n; i++) {
-        ret[i] = all[i];
+        const struct sketch_place *p = &m->places[order[i]];
+
+        ret[i] = (struct sketch_top){&p->value, m->counts[order[i]], p->over};
     }
     return n;
 }

@@ -179,6 +179,31 @@ static void test_what_comes_most_often_stands_first(void **state)
     assert_int_equal(sketch_top(&s, top, 4), 0);
 }
 
+static void test_the_order_of_coming_is_not_told(void **state)
+{
+    struct sketch_top top[2][20];
+    struct sketch sketches[2] = {{0}, {0}};
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        char values[2][16];
+
+        (void)snprintf(values[0], sizeof(values[0]), "v%d", i);
+        (void)snprintf(values[1], sizeof(values[1]), "v%d", 19 - i);
+        for (int k = 0; k < 2; k++) {
+            add(&sketches[k], &text, of_text(values[k]));
+        }
+    }
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(sketch_top(&sketches[k], top[k], 20), 20);
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_memory_equal(top[0][i].value->bytes, top[1][i].value->bytes, top[0][i].value->size);
+    }
+    sketch_done(&sketches[0]);
+    sketch_done(&sketches[1]);
+}
+
 static void test_long_values_are_known_by_their_beginning(void **state)
 {
     char a[200];
@@ -303,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_there_are_never_more_different_values_than_values),
         cmocka_unit_test(test_different_values_are_counted_within_the_standard_error),
         cmocka_unit_test(test_what_comes_most_often_stands_first),
+        cmocka_unit_test(test_the_order_of_coming_is_not_told),
         cmocka_unit_test(test_long_values_are_known_by_their_beginning),
         cmocka_unit_test(test_a_stored_sketch_is_the_same),
         cmocka_unit_test(test_moments_beyond_a_double_are_stored_and_read),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/base/alloc.h"
+#include "common/base/str.h"
 #include "common/sys/hash_prepared.h"
 #include "leaf/query/hidden_order.h"
 #include "tests/lib/store_world.h"
@@ -50,7 +51,17 @@ static void teardown(struct fixture *f)
     store_world_done(&f->w);
 }
 
-/* The keys of the rows from o->after on, at most @max, and the place of the last of them. */
+/* What stands behind the letter. */
+static unsigned number_of(const char *text)
+{
+    uint64_t n = 0;
+
+    assert_int_equal(sf_parse_u64(sf_slice_text(text + 1), &n), SF_PARSE_OK);
+    return (unsigned)n;
+}
+
+/* The keys of the rows from f->options.after on, at most @max, and the place of the last of them.
+ */
 static size_t read_keys(struct fixture *f, char ret[][TEXT], size_t max,
                         uint8_t place[HIDDEN_ORDER_PLACE])
 {
@@ -75,7 +86,7 @@ static size_t read_keys(struct fixture *f, char ret[][TEXT], size_t max,
         (void)snprintf(ret[count], TEXT, "%.*s", (int)row.key.size, (const char *)row.key.data);
         (void)snprintf(text, sizeof(text), "%.*s", (int)row.row.size, (const char *)row.row.data);
         assert_int_equal(text[0], 'r');
-        assert_int_equal(atoi(ret[count] + 1), atoi(text + 1));
+        assert_int_equal(number_of(ret[count]), number_of(text));
         count++;
     }
     if (count > 0) {
