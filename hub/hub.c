@@ -476,6 +476,7 @@ static enum sf_code prepare(struct hub *h, struct sf_error *err)
     }
     if (code == SF_OK) {
         h->state.bundle_life_us = h->o.bundle_life_us;
+        h->state.domain_requests_max = h->o.domain_requests_max;
         code = state_init(&h->state, err);
     }
     if (code == SF_OK) {

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "common/base/error.h"
 
 struct hub;
@@ -19,6 +21,7 @@ struct hub_options { /* all borrowed as long as the hub */
     uint16_t nats_port;
     uint16_t leafnode_port;
     int64_t bundle_life_us;  /* a leaf serves others for so long without word from the hub */
+    size_t domain_requests_max; /* of one domain, waiting and under way; see turns.h */
     const char *nats_server; /* path; NULL: looked for */
     /* The hub serves. */
     void (*on_ready)(void *data, struct hub *h);

@@ -64,6 +64,13 @@ static const struct sf_setting SETTINGS[] = {
      .min = 5000,
      .max = INT64_C(24) * 3600 * 1000,
      .doc = "For how long a leaf that cannot reach the hub goes on serving other domains."},
+    {.key = "domain-requests-max",
+     .type = SF_SETTING_NUMBER,
+     .default_text = "64",
+     .min = 4,
+     .max = 1024,
+     .doc = "Requests of one domain under way at a time, over NATS and over HTTP; further ones are "
+            "refused."},
     {.key = "nats-server", .type = SF_SETTING_TEXT, .doc = "Path of the nats-server to start."},
     {.key = "log-format",
      .type = SF_SETTING_TEXT,
@@ -139,6 +146,7 @@ static enum sf_code fill(struct options *o, struct sf_error *err)
     o->hub.nats_port = (uint16_t)sf_config_number(values, "nats-port");
     o->hub.leafnode_port = (uint16_t)sf_config_number(values, "leafnode-port");
     o->hub.bundle_life_us = sf_config_number(values, "bundle-life") * INT64_C(1000);
+    o->hub.domain_requests_max = (size_t)sf_config_number(values, "domain-requests-max");
     o->hub.nats_server = sf_config_text(values, "nats-server");
     o->check_only = sf_config_switch(values, "check-config");
     if (o->hub.data_dir == NULL) {

@@ -57,7 +57,6 @@ struct api {
     struct sf_http_server *server;
     struct sf_list calls;
     size_t call_count;
-    struct sf_metrics metrics;
     struct sf_counter requests;
     struct sf_counter refusals;
     struct sf_gauge events;
@@ -73,6 +72,7 @@ void api_end_call(struct api *a, struct call *c);
 void api_end_call(struct api *a, struct call *c)
 {
     a->call_count--;
+    turn_end(&a->state->turns, &c->turn);
     sf_list_remove(&c->link);
     sf_json_free(c->doc);
     sf_arena_done(&c->arena);
@@ -86,6 +86,9 @@ static void on_abort(struct sf_http_request *r, void *data)
 
     (void)r;
     c->r = NULL;
+    if (turn_waits(&c->turn)) {
+        api_end_call(c->api, c);
+    }
 }
 
 static void respond_plain(struct sf_http_request *r, unsigned status, const char *text)
@@ -259,32 +262,82 @@ static enum sf_code read_body(struct call *c, struct sf_error *err)
     return SF_OK;
 }
 
-static void dispatch(struct call *c)
+static void refuse(struct call *c, const struct sf_error *why)
 {
+    sf_counter_add(&c->api->refusals, 1);
+    call_fail(c, why);
+}
+
+/* The call's turn has come. */
+static void handle(struct call *c)
+{
+    const struct route *route = c->route;
     const char *parts[PARTS_MAX] = {NULL};
     struct sf_error err;
-    const struct route *route = find_route(c->r, parts, &err);
+    enum sf_code code = check_query(route, c->r, &err);
+
+    (void)path_matches(route, c->r, parts);
+    if (code == SF_OK) {
+        code = read_body(c, &err);
+    }
+    if (code != SF_OK) {
+        refuse(c, &err);
+        return;
+    }
+    route->handler(c, parts);
+}
+
+static void on_turn(struct turn *t)
+{
+    handle(SF_CONTAINER_OF(t, struct call, turn));
+}
+
+/* Who shows no token is one caller, whoever he is. */
+static const char *caller_of(const struct call *c)
+{
+    return c->route->who == ANYBODY ? "" : c->token.issuer;
+}
+
+static void take_turn(struct call *c)
+{
+    struct turns *turns = &c->state->turns;
+    struct sf_error err;
+
+    c->turn.run = on_turn;
+    switch (turn_take(turns, caller_of(c), TURNS_HTTP, 0, &c->turn)) {
+    case TURN_NOW:
+        handle(c);
+        break;
+    case TURN_LATER:
+        break;
+    case TURN_REFUSED:
+    case TURN_DROPPED:
+        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "%zu requests of the caller are under way",
+                         turns->requests_max);
+        refuse(c, &err);
+        break;
+    }
+}
+
+static void dispatch(struct call *c)
+{
+    const char *parts[PARTS_MAX];
+    struct sf_error err;
     enum sf_code code = SF_OK;
 
-    if (route == NULL) {
+    c->route = find_route(c->r, parts, &err);
+    if (c->route == NULL) {
         code = err.code;
     } else if (!c->state->open) {
         code = SF_RAISE_E(&err, SF_UNAVAILABLE, SHEAF_E_LOG_AWAY, "the hub is starting");
     } else {
-        code = authenticate(c, route->who, &err);
+        code = authenticate(c, c->route->who, &err);
     }
     if (code == SF_OK) {
-        code = check_query(route, c->r, &err);
+        take_turn(c);
+    } else {
+        refuse(c, &err);
     }
-    if (code == SF_OK) {
-        code = read_body(c, &err);
-    }
-    if (code != SF_OK || route == NULL) {
-        sf_counter_add(&c->api->refusals, 1);
-        call_fail(c, &err);
-        return;
-    }
-    route->handler(c, parts);
 }
 
 static void render_metrics(struct api *a, struct sf_http_request *r)
@@ -296,7 +349,7 @@ static void render_metrics(struct api *a, struct sf_http_request *r)
     sf_gauge_set(&a->grants, (int64_t)a->state->registry.active.live);
     sf_gauge_set(&a->pushes,
                  a->state->pusher == NULL ? 0 : (int64_t)pusher_pending(a->state->pusher));
-    sf_metrics_render(&a->metrics, &text);
+    sf_metrics_render(&a->state->metrics, &text);
     if (text.failed == SF_OK) {
         sf_http_respond(r, 200, SF_METRICS_CONTENT_TYPE, NULL, 0, sf_buf_view(&text));
     } else {
@@ -356,13 +409,24 @@ static void register_metrics(struct api *a)
         {.name = "hub_claims_pending", .help = "Accounts whose claims are not in force yet."},
     };
 
-    sf_metrics_init(&a->metrics);
-    sf_counter_register(&a->metrics, &specs[0], &a->requests);
-    sf_counter_register(&a->metrics, &specs[1], &a->refusals);
-    sf_gauge_register(&a->metrics, &specs[2], &a->events);
-    sf_gauge_register(&a->metrics, &specs[3], &a->domains);
-    sf_gauge_register(&a->metrics, &specs[4], &a->grants);
-    sf_gauge_register(&a->metrics, &specs[5], &a->pushes);
+    sf_counter_register(&a->state->metrics, &specs[0], &a->requests);
+    sf_counter_register(&a->state->metrics, &specs[1], &a->refusals);
+    sf_gauge_register(&a->state->metrics, &specs[2], &a->events);
+    sf_gauge_register(&a->state->metrics, &specs[3], &a->domains);
+    sf_gauge_register(&a->state->metrics, &specs[4], &a->grants);
+    sf_gauge_register(&a->state->metrics, &specs[5], &a->pushes);
+}
+
+static void remove_metrics(struct api *a)
+{
+    struct sf_metric *const all[] = {
+        &a->requests.metric, &a->refusals.metric, &a->events.metric,
+        &a->domains.metric,  &a->grants.metric,   &a->pushes.metric,
+    };
+
+    for (size_t i = 0; i < SF_COUNT(all); i++) {
+        sf_metric_remove(all[i]);
+    }
 }
 
 enum sf_code api_new(const struct api_options *o, struct api **ret, struct sf_error *err)
@@ -389,6 +453,7 @@ enum sf_code api_new(const struct api_options *o, struct api **ret, struct sf_er
     register_metrics(a);
     code = sf_http_server_new(o->uv, &http, &a->server, err);
     if (code != SF_OK) {
+        remove_metrics(a);
         sf_free(a);
         return code;
     }
@@ -407,6 +472,7 @@ void api_free(struct api *a)
         return;
     }
     sf_http_server_free(a->server);
+    remove_metrics(a);
     while (!sf_list_empty(&a->calls)) {
         struct call *c = SF_CONTAINER_OF(a->calls.next, struct call, link);
 

@@ -13,13 +13,16 @@
 #include "hub/api/effect.h"
 
 struct api;
+struct route;
 
 struct call {
     struct api *api;
     struct hub_state *state;
     struct sf_http_request *r; /* NULL: the client has gone */
-    struct sf_token token;     /* zeroed where none is needed */
-    char actor[160];           /* "sales/ada" */
+    const struct route *route;
+    struct turn turn;      /* while it waits for it, and until it is answered */
+    struct sf_token token; /* zeroed where none is needed */
+    char actor[160];       /* "sales/ada" */
     bool is_platform;
     struct sf_arena arena;
     struct sf_json_doc *doc;

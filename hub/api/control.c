@@ -20,16 +20,34 @@ enum { APPLIED_BY_MAX = 128, LIFE_REASON_MAX = 1000 }; /* they stand in the log 
 struct control {
     struct hub_state *state;
     struct sf_bus_sub sub;
-    size_t applies;
+    struct sf_list asked;    /* struct asked that were let in and are not over, but for */
+    struct sf_list changing; /* those that hold what a change needs: CONTROL_APPLIES_MAX */
 };
 
-/* A product.apply under way. */
-struct apply {
-    struct change_product change;
+/* A request, from its arrival to its answer. */
+struct asked {
     struct control *control;
-    struct sf_arena arena; /* of the request */
+    const struct registry_domain *domain;
+    const struct op *op;
+    struct turn turn;
+    struct sf_list link;
+    struct sf_buf data;
     char reply[256];
 };
+
+struct op {
+    const char *name;
+    enum turns_way way;
+    void (*handle)(struct asked *q); /* asked_free() is its */
+};
+
+static void asked_free(struct asked *q)
+{
+    turn_end(&q->control->state->turns, &q->turn);
+    sf_list_remove(&q->link);
+    sf_buf_done(&q->data);
+    sf_free(q);
+}
 
 static void fail(struct control *c, const char *reply, const struct sf_error *why)
 {
@@ -63,32 +81,90 @@ static enum sf_code unreadable(const struct sf_arena *arena, const char *what,
     return SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST, "not %s of domain %s", what, d->name);
 }
 
-static void poll(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+static void poll(struct asked *q)
 {
+    struct control *c = q->control;
+    const struct registry_domain *d = q->domain;
     struct lease *lease = lease_of(&c->state->leases, d);
     const Sheaf__V1__PollRequest *request;
     struct sf_arena arena;
     struct sf_error err;
 
     sf_arena_init(&arena, CONTROL_READ_MAX);
-    request = SF_CONTROL_UNPACK(poll_request, &arena, m->data);
+    request = SF_CONTROL_UNPACK(poll_request, &arena, sf_buf_view(&q->data));
     if (lease == NULL) {
         (void)SF_RAISE_E(&err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
-        fail(c, m->reply, &err);
+        fail(c, q->reply, &err);
     } else if (request == NULL || strcmp(request->domain, d->name) != 0) {
         (void)unreadable(&arena, "a poll", d, &err);
-        fail(c, m->reply, &err);
+        fail(c, q->reply, &err);
     } else {
-        lease_poll(lease, request, m->reply);
+        lease_poll(lease, request, q->reply);
     }
     sf_arena_done(&arena);
+    asked_free(q);
 }
 
 /* --- product.apply ---------------------------------------------------------------------------- */
 
+/* A product.apply under way. */
+struct apply {
+    struct change_product change;
+    struct asked *asked;   /* owned */
+    struct sf_arena arena; /* of the request */
+};
+
+static enum sf_code check_changes(const struct asked *q, struct sf_error *err)
+{
+    struct sf_list *changing = &q->control->changing;
+    size_t all = 0;
+    size_t own = 0;
+
+    for (struct sf_list *at = changing->next; at != changing; at = at->next) {
+        all++;
+        own += SF_CONTAINER_OF(at, struct asked, link)->domain == q->domain;
+    }
+    if (all >= CONTROL_APPLIES_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu changes are under way", all);
+    }
+    if (own >= CONTROL_APPLIES_OF_ONE_MAX) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu changes of domain %s are under way", own,
+                          q->domain->name);
+    }
+    return SF_OK;
+}
+
+/* The request is refused: answered and gone. */
+static void refuse(struct asked *q, const struct sf_error *why)
+{
+    fail(q->control, q->reply, why);
+    asked_free(q);
+}
+
+/* Zeroed memory for one more change; NULL: the request has been refused. */
+static void *begin_change(struct asked *q, size_t size)
+{
+    struct sf_error err;
+    void *change = NULL;
+
+    if (check_changes(q, &err) != SF_OK) {
+        refuse(q, &err);
+        return NULL;
+    }
+    change = sf_calloc(1, size);
+    if (change == NULL) {
+        (void)SF_RAISE_E(&err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
+        refuse(q, &err);
+        return NULL;
+    }
+    sf_list_remove(&q->link);
+    sf_list_push(&q->control->changing, &q->link);
+    return change;
+}
+
 static void apply_free(struct apply *a)
 {
-    a->control->applies--;
+    asked_free(a->asked);
     review_done(&a->change.review);
     sf_arena_done(&a->arena);
     sf_free(a);
@@ -137,7 +213,7 @@ static enum sf_code send_reply(struct apply *a, struct sf_error *err)
         return SF_RAISE_E(err, SF_NOMEM, SHEAF_E_BUSY, "out of memory");
     }
     (void)sheaf__v1__apply_reply__pack(&m, bytes);
-    return sf_service_reply(a->control->state->mesh_bus, a->reply, PROTOBUF,
+    return sf_service_reply(a->asked->control->state->mesh_bus, a->asked->reply, PROTOBUF,
                             sf_slice_of(bytes, size), err);
 }
 
@@ -149,19 +225,18 @@ static void on_applied(struct event_append *op, enum sf_code code, const struct 
 
     (void)r;
     if (code != SF_OK) {
-        fail(a->control, a->reply, err);
+        fail(a->asked->control, a->asked->reply, err);
     } else if (send_reply(a, &why) != SF_OK) {
-        lose(a->control, a->reply, &why);
+        lose(a->asked->control, a->asked->reply, &why);
     }
     apply_free(a);
 }
 
-static enum sf_code read_apply(struct apply *a, const struct registry_domain *d,
-                               struct sf_slice bytes, struct sf_error *err)
+static enum sf_code read_apply(struct apply *a, struct sf_error *err)
 {
-    struct sf_slice own = sf_arena_slice(&a->arena, bytes);
+    const struct registry_domain *d = a->asked->domain;
     const Sheaf__V1__ApplyRequest *m =
-        own.data == NULL ? NULL : SF_CONTROL_UNPACK(apply_request, &a->arena, own);
+        SF_CONTROL_UNPACK(apply_request, &a->arena, sf_buf_view(&a->asked->data));
 
     if (m == NULL || strcmp(m->domain, d->name) != 0) {
         return unreadable(&a->arena, "an apply", d, err);
@@ -176,32 +251,25 @@ static enum sf_code read_apply(struct apply *a, const struct registry_domain *d,
     return SF_OK;
 }
 
-static void apply(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+static void apply(struct asked *q)
 {
-    struct apply *a = NULL;
+    struct apply *a = begin_change(q, sizeof(*a));
     struct sf_error err;
     enum sf_code code;
 
-    if (c->applies < CONTROL_APPLIES_MAX && strlen(m->reply) < sizeof(a->reply)) {
-        a = sf_calloc(1, sizeof(*a));
-    }
     if (a == NULL) {
-        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "%zu applies are under way", c->applies);
-        fail(c, m->reply, &err);
         return;
     }
-    c->applies++;
-    a->control = c;
+    a->asked = q;
     sf_arena_init(&a->arena, CONTROL_READ_MAX);
-    memcpy(a->reply, m->reply, strlen(m->reply) + 1);
-    change_product_init(&a->change, c->state);
+    change_product_init(&a->change, q->control->state);
     a->change.op.done = on_applied;
-    code = read_apply(a, d, m->data, &err);
+    code = read_apply(a, &err);
     if (code == SF_OK) {
-        code = event_log_append(c->state->log, &a->change.op, &err);
+        code = event_log_append(q->control->state->log, &a->change.op, &err);
     }
     if (code != SF_OK) {
-        fail(c, m->reply, &err);
+        fail(q->control, q->reply, &err);
         apply_free(a);
     }
 }
@@ -211,14 +279,13 @@ static void apply(struct control *c, const struct registry_domain *d, const stru
 /* A removal or restoral under way. */
 struct life {
     struct change_life change;
-    struct control *control;
+    struct asked *asked;   /* owned */
     struct sf_arena arena; /* of the request */
-    char reply[256];
 };
 
 static void life_free(struct life *l)
 {
-    l->control->applies--;
+    asked_free(l->asked);
     sf_arena_done(&l->arena);
     sf_free(l);
 }
@@ -235,21 +302,20 @@ static void on_life_changed(struct event_append *op, enum sf_code code,
     m.changed = l->change.changed;
     m.purge_us = l->change.purge_us;
     if (code != SF_OK) {
-        fail(l->control, l->reply, err);
-    } else if (sf_service_reply(l->control->state->mesh_bus, l->reply, PROTOBUF,
+        fail(l->asked->control, l->asked->reply, err);
+    } else if (sf_service_reply(l->asked->control->state->mesh_bus, l->asked->reply, PROTOBUF,
                                 sf_slice_of(bytes, sheaf__v1__life_reply__pack(&m, bytes)),
                                 &why) != SF_OK) {
-        lose(l->control, l->reply, &why);
+        lose(l->asked->control, l->asked->reply, &why);
     }
     life_free(l);
 }
 
-static enum sf_code read_life(struct life *l, const struct registry_domain *d,
-                              struct sf_slice bytes, struct sf_error *err)
+static enum sf_code read_life(struct life *l, struct sf_error *err)
 {
-    struct sf_slice own = sf_arena_slice(&l->arena, bytes);
+    const struct registry_domain *d = l->asked->domain;
     const Sheaf__V1__LifeRequest *m =
-        own.data == NULL ? NULL : SF_CONTROL_UNPACK(life_request, &l->arena, own);
+        SF_CONTROL_UNPACK(life_request, &l->arena, sf_buf_view(&l->asked->data));
 
     if (m == NULL || strcmp(m->domain, d->name) != 0 ||
         !sf_name_is_product(sf_slice_text(m->product)) || m->keep_us < 0 ||
@@ -268,32 +334,25 @@ static enum sf_code read_life(struct life *l, const struct registry_domain *d,
     return SF_OK;
 }
 
-static void life(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+static void life(struct asked *q)
 {
-    struct life *l = NULL;
+    struct life *l = begin_change(q, sizeof(*l));
     struct sf_error err;
     enum sf_code code;
 
-    if (c->applies < CONTROL_APPLIES_MAX && strlen(m->reply) < sizeof(l->reply)) {
-        l = sf_calloc(1, sizeof(*l));
-    }
     if (l == NULL) {
-        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "%zu applies are under way", c->applies);
-        fail(c, m->reply, &err);
         return;
     }
-    c->applies++;
-    l->control = c;
+    l->asked = q;
     sf_arena_init(&l->arena, CONTROL_READ_MAX);
-    memcpy(l->reply, m->reply, strlen(m->reply) + 1);
-    change_life_init(&l->change, c->state);
+    change_life_init(&l->change, q->control->state);
     l->change.op.done = on_life_changed;
-    code = read_life(l, d, m->data, &err);
+    code = read_life(l, &err);
     if (code == SF_OK) {
-        code = event_log_append(c->state->log, &l->change.op, &err);
+        code = event_log_append(q->control->state->log, &l->change.op, &err);
     }
     if (code != SF_OK) {
-        fail(c, m->reply, &err);
+        fail(q->control, q->reply, &err);
         life_free(l);
     }
 }
@@ -339,27 +398,117 @@ static enum sf_code explain_access(const struct hub_state *s, const struct regis
     return SF_OK;
 }
 
-static void explain(struct control *c, const struct registry_domain *d, const struct sf_bus_msg *m)
+static void explain(struct asked *a)
 {
+    struct control *c = a->control;
     const Sheaf__V1__ExplainRequest *q;
     struct sf_arena arena;
     struct sf_error err;
     enum sf_code code;
 
     sf_arena_init(&arena, CONTROL_READ_MAX);
-    q = SF_CONTROL_UNPACK(explain_request, &arena, m->data);
-    code = q == NULL ? unreadable(&arena, "a question", d, &err)
-                     : explain_access(c->state, d, q, &err);
+    q = SF_CONTROL_UNPACK(explain_request, &arena, sf_buf_view(&a->data));
+    code = q == NULL ? unreadable(&arena, "a question", a->domain, &err)
+                     : explain_access(c->state, a->domain, q, &err);
     if (code != SF_OK) {
-        fail(c, m->reply, &err);
-    } else if (sf_service_reply(c->state->mesh_bus, m->reply, PROTOBUF, sf_slice_text(NULL),
+        fail(c, a->reply, &err);
+    } else if (sf_service_reply(c->state->mesh_bus, a->reply, PROTOBUF, sf_slice_text(NULL),
                                 &err) != SF_OK) {
-        lose(c, m->reply, &err);
+        lose(c, a->reply, &err);
     }
     sf_arena_done(&arena);
+    asked_free(a);
 }
 
 /* --- dispatch --------------------------------------------------------------------------------- */
+
+static void unknown(struct asked *q)
+{
+    struct sf_error err;
+
+    (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_NO_SUCH_PATH, "no such control operation");
+    refuse(q, &err);
+}
+
+static const struct op OPS[] = {
+    {"poll", TURNS_POLL, poll},
+    {"product.apply", TURNS_CONTROL, apply},
+    {"product.life", TURNS_CONTROL, life},
+    {"access.explain", TURNS_CONTROL, explain},
+    {"", TURNS_CONTROL, unknown}, /* any other */
+};
+
+static const struct op *op_of(const char *name)
+{
+    size_t i = 0;
+
+    while (OPS[i].name[0] != '\0' && strcmp(OPS[i].name, name) != 0) {
+        i++;
+    }
+    return &OPS[i];
+}
+
+static void on_turn(struct turn *t)
+{
+    struct asked *q = SF_CONTAINER_OF(t, struct asked, turn);
+
+    q->op->handle(q);
+}
+
+/* What @m asks is looked at now, or when its turn comes. False: it is refused, without an answer
+ * when @err has code SF_OK. */
+static bool let_in(struct asked *q, const struct sf_bus_msg *m, struct sf_error *err)
+{
+    struct hub_state *s = q->control->state;
+    const enum turn_answer answer =
+        turn_take(&s->turns, q->domain->name, q->op->way, m->data.size, &q->turn);
+
+    if (answer == TURN_DROPPED) {
+        err->code = SF_OK;
+        return false;
+    }
+    if (answer == TURN_REFUSED) {
+        (void)SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu requests of domain %s are under way",
+                         s->turns.requests_max, q->domain->name);
+        return false;
+    }
+    sf_buf_append(&q->data, m->data.data, m->data.size);
+    if (sf_buf_check(&q->data, "request", err) != SF_OK) {
+        return false;
+    }
+    if (answer == TURN_NOW) {
+        q->op->handle(q);
+    }
+    return true;
+}
+
+static void ask(struct control *c, const struct registry_domain *d, const struct op *op,
+                const struct sf_bus_msg *m)
+{
+    struct asked *q = NULL;
+    struct sf_error err;
+
+    if (strlen(m->reply) < sizeof(q->reply)) {
+        q = sf_calloc(1, sizeof(*q));
+    }
+    if (q == NULL) {
+        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "no room for a request");
+        fail(c, m->reply, &err);
+        return;
+    }
+    q->control = c;
+    q->domain = d;
+    q->op = op;
+    q->turn.run = on_turn;
+    memcpy(q->reply, m->reply, strlen(m->reply) + 1);
+    sf_list_push(&c->asked, &q->link);
+    if (!let_in(q, m, &err)) {
+        if (err.code != SF_OK) {
+            fail(c, m->reply, &err);
+        }
+        asked_free(q);
+    }
+}
 
 static void on_control(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 {
@@ -378,18 +527,9 @@ static void on_control(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
     if (d == NULL || strcmp(account, d->serve_account) != 0) {
         (void)SF_RAISE_E(&err, SF_DENIED, SHEAF_E_DENIED, "not an account of a joined domain");
         fail(c, m->reply, &err);
-    } else if (strcmp(op, "poll") == 0) {
-        poll(c, d, m);
-    } else if (strcmp(op, "product.apply") == 0) {
-        apply(c, d, m);
-    } else if (strcmp(op, "product.life") == 0) {
-        life(c, d, m);
-    } else if (strcmp(op, "access.explain") == 0) {
-        explain(c, d, m);
-    } else {
-        (void)SF_RAISE_E(&err, SF_ABSENT, SHEAF_E_NO_SUCH_PATH, "no control operation '%.60s'", op);
-        fail(c, m->reply, &err);
+        return;
     }
+    ask(c, d, op_of(op), m);
 }
 
 enum sf_code control_new(struct hub_state *s, struct control **ret, struct sf_error *err)
@@ -402,6 +542,8 @@ enum sf_code control_new(struct hub_state *s, struct control **ret, struct sf_er
         return SF_RAISE(err, SF_NOMEM, "hub control");
     }
     c->state = s;
+    sf_list_init(&c->asked);
+    sf_list_init(&c->changing);
     c->sub = (struct sf_bus_sub){.on_msg = on_control, .data = c};
     subject_control_listen(subject);
     code = sf_bus_subscribe(s->mesh_bus, &c->sub, subject, NULL, err);
@@ -417,6 +559,9 @@ void control_free(struct control *c)
 {
     if (c != NULL) {
         sf_bus_unsubscribe(c->state->mesh_bus, &c->sub);
+        while (!sf_list_empty(&c->asked)) { /* each waits for its turn */
+            asked_free(SF_CONTAINER_OF(c->asked.next, struct asked, link));
+        }
         sf_free(c);
     }
 }

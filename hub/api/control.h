@@ -10,14 +10,19 @@
  *   mesh.access.explain  ExplainRequest -> nothing, or the error that a reader should see
  *
  *   Threads   Loop thread.
- *   Limits    CONTROL_APPLIES_MAX applies under way; CONTROL_READ_MAX bytes that one request takes
- *             when it is read. Beyond them it is refused (E0602).
+ *   Limits    Those of turns.h for each domain; CONTROL_APPLIES_MAX changes under way, of which
+ *             CONTROL_APPLIES_OF_ONE_MAX by one domain; CONTROL_READ_MAX bytes that one request
+ *             takes when it is read. Beyond them it is refused (E0602).
  */
 #pragma once
 
 #include "hub/api/state.h"
 
-enum { CONTROL_APPLIES_MAX = 64, CONTROL_READ_MAX = 16 * 1024 * 1024 };
+enum {
+    CONTROL_APPLIES_MAX = 64,
+    CONTROL_APPLIES_OF_ONE_MAX = 16,
+    CONTROL_READ_MAX = 16 * 1024 * 1024,
+};
 
 struct control;
 

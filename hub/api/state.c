@@ -334,6 +334,8 @@ enum sf_code state_init(struct hub_state *s, struct sf_error *err)
     enum sf_code code;
 
     registry_init(&s->registry);
+    sf_metrics_init(&s->metrics);
+    turns_init(&s->turns, s->rt, s->domain_requests_max, &s->metrics);
     sf_steady_init(&s->clock, s->rt, 0);
     s->expiry = (struct sf_timer){.fire = on_expiry_due};
     s->leases = (struct leases){
@@ -381,6 +383,7 @@ void state_close(struct hub_state *s)
 
 void state_done(struct hub_state *s)
 {
+    turns_done(&s->turns);
     leases_done(&s->leases);
     registry_done(&s->registry);
     directory_done(&s->directory);

@@ -10,6 +10,7 @@
 #include "common/sys/metrics.h"
 #include "common/sys/steady.h"
 #include "hub/api/lease.h"
+#include "hub/api/turns.h"
 #include "hub/claims/account_claims.h"
 #include "hub/claims/pusher.h"
 #include "hub/events/event_log.h"
@@ -25,6 +26,9 @@ struct hub_state {
     struct registry registry;
     struct directory directory;
     int64_t bundle_life_us;
+    size_t domain_requests_max;
+    struct sf_metrics metrics;
+    struct turns turns;
     struct leases leases;
     char mesh_account[SF_NKEY_TEXT_MAX];
     char system_account[SF_NKEY_TEXT_MAX];
@@ -39,7 +43,8 @@ struct hub_state {
     bool open;          /* the log has been read: changes are made and pushed from now on */
 };
 
-/* @s->rt, @s->keys and @s->bundle_life_us are set. Derives the keys of SYS and MESH. SF_NOMEM. */
+/* @s->rt, @s->keys, @s->bundle_life_us and @s->domain_requests_max are set. Derives the keys of SYS
+ * and MESH. SF_NOMEM. */
 enum sf_code state_init(struct hub_state *s, struct sf_error *err) SF_MUST_CHECK;
 void state_done(struct hub_state *s);
 

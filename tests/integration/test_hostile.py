@@ -4,6 +4,7 @@ and no rule of its own. Whatever it says, nothing happens outside its domain, an
 That each way is open to whom it belongs to is shown beside."""
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -433,9 +434,43 @@ def test_sizes(m):
     fixture.until(lambda: answers(m.rogue.cons, "q.sales.orders.describe"), "its own link comes back")
 
 
+def refusals(m):
+    """By caller and way, as the hub counts them."""
+    text = m.hub.call("GET", "/metrics").body.decode()
+    found = re.findall(r'sheaf_hub_requests_refused_total\{caller="(\w*)",way="(\w+)"\} (\d+)', text)
+    return {(caller, way): int(count) for caller, way, count in found}
+
+
+def test_floods(m):
+    """Who asks the hub without pause is told that it is too much; others do not feel it"""
+    assert not refusals(m)
+    rogue = nats.Client(m.rogue.port, m.directory / "rogue" / "serve.nk")
+    rogue.subscribe("_INBOX.flood")
+    poll = field(1, "marketing") + field(2, 0)
+    one = "".join(f"PUB mesh.{op} _INBOX.flood {len(body)}\r\n{body.decode()}\r\n"
+                  for op, body in (("access.explain", EXPLAIN), ("poll", poll)))
+
+    def flood():
+        rogue._send(one * 2000)  # pylint: disable=protected-access
+        rogue.flush()
+        return refusals(m)
+
+    fixture.until(lambda: all(flood().get(("marketing", way)) for way in ("control", "poll")), "it is too much")
+    told = rogue.wait_for(lambda p: p.headers.get("Sheaf-Error") == "SHEAF-E0602", "it is told")
+    assert told.headers["Nats-Service-Error-Code"] == "429", told
+    for n in range(5):
+        flood()
+        honest(m, f"beside a flood {n}")
+        m.apply("support", OTHERS.replace("DOMAIN", "support").replace("1.0.0", f"1.0.{n + 1}"))
+        assert m.hub.call("GET", "/v1/products", token=m.token("sales")).status == 200
+        assert m.state_of("sales") == m.state_of("support") == "up"
+    assert {caller for caller, _ in refusals(m)} == {"marketing"}, refusals(m)
+    rogue.close()
+
+
 TESTS = [test_set_up, test_forged_and_replayed_messages, test_subscribers_of_its_own,
          test_asking_as_others, test_control_for_others, test_servers_of_others,
-         test_credentials_of_a_leaf, test_listening, test_traces, test_credit_of_others, test_sizes]
+         test_credentials_of_a_leaf, test_listening, test_traces, test_credit_of_others, test_floods, test_sizes]
 
 if __name__ == "__main__":
     sys.exit(fixture.run(TESTS, ["sales", "marketing", "support"]))

@@ -45,7 +45,8 @@ void api_world_start(struct api_world *w)
     w->state = (struct hub_state){.rt = w->loop.rt,
                                   .mesh_bus = w->bus,
                                   .keys = &w->keys,
-                                  .bundle_life_us = INT64_C(3600) * SF_US_PER_S};
+                                  .bundle_life_us = INT64_C(3600) * SF_US_PER_S,
+                                  .domain_requests_max = w->requests_max};
     assert_int_equal(state_init(&w->state, NULL), SF_OK);
     if (w->pushes.rt != NULL) {
         assert_int_equal(pusher_new(&w->pushes, &w->state.pusher, NULL), SF_OK);
@@ -80,6 +81,7 @@ static void on_answer(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 void api_world_init(struct api_world *w)
 {
     memset(w, 0, sizeof(*w));
+    w->requests_max = API_WORLD_REQUESTS_MAX;
     world_init(&w->hub);
     world_join(&w->hub, "sales");
     world_join(&w->hub, "marketing");

@@ -13,6 +13,8 @@
 #include "tests/unit/hub/fake_stream.h"
 #include "tests/unit/hub/hub_world.h"
 
+enum { API_WORLD_REQUESTS_MAX = 8 };
+
 /* One hub at a time over one stream, which stays. */
 struct api_world {
     struct hub_world hub; /* the events of before */
@@ -22,6 +24,7 @@ struct api_world {
     struct fake_stream stream;
     struct authority keys;
     struct hub_state state;
+    size_t requests_max;          /* of one domain */
     struct pusher_options pushes; /* without .rt: claims are not pushed */
     struct control *control;
     struct api *api;
