@@ -17,6 +17,7 @@ const char *const sf_settings_variables[] = {
     "SHEAF_DEV_DIR",
     "SHEAF_DISK_RESERVE",
     "SHEAF_DOMAIN",
+    "SHEAF_DOMAIN_REQUESTS_MAX",
     "SHEAF_FEEDS_MAX",
     "SHEAF_GET_CACHE",
     "SHEAF_HEAD_RECORD",
