@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -27,6 +28,7 @@ from ports import Ports, is_free  # pylint: disable=wrong-import-position,unused
 WITHIN_S = 30
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+LAGS = re.compile("has not (said|confirmed) yet")  # the hub has answered before a leaf, which was slow
 
 
 # --- waiting, processes and ports -----------------------------------------------------------------
@@ -45,6 +47,17 @@ def until(condition, what, within_s=WITHIN_S, every_s=0.02):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s} s: {what}")
         select.select([], [], [], every_s)
+
+
+def files_below(path):
+    """(path, bytes) of each file; running programs remove some between a look and the next, and those are left out."""
+    for directory, _, names in os.walk(path):
+        for found in (pathlib.Path(directory, name) for name in names):
+            try:
+                if found.is_file() and not found.is_symlink():
+                    yield found, found.read_bytes()
+            except FileNotFoundError:
+                continue
 
 
 def die_with_parent():
@@ -224,10 +237,10 @@ class Mesh:
             self.close()
             raise
 
-    def spawn(self, argv, log, environment=None):
-        with open(log, "ab") as out:
+    def spawn(self, argv, log, environment=None, errors=None):
+        with open(log, "ab") as out, open(errors or log, "ab") as err:
             process = subprocess.Popen(
-                [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 env=environment or self.environment, preexec_fn=die_with_parent,
                 cwd=self.directory)
         self.processes.append(process)
@@ -250,6 +263,14 @@ class Mesh:
         """As the hub sees the leaf: up, down or never."""
         answer = self.hub.call("GET", "/v1/status", token=self.token("platform"))
         return next(l["state"] for l in answer.json()["leaves"] if l["domain"] == domain)
+
+    def wait_in_force(self, since_us):
+        """Each leaf that runs has said that it serves by what the hub decided behind @since_us."""
+        def all_do():
+            leaves = self.hub.call("GET", "/v1/status", token=self.token("platform")).json()["leaves"]
+            return all(l["bundle_in_force"] >= since_us for l in leaves
+                       if self.leaves[l["domain"]].process.poll() is None)
+        until(all_do, "all leaves serve by the newest decisions")
 
     def write_context(self):
         """What the command line knows of a mesh: the file of 'sheaf dev'."""
@@ -292,7 +313,8 @@ class Mesh:
             connection.close()
 
     def sheaf(self, *argv, status=0, stdin=None, cwd=None, environment=None):
-        """Runs the command line; its exit status must be @status (None: any)."""
+        """Runs the command line; its exit status must be @status (None: any). What it changed is in force, also at slow leaves."""
+        began_us = time.time_ns() // 1000
         done = subprocess.run(
             [str(self.programs["sheaf"]), *[str(a) for a in argv]],
             env=self.environment | {"SHEAF_DEV_DIR": str(self.directory)} | (environment or {}),
@@ -301,6 +323,8 @@ class Mesh:
             cwd=cwd or self.directory, preexec_fn=die_with_parent, check=False)
         ran = Ran(done.returncode, done.stdout, done.stderr)
         assert status is None or ran.status == status, f"sheaf {argv}: {ran!r}"
+        if LAGS.search(ran.err):
+            self.wait_in_force(began_us)
         return ran
 
     def apply(self, domain, text, **options):

@@ -119,10 +119,16 @@ class Client:
 
     def poll(self, within_s=0.0):
         """Takes in what has come; waits up to @within_s for the first bytes."""
-        while b"\r\n" in self.buffer or self._fill(within_s):
+        while self.poll_one(within_s):
             within_s = 0
-            if b"\r\n" in self.buffer:
-                self._take(self._line())
+
+    def poll_one(self, within_s):
+        """The same, but no more than one message; false: nothing has come."""
+        if b"\r\n" not in self.buffer and not self._fill(within_s):
+            return False
+        if b"\r\n" in self.buffer:
+            self._take(self._line())
+        return True
 
     def _take(self, line):
         words = line.decode().split(" ")
@@ -170,15 +176,17 @@ class Client:
                    + data + b"\r\n")
 
     def wait_for(self, wanted, what, within_s=20):
-        """Removes and returns the first message that @wanted says yes to."""
+        """Removes and returns the first message that @wanted says yes to; what has come behind it stays unread."""
         deadline = time.monotonic() + within_s
+        looked_at = 0
         while True:
-            for i, m in enumerate(self.messages):
+            for i, m in enumerate(self.messages[looked_at:], looked_at):
                 if wanted(m):
                     return self.messages.pop(i)
+            looked_at = len(self.messages)
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {within_s} s: {what}; there are {self.messages}")
-            self.poll(0.05)
+            self.poll_one(0.05)
 
     def request(self, subject, data, headers=None, within_s=20):
         """The one message that answers."""

@@ -38,11 +38,13 @@ class Proxy(threading.Thread):
         self.port = self.listener.getsockname()[1]
         self.peers = {}  # socket -> the one on the other side
         self.wake = socket.socketpair()
-        self.is_cut = threading.Event()
+        self.passing = threading.Lock()  # held while something passes
+        self.is_cut = False
         self.start()
 
     def set_cut(self, is_cut):
-        (self.is_cut.set if is_cut else self.is_cut.clear)()
+        with self.passing:
+            self.is_cut = is_cut
         self.wake[0].send(b"x")
 
     def join_two(self):
@@ -63,16 +65,20 @@ class Proxy(threading.Thread):
 
     def run(self):
         while True:
-            wanted = [] if self.is_cut.is_set() else [self.listener, *self.peers]
+            wanted = [] if self.is_cut else [self.listener, *self.peers]
             for s in select.select([self.wake[1], *wanted], [], [])[0]:
                 if s is self.wake[1]:
                     s.recv(1 << 10)
-                elif self.is_cut.is_set():
-                    break
-                elif s is self.listener:
-                    self.join_two()
-                elif s in self.peers:
-                    self.take(s)
+                    continue
+                with self.passing:
+                    if not self.is_cut:
+                        self.let_pass(s)
+
+    def let_pass(self, s):
+        if s is self.listener:
+            self.join_two()
+        elif s in self.peers:
+            self.take(s)
 
 
 # --- what is written, and what comes of it --------------------------------------------------------

@@ -46,6 +46,7 @@ tables:
       note: {number: 3, type: string}
 """
 PAD = "x" * 20000
+RECEIVED_MAX = 16 << 20  # more than a socket holds, so that nothing is left in it
 
 
 def name_of(i):
@@ -174,13 +175,13 @@ class HttpRequests(Watcher):
         began = time.monotonic()
         try:
             answer = self.leaf.call("GET", path, token=self.token)
+            if answer.status == 200:
+                grant.came(port, began, self.seen)
+            cursor = answer.headers.get("Sheaf-Cursor")
+            if port == "http scan" and cursor and self.leaf.call("GET", f"{path}&cursor={cursor}", token=self.token).status == 200:
+                grant.came("http cursor", began, self.seen)
         except OSError:  # cut in the middle: that is what a revocation may do
             return
-        if answer.status == 200:
-            grant.came(port, began, self.seen)
-        cursor = answer.headers.get("Sheaf-Cursor")
-        if port == "http scan" and cursor and self.leaf.call("GET", f"{path}&cursor={cursor}", token=self.token).status == 200:
-            grant.came("http cursor", began, self.seen)
 
 
 class HttpFollows(Watcher):
@@ -189,6 +190,7 @@ class HttpFollows(Watcher):
     def __init__(self, m, consumer, grants):
         super().__init__(m, consumer, grants)
         self.follows = {}  # socket -> (grant, port)
+        self.looked = time.monotonic()  # there was nothing more to read
 
     def open_one(self):
         grant = self.random.choice(self.grants)
@@ -201,18 +203,19 @@ class HttpFollows(Watcher):
     def turn(self):
         if len(self.follows) < 8:
             self.open_one()
-        looked = time.monotonic()
+        before = time.monotonic()
         for s in select.select(list(self.follows), [], [], 0.05)[0]:
             try:
-                data = s.recv(1 << 20)
+                data = s.recv(RECEIVED_MAX)
             except OSError:
                 data = b""
             grant, port = self.follows[s]
             if PAD[:100].encode() in data:
-                grant.came(port, looked, self.seen)
+                grant.came(port, self.looked, self.seen)
             if not data:
                 s.close()
                 del self.follows[s]
+        self.looked = before
 
 
 class Writer(Watcher):
