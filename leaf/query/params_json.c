@@ -124,21 +124,36 @@ static enum sf_code read_list(const struct sf_json *body, enum member member,
     return SF_OK;
 }
 
-enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
-                                    struct query_params *ret, struct sf_error *err)
+/* Most requests have two or three members: only those that are @given are looked up. */
+static enum sf_code read_texts(const struct sf_json *body, uint64_t given, struct query_params *p,
+                               struct sf_error *err)
 {
-    struct query_params p = {0};
+    const struct {
+        enum member member;
+        const char **to;
+    } texts[] = {{TABLE, &p->table},   {FROM, &p->from},     {TO, &p->to},
+                 {PREFIX, &p->prefix}, {CURSOR, &p->cursor}, {AFTER, &p->after},
+                 {FORMAT, &p->format}, {WHERE, &p->where},   {AS_OF, &p->as_of},
+                 {SINCE, &p->since},   {FLOW, &p->flow}};
+    enum sf_code code = SF_OK;
+
+    for (size_t i = 0; code == SF_OK && i < SF_COUNT(texts); i++) {
+        if ((given & BIT(texts[i].member)) != 0) {
+            code = sf_json_read_text(body, member_names[texts[i].member], SF_JSON_OPTIONAL,
+                                     texts[i].to, err);
+        }
+    }
+    return code;
+}
+
+static enum sf_code read_numbers(const struct sf_json *body, uint64_t given, struct query_params *p,
+                                 struct sf_error *err)
+{
     int64_t major = 0;
     int64_t limit = 0;
     int64_t pages = 0;
     int64_t seconds = 0;
     int64_t window = 0;
-    const struct {
-        enum member member;
-        const char **to;
-    } texts[] = {{TABLE, &p.table},   {FROM, &p.from},   {TO, &p.to},         {PREFIX, &p.prefix},
-                 {CURSOR, &p.cursor}, {AFTER, &p.after}, {FORMAT, &p.format}, {WHERE, &p.where},
-                 {AS_OF, &p.as_of},   {SINCE, &p.since}, {FLOW, &p.flow}};
     const struct {
         enum member member;
         struct sf_json_range range;
@@ -148,47 +163,58 @@ enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena 
                    {PAGES, {0, INT64_MAX}, &pages},
                    {SECONDS, {1, QUERY_SECONDS_MAX}, &seconds},
                    {WINDOW, {1, FOLLOW_WINDOW_MAX}, &window}};
-    const struct {
-        enum member member;
-        bool *to;
-    } flags[] = {
-        {REVERSE, &p.reverse}, {COUNT, &p.count}, {FOLLOW, &p.follow}, {SNAPSHOT, &p.snapshot}};
-    const struct {
-        enum member member;
-        const char **to;
-    } lists[] = {{KEY, &p.key}, {SELECT, &p.select}};
-    uint64_t given = 0; /* most requests have two or three of them */
-    enum sf_code code = sf_json_match_names(body, member_names, &given, err);
+    enum sf_code code = SF_OK;
 
-    for (size_t i = 0; code == SF_OK && i < SF_COUNT(texts); i++) {
-        if ((given & BIT(texts[i].member)) != 0) {
-            code = sf_json_read_text(body, member_names[texts[i].member], SF_JSON_OPTIONAL,
-                                     texts[i].to, err);
-        }
-    }
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(numbers); i++) {
         if ((given & BIT(numbers[i].member)) != 0) {
             code = sf_json_read_int(body, member_names[numbers[i].member], SF_JSON_OPTIONAL,
                                     numbers[i].range, numbers[i].to, err);
         }
     }
+    p->major = (uint32_t)major;
+    p->limit = (uint64_t)limit;
+    p->pages = (uint64_t)pages;
+    p->seconds = (uint64_t)seconds;
+    p->window = (uint32_t)window;
+    return code;
+}
+
+static enum sf_code read_flags(const struct sf_json *body, uint64_t given, struct query_params *p,
+                               struct sf_error *err)
+{
+    const struct {
+        enum member member;
+        bool *to;
+    } flags[] = {
+        {REVERSE, &p->reverse}, {COUNT, &p->count}, {FOLLOW, &p->follow}, {SNAPSHOT, &p->snapshot}};
+    enum sf_code code = SF_OK;
+
     for (size_t i = 0; code == SF_OK && i < SF_COUNT(flags); i++) {
         if ((given & BIT(flags[i].member)) != 0) {
             code = sf_json_read_bool(body, member_names[flags[i].member], SF_JSON_OPTIONAL,
                                      flags[i].to, err);
         }
     }
-    for (size_t i = 0; code == SF_OK && i < SF_COUNT(lists); i++) {
-        if ((given & BIT(lists[i].member)) != 0) {
-            code = read_list(body, lists[i].member, arena, lists[i].to, err);
-        }
+    return code;
+}
+
+enum sf_code query_params_from_json(const struct sf_json *body, struct sf_arena *arena,
+                                    struct query_params *ret, struct sf_error *err)
+{
+    struct query_params p = {0};
+    uint64_t given = 0;
+    enum sf_code code = sf_json_match_names(body, member_names, &given, err);
+
+    code = code == SF_OK ? read_texts(body, given, &p, err) : code;
+    code = code == SF_OK ? read_numbers(body, given, &p, err) : code;
+    code = code == SF_OK ? read_flags(body, given, &p, err) : code;
+    if (code == SF_OK && (given & BIT(KEY)) != 0) {
+        code = read_list(body, KEY, arena, &p.key, err);
+    }
+    if (code == SF_OK && (given & BIT(SELECT)) != 0) {
+        code = read_list(body, SELECT, arena, &p.select, err);
     }
     if (code == SF_OK) {
-        p.major = (uint32_t)major;
-        p.limit = (uint64_t)limit;
-        p.pages = (uint64_t)pages;
-        p.seconds = (uint64_t)seconds;
-        p.window = (uint32_t)window;
         p.is_plain_get = p.key != NULL && (given & ~(BIT(TABLE) | BIT(MAJOR) | BIT(KEY))) == 0;
         *ret = p;
     }

@@ -150,6 +150,27 @@ static bool answer_held(const struct query_request *q, struct sf_http_request *r
     return true;
 }
 
+/* What took no answer at once goes on a thread; @request is taken. */
+static enum sf_code start_later(struct queries *qs, struct query_request *request,
+                                const struct http_query *kind, struct sf_error *err)
+{
+    struct http_query *h = sf_calloc(1, sizeof(*h));
+    enum sf_code code;
+
+    if (h == NULL) {
+        query_request_done(request);
+        return SF_RAISE(err, SF_NOMEM, "request");
+    }
+    *h = *kind;
+    code = query_start(qs, request, on_page, h, &h->query, err);
+    if (code != SF_OK) {
+        sf_free(h);
+        return code;
+    }
+    sf_http_set_hooks(h->request, &(struct sf_http_hooks){.on_abort = on_abort, .data = h});
+    return SF_OK;
+}
+
 static enum sf_code start(struct queries *qs, const struct http_read *what,
                           struct sf_http_request *r, struct sf_buf *findings, struct sf_error *err)
 {
@@ -158,7 +179,6 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     struct query_params params;
     struct query_request request;
     struct now now = {.qs = qs};
-    struct http_query *h;
     enum sf_code code = serving_decide(o->serving, &(struct serving_caller){0}, what->product,
                                        what->major, &right, err);
 
@@ -193,25 +213,11 @@ static enum sf_code start(struct queries *qs, const struct http_read *what,
     if (query_answer_now(qs, &request, on_page_now, &now)) {
         return SF_OK;
     }
-    h = sf_calloc(1, sizeof(*h));
-    if (h == NULL) {
-        query_request_done(&request);
-        return SF_RAISE(err, SF_NOMEM, "request");
+    now.h.kind = http_page_kind(what->op, params.count);
+    if (what->op == QUERY_CHANGES && now.h.form == HTTP_FORM_CSV) {
+        now.h.form = HTTP_FORM_NDJSON;
     }
-    h->request = r;
-    h->op = what->op;
-    h->kind = http_page_kind(what->op, params.count);
-    h->form = http_form_of(r);
-    if (what->op == QUERY_CHANGES && h->form == HTTP_FORM_CSV) {
-        h->form = HTTP_FORM_NDJSON;
-    }
-    code = query_start(qs, &request, on_page, h, &h->query, err);
-    if (code != SF_OK) {
-        sf_free(h);
-        return code;
-    }
-    sf_http_set_hooks(r, &(struct sf_http_hooks){.on_abort = on_abort, .data = h});
-    return SF_OK;
+    return start_later(qs, &request, &now.h, err);
 }
 
 void query_http(struct queries *qs, const struct http_read *what, struct sf_http_request *r)
