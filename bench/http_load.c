@@ -6,7 +6,8 @@
  * Sends bodies of RECORDS NDJSON records of exactly 250 bytes over CONNECTIONS keep-alive
  * connections and waits for each answer. PATTERN: rising (keys FIRST, FIRST+1, ...), random (each
  * key once, in random order), updates (random keys below FIRST). Bodies are made once; only the
- * key digits change. With PRODUCTS, "{}" in the URL is a number below it, another for each body.
+ * key digits change. With PRODUCTS, "{}" in the URL is a number below it, another for each body;
+ * there are as many bodies as for one, else copying them would cost the load, not the leaf.
  * Prints one line of JSON.
  */
 #include <arpa/inet.h>
@@ -28,8 +29,9 @@
 #include "common/base/alloc.h"
 
 enum {
-    TEMPLATES_MIN = 64, /* different bodies; and at least one for each product */
-    TEMPLATES_MAX = 4096,
+    BODIES = 64, /* different ones */
+    PRODUCTS_MAX = 4096,
+    HEAD_BYTES = 8192,
     ANSWER_BYTES = 8192,
     LATENCIES_MAX = 4 * 1024 * 1024,
 };
@@ -54,12 +56,10 @@ struct load {
     uint64_t first;
     uint64_t next;
     unsigned products;
-    unsigned template_count;
-    char *templates[TEMPLATES_MAX];
-    size_t head_size[TEMPLATES_MAX];
-    size_t total_size[TEMPLATES_MAX];
-    size_t size_max;
-    unsigned next_template;
+    char *heads[PRODUCTS_MAX];
+    char *bodies[BODIES];
+    size_t body_size;
+    unsigned next_body;
 
     uint64_t accepted;
     uint64_t requests;
@@ -84,44 +84,47 @@ static uint64_t now_ns(void)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* The path with the number of the product that template @t is for. */
-static void write_path(const struct load *l, unsigned t, char *ret, size_t size)
+/* The path with the number of product @p. */
+static void write_path(const struct load *l, unsigned p, char *ret, size_t size)
 {
     const char *gap = strstr(l->path, "{}");
 
     if (gap == NULL) {
         (void)snprintf(ret, size, "%s", l->path);
     } else {
-        (void)snprintf(ret, size, "%.*s%u%s", (int)(gap - l->path), l->path, t % l->products,
-                       gap + 2);
+        (void)snprintf(ret, size, "%.*s%u%s", (int)(gap - l->path), l->path, p, gap + 2);
     }
 }
 
-static void make_templates(struct load *l)
+static void make_heads(struct load *l)
 {
-    const size_t body = l->records * RECORDS_BYTES;
-
-    l->template_count = l->products > TEMPLATES_MIN ? l->products : TEMPLATES_MIN;
-    l->size_max = body + 8192;
-    for (unsigned t = 0; t < l->template_count; t++) {
-        char *at = sf_alloc(l->size_max);
+    for (unsigned p = 0; p < l->products; p++) {
+        char head[HEAD_BYTES];
         char path[544];
-        int head;
 
-        if (at == NULL) {
+        write_path(l, p, path, sizeof(path));
+        (void)snprintf(head, sizeof(head),
+                       "POST %s HTTP/1.1\r\nHost: %s:%u\r\nAuthorization: Bearer %s\r\n"
+                       "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
+                       path, l->host, l->port, l->token, l->body_size);
+        l->heads[p] = sf_strdup(head);
+        if (l->heads[p] == NULL) {
             fail("memory");
         }
-        write_path(l, t, path, sizeof(path));
-        head = snprintf(at, 8192,
-                        "POST %s HTTP/1.1\r\nHost: %s:%u\r\nAuthorization: Bearer %s\r\n"
-                        "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
-                        path, l->host, l->port, l->token, body);
-        for (size_t i = 0; i < l->records; i++) {
-            records_make(at + head + i * RECORDS_BYTES, (uint64_t)t << 32 | i);
+    }
+}
+
+static void make_bodies(struct load *l)
+{
+    l->body_size = l->records * RECORDS_BYTES;
+    for (unsigned b = 0; b < BODIES; b++) {
+        l->bodies[b] = sf_alloc(l->body_size);
+        if (l->bodies[b] == NULL) {
+            fail("memory");
         }
-        l->templates[t] = at;
-        l->head_size[t] = (size_t)head;
-        l->total_size[t] = (size_t)head + body;
+        for (size_t i = 0; i < l->records; i++) {
+            records_make(l->bodies[b] + i * RECORDS_BYTES, (uint64_t)b << 32 | i);
+        }
     }
 }
 
@@ -151,7 +154,7 @@ static void open_connection(struct load *l, struct connection *c, int epoll)
     if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) != 0) {
         fail("connection");
     }
-    c->body = sf_alloc(l->size_max);
+    c->body = sf_alloc(HEAD_BYTES + l->body_size);
     if (c->body == NULL) {
         fail("memory");
     }
@@ -159,11 +162,14 @@ static void open_connection(struct load *l, struct connection *c, int epoll)
 
 static void begin_request(struct load *l, struct connection *c)
 {
-    const unsigned t = l->next_template++ % l->template_count;
+    const unsigned n = l->next_body++;
+    const char *head = l->heads[n % l->products];
+    const size_t head_size = strlen(head);
 
-    memcpy(c->body, l->templates[t], l->total_size[t]);
-    patch_keys(l, c->body + l->head_size[t]);
-    c->size = l->total_size[t];
+    memcpy(c->body, head, head_size);
+    memcpy(c->body + head_size, l->bodies[n % BODIES], l->body_size);
+    patch_keys(l, c->body + head_size);
+    c->size = head_size + l->body_size;
     c->sent = 0;
     c->received = 0;
     c->started_ns = now_ns();
@@ -314,10 +320,11 @@ int main(int argc, char **argv)
     l.latencies_ns = sf_calloc(LATENCIES_MAX, sizeof(uint64_t));
     connections = sf_calloc(count, sizeof(*connections));
     if (connections == NULL || l.latencies_ns == NULL || l.products == 0 ||
-        l.products > TEMPLATES_MAX) {
+        l.products > PRODUCTS_MAX) {
         fail("memory");
     }
-    make_templates(&l);
+    make_bodies(&l);
+    make_heads(&l);
     started_ns = now_ns();
     run(&l, connections, count, strtod(argv[5], NULL));
     elapsed_s = (double)(now_ns() - started_ns) / 1e9;
