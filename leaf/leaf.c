@@ -279,6 +279,7 @@ enum sf_code leaf_new(const struct leaf_config *config, struct leaf **ret, struc
     leaf->rt = rt_uv_rt(leaf->uv);
     leaf->started_us = sf_rt_wall_us(leaf->rt);
     leaf_admin_init(leaf);
+    bundles_init(&leaf->bundles);
     code = sf_token_cache_new(&leaf->tokens, err);
     code = code == SF_OK ? sf_token_cache_new(&leaf->assertions, err) : code;
     code = code == SF_OK ? start(leaf, err) : code;
@@ -318,9 +319,9 @@ static bool is_quiet(const struct leaf *leaf)
 {
     return leaf->closing == 0 && (leaf->ingest == NULL || ingest_pending(leaf->ingest) == 0) &&
            (leaf->mender == NULL || mender_pending(leaf->mender) == 0) &&
-           (leaf->queries == NULL || queries_pending(leaf->queries) == 0) && !leaf->bundle_saving &&
-           leaf->apply == NULL && leaf->life == NULL && leaf_quality_is_quiet(leaf) &&
-           leaf_admin_is_quiet(leaf) && !leaf_purge_is_busy(leaf) &&
+           (leaf->queries == NULL || queries_pending(leaf->queries) == 0) &&
+           !leaf->bundles.storing && leaf->apply == NULL && leaf->life == NULL &&
+           leaf_quality_is_quiet(leaf) && leaf_admin_is_quiet(leaf) && !leaf_purge_is_busy(leaf) &&
            (leaf->heads_kept == NULL || !head_keeper_is_busy(leaf->heads_kept)) &&
            !leaf->trimming && !leaf_mesh_is_renewing(leaf);
 }
@@ -438,7 +439,7 @@ static void leaf_free(struct leaf *leaf)
     leaf_sources_done(leaf);
     product_set_done(&leaf->serving.products);
     grant_set_unref(leaf->serving.grants);
-    sf_buf_done(&leaf->bundle_bytes);
+    bundles_done(&leaf->bundles);
     identity_done(&leaf->identity);
     sf_wipe(leaf->seal_key, sizeof(leaf->seal_key));
     sf_lock_done(&leaf->lock);

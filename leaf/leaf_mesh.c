@@ -19,15 +19,6 @@
 
 enum { NATS_PORT_FIRST = 14222 };
 
-/*
- * meta: version of the newest bundle ever accepted (8 bytes), epoch of the store it came in (4
- * bytes), then the bundle. One of another epoch is from before a restore: of it only the version
- * counts, as what was granted then may have been taken back since.
- */
-static const struct sf_slice bundle_key = {(const uint8_t *)"bundle", 6};
-
-enum { BUNDLE_HEADER = 12 };
-
 /* Renewing credentials on a query thread. */
 struct renewal {
     struct leaf *leaf;
@@ -53,11 +44,6 @@ static struct grant_trust trust_of(const struct leaf *leaf)
     };
 }
 
-static uint64_t version_kept(const struct leaf *leaf)
-{
-    return leaf->bundle_bytes.size < BUNDLE_HEADER ? 0 : sf_read_be64(leaf->bundle_bytes.data);
-}
-
 /* Of all tables, and of @us. */
 static int64_t last_commit_us(const struct store *store, int64_t us)
 {
@@ -71,111 +57,90 @@ static int64_t last_commit_us(const struct store *store, int64_t us)
     return us;
 }
 
-enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
+static void bundle_stored(void *data)
 {
-    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
-    struct grant_trust trust = trust_of(leaf);
-    struct sf_error refused;
-    int64_t stored_us = 0;
-    bool found;
-    enum sf_code code = store_snapshot_new(leaf->store, &snapshot, err);
+    struct leaf *leaf = data;
 
-    sf_steady_init(&leaf->clock, leaf->rt, last_commit_us(leaf->store, 0));
-    if (code == SF_OK) {
-        code = store_small_get(snapshot, STORE_META, bundle_key, &leaf->bundle_bytes, &stored_us,
-                               &found, err);
-    }
-    if (code != SF_OK || leaf->bundle_bytes.size < BUNDLE_HEADER) {
-        return code;
-    }
-    leaf->bundle_stored = version_kept(leaf);
-    if (sf_read_be32(leaf->bundle_bytes.data + 8) != store_epoch(leaf->store)) {
-        sf_log(SF_LOG_WARN, "leaf.bundle_of_before",
-               SF_F_TEXT("why", "the store has been restored: others are served again once the "
-                                "hub has answered"));
-        return SF_OK;
-    }
-    serving_know_time(&leaf->serving, last_commit_us(leaf->store, stored_us));
-    trust.now_us = serving_now_us(&leaf->serving);
-    code = grant_set_open(sf_slice_of(leaf->bundle_bytes.data + BUNDLE_HEADER,
-                                      leaf->bundle_bytes.size - BUNDLE_HEADER),
-                          &trust, &leaf->serving.grants, &refused);
-    if (code != SF_OK) {
-        sf_log(SF_LOG_WARN, "leaf.bundle_not_in_force", SF_F_ERROR(&refused));
-    }
-    return SF_OK;
-}
-
-static void bundle_saved(struct store_write *w, const struct sf_error *err)
-{
-    struct leaf *leaf = w->data;
-
-    leaf->bundle_saving = false;
-    if (err != NULL) {
-        sf_log(SF_LOG_WARN, "leaf.bundle_not_stored", SF_F_ERROR(err));
-    } else {
-        leaf->bundle_stored = version_kept(leaf);
-    }
     if (leaf->uplink != NULL) {
         uplink_stored(leaf->uplink);
     }
 }
 
-/* Keeps the bundle for the next start. No other one comes before it is stored. */
-static void store_bundle(struct leaf *leaf, uint64_t version, struct sf_slice bundle)
+static void log_bundle(const struct grant_set *grants)
 {
-    struct sf_error err;
-
-    sf_assert(!leaf->bundle_saving);
-    sf_buf_clear(&leaf->bundle_bytes);
-    sf_buf_be64(&leaf->bundle_bytes, version);
-    sf_buf_be32(&leaf->bundle_bytes, store_epoch(leaf->store));
-    sf_buf_slice(&leaf->bundle_bytes, bundle);
-    leaf->bundle_put = (struct store_put){
-        .space = STORE_META, .key = bundle_key, .value = sf_buf_view(&leaf->bundle_bytes)};
-    leaf->bundle_write =
-        (struct store_write){.data = leaf, .puts = &leaf->bundle_put, .put_count = 1};
-    if (sf_buf_check(&leaf->bundle_bytes, "bundle", &err) != SF_OK ||
-        store_submit(leaf->store, &leaf->bundle_write, bundle_saved, &err) != SF_OK) {
-        sf_log(SF_LOG_WARN, "leaf.bundle_not_stored", SF_F_ERROR(&err));
-        return;
-    }
-    leaf->bundle_saving = true;
-}
-
-static bool is_storing(void *data)
-{
-    const struct leaf *leaf = data;
-
-    return leaf->bundle_saving;
-}
-
-static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_version)
-{
-    struct leaf *leaf = data;
-    struct grant_trust trust = trust_of(leaf);
-    struct grant_set *grants;
-    struct sf_error err;
-
-    trust.version_min = version_kept(leaf);
-    if (leaf->serving.grants != NULL && leaf->serving.grants->version > trust.version_min) {
-        trust.version_min = leaf->serving.grants->version;
-    }
-    if (grant_set_open(signed_bundle, &trust, &grants, &err) != SF_OK) {
-        sf_log(SF_LOG_ERROR, "leaf.bundle_refused", SF_F_ERROR(&err));
-        return false;
-    }
     if (grants->unread) {
         sf_log(SF_LOG_ERROR, "leaf.bundle_not_understood",
                SF_F_UINT("policy_version", grants->policy_version));
     } else if (grants->refused > 0) {
         sf_log(SF_LOG_ERROR, "leaf.grants_without_consent", SF_F_UINT("count", grants->refused));
     }
-    serving_take_grants(&leaf->serving, grants);
-    *ret_version = grants->version;
+    if (grants->held_count > 0) {
+        sf_log(SF_LOG_ERROR, "leaf.grants_held_back", SF_F_UINT("count", grants->held_count),
+               SF_F_TEXT("first", grants->held[0].id),
+               SF_F_TEXT("why", "they had ended: the hub was put back, or repeats what it had"));
+    }
+    if (grants->policies_of != NULL) {
+        sf_log(SF_LOG_ERROR, "leaf.policies_kept",
+               SF_F_UINT("policy_version", grants->policy_version),
+               SF_F_UINT("hub_policy_version", grants->told_policy_version),
+               SF_F_TEXT("why", "those of the hub are older: it was put back"));
+    }
+}
+
+enum sf_code leaf_mesh_load(struct leaf *leaf, struct sf_error *err)
+{
+    const struct grant_trust trust = trust_of(leaf);
+    const int64_t known_us = last_commit_us(leaf->store, 0);
+    enum sf_code code;
+
+    sf_steady_init(&leaf->clock, leaf->rt, known_us);
+    leaf->bundles.store = leaf->store;
+    leaf->bundles.serving = &leaf->serving;
+    leaf->bundles.on_stored = bundle_stored;
+    leaf->bundles.data = leaf;
+    code = bundles_load(&leaf->bundles, &trust, known_us, err);
+    if (code == SF_OK && leaf->bundles.last != NULL) {
+        log_bundle(leaf->bundles.last);
+    }
+    return code;
+}
+
+static bool is_storing(void *data)
+{
+    const struct leaf *leaf = data;
+
+    return leaf->bundles.storing;
+}
+
+static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_version)
+{
+    struct leaf *leaf = data;
+    const struct grant_trust trust = trust_of(leaf);
+    struct sf_error err;
+
+    if (bundles_take(&leaf->bundles, signed_bundle, &trust, &err) != SF_OK) {
+        sf_log(SF_LOG_ERROR, "leaf.bundle_refused", SF_F_ERROR(&err));
+        return false;
+    }
+    log_bundle(leaf->bundles.last);
+    *ret_version = leaf->bundles.version;
     leaf_serving_changed(leaf);
-    store_bundle(leaf, grants->version, signed_bundle);
     return true;
+}
+
+static void on_answers(void *data, bool answers)
+{
+    struct leaf *leaf = data;
+    const struct grant_set *grants = leaf->serving.grants;
+    bool matters = false;
+
+    leaf->serving.hub_answers = answers;
+    for (size_t i = 0; grants != NULL && i < grants->grant_count && !matters; i++) {
+        matters = grants->grants[i].beside_ended;
+    }
+    if (matters) {
+        leaf_serving_changed(leaf);
+    }
 }
 
 void leaf_serving_changed(struct leaf *leaf)
@@ -190,6 +155,25 @@ void leaf_serving_changed(struct leaf *leaf)
 }
 
 /* --- lease ------------------------------------------------------------------------------------ */
+
+/* What this leaf has seen and will not have undone. */
+static void fill_seen(struct leaf *leaf, Sheaf__V1__PollRequest *poll)
+{
+    const struct grant_set *last = leaf->bundles.last;
+    size_t n = 0;
+
+    poll->seen_version = leaf->bundles.version;
+    if (last == NULL) {
+        return;
+    }
+    poll->policy_version = last->policy_version;
+    poll->held_back_count = (uint32_t)last->held_count;
+    for (; n < last->held_count && n < HELD_BACK_MAX; n++) {
+        leaf->held_list[n] = sf_control_text(last->held[n].id);
+    }
+    poll->held_back = leaf->held_list;
+    poll->n_held_back = n;
+}
 
 static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
 {
@@ -220,9 +204,10 @@ static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
             leaf->head_list[n] = out;
         }
     }
-    if (poll->have_version > leaf->bundle_stored) {
-        poll->have_version = leaf->bundle_stored;
+    if (poll->have_version > leaf->bundles.version_stored) {
+        poll->have_version = leaf->bundles.version_stored;
     }
+    fill_seen(leaf, poll);
     poll->boot_id = (ProtobufCBinaryData){.len = sizeof(leaf->boot_id), .data = leaf->boot_id};
     poll->boot = leaf->boot;
     poll->epoch = store_epoch(leaf->store);
@@ -494,6 +479,7 @@ enum sf_code leaf_mesh_start(struct leaf *leaf, struct sf_error *err)
         .on_bundle = on_bundle,
         .is_storing = is_storing,
         .fill_poll = fill_poll,
+        .on_answers = on_answers,
         .on_fenced = on_fenced,
         .data = leaf,
     };

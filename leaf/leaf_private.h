@@ -19,11 +19,12 @@
 #include "leaf/query/query.h"
 #include "leaf/query/query_http.h"
 #include "leaf/query/query_nats.h"
+#include "leaf/serving/bundles.h"
 #include "leaf/store/head_keeper.h"
 #include "leaf/store/retain.h"
 #include "leaf/uplink/uplink.h"
 
-enum { HEADS_MAX = 1024, LEAF_LIMITS = 21, LEAF_PATH_BYTES = 4096 };
+enum { HEADS_MAX = 1024, HELD_BACK_MAX = 1000, LEAF_LIMITS = 21, LEAF_PATH_BYTES = 4096 };
 
 #define LEAF_CHECKPOINT "checkpoint" /* in the data directory, while a backup is made */
 
@@ -111,11 +112,8 @@ struct leaf {
     Sheaf__V1__LaneHead heads[HEADS_MAX];
     Sheaf__V1__LaneHead *head_list[HEADS_MAX];
 
-    struct store_write bundle_write; /* leaf_mesh.c: storing the bundle in force */
-    struct store_put bundle_put;
-    struct sf_buf bundle_bytes;
-    uint64_t bundle_stored; /* version that survives a restart; 0: none */
-    bool bundle_saving;
+    struct bundles bundles;         /* what the hub has sent */
+    char *held_list[HELD_BACK_MAX]; /* of a poll: borrowed from them */
 
     struct apply *apply; /* under way, or NULL */
     struct life *life;   /* under way, or NULL */

@@ -94,6 +94,8 @@
       "act as the one named: as a domain with --as, as the platform without")                      \
     X(POLICY_DENIES, 416, 403, 5, "a policy denies it",                                            \
       "see which: sheaf access explain --who DOMAIN --what D/P")                                   \
+    X(GRANT_HELD_BACK, 417, 403, 5, "a grant that had ended was brought back",                     \
+      "its owner revokes it ('sheaf access ls' names it); then ask again: sheaf access request")   \
     X(TOKEN_MISSING, 501, 401, 5, "no token",                                                      \
       "send 'Authorization: Bearer TOKEN', made by 'sheaf token create --as DOMAIN'")              \
     X(TOKEN_INVALID, 502, 401, 5, "token does not verify",                                         \

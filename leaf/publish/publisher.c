@@ -261,11 +261,13 @@ static void settle_feed(struct update *u, const struct feed_spec *spec)
 /*
  * The audience under which the grant is fed. The shared one as long as policies cannot tell its
  * grants apart, whoever they are: also one that this leaf has not heard of yet, whose consumer may
- * be listening already, sees the same.
+ * be listening already, sees the same. But not while somebody may hear it whose right has ended.
  */
-static const char *name_audience(const struct grant *grant, const struct served_view *view)
+static const char *name_audience(const struct serving *s, const struct grant *grant,
+                                 const struct served_view *view)
 {
-    return served_view_parts(view) ? grant->sole_audience : grant->audience;
+    return served_view_parts(view) || serving_feeds_apart(s, grant) ? grant->sole_audience
+                                                                    : grant->audience;
 }
 
 static void for_grant(struct update *u, const struct served_table *table, const struct grant *grant)
@@ -280,7 +282,7 @@ static void for_grant(struct update *u, const struct served_table *table, const 
     }
     const struct feed_spec spec = {
         .table = table,
-        .audience = name_audience(grant, view),
+        .audience = name_audience(s, grant, view),
         .shared = grant->audience,
         .view = view,
         .until_us =

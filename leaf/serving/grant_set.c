@@ -8,6 +8,8 @@
 #include "common/base/assert.h"
 #include "common/base/map.h"
 #include "common/identity/signed.h"
+#include "common/wire/control.h"
+#include "leaf/serving/ended.h"
 #include "proto/errors.h"
 #include "proto/subjects.h"
 
@@ -20,7 +22,10 @@ struct grant_set *grant_set_ref(struct grant_set *set)
 void grant_set_unref(struct grant_set *set)
 {
     if (set != NULL && --set->refs == 0) {
-        sf_policy_set_free(set->policies);
+        if (set->policies_of == NULL) {
+            sf_policy_set_free(set->policies);
+        }
+        grant_set_unref(set->policies_of);
         sf_arena_done(&set->arena);
         sf_free(set);
     }
@@ -58,7 +63,8 @@ static bool says_more(const ProtobufCMessage *m)
     return m->n_unknown_fields > 0;
 }
 
-static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *trust)
+/* *at: when the domain decided, as it says. */
+static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *trust, int64_t *at)
 {
     Sheaf__V1__Decision *d;
     bool consents;
@@ -67,6 +73,7 @@ static bool has_consent(const Sheaf__V1__Grant *g, const struct grant_trust *tru
         return false;
     }
     d = sheaf__v1__decision__unpack(NULL, g->decision->payload.len, g->decision->payload.data);
+    *at = d == NULL ? 0 : d->decided_us;
     consents = d != NULL && !says_more(&g->base) && !says_more(&g->decision->base) &&
                !says_more(&d->base) && says_the_same(g, d, trust);
     if (d != NULL) {
@@ -162,40 +169,200 @@ static enum sf_code take_consumers(struct grant_set *set, const Sheaf__V1__Bundl
     return SF_OK;
 }
 
+/* What is known of all grants while they are taken. */
+struct taking {
+    struct grant_set *set;
+    const struct grant_trust *trust;
+    struct sf_map firsts; /* of audiences */
+    struct sf_map keys;   /* of consumers */
+};
+
+/* The decision of @g, noted whether it is one of ours or not: a bundle that has it still has it. */
+static struct grant_decision *note_decision(struct taking *t, const Sheaf__V1__Grant *g)
+{
+    static const uint8_t zero;
+    struct grant_decision *d = &t->set->decisions[t->set->decision_count];
+    const struct sf_slice parts[] = {SF_LITERAL(SIGN_DECISION), sf_slice_of(&zero, 1),
+                                     sf_control_slice(g->decision->payload)};
+
+    t->set->decision_count++;
+    sf_hash256(parts, SF_COUNT(parts), d->hash);
+    d->until_us = g->until_us;
+    return d;
+}
+
+static bool has_ended(const struct grant_trust *trust, const struct grant_decision *d)
+{
+    return trust->ended != NULL &&
+           (ended_has(trust->ended, d->hash) ||
+            (!trust->taken_before && ended_is_below(trust->ended, d, trust->last)));
+}
+
+static enum sf_code take_grant(struct taking *t, const Sheaf__V1__Grant *g)
+{
+    struct grant_set *set = t->set;
+    struct grant_decision *d = g->decision == NULL ? NULL : note_decision(t, g);
+    struct grant *to = &set->grants[set->grant_count];
+    bool fits = d != NULL && has_consent(g, t->trust, &d->decided_us);
+    enum sf_code code = SF_OK;
+
+    if (fits) {
+        d->held = has_ended(t->trust, d);
+        d->in_force = !d->held;
+        to = d->held ? &set->held[set->held_count++] : to;
+        code = copy_grant(&set->arena, &t->keys, g, to);
+        d->audience = to->audience;
+    }
+    if (code == SF_OK && fits && d->held) {
+        return SF_OK;
+    }
+    if (code == SF_OK && fits) {
+        code = fits_audience(&t->firsts, to, &fits);
+    }
+    set->grant_count += fits && code == SF_OK;
+    set->refused += !fits;
+    return code;
+}
+
+static int compare_decisions(const void *a, const void *b)
+{
+    const struct grant_decision *x = a;
+    const struct grant_decision *y = b;
+
+    return memcmp(x->hash, y->hash, sizeof(x->hash));
+}
+
+/* Each once: in force when one grant of it is. */
+static void sort_decisions(struct grant_set *set)
+{
+    struct grant_decision *d = set->decisions;
+    size_t kept = 0;
+
+    if (set->decision_count > 0) {
+        qsort(d, set->decision_count, sizeof(*d), compare_decisions);
+    }
+    for (size_t i = 0; i < set->decision_count; i++) {
+        if (kept > 0 && compare_decisions(&d[kept - 1], &d[i]) == 0) {
+            d[kept - 1] = d[i].in_force ? d[i] : d[kept - 1];
+        } else {
+            d[kept++] = d[i];
+        }
+    }
+    set->decision_count = kept;
+}
+
+const struct grant_decision *grant_set_decision(const struct grant_set *set, const uint8_t *hash)
+{
+    struct grant_decision key;
+
+    if (set->decision_count == 0) {
+        return NULL;
+    }
+    memcpy(key.hash, hash, sizeof(key.hash));
+    return bsearch(&key, set->decisions, set->decision_count, sizeof(key), compare_decisions);
+}
+
 static enum sf_code take_grants(struct grant_set *set, const Sheaf__V1__Bundle *b,
                                 const struct grant_trust *trust, struct sf_error *err)
 {
-    struct sf_map firsts = {0};
-    struct sf_map keys = {0};
+    struct taking t = {.set = set, .trust = trust};
     enum sf_code code = SF_OK;
 
     if (b->n_grants > GRANTS_MAX) {
         return SF_RAISE(err, SF_BUSY, "bundle of %zu grants", b->n_grants);
     }
     set->grants = sf_arena_calloc(&set->arena, b->n_grants, sizeof(*set->grants));
-    if (set->grants == NULL) {
+    set->held = sf_arena_calloc(&set->arena, b->n_grants, sizeof(*set->held));
+    set->decisions = sf_arena_calloc(&set->arena, b->n_grants, sizeof(*set->decisions));
+    if (set->grants == NULL || set->held == NULL || set->decisions == NULL) {
         return SF_RAISE(err, SF_NOMEM, "bundle");
     }
-    code = take_consumers(set, b, &keys);
+    code = take_consumers(set, b, &t.keys);
     for (size_t i = 0; code == SF_OK && i < b->n_grants; i++) {
-        struct grant *g = &set->grants[set->grant_count];
-        bool fits = has_consent(b->grants[i], trust);
-
-        if (fits) {
-            code = copy_grant(&set->arena, &keys, b->grants[i], g);
-        }
-        if (fits && code == SF_OK) {
-            code = fits_audience(&firsts, g, &fits);
-        }
-        set->grant_count += fits && code == SF_OK;
-        set->refused += !fits;
+        code = take_grant(&t, b->grants[i]);
     }
-    sf_map_done(&firsts);
-    sf_map_done(&keys);
+    sf_map_done(&t.firsts);
+    sf_map_done(&t.keys);
     if (set->grant_count > 0) {
         qsort(set->grants, set->grant_count, sizeof(*set->grants), grant_compare);
     }
+    sort_decisions(set);
     return code == SF_OK ? SF_OK : SF_RAISE(err, SF_NOMEM, "bundle");
+}
+
+enum { BESIDE_HELD = 1, BESIDE_ENDED = 2 };
+
+/* The marks of audiences that grants share, by their names. */
+static enum sf_code mark_audiences(struct sf_map *marks, struct grant_set *set)
+{
+    for (size_t i = 0; i < set->grant_count; i++) {
+        const struct sf_slice name = sf_slice_text(set->grants[i].audience);
+        unsigned *mark;
+
+        if (name.size == 0 || sf_map_find(marks, name) != NULL) {
+            continue;
+        }
+        mark = sf_arena_calloc(&set->arena, 1, sizeof(*mark));
+        if (mark == NULL || sf_map_put(marks, name, mark) != SF_OK) {
+            return SF_NOMEM;
+        }
+    }
+    return SF_OK;
+}
+
+static void mark(const struct sf_map *marks, const char *audience, unsigned how)
+{
+    unsigned *found = sf_map_find(marks, sf_slice_text(audience));
+
+    if (found != NULL) {
+        *found |= how;
+    }
+}
+
+enum sf_code grant_set_mark(struct grant_set *set, const struct ended *ended, struct sf_error *err)
+{
+    struct sf_map marks = {0};
+    enum sf_code code = SF_OK;
+
+    if (set->held_count + ended->count > 0) {
+        code = mark_audiences(&marks, set);
+    }
+    for (size_t i = 0; i < set->held_count; i++) {
+        mark(&marks, set->held[i].audience, BESIDE_HELD);
+    }
+    for (size_t i = 0; i < ended->count; i++) {
+        mark(&marks, ended->items[i].audience, BESIDE_ENDED);
+    }
+    for (size_t i = 0; i < set->grant_count; i++) {
+        const unsigned *found = sf_map_find(&marks, sf_slice_text(set->grants[i].audience));
+
+        set->grants[i].beside_held = found != NULL && (*found & BESIDE_HELD) != 0;
+        set->grants[i].beside_ended = found != NULL && (*found & BESIDE_ENDED) != 0;
+    }
+    sf_map_done(&marks);
+    return code == SF_OK ? SF_OK : SF_RAISE(err, SF_NOMEM, "bundle");
+}
+
+/* There is something in it that is not understood. It holds all the same: what it takes back is not
+ * to come back. */
+static void serve_nothing(struct grant_set *set)
+{
+    set->unread = true;
+    set->refused += set->grant_count;
+    set->grant_count = 0;
+    set->index = (struct grant_index){0};
+}
+
+void grant_set_keep_policies(struct grant_set *set, struct grant_set *newer)
+{
+    sf_assert(set->policies_of == NULL && set != newer);
+    sf_policy_set_free(set->policies);
+    set->policies = newer->policies;
+    set->policy_version = newer->policy_version;
+    set->policies_of = grant_set_ref(newer->policies_of == NULL ? newer : newer->policies_of);
+    if (newer->unread && !set->unread) {
+        serve_nothing(set);
+    }
 }
 
 static enum sf_code add_policy(struct sf_policy_set *set, const Sheaf__V1__Policy *p,
@@ -217,6 +384,7 @@ static enum sf_code take_policies(struct grant_set *set, const Sheaf__V1__Bundle
     enum sf_code code = SF_OK;
 
     set->policy_version = b->policy_version;
+    set->told_policy_version = b->policy_version;
     set->unread |= says_more(&b->base);
     if (b->n_policies == 0) {
         return SF_OK;
@@ -291,9 +459,8 @@ enum sf_code grant_set_open(struct sf_slice signed_bundle, const struct grant_tr
     if (code != SF_OK) {
         return code;
     }
-    if (set->unread) { /* It holds all the same: what it takes back is not to come back. */
-        set->refused += set->grant_count;
-        set->grant_count = 0;
+    if (set->unread) {
+        serve_nothing(set);
     }
     code = grant_index_make(&set->index, set->grants, set->grant_count, &set->arena, err);
     if (code == SF_OK) {
@@ -315,6 +482,20 @@ const struct grant *grant_set_find(const struct grant_set *set, const char *acco
     for (size_t i = 0; i < count; i++) {
         if (g[i].major == major && g[i].until_us > now_us) {
             return &g[i];
+        }
+    }
+    return NULL;
+}
+
+const struct grant *grant_set_held(const struct grant_set *set, const char *account,
+                                   const char *product, uint32_t major)
+{
+    for (size_t i = 0; set != NULL && i < set->held_count; i++) {
+        const struct grant *g = &set->held[i];
+
+        if (g->major == major && strcmp(g->consumer_account, account) == 0 &&
+            strcmp(g->product, product) == 0) {
+            return g;
         }
     }
     return NULL;

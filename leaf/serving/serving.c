@@ -31,17 +31,28 @@ void serving_take_grants(struct serving *s, struct grant_set *grants)
     serving_know_time(s, grants->issued_us);
 }
 
+bool serving_feeds_apart(const struct serving *s, const struct grant *grant)
+{
+    return grant->beside_held || (grant->beside_ended && !s->hub_answers);
+}
+
 /* Names the major that the caller may read instead, if there is one. */
 static enum sf_code deny(const struct serving *s, const struct serving_caller *caller,
                          const struct sf_product *product, struct sf_error *err)
 {
     const uint32_t granted =
         grant_set_major(s->grants, caller->account, product->name, serving_now_us(s));
+    const struct grant *held =
+        grant_set_held(s->grants, caller->account, product->name, product->version.major);
 
     if (granted != 0) {
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "product %s/%s@%u; granted is %s/%s@%u",
                           s->domain, product->name, product->version.major, s->domain,
                           product->name, granted);
+    }
+    if (held != NULL) {
+        return SF_RAISE_E(err, SF_DENIED, SHEAF_E_GRANT_HELD_BACK, "grant %s on %s/%s@%u", held->id,
+                          s->domain, product->name, product->version.major);
     }
     return SF_RAISE_E(err, SF_DENIED, SHEAF_E_DENIED, "product %s/%s@%u", s->domain, product->name,
                       product->version.major);

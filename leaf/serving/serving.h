@@ -15,7 +15,8 @@ struct serving {
     const char *domain; /* this leaf's */
     struct product_set products;
     struct grant_set *grants; /* in force, or NULL: other domains get nothing */
-    uint64_t generation;      /* of grants, policies and keys: views are decided anew */
+    bool hub_answers;    /* and this leaf has the bundle that it has: nobody forgets anything now */
+    uint64_t generation; /* of grants, policies and keys: views are decided anew */
     /* What the keys of hash masks come from, one for each domain that sees them; NULL: nothing is
      * hashed, and what would be is refused. */
     const struct sf_seed *mask_secret;
@@ -35,6 +36,13 @@ void serving_know_time(struct serving *s, int64_t us);
 /* @grants are in force from now on, instead of those before; taken over. */
 void serving_take_grants(struct serving *s, struct grant_set *grants);
 
+/*
+ * Whether @grant is to be fed under its own audience alone: somebody whose right has ended may hear
+ * the shared one. The hub lets in whom it thinks to be granted: that is who has a grant that is
+ * held back, and as long as it does not answer, whoever had one.
+ */
+bool serving_feeds_apart(const struct serving *s, const struct grant *grant);
+
 /* Who asks. */
 struct serving_caller {
     const char *account;   /* public key of the asking account; NULL: the owning domain itself */
@@ -53,7 +61,7 @@ struct serving_right {
 /*
  * Decides on @product (a name without domain; @major 0: the highest active).
  *   SF_ABSENT       E0302: no such product
- *   SF_DENIED       E0401: not granted
+ *   SF_DENIED       E0401: not granted; E0417: it was, that has ended, and the hub forgot it
  *                   E0506: the assertion does not hold
  *   SF_UNAVAILABLE  E0707: the bundle has expired, so nothing is served to other domains
  */

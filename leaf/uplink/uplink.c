@@ -57,6 +57,8 @@ struct uplink {
     bool linked;          /* the hub answered the last poll, whatever it said */
     uint64_t unlinked_ns; /* since when not, or since when there may be a link again */
     bool was_up;
+    uint64_t hub_version; /* of the bundle that the hub has, by its last answer */
+    bool answers;         /* as it was told */
     struct sf_bus_call poll;
     struct sf_timer retry;
 
@@ -86,6 +88,16 @@ static void set_up(struct uplink *u, bool is_up, const struct sf_error *why)
     }
 }
 
+static void set_answers(struct uplink *u, bool answers)
+{
+    if (u->answers != answers) {
+        u->answers = answers;
+        if (u->options.on_answers != NULL) {
+            u->options.on_answers(u->options.data, answers);
+        }
+    }
+}
+
 /* SF_DENIED: the leaf refuses the bundle, so that asking at once would bring the same again. */
 static enum sf_code take_reply(struct uplink *u, const Sheaf__V1__PollReply *reply,
                                struct sf_error *err)
@@ -101,6 +113,7 @@ static enum sf_code take_reply(struct uplink *u, const Sheaf__V1__PollReply *rep
         }
         return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_FENCED, "%s", reply->fenced);
     }
+    u->hub_version = reply->current_version;
     if (reply->bundle == NULL) {
         return SF_OK;
     }
@@ -143,6 +156,7 @@ static void pause_then_poll(struct uplink *u, const struct sf_error *why)
 {
     sf_counter_add(&u->failures, 1);
     u->lost = true;
+    set_answers(u, false);
     if (!uplink_is_up(u)) {
         set_up(u, false, why);
     }
@@ -152,6 +166,7 @@ static void pause_then_poll(struct uplink *u, const struct sf_error *why)
 static void go_on(struct uplink *u)
 {
     u->lost = false;
+    set_answers(u, u->have_version == u->hub_version);
     set_up(u, true, NULL);
     u->storing = u->options.is_storing != NULL && u->options.is_storing(u->options.data);
     if (!u->storing) {
@@ -293,6 +308,7 @@ bool uplink_is_up(const struct uplink *u)
 
 void uplink_wake(struct uplink *u)
 {
+    set_answers(u, false);
     u->linked = false;
     u->unlinked_ns = sf_rt_now_ns(u->options.rt);
     if (u->storing) {

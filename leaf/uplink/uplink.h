@@ -36,6 +36,9 @@ struct uplink_options {
     bool (*on_bundle)(void *data, struct sf_slice signed_bundle, uint64_t *ret_version);
     /* Whether the bundle in force is being stored: polls wait for uplink_stored(). NULL: never. */
     bool (*is_storing)(void *data);
+    /* Whether the hub answers and this leaf has the bundle it has: told when that changes, from
+     * false on. NULL: nobody asks. */
+    void (*on_answers)(void *data, bool answers);
     /* The hub lets another leaf of this domain go on: this one stops, @why says why. May free
      * nothing here. NULL: it is ignored. */
     void (*on_fenced)(void *data, const char *why);

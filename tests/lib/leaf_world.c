@@ -241,6 +241,7 @@ static void make_grant(const struct leaf_world *w, const struct world_bundle *b,
         from->until_us == 0 ? leaf_world_now(w) + SF_US_PER_DAY : from->until_us;
     d.mesh = text_of(WORLD_MESH, "");
     d.approved = true;
+    d.decided_us = from->decided_us;
     if (b->spoil != NULL) {
         b->spoil(g, &d, b->data);
     }

@@ -58,6 +58,7 @@ struct world_grant {
     const char *columns[4]; /* NULL: no more */
     uint32_t major;         /* 0: 1 */
     int64_t until_us;       /* 0: a day from now */
+    int64_t decided_us;     /* another time is another decision */
 };
 
 struct world_bundle {
