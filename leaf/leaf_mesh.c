@@ -147,7 +147,9 @@ void leaf_serving_changed(struct leaf *leaf)
 {
     struct sf_error err;
 
+    leaf->serving_late = false;
     if (leaf->publisher != NULL && publisher_update(leaf->publisher, &err) != SF_OK) {
+        leaf->serving_late = err.code == SF_NOMEM;
         sf_log(SF_LOG_ERROR, "leaf.feeds_missing", SF_F_ERROR(&err));
     }
     queries_serving_changed(leaf->queries);
@@ -290,7 +292,8 @@ static void tick_fire(struct sf_timer *timer)
     const int64_t now_us = serving_now_us(&leaf->serving);
 
     /* Since the last tick, however long ago: the machine may have slept, or the clock been set. */
-    if (has_expired_grant(leaf->serving.grants, leaf->expiry_checked_us, now_us) ||
+    if (leaf->serving_late ||
+        has_expired_grant(leaf->serving.grants, leaf->expiry_checked_us, now_us) ||
         view_cache_has_ended(leaf->serving.products.views, leaf->expiry_checked_us, now_us)) {
         leaf_serving_changed(leaf);
     }

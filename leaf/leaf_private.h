@@ -106,6 +106,7 @@ struct leaf {
     struct leaf_sources *sources; /* NULL: none */
     struct uplink *uplink;
     struct sf_timer tick;      /* every second: what has expired */
+    bool serving_late;         /* what follows products and grants does not yet: no memory */
     int64_t expiry_checked_us; /* up to this time */
 
     struct renewal *renewal; /* leaf_mesh.c */

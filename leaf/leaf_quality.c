@@ -74,9 +74,11 @@ void leaf_quality_update(struct leaf *leaf)
     struct sf_error err;
 
     if (leaf->collector != NULL && collector_update(leaf->collector, &err) != SF_OK) {
+        leaf->serving_late = true;
         sf_log(SF_LOG_ERROR, "leaf.statistics_missing", SF_F_ERROR(&err));
     }
     if (leaf->inspector != NULL && inspector_update(leaf->inspector, &err) != SF_OK) {
+        leaf->serving_late = true;
         sf_log(SF_LOG_ERROR, "leaf.checks_missing", SF_F_ERROR(&err));
     }
 }
