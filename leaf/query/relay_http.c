@@ -19,6 +19,8 @@
  *    |                                      |           knows nothing, the request goes on
  *    +------- AGAIN_NS ---------------------+ nobody serves it, for NOBODY_NS: links that come up,
  *                                             and grants, are known everywhere a moment later
+ *
+ * What the owner's leaf answers is passed on, also that it cannot serve now: it was heard.
  */
 
 enum { FINDINGS_MAX = 64 * 1024 };
@@ -226,7 +228,7 @@ static void on_ask_end(struct sf_service_ask *ask, enum sf_code code, const stru
 
     sf_rt_timer_stop(relay->host->rt, &relay->silence);
     sf_flow_end(&relay->follow.flow, /* is_over= */ true);
-    if (code == SF_UNAVAILABLE) {
+    if (code == SF_UNAVAILABLE && ask->problem.size == 0) { /* Else that leaf has heard it. */
         relay->has_ended = true;
         relay->error = *err;
         if (!relay->is_explaining && !explain(relay)) {

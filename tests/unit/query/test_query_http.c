@@ -530,6 +530,40 @@ static void an_answer_that_has_begun_is_not_asked_for_again(void **state)
     teardown(&f);
 }
 
+/* A leaf of another domain whose bundle has ended: it has heard the request, and says no. */
+static void on_no_bundle(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    struct fixture *f = sub->data;
+    struct sf_error why;
+
+    f->asked++;
+    (void)SF_RAISE_E(&why, SF_UNAVAILABLE, SHEAF_E_BUNDLE_EXPIRED, "no grants in force");
+    assert_int_equal(sf_service_send_error(f->hub, m->reply, &why, NULL), SF_OK);
+}
+
+static void a_leaf_that_says_it_may_not_serve_is_not_asked_again(void **state)
+{
+    static const char *const paths[] = {"/orders/records?relay=1", "/orders/describe?relay=1",
+                                        "/orders/changes?snapshot=true&relay=1"};
+    struct sf_bus_sub no_bundle = {.on_msg = on_no_bundle};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    query_nats_free(SF_TAKE(f.requests));
+    f.relay.nobody_ns = 0;
+    f.hub_refuses = true; /* with E0401, were it asked why */
+    no_bundle.data = &f;
+    assert_int_equal(sf_bus_subscribe(f.hub, &no_bundle, "q.sales.>", NULL, NULL), SF_OK);
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        get(&f, paths[i], NULL, 503);
+        assert_non_null(strstr(f.call.text, "\"code\":\"SHEAF-E0707\""));
+        assert_int_equal(f.asked, i + 1);
+    }
+    sf_bus_unsubscribe(f.hub, &no_bundle);
+    teardown(&f);
+}
+
 /* A leaf of another domain that never ends its answer. */
 static void on_endless(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
 {
@@ -605,6 +639,7 @@ int main(void)
         cmocka_unit_test(products_of_another_domain_are_read_by_asking_its_leaf),
         cmocka_unit_test(a_leaf_that_is_heard_of_a_moment_later_is_asked_again),
         cmocka_unit_test(an_answer_that_has_begun_is_not_asked_for_again),
+        cmocka_unit_test(a_leaf_that_says_it_may_not_serve_is_not_asked_again),
         cmocka_unit_test(roles_of_the_caller_go_to_the_owners_leaf),
         cmocka_unit_test(a_relayed_stream_with_roles_ends_with_the_token),
         cmocka_unit_test(a_clock_that_is_set_back_does_not_bring_the_roles_back),
