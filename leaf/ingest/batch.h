@@ -51,8 +51,10 @@ struct batch_spec {
     const struct sf_table *table;
     uint32_t contract_id;
     enum batch_format format;
-    /* NDJSON and JSON: {"op":"upsert|patch|delete","row":{...},"expected_seq":N} */
+    /* NDJSON and JSON: {"op":"upsert|patch|delete","row":{...},"expected_seq":N} or with
+     * "if_match":"EPOCH:SEQ", a position that the row was read at */
     bool has_envelope;
+    uint32_t epoch;                /* of the table, with an envelope */
     bool names_table;              /* the envelope has "table" as well: see batch_tables.h */
     const struct batch_rows *rows; /* with an envelope */
     uint64_t first_line;           /* lines of a longer text in front of this body's records */
@@ -67,7 +69,7 @@ struct batch_error {
 /* Of a change that came in an envelope. */
 struct batch_place {
     uint64_t line; /* or index */
-    bool is_read;  /* expect_seq is what a patch was made on, not what the request says */
+    bool is_read;  /* expect_seq is what was found, not what the request says */
 };
 
 struct batch {
@@ -110,7 +112,8 @@ void batch_reader_counts_reset(struct batch_reader *r);
  *   SF_INVALID   E0201, E0203, E0206: it cannot be split into records, or its CSV header does not
  *                fit; nothing of it counts
  *   SF_BUSY      E0603: more than BATCH_BYTES_MAX
- *   SF_CONFLICT  E0312: the row of a patch is not at its expected_seq
+ *   SF_CONFLICT  E0312: the row of a patch is not at its expected_seq; E0313: a row has changed
+ *                since its if_match
  *   SF_NOMEM
  */
 enum sf_code batch_read(struct batch_reader *r, const struct batch_spec *spec, struct sf_slice body,

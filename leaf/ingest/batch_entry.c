@@ -51,8 +51,8 @@ static enum sf_code read_by_form(struct batch_reader *r, const struct batch_spec
         code = batch_read_change(r, spec, rec, b, err);
         break;
     }
-    if (code == SF_CONFLICT) { /* of a patch */
-        sf_verdict_add(&rec->verdict, SHEAF_E_NOT_EXPECTED, -1, "not at its expected_seq");
+    if (code == SF_CONFLICT) { /* of a patch, or of a row that was to be unchanged */
+        sf_verdict_add(&rec->verdict, SHEAF_E_NOT_EXPECTED, -1, "not where it was expected");
         return SF_OK;
     }
     return code;

@@ -5,14 +5,91 @@
 #include "leaf/rowcodec/key.h"
 #include "leaf/rowcodec/row.h"
 
-/* "expected_seq": only a row with a key can be expected. */
-static bool read_expectation(const struct batch_reader *r, const struct sf_json *envelope,
-                             uint64_t *ret)
+/* "EPOCH:SEQ" */
+static bool read_position(const struct sf_json *v, struct batch_record *rec)
 {
-    const struct sf_json *v = sf_json_get(envelope, "expected_seq");
+    struct sf_slice text;
+    const uint8_t *colon;
+    uint64_t epoch;
 
-    return v == NULL ||
-           (r->table->kind == SF_TABLE_STATE && sf_json_as_uint(v, ret) && *ret != STORE_ANY);
+    if (!sf_json_as_slice(v, &text) || (colon = memchr(text.data, ':', text.size)) == NULL ||
+        sf_parse_u64(sf_slice_of(text.data, (size_t)(colon - text.data)), &epoch) != SF_PARSE_OK ||
+        sf_parse_u64(sf_slice_of(colon + 1, text.size - (size_t)(colon + 1 - text.data)),
+                     &rec->match_seq) != SF_PARSE_OK ||
+        epoch > UINT32_MAX) {
+        return false;
+    }
+    rec->has_match = true;
+    rec->match_epoch = (uint32_t)epoch;
+    return true;
+}
+
+/* "expected_seq" or "if_match", which only rows with a key have; NULL: fine, else what is not. */
+static const char *read_expectation(const struct batch_reader *r, const struct sf_json *envelope,
+                                    struct batch_record *rec)
+{
+    const struct sf_json *seq = sf_json_get(envelope, "expected_seq");
+    const struct sf_json *match = sf_json_get(envelope, "if_match");
+
+    if (seq == NULL && match == NULL) {
+        return NULL;
+    }
+    if (r->table->kind != SF_TABLE_STATE) {
+        return "an event table takes no expected_seq and no if_match";
+    }
+    if (seq != NULL && match != NULL) {
+        return "expected_seq and if_match are not given together";
+    }
+    if (seq != NULL) {
+        return sf_json_as_uint(seq, &rec->expect_seq) && rec->expect_seq != STORE_ANY
+                   ? NULL
+                   : "expected_seq must be a whole number from 0 on";
+    }
+    return read_position(match, rec) ? NULL : "if_match must be a position, \"EPOCH:SEQ\"";
+}
+
+/* The row of the key in r->key against if_match; what is found then holds until the commit. */
+static enum sf_code match_row(struct batch_reader *r, const struct batch_spec *spec,
+                              struct batch_record *rec, struct sf_error *err)
+{
+    struct sf_slice row;
+    uint64_t seq = 0; /* of the row, or of its delete */
+    bool found = false;
+    enum sf_code code = spec->rows->find(spec->rows->data, sf_buf_view(&r->key), &r->old_row, &row,
+                                         &seq, &found, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    if (rec->match_epoch != spec->epoch) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_NOT_MATCHED,
+                          "if_match of record %llu is of epoch %u, the table is in epoch %u",
+                          (unsigned long long)rec->line, rec->match_epoch, spec->epoch);
+    }
+    if (seq > rec->match_seq) {
+        return SF_RAISE_E(err, SF_CONFLICT, SHEAF_E_NOT_MATCHED,
+                          "the row of record %llu was %s at %u:%llu, after %u:%llu",
+                          (unsigned long long)rec->line, found ? "written" : "deleted", spec->epoch,
+                          (unsigned long long)seq, rec->match_epoch,
+                          (unsigned long long)rec->match_seq);
+    }
+    rec->expect_seq = found ? seq : 0;
+    rec->is_read = true;
+    return SF_OK;
+}
+
+/* The same for a record whose values are read. */
+static enum sf_code match_values(struct batch_reader *r, const struct batch_spec *spec,
+                                 struct batch_record *rec, struct sf_error *err)
+{
+    enum sf_code code;
+
+    if (!rec->has_match || rec->verdict.found != 0) {
+        return SF_OK;
+    }
+    sf_buf_clear(&r->key);
+    code = batch_as_violation(key_encode(r->table, r->values, &r->key, err), err, &rec->verdict);
+    return code == SF_OK && rec->verdict.found == 0 ? match_row(r, spec, rec, err) : code;
 }
 
 /* --- patches ---------------------------------------------------------------------------------- */
@@ -64,7 +141,7 @@ static enum sf_code find_old(struct batch_reader *r, const struct batch_spec *sp
                           (unsigned long long)rec->line, (unsigned long long)seq,
                           (unsigned long long)rec->expect_seq);
     }
-    rec->is_read = rec->expect_seq == STORE_ANY;
+    rec->is_read = rec->is_read || rec->expect_seq == STORE_ANY;
     rec->expect_seq = seq;
     return SF_OK;
 }
@@ -87,7 +164,8 @@ static enum sf_code read_patch(struct batch_reader *r, const struct batch_spec *
     if (code != SF_OK || rec->verdict.found != 0) {
         return code;
     }
-    code = find_old(r, spec, b, rec, &old, &found, err);
+    code = rec->has_match ? match_row(r, spec, rec, err) : SF_OK;
+    code = code != SF_OK ? code : find_old(r, spec, b, rec, &old, &found, err);
     if (code == SF_OK && !found) {
         sf_verdict_add(&rec->verdict, SHEAF_E_ROW_ABSENT, -1, "there is no row to patch");
         return SF_OK;
@@ -112,15 +190,16 @@ static bool read_op(const struct batch_record *rec, const struct sf_json *envelo
     return sf_json_as_text(op, ret);
 }
 
-/* {"op":"upsert|patch|delete","row":{...},"expected_seq":N}: the row of it, checked as far as that
- * goes, or NULL with a verdict. */
+/* {"op":"upsert|patch|delete","row":{...}}: the row of it, checked as far as that goes, or NULL
+ * with a verdict. */
 static enum sf_code open_envelope(struct batch_reader *r, struct batch_record *rec,
                                   const char **ret_op, const struct sf_json **ret_row,
                                   struct sf_error *err)
 {
-    static const char *const names[] = {"op", "row", "expected_seq", NULL};
-    static const char *const all[] = {"op", "row", "expected_seq", "table", NULL};
+    static const char *const names[] = {"op", "row", "expected_seq", "if_match", NULL};
+    static const char *const all[] = {"op", "row", "expected_seq", "if_match", "table", NULL};
     const struct sf_json *envelope;
+    const char *wrong;
     enum sf_code code = sf_json_read(&r->json, rec->raw, &envelope, err);
 
     if (code == SF_INVALID) {
@@ -135,11 +214,8 @@ static enum sf_code open_envelope(struct batch_reader *r, struct batch_record *r
         sf_json_kind(sf_json_get(envelope, "row")) != SF_JSON_OBJECT) {
         sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
                        "must be {\"op\":\"upsert|patch|delete\",\"row\":{...}}");
-    } else if (!read_expectation(r, envelope, &rec->expect_seq)) {
-        sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
-                       r->table->kind == SF_TABLE_STATE
-                           ? "expected_seq must be a whole number from 0 on"
-                           : "an event table takes no expected_seq");
+    } else if ((wrong = read_expectation(r, envelope, rec)) != NULL) {
+        sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1, "%s", wrong);
     } else {
         *ret_row = sf_json_get(envelope, "row");
     }
@@ -158,7 +234,8 @@ enum sf_code batch_read_change(struct batch_reader *r, const struct batch_spec *
         return code;
     }
     if (strcmp(op, "upsert") == 0) {
-        return sf_record_from_json_value(r->records, row, r->values, &rec->verdict, err);
+        code = sf_record_from_json_value(r->records, row, r->values, &rec->verdict, err);
+        return code == SF_OK ? match_values(r, spec, rec, err) : code;
     }
     if (strcmp(op, "patch") == 0 && is_state) {
         rec->is_part = true;
@@ -167,7 +244,8 @@ enum sf_code batch_read_change(struct batch_reader *r, const struct batch_spec *
     if (strcmp(op, "delete") == 0 && is_state) {
         rec->op = STORE_DELETE;
         rec->is_part = true;
-        return sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
+        code = sf_record_key_from_json_value(r->records, row, r->values, &rec->verdict, err);
+        return code == SF_OK ? match_values(r, spec, rec, err) : code;
     }
     sf_verdict_add(&rec->verdict, SHEAF_E_BAD_ENVELOPE, -1,
                    is_state ? "op must be upsert, patch or delete"

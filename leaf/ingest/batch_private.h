@@ -26,7 +26,10 @@ struct batch_record {
     uint64_t line;
     enum store_op op;
     uint64_t expect_seq;
-    bool is_read;     /* expect_seq is what was found */
+    bool is_read;   /* expect_seq is what was found */
+    bool has_match; /* the row must not have changed since: */
+    uint32_t match_epoch;
+    uint64_t match_seq;
     bool is_part;     /* a patch or a delete: what it says depends on the row */
     bool names_table; /* its envelope may: where it goes was decided by that, and "op" may lack */
     struct sf_verdict verdict;

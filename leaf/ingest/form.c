@@ -51,18 +51,21 @@ static enum sf_code read_choice(const char *name, const char *text, const char *
     return SF_OK;
 }
 
-/* "EPOCH:SEQ", with the quotes of an entity tag. */
+/* "EPOCH:SEQ" with the quotes of an entity tag, or the ETag of rows, which begins so and goes on
+ * behind a dot. */
 static bool read_tag(const char *text, struct ingest_request *ret)
 {
     const size_t n = strlen(text);
     const char *colon = strchr(text, ':');
+    const size_t end = strcspn(text, ".");
+    const size_t last = end < n ? end : n - 1;
     uint64_t epoch;
 
-    if (n < 2 || text[0] != '"' || text[n - 1] != '"' || colon == NULL ||
+    if (n < 2 || text[0] != '"' || text[n - 1] != '"' || colon == NULL || colon > text + last ||
         sf_parse_u64(sf_slice_of(text + 1, (size_t)(colon - text) - 1), &epoch) != SF_PARSE_OK ||
         epoch > UINT32_MAX ||
-        sf_parse_u64(sf_slice_of(colon + 1, n - 1 - (size_t)(colon + 1 - text)),
-                     &ret->expect_seq) != SF_PARSE_OK) {
+        sf_parse_u64(sf_slice_of(colon + 1, last - (size_t)(colon + 1 - text)), &ret->expect_seq) !=
+            SF_PARSE_OK) {
         return false;
     }
     ret->expect_epoch = (uint32_t)epoch;

@@ -473,6 +473,7 @@ static enum sf_code fill_table(struct op *op, const struct ingest_request *r, si
         .contract_id = table->product->contract_id,
         .format = r->format,
         .has_envelope = r->has_envelope || op->names_tables,
+        .epoch = store_lane_head(table->lane)->epoch,
         .names_table = op->names_tables,
         .rows = &op->tables[i].rows,
         .first_line = r->first_line,

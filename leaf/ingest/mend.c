@@ -325,6 +325,7 @@ static void op_fill(struct mend_op *op, struct mender *m, const struct mend_requ
         .contract_id = r->table->product->contract_id,
         .format = r->format,
         .has_envelope = r->what == MEND_REPLAY || r->has_envelope,
+        .epoch = store_lane_head(r->table->lane)->epoch,
         .rows = &op->rows,
     };
     op->rows = (struct batch_rows){.find = mend_find_row, .data = op};

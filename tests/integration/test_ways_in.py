@@ -128,6 +128,15 @@ def test_expectations(m):
     assert answer.json()["detail"] == f"the row of record 2 is at seq {at}, not at {at + 1}", answer
     assert post(m, change % at, query="?envelope=change").status == 200
     assert [r["order_id"] for r in rows(m) if r["order_id"] < "F" and r["order_id"] > "E"] == ["E2", "E3"]
+    row = m.leaves["sales"].call("GET", "/v1/products/sales/orders/orders/records/E3", token=m.token("sales"))
+    assert post(m, '{"order_id":"E4"}\n').status == 200  # another row: E3 is as it was read
+    change = '{"op":"patch","row":{"order_id":"E3","note":"%s"},"if_match":"' + row.headers["Sheaf-Position"] + '"}\n'
+    assert post(m, change % "mine", query="?envelope=change").status == 200
+    answer = post(m, change % "again", query="?envelope=change")
+    assert answer.problem() == (412, "SHEAF-E0313"), answer
+    answer = post(m, '{"order_id":"E3"}\n', If_Match=row.headers["ETag"])  # the table has moved on
+    assert answer.problem() == (412, "SHEAF-E0313"), answer
+    assert next(r for r in rows(m) if r["order_id"] == "E3")["note"] == "mine"
 
 
 def test_patch(m):

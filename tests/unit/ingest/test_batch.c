@@ -271,9 +271,24 @@ static void envelopes_may_say_where_the_row_must_be(void **state)
         assert_string_equal(f.batch.errors[i].violation.text,
                             "expected_seq must be a whole number from 0 on");
     }
+    read_text(&f, envelope,
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"if_match\":7}\n"
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"if_match\":\"7\"}\n"
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"if_match\":\"1:\"}\n"
+              "{\"op\":\"upsert\",\"row\":{\"id\":\"a\"},\"if_match\":\"4294967296:7\"}\n");
+    assert_int_equal(f.batch.reject_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(f.batch.errors[i].violation.text,
+                            "if_match must be a position, \"EPOCH:SEQ\"");
+    }
+    read_text(&f, envelope,
+              "{\"op\":\"delete\",\"row\":{\"id\":\"a\"},\"if_match\":\"1:7\",\"expected_seq\":1}");
+    assert_string_equal(f.batch.errors[0].violation.text,
+                        "expected_seq and if_match are not given together");
     events.table = f.clicks;
     read_text(&f, events, "{\"op\":\"upsert\",\"row\":{\"n\":2},\"expected_seq\":0}");
-    assert_string_equal(f.batch.errors[0].violation.text, "an event table takes no expected_seq");
+    assert_string_equal(f.batch.errors[0].violation.text,
+                        "an event table takes no expected_seq and no if_match");
     teardown(&f);
 }
 

@@ -68,6 +68,13 @@ static void expectations_and_keys_are_read(void **state)
     assert_int_equal(r.expect_seq, 17);
     assert_null(r.idempotency_key);
     r = (struct ingest_request){0};
+    assert_int_equal(ingest_form_read(&(struct ingest_form){.content_type = "text/csv",
+                                                            .if_match = "\"2:17.mqzc.1.0.0.j\""},
+                                      &r, NULL),
+                     SF_OK); /* the ETag of rows */
+    assert_int_equal(r.expect_epoch, 2);
+    assert_int_equal(r.expect_seq, 17);
+    r = (struct ingest_request){0};
     assert_int_equal(
         ingest_form_read(
             &(struct ingest_form){.content_type = "text/csv", .if_match = "*", .expected_seq = "3"},
@@ -158,6 +165,9 @@ static const struct {
      SHEAF_E_BAD_REQUEST,
      "If-Match must be one position in quotes: \"EPOCH:SEQ\""},
     {{.content_type = "text/csv", .if_match = "\"1:7\", \"1:8\""},
+     SHEAF_E_BAD_REQUEST,
+     "If-Match must be one position in quotes: \"EPOCH:SEQ\""},
+    {{.content_type = "text/csv", .if_match = "\"abc.1:7\""},
      SHEAF_E_BAD_REQUEST,
      "If-Match must be one position in quotes: \"EPOCH:SEQ\""},
     {{.content_type = "text/csv", .if_match = "\"4294967296:7\""},

@@ -388,6 +388,85 @@ static void a_patch_may_say_where_its_row_must_be(void **state)
     teardown(&f);
 }
 
+static void assert_changed_since(const struct request *r, const char *text)
+{
+    assert_false(r->ok);
+    assert_int_equal(r->error.code, SF_CONFLICT);
+    assert_int_equal(r->error.number, SHEAF_E_NOT_MATCHED);
+    assert_string_equal(r->error.text, text);
+}
+
+/* if_match names where the row was read, which any answer says: that it has not changed since. */
+static void a_row_that_changed_since_it_was_read_stops_the_request(void **state)
+{
+    struct request r;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    change(&r, &f, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"}}\n");
+    change(&r, &f, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"2\"}}\n");
+    /* Other rows may have changed: 1 is as it was at 1:2, and nobody has made 3. */
+    change(&r, &f,
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":\"x\"},\"if_match\":\"1:2\"}\n"
+           "{\"op\":\"upsert\",\"row\":{\"order_id\":\"3\"},\"if_match\":\"1:2\"}\n");
+    assert_true(r.ok);
+    change(&r, &f,
+           "{\"op\":\"upsert\",\"row\":{\"order_id\":\"4\"}}\n"
+           "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"},\"if_match\":\"1:2\"}\n");
+    assert_changed_since(&r, "the row of record 2 was written at 1:3, after 1:2");
+    change(&r, &f,
+           "{\"op\":\"patch\",\"row\":{\"order_id\":\"1\",\"note\":\"y\"},\"if_match\":\"1:2\"}\n");
+    assert_changed_since(&r, "the row of record 1 was written at 1:3, after 1:2");
+    change(&r, &f, "{\"op\":\"delete\",\"row\":{\"order_id\":\"1\"},\"if_match\":\"1:2\"}\n");
+    assert_changed_since(&r, "the row of record 1 was written at 1:3, after 1:2");
+    change(&r, &f, "{\"op\":\"delete\",\"row\":{\"order_id\":\"1\"},\"if_match\":\"1:3\"}\n");
+    assert_true(r.ok);
+    change(&r, &f, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"},\"if_match\":\"1:4\"}\n");
+    assert_changed_since(&r, "the row of record 1 was deleted at 1:5, after 1:4");
+    change(&r, &f, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"2\"},\"if_match\":\"2:9\"}\n");
+    assert_changed_since(&r, "if_match of record 1 is of epoch 2, the table is in epoch 1");
+    assert_int_equal(store_lane_head(f.orders->lane)->seq, 5);
+    assert_int_equal(store_lane_head(f.orders->lane)->quarantined, 0);
+    teardown(&f);
+}
+
+/* Each has read the row where it stood: one of them wins, whatever comes between. */
+static void of_writers_that_read_the_same_row_one_wins(void **state)
+{
+    unsigned raced = 0;
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct request r[4] = {0};
+        struct request first;
+        struct fixture f;
+        unsigned won = 0;
+
+        setup(&f);
+        f.w.stores.sim.random = seed;
+        change(&first, &f, "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"}}\n");
+        for (size_t i = 0; i < SF_COUNT(r); i++) {
+            r[i].request.has_envelope = true;
+            start(&r[i], &f, f.orders,
+                  "{\"op\":\"upsert\",\"row\":{\"order_id\":\"1\"},\"if_match\":\"1:1\"}\n");
+        }
+        rt_sim_run(&f.w.stores.sim);
+        for (size_t i = 0; i < SF_COUNT(r); i++) {
+            assert_int_equal(r[i].answered, 1);
+            won += r[i].ok;
+            if (!r[i].ok) {
+                assert_changed_since(&r[i], "the row of record 1 was written at 1:2, after 1:1");
+            }
+        }
+        assert_int_equal(won, 1);
+        raced += store_stats(f.w.stores.store).failures > 0;
+        assert_int_equal(store_lane_head(f.orders->lane)->seq, 2);
+        teardown(&f);
+    }
+    assert_true(raced > 0); /* Some had read the row before the winner wrote it. */
+}
+
 /* Requests that patch different fields of one row at the same time: none may undo another. */
 static void patches_at_the_same_time_lose_nothing(void **state)
 {
@@ -486,6 +565,8 @@ int main(void)
         cmocka_unit_test(a_patch_changes_what_it_names_and_keeps_the_rest),
         cmocka_unit_test(a_patch_without_a_row_or_with_a_bad_value_goes_to_quarantine),
         cmocka_unit_test(a_patch_may_say_where_its_row_must_be),
+        cmocka_unit_test(a_row_that_changed_since_it_was_read_stops_the_request),
+        cmocka_unit_test(of_writers_that_read_the_same_row_one_wins),
         cmocka_unit_test(patches_at_the_same_time_lose_nothing),
         cmocka_unit_test(a_patch_that_is_always_overtaken_is_told_to_come_back),
     };
