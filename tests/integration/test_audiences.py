@@ -166,6 +166,42 @@ def test_each_its_own_view(m):
         one.client.close()
 
 
+def test_other_hashes(m):
+    """A key of hashes that is taken away is made anew at a reload: other hashes on the stream and in reads, also behind a restart"""
+    listeners = [Listener(m, domain) for domain in CONSUMERS]
+    open_up(m, listeners)
+    change(m, text=policy("email", "hash"))
+    sales = m.leaves["sales"]
+    key = sales.data / "keys" / "masks.seed"
+
+    def asked(row, consumer):
+        ran = m.sheaf("read", "sales/orders", "--where", f"id = '{row}'", "--as", consumer, "-o", "ndjson")
+        return ran.lines()[0]["email"]
+
+    def hashes(row):
+        last = load(m, [row])["last_seq"]
+        live = [one.wait(last)["email"] for one in listeners]
+        assert live == [asked(row, c) for c in CONSUMERS] and len(set(live)) == 2, live
+        return live
+
+    first, seed = hashes("h"), key.read_bytes()
+    assert hashes("i") == first
+    key.unlink()
+    sales.process.send_signal(signal.SIGHUP)
+    fixture.until(lambda: "leaf.mask_key_changed" in sales.log.read_text(), "the key is another one")
+    second = hashes("h")
+    assert not set(first) & set(second), (first, second)
+    assert key.read_bytes() != seed and key.stat().st_mode & 0o777 == 0o600
+    for one in listeners:
+        one.client.close()
+    sales.end(signal.SIGTERM)
+    sales.start()
+    fixture.until(lambda: all(m.sheaf("read", "sales/orders", "--as", c, status=None).status == 0 for c in CONSUMERS),
+                  "it serves again")
+    assert [asked("h", c) for c in CONSUMERS] == second
+    change(m, remove=["email"])
+
+
 # --- under load -----------------------------------------------------------------------------------
 
 
@@ -281,4 +317,4 @@ def check_sub(sub, rules, loading, first):
 
 
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_each_its_own_view, test_switches_under_load], ["sales", "marketing", "support"]))
+    sys.exit(fixture.run([test_each_its_own_view, test_other_hashes, test_switches_under_load], ["sales", "marketing", "support"]))
