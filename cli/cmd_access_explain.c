@@ -1,4 +1,5 @@
-/* access explain: what a domain sees of a product or one of its fields, and the rule that says so.
+/* access explain: what a domain sees of a product, a table or a field of it, and the rule that says
+ * so.
  */
 #include "cli/api.h"
 #include "cli/commands.h"
@@ -101,11 +102,18 @@ static void print_line(struct print *p, const char *table, const char *field, co
     print_cause(p, cause);
 }
 
+/* A name alone may be a table's. */
+static bool asks_all_of(const struct question *q, const char *table)
+{
+    return q->field[0] == '\0' || (q->table[0] == '\0' && strcmp(q->field, table) == 0);
+}
+
 static bool print_table(struct print *p, const struct question *q, const struct sf_json *t)
 {
     const char *table = text_of(t, "table");
+    const bool all = asks_all_of(q, table);
     bool denied = false;
-    bool found = q->field[0] == '\0';
+    bool found = all;
 
     if (q->table[0] != '\0' && strcmp(q->table, table) != 0) {
         return false;
@@ -114,7 +122,7 @@ static bool print_table(struct print *p, const struct question *q, const struct 
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(t, "fields")); sf_json_next(&it);) {
         const char *field = text_of(it.value, "field");
 
-        if (q->field[0] == '\0' || strcmp(q->field, field) == 0) {
+        if (all || strcmp(q->field, field) == 0) {
             found = true;
             print_line(p, table, field, text_of(it.value, "sees"), it.value);
         }
@@ -156,7 +164,7 @@ static enum sf_code explain(struct cli *cli, struct api *a, struct sf_error *err
     }
     if (!found) {
         print_done(&cli->print);
-        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_FIELD_UNKNOWN, "%s has no field %s%s%s",
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_FIELD_UNKNOWN, "%s has no table or field %s%s%s",
                           q.product, q.table, q.table[0] == '\0' ? "" : ".", q.field);
     }
     print_member_text(&cli->print, "product", text_of(root, "product"));

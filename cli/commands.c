@@ -156,7 +156,7 @@ static const struct flag revoke_flags[] = {
 
 static const struct flag explain_flags[] = {
     {"who", 0, "DOMAIN[/ROLE]", "who asks"},
-    {"what", 0, "D/P[.FIELD]", "the product, or a field of it: sales/orders.email"},
+    {"what", 0, "D/P[.TABLE][.FIELD]", "the product, or a part: sales/orders.email"},
     {"purpose", 0, "TEXT", "of the grant; that of the active one by default"},
     {NULL, 0, NULL, NULL},
 };

@@ -60,8 +60,8 @@ static void lint_table(const struct sf_table *t, struct sf_issues *issues)
 
         if (!sf_class_is_open(sf_field_class(f))) {
             sf_issues_warning(issues, nowhere,
-                              "%s.%s is part of the key and of class %s: other domains will see no "
-                              "row without it",
+                              "%s.%s is part of the key and of class %s: other domains see "
+                              "rows without it unless a policy masks it, and cannot ask by it",
                               t->name, f->name, sf_class_name(sf_field_class(f)));
         }
     }

@@ -102,6 +102,11 @@ def test_owner_tightens(m):
     assert seen(m)[0]["email"] == "***", seen(m)
     ran = m.sheaf("access", "explain", "--who", "marketing", "--what", "sales/orders.email", "-o", "json").json()
     assert ran["items"][0]["by"] == "policy mail of the owner" and ran["items"][0]["place"] == "sales/orders:17", ran
+    for what in "orders", "orders.email", "orders@1.orders.email":
+        named = m.sheaf("access", "explain", "--who", "marketing", "--what", f"sales/{what}", "-o", "json").json()["items"]
+        assert "orders.email" in [i["what"] for i in named], (what, named)
+    table = m.sheaf("access", "explain", "--who", "marketing", "--what", "sales/orders.orders", "-o", "json").json()["items"]
+    assert table == m.sheaf("access", "explain", "--who", "marketing", "--what", "sales/orders", "-o", "json").json()["items"], table
     ran = m.apply("sales", own.replace("1.1.0", "1.2.0").replace("redact", "redakt"), status=3)
     assert "no mask is called so" in ran.err and "did you mean 'redact'?" in ran.err, ran
 

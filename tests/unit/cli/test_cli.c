@@ -111,6 +111,8 @@ static void test_a_next_step_can_be_typed(void **state)
                 "see 'sheaf product show a/b'");
     assert_next(WORDS("read", "a/b", "--as", "c/d"), "c", explain,
                 "see which: sheaf access explain --who c --what a/b");
+    assert_next(WORDS("access", "preview", "a/b", "--as", "c/d"), "a", explain,
+                "see which: sheaf access explain --who c --what a/b");
     assert_next(WORDS("access", "explain", "--who", "c", "--what", "a/b.email"), "", show,
                 "see 'sheaf product show a/b'");
     assert_next(WORDS("status"), "", explain, explain);

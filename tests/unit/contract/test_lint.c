@@ -38,7 +38,7 @@ static void test_says_what_a_consumer_would_miss(void **state)
         "p.yaml: warning: people.home_phone has no class, but its name suggests personal "
         "data: class pii, or another one if it is not\n"
         "p.yaml: warning: people.iban is part of the key and of class pii: other domains "
-        "will see no row without it\n"
+        "see rows without it unless a policy masks it, and cannot ask by it\n"
         "p.yaml: warning: event table 'clicks' names no event_time: its freshness cannot be "
         "measured\n");
 }
