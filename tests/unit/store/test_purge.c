@@ -8,6 +8,7 @@
 #include "common/base/time.h"
 #include "leaf/store/check.h"
 #include "leaf/store/retain.h"
+#include "leaf/store/retain_read.h"
 #include "leaf/store/store_internal.h"
 #include "proto/errors.h"
 #include "tests/lib/store_world.h"
@@ -25,6 +26,7 @@ struct kept {
     uint64_t rows;
     bool gone; /* the lane */
     bool keeps_all;
+    int64_t idem_us;
     size_t told;
 };
 
@@ -61,6 +63,7 @@ static void start_retainer(struct kept *k)
         .taken = taken_of,
         .purged = on_purged,
         .data = k,
+        .idem_us = k->idem_us,
     };
 
     k->lane = store_world_lane(&k->w, "orders", STORE_STATE);
@@ -409,6 +412,117 @@ static void test_small_values_are_forgotten_by_how_their_keys_begin(void **state
     kept_done(&k);
 }
 
+/* --- what is left for the next round ---------------------------------------------------------- */
+
+/* Reading fails once, wherever a round has come to: the log with the deletes in it stays until
+ * their tombstones are gone. */
+static void test_tombstones_go_whatever_could_not_be_read(void **state)
+{
+    static struct kept k;
+
+    (void)state;
+    for (unsigned n = 1; n <= 30; n++) {
+        kept_init(&k, n);
+        put(&k, k.lane, "a", "row");
+        put(&k, k.lane, "b", "row");
+        put(&k, k.lane, "a", NULL);
+        kept_pass(&k, 14);
+        assert_int_equal(k.lane->anchor.seq, 0);
+        k.w.disk.fail_read_in = n;
+        k.w.disk.fail_code = SF_NOMEM;
+        kept_pass(&k, 40);
+        assert_int_equal(k.lane->anchor.cleared, 3);
+        assert_int_equal(keys_in(&k.w.disk, KV_STATE), 1);
+        kept_done(&k);
+    }
+}
+
+/* Answers are read in the order of their keys, so many at a time: behind thousands that are young
+ * the old ones are found too. */
+static void test_an_old_answer_behind_many_young_ones_goes(void **state)
+{
+    enum { YOUNG = RETAIN_READ_CHANGES + 100 };
+    static struct store_put puts[YOUNG];
+    static char keys[YOUNG][8];
+    struct store_put last = {
+        .space = STORE_IDEM, .key = SF_LITERAL("z"), .value = SF_LITERAL("old")};
+    struct store_write old = {.puts = &last, .put_count = 1};
+    struct store_write young = {.puts = puts, .put_count = YOUNG};
+    static struct kept k;
+    size_t size;
+
+    (void)state;
+    kept_init(&k, 9);
+    stop_retainer(&k);
+    assert_int_equal(store_submit(k.w.store, &old, on_small, NULL), SF_OK);
+    kept_pass(&k, 20);
+    for (size_t i = 0; i < YOUNG; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "k%05zu", i);
+        puts[i] = (struct store_put){
+            .space = STORE_IDEM, .key = sf_slice_text(keys[i]), .value = SF_LITERAL("young")};
+    }
+    assert_int_equal(store_submit(k.w.store, &young, on_small, NULL), SF_OK);
+    k.idem_us = KEEP_US;
+    start_retainer(&k);
+    kept_pass(&k, 5);
+    assert_null(fake_disk_value(&k.w.disk, KV_IDEM, last.key, &size));
+    assert_non_null(fake_disk_value(&k.w.disk, KV_IDEM, puts[0].key, &size));
+    assert_non_null(fake_disk_value(&k.w.disk, KV_IDEM, puts[YOUNG - 1].key, &size));
+    assert_int_equal(retainer_stats(k.retainer).answers, 1);
+    kept_done(&k);
+}
+
+/* What was found old is looked at again by the commit that would remove it. */
+static void test_an_answer_that_is_young_again_stays(void **state)
+{
+    struct store_put put_young = {
+        .space = STORE_IDEM, .key = SF_LITERAL("k"), .value = SF_LITERAL("young")};
+    struct store_write write = {.puts = &put_young, .put_count = 1};
+    struct store_upkeep u = {
+        .kind = UPKEEP_IDEM, .keys = &put_young.key, .key_count = 1, .done = on_step};
+    static struct kept k;
+    size_t size;
+
+    (void)state;
+    kept_init(&k, 10);
+    assert_int_equal(store_submit(k.w.store, &write, on_small, NULL), SF_OK);
+    kept_pass(&k, 1);
+    for (int after = 0; after <= 1; after++) {
+        u.before_us = write.commit_us + after;
+        assert_int_equal(upkeep_submit(k.w.store, &u, NULL), SF_OK);
+        kept_pass(&k, 1);
+        assert_int_equal(u.removed, after);
+        assert_int_equal(fake_disk_value(&k.w.disk, KV_IDEM, put_young.key, &size) == NULL, after);
+    }
+    kept_done(&k);
+}
+
+/* Of a lane that is gone nothing is remembered: what comes again is new, and has room. */
+static void test_repetitions_are_forgotten_with_their_lane(void **state)
+{
+    static const uint8_t prints[][STORE_FINGERPRINT_BYTES] = {{1}, {2}, {3}};
+    static struct kept k;
+    struct world_write ww;
+
+    (void)state;
+    kept_init(&k, 11);
+    k.lane = store_world_lane(&k.w, "clicks", STORE_EVENT);
+    for (int round = 0; round < 2; round++) {
+        world_write_init(&ww, k.lane);
+        ww.lane.dedupe = (struct store_dedupe){3600 * SF_US_PER_S, SF_COUNT(prints)};
+        for (size_t i = 0; i < SF_COUNT(prints); i++) {
+            world_write_add(&ww, "", "row")->fingerprint = prints[i];
+        }
+        kept_write(&k, &ww);
+        assert_int_equal(ww.lane.duplicates, 0);
+        k.gone = round == 0;
+        kept_pass(&k, 5);
+        assert_int_equal(keys_of_lanes(&k.w.disk), round);
+        k.gone = false;
+    }
+    kept_done(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +532,10 @@ int main(void)
         cmocka_unit_test(test_a_lane_that_is_written_to_waits_for_the_next_round),
         cmocka_unit_test(test_what_is_promised_anew_is_looked_at_within_a_second),
         cmocka_unit_test(test_small_values_are_forgotten_by_how_their_keys_begin),
+        cmocka_unit_test(test_tombstones_go_whatever_could_not_be_read),
+        cmocka_unit_test(test_an_old_answer_behind_many_young_ones_goes),
+        cmocka_unit_test(test_an_answer_that_is_young_again_stays),
+        cmocka_unit_test(test_repetitions_are_forgotten_with_their_lane),
     };
 
     return cmocka_run_group_tests_name("purge", tests, NULL, NULL);
