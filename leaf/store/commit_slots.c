@@ -71,7 +71,8 @@ static enum sf_code gather_slots(struct commit_group *g, struct store_lane *lane
 
 enum { AHEAD = 16 }; /* keys whose place is on its way into the cache */
 
-/* What is remembered of a slot's key; not when its row is needed as well. */
+/* What is remembered of a slot's key; not when its row is needed as well. Behind keep_to it is
+ * behind gone_to too: a delete that counts. */
 static void recall(struct commit_group *g, const struct store_lane *lane, struct lane_slot *slot)
 {
     struct position known;
@@ -81,10 +82,8 @@ static void recall(struct commit_group *g, const struct store_lane *lane, struct
         return;
     }
     slot->stored = false;
-    if (known.live || known.seq > lane->gone_to) {
-        slot->seq = known.seq;
-        slot->live = known.live;
-    }
+    slot->seq = known.seq;
+    slot->live = known.live;
     g->counts.remembered++;
 }
 

@@ -1,5 +1,6 @@
 #include "tests/lib/cmocka.h"
 
+#include "common/base/alloc.h"
 #include "leaf/ingest/form.h"
 #include "leaf/ingest/idem.h"
 #include "proto/errors.h"
@@ -98,6 +99,36 @@ static void keys_have_1_to_255_visible_characters(void **state)
     assert_false(idem_key_is_valid("a\tb"));
     assert_false(idem_key_is_valid("a\x7f"));
     assert_false(idem_key_is_valid("\xc3\xa4"));
+}
+
+/* Callers and products end where they end: no two share the key of another. */
+static void a_key_is_of_one_caller_and_one_product(void **state)
+{
+    SF_CLEANUP(sf_buf_done) struct sf_buf key = {0};
+    (void)state;
+
+    idem_store_key("ab", "sales/orders", "k", &key);
+    assert_true(sf_slice_equal(sf_buf_view(&key), SF_LITERAL("ab\0sales/orders\0k")));
+}
+
+static void an_answer_of_more_tables_than_it_has_outcomes_is_damaged(void **state)
+{
+    const struct store_outcome outcome = {1, 2, 3, 4};
+    const struct idem_answer answer = {.names_tables = true, .table_count = 0};
+    const uint8_t hash[SF_HASH256_SIZE] = {9};
+    SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
+    struct idem_answer got;
+    struct sf_error err;
+    (void)state;
+
+    store_outcome_encode(&outcome, sf_buf_reserve(&value, STORE_OUTCOME_BYTES));
+    value.size = STORE_OUTCOME_BYTES;
+    idem_value_encode(hash, &answer, &value);
+    value.data[value.size - 4] = 0x7f; /* two thousand million of them */
+    sf_alloc_fail_after(0, true);      /* no memory is asked for */
+    assert_int_equal(idem_value_decode(sf_buf_view(&value), hash, true, &got, &err), SF_CORRUPT);
+    sf_alloc_fail_after(-1, false);
+    assert_string_equal(err.text, "a stored answer is damaged");
 }
 
 static void stored_answers_come_back_for_their_request_alone(void **state)
@@ -229,6 +260,8 @@ int main(void)
         cmocka_unit_test(headers_and_parameters_make_a_request),
         cmocka_unit_test(expectations_and_keys_are_read),
         cmocka_unit_test(keys_have_1_to_255_visible_characters),
+        cmocka_unit_test(a_key_is_of_one_caller_and_one_product),
+        cmocka_unit_test(an_answer_of_more_tables_than_it_has_outcomes_is_damaged),
         cmocka_unit_test(stored_answers_come_back_for_their_request_alone),
         cmocka_unit_test(what_is_not_understood_is_refused_by_name),
         cmocka_unit_test(answers_are_objects_of_json),

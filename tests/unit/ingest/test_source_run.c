@@ -135,6 +135,27 @@ static void a_stream_is_stored_and_acknowledged(void **state)
     teardown_world(&w);
 }
 
+/* The poison was found by halving groups; afterwards they are whole, and pulls go on. */
+static void behind_a_poisoned_message_all_goes_on_as_before(void **state)
+{
+    struct world w;
+    uint64_t commits;
+    (void)state;
+
+    setup_world(&w);
+    assert_int_equal(open_source(&w, NULL), SF_OK);
+    let_run(&w, 70); /* The first pull has ended. */
+    assert_all_stored_once(&w);
+    commits = store_stats(w.f.w.stores.store).commits;
+    for (unsigned i = 0; i < 4; i++) {
+        fake_js_add(&w.js, w.texts[i]);
+    }
+    let_run(&w, 40);
+    assert_int_equal(fake_js_acked(&w.js), MESSAGES + 4);
+    assert_in_range(store_stats(w.f.w.stores.store).commits - commits, 1, 2);
+    teardown_world(&w);
+}
+
 static void a_source_without_memory_stores_every_message_once(void **state)
 {
     bool failed = true;
@@ -206,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_is_stored_and_acknowledged),
+        cmocka_unit_test(behind_a_poisoned_message_all_goes_on_as_before),
         cmocka_unit_test(a_source_without_memory_stores_every_message_once),
         cmocka_unit_test(whatever_the_network_loses_every_message_is_stored_once),
     };

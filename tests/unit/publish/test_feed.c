@@ -143,6 +143,26 @@ static void where_a_feed_is_is_stored_with_the_epoch_of_its_lane(void **state)
     teardown(&f);
 }
 
+/* A stop waits for what is under way, and knows then what the server has. */
+static void what_a_stopping_feed_has_sent_does_not_come_again(void **state)
+{
+    (void)state;
+    for (unsigned steps = 0; steps < 40; steps++) {
+        struct fixture f;
+
+        setup(&f);
+        let_run(&f);
+        click(&f, 1);
+        for (unsigned i = 0; i < steps; i++) {
+            (void)rt_sim_step(&f.w.stores.sim);
+        }
+        stop(&f);
+        start(&f);
+        assert_seen(&f, "own.clicks 1:1-1 prev 0\n");
+        teardown(&f);
+    }
+}
+
 static void a_feed_whose_changes_were_all_trimmed_sends_the_next(void **state)
 {
     struct fixture f;
@@ -501,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_feed_held_up_for_too_long_goes_on_behind_what_was_trimmed),
+        cmocka_unit_test(what_a_stopping_feed_has_sent_does_not_come_again),
         cmocka_unit_test(a_feed_whose_changes_were_all_trimmed_sends_the_next),
         cmocka_unit_test(what_the_server_did_not_take_comes_again_and_nobody_else_holds_a_snapshot),
         cmocka_unit_test(where_a_feed_is_is_stored_with_the_epoch_of_its_lane),
