@@ -32,12 +32,14 @@ def source(path):
     return (ROOT / path).read_text()
 
 
-POLICY_KEY = re.compile(r'\{"(\w+)", "(\w+)", "([^"]*)", "([^"]*)"\}')
+POLICY_KEY = re.compile(r'\{"(\w+)",\s+"(\w+)",\s+"([^"]*)",\s+"([^"]*)"\}')
 
 
 def with_policy_keys(text):
     """The page with the tables of keys as common/policy has them."""
-    keys = POLICY_KEY.findall(re.sub(r'"\s+"', "", source("common/policy/policy_keys.c")))
+    code = re.sub(r'"\s+"', "", source("common/policy/policy_keys.c"))
+    keys = POLICY_KEY.findall(code)
+    assert len(keys) == code.count('{"'), "a key that is not understood"
     for of in dict.fromkeys(k[0] for k in keys):
         rows = [f"| `{name}` | {value} | {what} |" for o, name, value, what in keys if o == of]
         table = "\n".join(["| key | value | what |", "|---|---|---|", *rows])
