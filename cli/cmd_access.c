@@ -63,6 +63,19 @@ static void print_until(struct print *p, const struct sf_json *v)
     }
 }
 
+/* Active is what the hub knows; held back what its leaf does. */
+static void print_state(struct print *p, const struct sf_json *v)
+{
+    bool held_back = false;
+
+    (void)sf_json_as_bool(sf_json_get(v, "held_back"), &held_back);
+    if (held_back) {
+        print_text(p, "state", "held back");
+    } else {
+        print_json(p, "state", sf_json_get(v, "state"));
+    }
+}
+
 static void print_entry(struct print *p, const struct sf_json *v)
 {
     int64_t major = 0;
@@ -72,7 +85,7 @@ static void print_entry(struct print *p, const struct sf_json *v)
     (void)sf_json_as_text(sf_json_get(v, "product"), &product);
     print_row(p);
     print_json(p, "id", sf_json_get(v, "id"));
-    print_json(p, "state", sf_json_get(v, "state"));
+    print_state(p, v);
     print_format_text(p, "product", "%s@%u", product, (unsigned)major);
     print_json(p, "consumer", sf_json_get(v, "consumer"));
     print_json(p, "purpose", sf_json_get(v, "purpose"));
@@ -246,7 +259,9 @@ static void print_for_people(struct print *p, const struct sf_json *root)
 
     print_row(p);
     for (size_t i = 0; i < SF_COUNT(first); i++) {
-        if (sf_json_get(root, first[i]) != NULL) {
+        if (strcmp(first[i], "state") == 0) {
+            print_state(p, root);
+        } else if (sf_json_get(root, first[i]) != NULL) {
             print_json(p, first[i], sf_json_get(root, first[i]));
         }
     }

@@ -350,6 +350,31 @@ static void check_link(struct doctor *d, const char *check, const struct sf_json
     }
 }
 
+/* What the leaf has not forgotten, and a hub that was put back has. */
+static void check_forgotten(struct doctor *d, const char *check, const struct sf_json *root)
+{
+    const struct sf_json *hub = sf_json_get(root, "hub");
+    const size_t held = sf_json_count(sf_json_get(hub, "held_back"));
+    char detail[128];
+    uint64_t policies = 0;
+    uint64_t told = 0;
+
+    (void)sf_json_as_uint(sf_json_get(hub, "policy_version"), &policies);
+    (void)sf_json_as_uint(sf_json_get(hub, "hub_policy_version"), &told);
+    if (held > 0) {
+        (void)snprintf(detail, sizeof(detail), "%zu grant%s had ended; the hub was put back", held,
+                       held == 1 ? "" : "s");
+        say(d, WARN, check, detail,
+            "revoke what 'sheaf access ls' shows as held back; what is wanted: ask, approve");
+    }
+    if (policies > told) {
+        (void)snprintf(detail, sizeof(detail),
+                       "policies of version %" PRIu64 " in force; the hub has %" PRIu64, policies,
+                       told);
+        say(d, WARN, check, detail, "the hub was put back: apply the policies again");
+    }
+}
+
 static void check_leaf(struct doctor *d, const struct context_process *leaf)
 {
     const struct sf_json *root = NULL;
@@ -364,6 +389,7 @@ static void check_leaf(struct doctor *d, const struct context_process *leaf)
         return;
     }
     check_link(d, check, root);
+    check_forgotten(d, check, root);
 }
 
 static void check_mesh(struct doctor *d)

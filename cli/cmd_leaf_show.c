@@ -144,6 +144,20 @@ static void print_uptime(struct print *p, const struct sf_json *root)
     print_text(p, "uptime", text);
 }
 
+/* Of people only what is wrong is wanted. */
+static void print_held_back(struct print *p, const struct sf_json *hub)
+{
+    const struct sf_json *held = sf_json_get(hub, "held_back");
+
+    if (p->format != PRINT_TABLE || sf_json_count(held) > 0) {
+        print_uint(p, "held_back", sf_json_count(held));
+    }
+    if (p->format != PRINT_TABLE) {
+        print_json(p, "policy_version", sf_json_get(hub, "policy_version"));
+        print_json(p, "hub_policy_version", sf_json_get(hub, "hub_policy_version"));
+    }
+}
+
 static enum sf_code show_status(struct cli *cli, struct api *a, struct sf_error *err)
 {
     const struct context_process *here = context_leaf(&a->context, a->who.domain);
@@ -172,6 +186,7 @@ static enum sf_code show_status(struct cli *cli, struct api *a, struct sf_error 
     }
     print_json(p, "bundle_in_force", sf_json_get(hub, "bundle_in_force"));
     print_json(p, "grants", sf_json_get(hub, "grants"));
+    print_held_back(p, hub);
     print_json(p, "store", sf_json_get(sf_json_get(root, "store"), "state"));
     print_json(p, "draining", sf_json_get(root, "draining"));
     print_uint(p, "products", sf_json_count(sf_json_get(root, "products")));

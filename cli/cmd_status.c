@@ -67,29 +67,56 @@ static enum sf_code status_without_hub(struct cli *cli, struct api *a, struct sf
     return print_end(&cli->print, err);
 }
 
-static bool print_leaves(struct print *p, const struct sf_json *leaves)
+/* "holds back G-1 and 2 more: they had ended", or what the leaf has that the hub has lost. */
+static void print_grants(struct print *p, const struct sf_json *leaf, int64_t hub_policies)
+{
+    char text[160];
+    const char *first = "?";
+    int64_t bundle = 0;
+    int64_t in_force = 0;
+    int64_t held = 0;
+    int64_t policies = 0;
+    struct sf_json_iter it = sf_json_iter(sf_json_get(leaf, "held_back"));
+
+    (void)sf_json_as_int(sf_json_get(leaf, "bundle"), &bundle);
+    (void)sf_json_as_int(sf_json_get(leaf, "bundle_in_force"), &in_force);
+    (void)sf_json_as_int(sf_json_get(leaf, "held_back_count"), &held);
+    (void)sf_json_as_int(sf_json_get(leaf, "policy_version"), &policies);
+    if (held > 0 && sf_json_next(&it) && sf_json_as_text(it.value, &first)) {
+        (void)snprintf(text, sizeof(text),
+                       held == 1 ? "holds back %s, which had ended: revoke it"
+                                 : "holds back %s and %" PRId64
+                                   " more, which had ended: revoke them",
+                       first, held - 1);
+    } else if (policies > hub_policies) {
+        (void)snprintf(text, sizeof(text),
+                       "has policies of version %" PRId64 ", the hub %" PRId64 ": apply them again",
+                       policies, hub_policies);
+    } else {
+        (void)snprintf(text, sizeof(text), "%s",
+                       in_force == bundle ? "grants are up to date"
+                                          : "newer grants are on their way");
+    }
+    print_text(p, "detail", text);
+}
+
+static bool print_leaves(struct print *p, const struct sf_json *leaves, int64_t hub_policies)
 {
     bool healthy = true;
 
     for (struct sf_json_iter it = sf_json_iter(leaves); sf_json_next(&it);) {
         const char *domain = "?";
         const char *state = "?";
-        int64_t bundle = 0;
-        int64_t in_force = 0;
 
         (void)sf_json_as_text(sf_json_get(it.value, "domain"), &domain);
         (void)sf_json_as_text(sf_json_get(it.value, "state"), &state);
-        (void)sf_json_as_int(sf_json_get(it.value, "bundle"), &bundle);
-        (void)sf_json_as_int(sf_json_get(it.value, "bundle_in_force"), &in_force);
         healthy = healthy && strcmp(state, "up") == 0;
         print_line(p, "leaf", domain, state);
         print_age(p, "age", sf_json_get(it.value, "seen_age_us"));
         if (sf_json_get(it.value, "bundle") == NULL) { /* another domain's affair */
             print_text(p, "detail", NULL);
         } else {
-            print_text(p, "detail",
-                       in_force == bundle ? "grants are up to date"
-                                          : "newer grants are on their way");
+            print_grants(p, it.value, hub_policies);
         }
     }
     return healthy;
@@ -151,6 +178,7 @@ static enum sf_code status(struct cli *cli, struct api *a, bool *ret_healthy, st
     const struct sf_json *root = NULL;
     const char *version = "?";
     int64_t events = 0;
+    int64_t policies = 0;
     enum sf_code code = api_open(cli, a, err);
 
     code = code == SF_OK ? api_act(a, SF_TOKEN_PLATFORM, err) : code;
@@ -171,7 +199,8 @@ static enum sf_code status(struct cli *cli, struct api *a, bool *ret_healthy, st
     print_line(&cli->print, "hub", a->context.hub.http, "up");
     print_text(&cli->print, "age", NULL);
     print_format_text(&cli->print, "detail", "version %s, %" PRId64 " events", version, events);
-    *ret_healthy = print_leaves(&cli->print, sf_json_get(root, "leaves"));
+    (void)sf_json_as_int(sf_json_get(root, "policy_version"), &policies);
+    *ret_healthy = print_leaves(&cli->print, sf_json_get(root, "leaves"), policies);
     print_products(&cli->print, sf_json_get(root, "products"));
     return print_end(&cli->print, err);
 }

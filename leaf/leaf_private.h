@@ -121,6 +121,8 @@ struct leaf {
     struct purge *purge; /* of removed majors */
     struct sf_http_server *http;
 
+    struct sf_gauge grants_ended;
+    struct sf_gauge grants_held_back;
     struct sf_gauge store_failed;
     struct sf_gauge store_queued_bytes;
     struct sf_gauge store_cut_bytes;

@@ -40,6 +40,16 @@ void leaf_metrics_register(struct leaf *leaf)
             &(struct sf_metric_spec){.name = counters[i].name, .help = counters[i].help},
             counters[i].counter);
     }
+    sf_gauge_register(&leaf->metrics,
+                      &(struct sf_metric_spec){
+                          .name = "grants_ended",
+                          .help = "Decisions that have ended before their time, remembered."},
+                      &leaf->grants_ended);
+    sf_gauge_register(
+        &leaf->metrics,
+        &(struct sf_metric_spec){.name = "grants_held_back",
+                                 .help = "Grants of the bundle whose decisions had ended."},
+        &leaf->grants_held_back);
     sf_gauge_register(
         &leaf->metrics,
         &(struct sf_metric_spec){.name = "store_failed", .help = "1 when the store is read-only."},
@@ -77,6 +87,9 @@ void leaf_metrics_http(struct leaf *leaf, struct sf_http_request *r)
     raise_to(&leaf->views_hidden, atomic_load(&views->hidden));
     raise_to(&leaf->views_failed, atomic_load(&views->nulls) + atomic_load(&views->errors));
     raise_to(&leaf->views_nulled, atomic_load(&views->unmasked));
+    sf_gauge_set(&leaf->grants_ended, (int64_t)ended_count(&leaf->bundles.ended));
+    sf_gauge_set(&leaf->grants_held_back,
+                 leaf->bundles.last == NULL ? 0 : (int64_t)leaf->bundles.last->held_count);
     sf_gauge_set(&leaf->store_failed, stats.failed);
     sf_gauge_set(&leaf->store_queued_bytes, (int64_t)stats.queued_bytes);
     leaf_limits_scrape(leaf);
@@ -154,6 +167,30 @@ void leaf_products_http(struct leaf *leaf, struct sf_http_request *r)
     http_json(r, 200, &body);
 }
 
+/* What a hub that was put back has forgotten, and this leaf has not. */
+static void write_held(const struct leaf *leaf, struct sf_json_writer *w)
+{
+    const struct grant_set *last = leaf->bundles.last;
+
+    sf_json_member_uint(w, "policy_version", last == NULL ? 0 : last->policy_version);
+    sf_json_member_uint(w, "hub_policy_version", last == NULL ? 0 : last->told_policy_version);
+    sf_json_member_uint(w, "ended", ended_count(&leaf->bundles.ended));
+    sf_json_key(w, "held_back");
+    sf_json_array_begin(w);
+    for (size_t i = 0; last != NULL && i < last->held_count; i++) {
+        const struct grant *g = &last->held[i];
+
+        sf_json_object_begin(w);
+        sf_json_member_text(w, "grant", g->id);
+        sf_json_member_text(w, "consumer", g->consumer);
+        sf_json_key(w, "product");
+        sf_json_printf(w, "%s/%s", leaf->config->domain, g->product);
+        sf_json_member_uint(w, "major", g->major);
+        sf_json_object_end(w);
+    }
+    sf_json_array_end(w);
+}
+
 static void write_hub(const struct leaf *leaf, struct sf_json_writer *w)
 {
     const struct grant_set *grants = leaf->serving.grants;
@@ -174,6 +211,7 @@ static void write_hub(const struct leaf *leaf, struct sf_json_writer *w)
     }
     sf_json_member_text(w, "bundle_until", grants == NULL ? NULL : until);
     sf_json_member_uint(w, "grants", grants == NULL ? 0 : grants->grant_count);
+    write_held(leaf, w);
     sf_json_object_end(w);
 }
 

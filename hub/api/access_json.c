@@ -62,7 +62,15 @@ void access_write_request(struct answer *a, const struct registry_request *q)
     }
 }
 
-void access_write_grant(struct answer *a, const struct registry_grant *g)
+/* Whether the owner's leaf serves nothing by it, as it had ended before this hub was put back. */
+static bool is_held_back(const struct call *c, const struct registry_grant *g)
+{
+    const struct lease *l = lease_find(&c->state->leases, g->request->product->owner->name);
+
+    return g->state == REGISTRY_ACTIVE && l != NULL && lease_holds_back(l, g->id);
+}
+
+void access_write_grant(struct answer *a, const struct call *c, const struct registry_grant *g)
 {
     sf_json_member_text(&a->json, "id", g->id);
     sf_json_member_text(&a->json, "request", g->request->id);
@@ -73,6 +81,9 @@ void access_write_grant(struct answer *a, const struct registry_grant *g)
     sf_json_member_text(&a->json, "sole_audience", g->sole_audience);
     answer_time(a, "until", g->until_us);
     sf_json_member_text(&a->json, "state", access_grant_state(g));
+    if (is_held_back(c, g)) {
+        sf_json_member_bool(&a->json, "held_back", true);
+    }
     sf_json_member_text(&a->json, "decided_by", g->decided_by);
     if (g->state != REGISTRY_ACTIVE) {
         answer_time(a, "ended", g->ended_us);

@@ -5,7 +5,7 @@
 
 /* Members of the open object. */
 void access_write_request(struct answer *a, const struct registry_request *q);
-void access_write_grant(struct answer *a, const struct registry_grant *g);
+void access_write_grant(struct answer *a, const struct call *c, const struct registry_grant *g);
 const char *access_request_state(const struct registry_request *q);
 const char *access_grant_state(const struct registry_grant *g);
 

@@ -61,7 +61,7 @@ static enum sf_code write_grant(struct answer *a, struct call *c, const struct r
 {
     const struct access_rights rights = {g->request, g->purpose, g->columns, g->column_count};
 
-    access_write_grant(a, g);
+    access_write_grant(a, c, g);
     return g->state == REGISTRY_ACTIVE ? access_write_opens(a, c, &rights, whole, err) : SF_OK;
 }
 

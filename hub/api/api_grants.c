@@ -52,7 +52,7 @@ static void send_decision(struct call *c, struct decision_call *d)
         sf_json_key(&a.json, "grant");
         sf_json_object_begin(&a.json);
         sf_json_member_text(&a.json, "kind", "Grant");
-        access_write_grant(&a, q->grant);
+        access_write_grant(&a, c, q->grant);
         sf_json_object_end(&a.json);
     }
     access_write_effect(&a, &d->effect, q);
@@ -157,7 +157,7 @@ static void on_revocation_in_force(struct effect *e)
     sf_json_key(&a.json, "grant");
     sf_json_object_begin(&a.json);
     sf_json_member_text(&a.json, "kind", "Grant");
-    access_write_grant(&a, g);
+    access_write_grant(&a, c, g);
     sf_json_object_end(&a.json);
     access_write_effect(&a, e, g->request);
     answer_send(&a, c, 200);

@@ -65,11 +65,10 @@ void policy_get(struct call *c, const char *const *part)
     answer_send(&a, c, 200);
 }
 
-static void write_change(struct answer *a, uint64_t version,
-                         const struct registry_policy_change *change)
+static void write_change(struct answer *a, const struct registry_policy_change *change)
 {
     sf_json_object_begin(&a->json);
-    sf_json_member_uint(&a->json, "version", version);
+    sf_json_member_uint(&a->json, "version", change->version);
     answer_time(a, "time", change->time_us);
     sf_json_member_text(&a->json, "actor", change->actor);
     if (change->is_rollback) {
@@ -94,8 +93,8 @@ void policy_history(struct call *c, const char *const *part)
     answer_begin(&a, "PolicyHistory");
     sf_json_key(&a.json, "items");
     sf_json_array_begin(&a.json);
-    for (uint64_t v = p->version; v > 0; v--) {
-        write_change(&a, v, &p->changes[v - 1]);
+    for (size_t n = p->change_count; n > 0; n--) {
+        write_change(&a, &p->changes[n - 1]);
     }
     sf_json_array_end(&a.json);
     answer_send(&a, c, 200);

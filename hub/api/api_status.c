@@ -13,6 +13,19 @@ static int64_t age_us(const struct lease *l)
     return (int64_t)((sf_rt_now_ns(l->all->rt) - l->seen_ns) / 1000);
 }
 
+/* What the leaf holds against a hub that was put back. */
+static void write_seen(struct answer *a, const struct lease *l)
+{
+    sf_json_member_uint(&a->json, "policy_version", l->policy_version);
+    sf_json_member_uint(&a->json, "held_back_count", l->held_total);
+    sf_json_key(&a->json, "held_back");
+    sf_json_array_begin(&a->json);
+    for (size_t i = 0; i < l->held_count; i++) {
+        sf_json_printf(&a->json, "G-%lu", (unsigned long)l->held[i]);
+    }
+    sf_json_array_end(&a->json);
+}
+
 static void write_leaf(struct answer *a, const struct call *c, const struct lease *l)
 {
     sf_json_object_begin(&a->json);
@@ -24,6 +37,7 @@ static void write_leaf(struct answer *a, const struct call *c, const struct leas
         sf_json_member_text(&a->json, "nats_server", l->nats_version);
         sf_json_member_uint(&a->json, "bundle", l->version);
         sf_json_member_uint(&a->json, "bundle_in_force", l->in_force);
+        write_seen(a, l);
     }
     sf_json_object_end(&a->json);
 }
@@ -110,6 +124,7 @@ void status_get(struct call *c, const char *const *part)
     sf_json_member_text(&a.json, "mesh", s->registry.mesh);
     sf_json_member_text(&a.json, "version", SHEAF_VERSION);
     sf_json_member_uint(&a.json, "events", s->registry.events);
+    sf_json_member_uint(&a.json, "policy_version", s->registry.policies.version);
     sf_json_member_uint(&a.json, "claims_pending", pusher_pending(s->pusher));
     sf_json_key(&a.json, "nats");
     sf_json_object_begin(&a.json);

@@ -66,6 +66,13 @@ static bool same(const struct registry_policy *a, const struct registry_policy *
            a->line == b->line;
 }
 
+/* Whether leaves have seen later policies than there are here: this hub was put back. What is
+ * applied now is stated whole, in a version above theirs, which they take. */
+static bool is_behind(const struct change_policy *c)
+{
+    return leases_policy_version(&c->state->leases) > c->state->registry.policies.version;
+}
+
 /* What of @next is not in force, and the other way round. */
 static enum sf_code compare_sets(struct change_policy *c, const struct sf_map *next,
                                  struct sf_error *err)
@@ -84,7 +91,7 @@ static enum sf_code compare_sets(struct change_policy *c, const struct sf_map *n
         const struct registry_policy *p = e->value;
 
         bytes += strlen(p->text);
-        if (!same(sf_map_get(now, p->name), p)) {
+        if (is_behind(c) || !same(sf_map_get(now, p->name), p)) {
             c->applied[c->applied_count++] = p;
         }
     }
@@ -327,7 +334,7 @@ static enum sf_code build(struct event_append *op, Sheaf__V1__Event *e, struct s
     if (code == SF_OK) {
         code = compare_sets(c, &next, err);
     }
-    c->changed = c->applied_count + c->removed_count > 0;
+    c->changed = c->applied_count + c->removed_count > 0 || is_behind(c);
     if (code != SF_OK || !c->changed) {
         return code;
     }
@@ -338,7 +345,7 @@ static enum sf_code build(struct event_append *op, Sheaf__V1__Event *e, struct s
     if (code != SF_OK || c->dry_run) {
         return code;
     }
-    c->version++;
+    c->version = (is_behind(c) ? leases_policy_version(&c->state->leases) : c->version) + 1;
     return fill(c, e, arena, err);
 }
 

@@ -1,9 +1,11 @@
 #include "hub/api/lease.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/alloc.h"
+#include "common/base/str.h"
 #include "common/bus/service.h"
 #include "common/sys/log.h"
 #include "common/wire/control.h"
@@ -19,6 +21,7 @@ static void lease_free(struct lease *l)
         (void)sf_list_pop(&l->waits);
     }
     sf_free(l->heads);
+    sf_free(l->held);
     sf_buf_done(&l->bundle);
     sf_free(l);
 }
@@ -105,7 +108,7 @@ static void release(struct lease *l, bool with_bundle)
 
 /*
  * Versions rise also over restarts and with a clock that went back: they are at least the wall
- * clock, and above both what was issued last and what the leaf says it has.
+ * clock, and above what was issued last, what the leaf says it has, and what it ever took.
  */
 static enum sf_code make_bundle(struct lease *l, struct sf_error *err)
 {
@@ -116,6 +119,7 @@ static enum sf_code make_bundle(struct lease *l, struct sf_error *err)
 
     version = version > l->version ? version : l->version + 1;
     version = version > l->in_force ? version : l->in_force + 1;
+    version = version > l->seen_version ? version : l->seen_version + 1;
     const struct bundle_terms terms = {
         .owner = l->domain,
         .version = version,
@@ -141,7 +145,8 @@ static bool is_stale(const struct lease *l)
     int64_t age_us = sf_rt_wall_us(l->all->rt) - l->issued_us;
 
     return l->bundle.size == 0 || l->covers != l->domain->grants_changed ||
-           age_us > l->all->bundle_life_us / 2 || age_us < 0 || l->in_force > l->version;
+           age_us > l->all->bundle_life_us / 2 || age_us < 0 || l->in_force > l->version ||
+           l->seen_version > l->version;
 }
 
 /* Makes a new bundle when the old one will not do. False: there is none to give. */
@@ -256,6 +261,86 @@ static void take_heads(struct lease *l, const Sheaf__V1__PollRequest *m)
     sf_free(l->heads);
     l->heads = heads;
     l->head_count = count;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a;
+    const uint64_t y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* 0: that is no grant. */
+static uint64_t grant_number(const char *id)
+{
+    uint64_t number = 0;
+
+    return strncmp(id, "G-", 2) == 0 && sf_parse_u64(sf_slice_text(id + 2), &number) == SF_PARSE_OK
+               ? number
+               : 0;
+}
+
+/* Out of memory keeps what the last poll said. */
+static void take_held(struct lease *l, const Sheaf__V1__PollRequest *m)
+{
+    const size_t count = m->n_held_back < LEASE_HELD_MAX ? m->n_held_back : LEASE_HELD_MAX;
+    uint64_t *held = sf_calloc(count + 1, sizeof(*held));
+
+    if (held == NULL) {
+        return;
+    }
+    sf_free(l->held);
+    l->held = held;
+    l->held_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        held[l->held_count] = grant_number(m->held_back[i]);
+        l->held_count += held[l->held_count] != 0;
+    }
+    qsort(held, l->held_count, sizeof(*held), compare_numbers);
+    l->held_total = m->held_back_count;
+}
+
+static void take_seen(struct lease *l, const Sheaf__V1__PollRequest *m)
+{
+    const uint64_t known = l->all->registry->policies.version;
+
+    l->seen_version = m->seen_version < INT64_MAX ? m->seen_version : 0;
+    if (m->policy_version > known && l->policy_version != m->policy_version) {
+        sf_log(SF_LOG_ERROR, "leases.policies_behind", SF_F_TEXT("domain", l->domain->name),
+               SF_F_UINT("policy_version", known), SF_F_UINT("of_the_leaf", m->policy_version),
+               SF_F_TEXT("why", "this hub was put back: apply the policies again"));
+    }
+    if (m->n_held_back > 0 && l->held_count == 0) {
+        sf_log(SF_LOG_ERROR, "leases.grants_held_back", SF_F_TEXT("domain", l->domain->name),
+               SF_F_UINT("count", m->held_back_count), SF_F_TEXT("first", m->held_back[0]),
+               SF_F_TEXT("why", "they had ended: this hub was put back"));
+    }
+    l->policy_version = m->policy_version;
+    take_held(l, m);
+}
+
+bool lease_holds_back(const struct lease *l, const char *grant_id)
+{
+    const uint64_t number = grant_number(grant_id);
+
+    return l->held_count > 0 &&
+           bsearch(&number, l->held, l->held_count, sizeof(number), compare_numbers) != NULL;
+}
+
+uint64_t leases_policy_version(const struct leases *all)
+{
+    const uint64_t known = all->registry->policies.version;
+    struct sf_map_entry *entry;
+    uint64_t highest = 0;
+    size_t at = 0;
+
+    while ((entry = sf_map_next(&all->by_domain, &at)) != NULL) {
+        const struct lease *l = entry->value;
+
+        highest = l->policy_version > highest ? l->policy_version : highest;
+    }
+    return highest > known + LEASE_POLICIES_AHEAD_MAX ? known + LEASE_POLICIES_AHEAD_MAX : highest;
 }
 
 static void end_waits(struct lease *l)
@@ -378,6 +463,7 @@ void lease_poll(struct lease *l, const Sheaf__V1__PollRequest *m, const char *re
     (void)snprintf(l->leaf_version, sizeof(l->leaf_version), "%s", m->leaf_version);
     (void)snprintf(l->nats_version, sizeof(l->nats_version), "%s", m->nats_server_version);
     take_heads(l, m);
+    take_seen(l, m);
     release(l, /* with_bundle= */ false);
     if (!refresh(l) || strlen(reply) >= sizeof(l->held_reply) ||
         (m->lost_hub && l->in_force == l->version)) {

@@ -17,6 +17,10 @@
  * the same directory and has all that the holder had; else it is told that it is fenced, as is the
  * holder that lost it. What is known of holders and heads lives as long as this process.
  *
+ * A leaf also says what it has seen and will not have undone: versions of bundle and policies, and
+ * which grants it holds back as they had ended. That is how a hub that was put back from an old
+ * copy learns it; its next versions go on above.
+ *
  *   Threads   Loop thread.
  *   Memory    Leases are owned here, one per domain, until leases_done().
  *   Limits    LEASE_HEADS_MAX heads per leaf; the rest is dropped.
@@ -28,7 +32,8 @@
 #include "common/bus/bus.h"
 #include "hub/registry/bundle.h"
 
-enum { LEASE_HEADS_MAX = 2000 };
+/* A leaf can raise the version of the policies by so much at a time, and no more. */
+enum { LEASE_HEADS_MAX = 2000, LEASE_HELD_MAX = 1000, LEASE_POLICIES_AHEAD_MAX = 1000000 };
 #define LEASE_HOLD_NS   (UINT64_C(2) * SF_NS_PER_S)
 #define LEASE_RESEND_NS (UINT64_C(200) * SF_NS_PER_MS)
 #define LEASE_SILENT_NS (UINT64_C(3) * SF_NS_PER_S) /* behind a receipt: answers are cut */
@@ -71,10 +76,15 @@ struct lease {
     struct sf_buf bundle; /* encoded Signed; empty: none made yet */
     uint64_t version;
     int64_t issued_us;
-    uint64_t covers;      /* grants_changed of the domain that the bundle shows */
-    uint64_t in_force;    /* what the leaf said it has */
-    uint64_t sent;        /* version sent last */
-    char held_reply[256]; /* "": FREE */
+    uint64_t covers;         /* grants_changed of the domain that the bundle shows */
+    uint64_t in_force;       /* what the leaf said it has */
+    uint64_t seen_version;   /* the newest bundle it ever took */
+    uint64_t policy_version; /* of the policies it serves by */
+    uint64_t *held;          /* owned: numbers of the grants it holds back, rising */
+    size_t held_count;       /* at most LEASE_HELD_MAX */
+    uint64_t held_total;     /* as the leaf says */
+    uint64_t sent;           /* version sent last */
+    char held_reply[256];    /* "": FREE */
     struct sf_timer hold;
     struct sf_list waits;
     struct sf_timer silence; /* since lease_watch() */
@@ -109,6 +119,10 @@ void lease_renew(struct lease *l);
 void leases_renew(struct leases *l);
 /* A revocation is not acknowledged: if it still is not after LEASE_SILENT_NS, on_silent is told. */
 void lease_watch(struct lease *l);
+/* Whether the leaf says that it holds back the grant of this id (G-n), which had ended. */
+bool lease_holds_back(const struct lease *l, const char *grant_id);
+/* The highest version of the policies that a leaf serves by, as far as it can be. */
+uint64_t leases_policy_version(const struct leases *l);
 /* Whether the leaf has said that the newest bundle is in force. */
 bool lease_is_acknowledged(const struct lease *l);
 bool lease_is_up(const struct lease *l);

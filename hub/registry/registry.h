@@ -130,6 +130,7 @@ struct registry_policy {
 
 /* How a version of the set differs from the one before. */
 struct registry_policy_change {
+    uint64_t version;                        /* it brought: above the one before, mostly by one */
     const struct registry_policy **policies; /* new, or in the place of one of that name */
     size_t policy_count;
     const char *const *removed;
@@ -144,7 +145,8 @@ struct registry_policies {
     uint64_t version;                       /* of the set in force; 0: there never was a policy */
     struct sf_map by_name;                  /* in force: name -> const struct registry_policy */
     size_t bytes;                           /* of their texts */
-    struct registry_policy_change *changes; /* to version i + 1 */
+    struct registry_policy_change *changes; /* in the order of their versions */
+    size_t change_count;
     size_t change_capacity;
     struct sf_policy_set *set; /* owned: those in force; NULL: not read yet */
 };

@@ -23,9 +23,9 @@ void registry_policies_done(struct registry_policies *p)
 
 /* --- taking in -------------------------------------------------------------------------------- */
 
-static struct registry_policy_change *new_change(struct registry_policies *p)
+static struct registry_policy_change *new_change(struct registry_policies *p, uint64_t version)
 {
-    if (p->version == p->change_capacity) {
+    if (p->change_count == p->change_capacity) {
         size_t capacity = p->change_capacity == 0 ? 16 : 2 * p->change_capacity;
         struct registry_policy_change *grown = sf_realloc(p->changes, capacity, sizeof(*grown));
 
@@ -35,8 +35,8 @@ static struct registry_policy_change *new_change(struct registry_policies *p)
         p->changes = grown;
         p->change_capacity = capacity;
     }
-    p->changes[p->version] = (struct registry_policy_change){0};
-    return &p->changes[p->version];
+    p->changes[p->change_count] = (struct registry_policy_change){.version = version};
+    return &p->changes[p->change_count++];
 }
 
 static const struct registry_policy *keep(struct registry *r, const Sheaf__V1__Event *e,
@@ -144,7 +144,7 @@ enum sf_code registry_policy_apply(struct registry *r, const Sheaf__V1__Event *e
     struct registry_policy_change *c;
     bool fine;
 
-    if (version != r->policies.version + 1) {
+    if (version <= r->policies.version) {
         return misfit(e, "the set of policies has another version", err);
     }
     for (size_t i = 0; i < removed_count; i++) {
@@ -152,7 +152,7 @@ enum sf_code registry_policy_apply(struct registry *r, const Sheaf__V1__Event *e
             return misfit(e, "a policy is removed that is not there", err);
         }
     }
-    c = new_change(&r->policies);
+    c = new_change(&r->policies, version);
     if (c == NULL) {
         return no_memory(e, err);
     }
@@ -217,9 +217,12 @@ enum sf_code registry_policies_of(const struct registry *r, uint64_t version, st
                                   struct sf_error *err)
 {
     *ret = (struct sf_map){0};
-    for (uint64_t v = 0; v < version && v < r->policies.version; v++) {
-        const struct registry_policy_change *c = &r->policies.changes[v];
+    for (size_t n = 0; n < r->policies.change_count; n++) {
+        const struct registry_policy_change *c = &r->policies.changes[n];
 
+        if (c->version > version) {
+            break;
+        }
         for (size_t i = 0; i < c->removed_count; i++) {
             (void)sf_map_remove(ret, sf_slice_text(c->removed[i]));
         }

@@ -431,6 +431,73 @@ static void test_a_higher_epoch_takes_over_and_a_lower_one_never(void **state)
     finish(&w);
 }
 
+static void poll_seen(struct world *w, const Sheaf__V1__PollRequest *m)
+{
+    lease_poll(w->lease, m, "inbox.1");
+    run_ms(w, 50);
+}
+
+/* A leaf without a bundle in force, which took one of a clock that was ahead. */
+static void test_versions_go_on_above_what_a_leaf_ever_took(void **state)
+{
+    Sheaf__V1__PollRequest m = SHEAF__V1__POLL_REQUEST__INIT;
+    struct world w;
+
+    (void)state;
+    init(&w);
+    m.seen_version = (uint64_t)WORLD_START_US + 7000000000;
+    poll_seen(&w, &m);
+    assert_true(w.with_bundle);
+    assert_int_equal(w.version, m.seen_version + 1);
+    m.seen_version = UINT64_MAX; /* no version at all */
+    poll_seen(&w, &m);
+    assert_int_equal(w.lease->version, (uint64_t)WORLD_START_US + 7000000001);
+    finish(&w);
+}
+
+static void test_the_highest_policies_of_leaves_are_known_but_not_any_number(void **state)
+{
+    Sheaf__V1__PollRequest m = SHEAF__V1__POLL_REQUEST__INIT;
+    struct world w;
+
+    (void)state;
+    init(&w);
+    assert_int_equal(leases_policy_version(&w.leases), 0);
+    m.policy_version = 7;
+    poll_seen(&w, &m);
+    assert_int_equal(leases_policy_version(&w.leases), 7);
+    m.policy_version = UINT64_MAX;
+    poll_seen(&w, &m);
+    assert_int_equal(leases_policy_version(&w.leases), LEASE_POLICIES_AHEAD_MAX);
+    finish(&w);
+}
+
+static void test_what_a_leaf_holds_back_is_known_by_its_number(void **state)
+{
+    char *ids[] = {sf_control_text("G-12"), sf_control_text("G-3"), sf_control_text("?"),
+                   sf_control_text("G-")};
+    Sheaf__V1__PollRequest m = SHEAF__V1__POLL_REQUEST__INIT;
+    struct world w;
+
+    (void)state;
+    init(&w);
+    assert_false(lease_holds_back(w.lease, "G-3"));
+    m.held_back = ids;
+    m.n_held_back = SF_COUNT(ids);
+    m.held_back_count = 9;
+    poll_seen(&w, &m);
+    assert_true(lease_holds_back(w.lease, "G-3"));
+    assert_true(lease_holds_back(w.lease, "G-12"));
+    assert_false(lease_holds_back(w.lease, "G-1"));
+    assert_false(lease_holds_back(w.lease, "?"));
+    assert_int_equal(w.lease->held_count, 2); /* what is no grant is none */
+    assert_int_equal(w.lease->held_total, 9);
+    m.n_held_back = 0;
+    poll_seen(&w, &m);
+    assert_false(lease_holds_back(w.lease, "G-3"));
+    finish(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +516,9 @@ int main(void)
         cmocka_unit_test(test_of_two_equal_starts_the_first_goes_on_while_it_is_heard_of),
         cmocka_unit_test(test_a_copy_that_lacks_something_or_has_something_else_is_fenced),
         cmocka_unit_test(test_a_higher_epoch_takes_over_and_a_lower_one_never),
+        cmocka_unit_test(test_versions_go_on_above_what_a_leaf_ever_took),
+        cmocka_unit_test(test_the_highest_policies_of_leaves_are_known_but_not_any_number),
+        cmocka_unit_test(test_what_a_leaf_holds_back_is_known_by_its_number),
     };
 
     return cmocka_run_group_tests_name("lease", tests, NULL, NULL);

@@ -113,6 +113,26 @@ static void test_every_version_of_the_set_can_be_looked_at(void **state)
     world_done(&w);
 }
 
+/* A hub that was put back goes on above what leaves have seen. */
+static void test_a_version_may_leave_some_out(void **state)
+{
+    Sheaf__V1__Policy later[] = {policy("pii", pii_text, 9)};
+    struct hub_world w;
+
+    (void)state;
+    set_up(&w);
+    apply(&w, 9, later, 1);
+    assert_int_equal(w.registry.policies.version, 9);
+    assert_int_equal(w.registry.policies.change_count, 4);
+    assert_set(&w, 3, "pii:2 owners:1 ");
+    assert_set(&w, 8, "pii:2 owners:1 ");
+    assert_set(&w, 9, "pii:9 owners:1 ");
+    remove_one(&w, 10, "pii");
+    assert_set(&w, 10, "owners:1 ");
+    assert_set(&w, 9, "pii:9 owners:1 ");
+    world_done(&w);
+}
+
 /* Events of before have no other sign of it than that they apply nothing. */
 static void test_a_rollback_to_before_the_first_policy_is_one(void **state)
 {
@@ -202,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_version_of_the_set_can_be_looked_at),
+        cmocka_unit_test(test_a_version_may_leave_some_out),
         cmocka_unit_test(test_a_rollback_to_before_the_first_policy_is_one),
         cmocka_unit_test(test_events_that_do_not_follow_are_refused),
         cmocka_unit_test(test_a_bundle_holds_the_policies_about_its_domain),
