@@ -155,6 +155,12 @@ static enum sf_token_verdict read_claims(const struct kind *k, struct sf_slice t
     return take_claims(k, sf_json_root(r->doc), ret) ? SF_TOKEN_GOOD : SF_TOKEN_MALFORMED;
 }
 
+int64_t sf_token_ends_s(const struct sf_token *t)
+{
+    return t->expires_s < INT64_MAX - SF_TOKEN_SKEW_S ? t->expires_s + kinds[t->kind].late_s
+                                                      : t->expires_s;
+}
+
 static enum sf_token_verdict judge_time(const struct sf_token *t, int64_t now_s)
 {
     const struct kind *k = &kinds[t->kind];
@@ -165,7 +171,7 @@ static enum sf_token_verdict judge_time(const struct sf_token *t, int64_t now_s)
     if (t->issued_s > now_s + SF_TOKEN_SKEW_S) {
         return SF_TOKEN_NOT_YET;
     }
-    return t->expires_s <= now_s - k->late_s ? SF_TOKEN_EXPIRED : SF_TOKEN_GOOD;
+    return sf_token_ends_s(t) <= now_s ? SF_TOKEN_EXPIRED : SF_TOKEN_GOOD;
 }
 
 static bool is_key(const struct sf_public_key *a, const struct sf_public_key *b)

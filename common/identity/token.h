@@ -83,6 +83,8 @@ struct sf_token_check {
     enum sf_token_kind kind;      /* the other one is malformed */
 };
 
+/* When it holds no longer: exp, and of an assertion SF_TOKEN_SKEW_S more. */
+int64_t sf_token_ends_s(const struct sf_token *t);
 /*
  * @text: the token, without "Bearer". *ret is filled only when GOOD. The verdict is the first that
  * holds in the order of the enum.

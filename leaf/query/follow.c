@@ -536,6 +536,19 @@ static enum sf_code place(struct follow *f, const struct query_request *request,
     return SF_OK;
 }
 
+/* A live one keeps the roles it began with, so it ends with what asserts them; who follows it goes
+ * on with a new assertion. */
+static void end_with_roles(struct follow_spec *spec, const struct serving *serving,
+                           const struct serving_right *right)
+{
+    const int64_t left_s = right->roles_until_s - serving_now_us(serving) / SF_US_PER_S;
+
+    if (spec->live && right->roles_until_s != INT64_MAX &&
+        (spec->seconds == 0 || (int64_t)spec->seconds > left_s)) {
+        spec->seconds = left_s > 0 ? (uint64_t)left_s : 1;
+    }
+}
+
 /* The request is built once for the errors in it, before anything is answered. */
 static enum sf_code prepare(struct follow *f, const struct follow_spec *spec, struct sf_error *err)
 {
@@ -564,6 +577,7 @@ static enum sf_code prepare(struct follow *f, const struct follow_spec *spec, st
         code = check_room(f->owner, f->consumer, err);
         f->owner->refused += code != SF_OK;
     }
+    end_with_roles(&f->spec, o->serving, &right);
     if (code == SF_OK) {
         code = place(f, &request, err);
     }
@@ -595,8 +609,8 @@ enum sf_code follow_start(struct queries *qs, const struct follow_spec *spec, fo
     sf_list_push(&f->owner->all, &f->link);
     f->busy = true; /* the first step comes by the timer, on a later turn */
     wait_for(f, 0);
-    if (spec->seconds != 0) {
-        sf_rt_timer_start(options_of(f)->rt, &f->deadline, spec->seconds * SF_NS_PER_S);
+    if (f->spec.seconds != 0) {
+        sf_rt_timer_start(options_of(f)->rt, &f->deadline, f->spec.seconds * SF_NS_PER_S);
     }
     *ret = f;
     return SF_OK;

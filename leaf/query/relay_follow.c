@@ -46,6 +46,7 @@ enum sf_code relay_follow_prepare(struct relay *relay, const struct http_read *w
     s->live = spec.live;
     s->snapshot = spec.snapshot;
     s->seconds = spec.seconds > FOLLOW_SECONDS_MAX ? FOLLOW_SECONDS_MAX : spec.seconds;
+    s->ends_s = relay_now_s(relay) + (int64_t)s->seconds;
     if (code == SF_OK && after != NULL && strlen(after) >= sizeof(s->after)) {
         code = SF_RAISE_E(err, SF_INVALID, SHEAF_E_BAD_REQUEST,
                           "'after' must be a position, EPOCH:SEQ");
@@ -70,10 +71,13 @@ void relay_follow_done(struct relay *relay)
 }
 
 /* What ends by itself has time for a slow reader. */
-static uint64_t seconds_of(const struct relay_stream *s)
+static uint64_t seconds_of(const struct relay *relay)
 {
+    const struct relay_stream *s = &relay->follow;
+    const int64_t left_s = s->ends_s - relay_now_s(relay);
+
     if (s->seconds != 0) {
-        return s->seconds;
+        return left_s > 0 ? (uint64_t)left_s : 1;
     }
     return s->live ? FOLLOW_SECONDS_NATS : FOLLOW_SECONDS_MAX;
 }
@@ -84,7 +88,7 @@ static void plan_seconds(struct relay *relay)
     struct relay_stream *s = &relay->follow;
     const uint64_t left_s = relay_roles_left_s(relay);
 
-    s->asked_s = seconds_of(s);
+    s->asked_s = seconds_of(relay);
     s->is_cut = s->live && left_s < s->asked_s;
     if (s->is_cut) {
         s->asked_s = left_s > 0 ? left_s : 1;

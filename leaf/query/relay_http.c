@@ -369,25 +369,28 @@ static void take_caller(struct relay *relay, const struct sf_token *caller)
     relay->token_expires_s = caller->expires_s;
 }
 
-static int64_t now_of_tokens_s(const struct relay *relay)
+int64_t relay_now_s(const struct relay *relay)
 {
     return sf_steady_us(relay->host->clock) / SF_US_PER_S;
 }
 
 uint64_t relay_roles_left_s(const struct relay *relay)
 {
-    const int64_t now_s = now_of_tokens_s(relay);
+    const int64_t left_s = relay->token_expires_s - relay_now_s(relay);
 
     if (relay->assertion.role_count == 0) {
         return UINT64_MAX;
     }
-    return now_s < relay->token_expires_s ? (uint64_t)(relay->token_expires_s - now_s) : 0;
+    if (left_s > ASSERTION_LIFETIME_S - ASSERTION_STEP_S) {
+        return ASSERTION_LIFETIME_S - ASSERTION_STEP_S;
+    }
+    return left_s > 0 ? (uint64_t)left_s : 0;
 }
 
 static enum sf_code assert_roles(const struct relay *relay, struct sf_buf *ret,
                                  struct sf_error *err)
 {
-    const int64_t now_s = now_of_tokens_s(relay);
+    const int64_t now_s = relay_now_s(relay);
     struct sf_token a = relay->assertion;
     enum sf_code code;
 

@@ -21,6 +21,7 @@ struct relay_stream {
     bool live;
     bool snapshot;
     uint64_t seconds; /* 0: no end */
+    int64_t ends_s;   /* else it does then, by the clock of tokens */
     uint64_t asked_s; /* of the request under way */
     bool is_cut;      /* that is less, as the roles of the caller end before */
     uint32_t epoch;
@@ -69,8 +70,9 @@ void relay_free(struct relay *relay);
  * expired meanwhile. And as sf_service_ask_start(). */
 enum sf_code relay_ask(struct relay *relay, const char *subject, struct sf_slice body,
                        uint64_t idle_ns, struct sf_error *err) SF_MUST_CHECK;
-/* Seconds for which the token goes on that the roles of the caller are of; UINT64_MAX: it has none.
- */
+int64_t relay_now_s(const struct relay *relay); /* by the clock of tokens */
+/* Seconds for which an answer that is asked for now may keep the roles of the caller: as long as
+ * its token goes on, and what is signed of it. UINT64_MAX: it has none. */
 uint64_t relay_roles_left_s(const struct relay *relay);
 /* A list of texts joined by commas, as an array. */
 void relay_member_list(struct sf_json_writer *w, const char *name, const char *text);

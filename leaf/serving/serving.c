@@ -73,7 +73,7 @@ static bool find_consumer_key(void *data, const char *issuer, struct sf_public_k
 
 /* The roles that the domain of @grant says who asks has; none when the hub has not told its key. */
 static enum sf_code read_roles(const struct serving *s, const struct grant *grant,
-                               const char *assertion, struct served_roles *ret,
+                               const char *assertion, struct serving_right *ret,
                                struct sf_error *err)
 {
     char audience[SF_TOKEN_AUDIENCE_SIZE];
@@ -97,8 +97,9 @@ static enum sf_code read_roles(const struct serving *s, const struct grant *gran
         return sf_token_raise(SF_TOKEN_ASSERTION, verdict, err);
     }
     for (size_t i = 0; i < token.role_count; i++) {
-        served_roles_add(ret, &token.roles[i]);
+        served_roles_add(&ret->roles, &token.roles[i]);
     }
+    ret->roles_until_s = sf_token_ends_s(&token);
     return SF_OK;
 }
 
@@ -112,6 +113,7 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
     const struct grant *grant = NULL;
     enum sf_code code = SF_OK;
 
+    ret->roles_until_s = INT64_MAX;
     ret->roles.count = 0; /* and no more: clearing room for all takes as long as deciding */
     if (p == NULL) {
         return major == 0 ? SF_RAISE_E(err, SF_ABSENT, SHEAF_E_PRODUCT_UNKNOWN, "product %s/%s",
@@ -134,7 +136,7 @@ enum sf_code serving_decide(const struct serving *s, const struct serving_caller
         if (caller->roles != NULL) {
             ret->roles = *caller->roles;
         } else if (caller->assertion != NULL) {
-            code = read_roles(s, grant, caller->assertion, &ret->roles, err);
+            code = read_roles(s, grant, caller->assertion, ret, err);
         }
     }
     if (code == SF_OK) {

@@ -56,6 +56,7 @@ struct serving_right {
     const struct served_product *product;
     const struct grant *grant; /* NULL: the owner; else borrowed from serving->grants */
     struct served_roles roles; /* of who asks; of the owner none, as nothing depends on them */
+    int64_t roles_until_s;     /* what asserts them holds for so long; INT64_MAX: nothing does */
 };
 
 /*

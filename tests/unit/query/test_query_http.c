@@ -427,6 +427,57 @@ static void a_relayed_stream_with_roles_ends_with_the_token(void **state)
     teardown(&f);
 }
 
+/* An owner's leaf that ends each answer at once, as when its time is up. */
+static void on_time_is_up(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
+{
+    const struct sf_bus_header headers[] = {
+        {HEADER_EVENT, "end"}, {HEADER_POSITION, "1:3"}, {HEADER_FLOW, "1"}};
+    struct fixture *f = sub->data;
+    const size_t n = strlen(f->roles);
+
+    if (strcmp(m->subject, "q.sales.orders.changes") != 0) {
+        return;
+    }
+    on_stream_asked(sub, m);
+    (void)snprintf(f->roles + n, sizeof(f->roles) - n, "%llu ", (unsigned long long)f->asked_s);
+    assert_int_equal(sf_service_send_page(f->hub, m->reply,
+                                          &(struct sf_service_page){.content_type = NDJSON,
+                                                                    .headers = headers,
+                                                                    .header_count = 3,
+                                                                    .is_last = true,
+                                                                    .cursor = "1:3"},
+                                          NULL),
+                     SF_OK);
+}
+
+/* What is signed of the roles lasts two minutes at least: no answer is asked to go on for longer,
+ * and the stream goes on for as long as was wanted. */
+static void a_relayed_stream_with_roles_goes_on_with_a_new_assertion(void **state)
+{
+    static const char path[] = "/orders/changes?follow=true&seconds=300&relay=1";
+    struct sf_bus_sub time_is_up = {.on_msg = on_time_is_up};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    query_nats_free(SF_TAKE(f.requests));
+    time_is_up.data = &f;
+    assert_int_equal(sf_bus_subscribe(f.hub, &time_is_up, "q.sales.>", NULL, NULL), SF_OK);
+    f.caller = (struct sf_token){.issuer = "billing",
+                                 .roles = {{"analyst"}},
+                                 .role_count = 1,
+                                 .expires_s = sf_steady_us(&f.clock) / SF_US_PER_S + 3600};
+    get(&f, path, NULL, 200);
+    assert_string_equal(f.roles, "120 120 60 ");
+    assert_non_null(strstr(f.call.text, "{\"event\":\"end\""));
+    f.caller.role_count = 0;
+    f.roles[0] = '\0';
+    get(&f, path, NULL, 200);
+    assert_string_equal(f.roles, "300 ");
+    sf_bus_unsubscribe(f.hub, &time_is_up);
+    teardown(&f);
+}
+
 static void a_clock_that_is_set_back_does_not_bring_the_roles_back(void **state)
 {
     struct fixture f;
@@ -642,6 +693,7 @@ int main(void)
         cmocka_unit_test(a_leaf_that_says_it_may_not_serve_is_not_asked_again),
         cmocka_unit_test(roles_of_the_caller_go_to_the_owners_leaf),
         cmocka_unit_test(a_relayed_stream_with_roles_ends_with_the_token),
+        cmocka_unit_test(a_relayed_stream_with_roles_goes_on_with_a_new_assertion),
         cmocka_unit_test(a_clock_that_is_set_back_does_not_bring_the_roles_back),
         cmocka_unit_test(when_that_leaf_does_not_answer_the_hub_says_why),
         cmocka_unit_test(another_leaf_cannot_fill_this_ones_memory),

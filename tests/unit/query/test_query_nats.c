@@ -88,7 +88,7 @@ static void events_are_seen_by_their_view_too(void **state)
     teardown(&f);
 }
 
-/* On every operation; a stream keeps the roles it began with when their assertion has expired. */
+/* On every operation; a live stream ends when their assertion does, with where it stands. */
 static void roles_come_with_the_request(void **state)
 {
     SF_CLEANUP(sf_buf_done) struct sf_buf roles = {0};
@@ -118,12 +118,18 @@ static void roles_come_with_the_request(void **state)
     assert_non_null(strstr(f.answer, "x@y.no"));
     send_request(&f, "dpq.sales." WORLD_ACCOUNT ".orders.changes",
                  "{\"table\":\"orders\",\"after\":\"1:2\",\"follow\":true,\"seconds\":600}");
-    rt_sim_run_for(&f.w.stores.sim, 200 * SF_NS_PER_S);
+    rt_sim_run_for(&f.w.stores.sim, 110 * SF_NS_PER_S); /* it lasts 60, and as long for the clock */
     leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
                      "{\"op\":\"upsert\",\"row\":{\"order_id\":\"c\",\"email\":\"z@y.no\"}}\n");
     rt_sim_run_for(&f.w.stores.sim, SF_NS_PER_S);
     assert_non_null(strstr(f.answer, "z@y.no"));
+    assert_string_equal(f.count, "-");
+    rt_sim_run_for(&f.w.stores.sim, 10 * SF_NS_PER_S);
+    assert_string_equal(f.cursor, "1:3");
+    leaf_world_write(&f.w, leaf_world_table(&f.w, "orders"),
+                     "{\"op\":\"upsert\",\"row\":{\"order_id\":\"d\",\"email\":\"late@y.no\"}}\n");
     rt_sim_run_for(&f.w.stores.sim, 600 * SF_NS_PER_S);
+    assert_null(strstr(f.answer, "late@y.no"));
     ask(&f, "dpq.sales." WORLD_ACCOUNT ".orders.scan", "{\"table\":\"orders\"}");
     assert_error(&f, "SHEAF-E0506", "403");
     assert_non_null(strstr(f.answer, "it has expired"));
