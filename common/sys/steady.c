@@ -2,8 +2,7 @@
 
 static void know(struct sf_steady *s, int64_t us, uint64_t now_ns)
 {
-    s->known_us = us;
-    s->known_ns = now_ns;
+    s->known = (struct sf_known_time){us, now_ns};
     s->ahead = false;
 }
 
@@ -20,7 +19,7 @@ int64_t sf_steady_us(struct sf_steady *s)
 {
     const int64_t wall_us = sf_rt_wall_us(s->rt);
     const uint64_t now_ns = sf_rt_exact_ns(s->rt);
-    const int64_t steady_us = s->known_us + (int64_t)((now_ns - s->known_ns) / 1000);
+    const int64_t steady_us = sf_known_time_us(&s->known, now_ns);
 
     if (wall_us <= steady_us) {
         s->ahead = false;

@@ -16,10 +16,21 @@
 /* How far ahead of the clock a time of before the start is believed. */
 #define SF_STEADY_AHEAD_US (3600 * SF_US_PER_S)
 
+/* A time that is known to have passed: it goes on from there as the monotonic clock does. */
+struct sf_known_time {
+    int64_t us;  /* 0: none is known */
+    uint64_t ns; /* sf_rt_exact_ns() when it was that late */
+};
+
+/* It at @now_ns, which may be the time of a turn in which it has become known, so before that. */
+static inline int64_t sf_known_time_us(const struct sf_known_time *k, uint64_t now_ns)
+{
+    return k->us == 0 ? 0 : k->us + (int64_t)(now_ns - k->ns) / 1000;
+}
+
 struct sf_steady {
     struct sf_rt *rt;
-    int64_t known_us; /* at known_ns */
-    uint64_t known_ns;
+    struct sf_known_time known;
     bool ahead;        /* the clock is, */
     uint64_t ahead_ns; /* since then */
 };

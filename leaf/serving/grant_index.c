@@ -42,6 +42,17 @@ static struct grant_run *place_of(const struct grant_index *x, uint64_t hash, co
     return &x->runs[i];
 }
 
+/* The place of @id, or the free one where it belongs. */
+static uint32_t *place_of_id(const struct grant_index *x, const char *id)
+{
+    size_t i = sf_mix64(x->seed, sf_slice_text(id)) & x->mask;
+
+    while (x->ids[i] != 0 && strcmp(x->grants[x->ids[i] - 1].id, id) != 0) {
+        i = (i + 1) & x->mask;
+    }
+    return &x->ids[i];
+}
+
 enum sf_code grant_index_make(struct grant_index *ret, const struct grant *grants, size_t count,
                               struct sf_arena *arena, struct sf_error *err)
 {
@@ -52,7 +63,8 @@ enum sf_code grant_index_make(struct grant_index *ret, const struct grant *grant
     }
     *ret = (struct grant_index){.grants = grants, .mask = places - 1};
     ret->runs = sf_arena_calloc(arena, places, sizeof(*ret->runs));
-    if (ret->runs == NULL) {
+    ret->ids = sf_arena_calloc(arena, places, sizeof(*ret->ids));
+    if (ret->runs == NULL || ret->ids == NULL) {
         return SF_RAISE(err, SF_NOMEM, "grants");
     }
     sf_random_bytes(&ret->seed, sizeof(ret->seed));
@@ -65,6 +77,9 @@ enum sf_code grant_index_make(struct grant_index *ret, const struct grant *grant
             *run = (struct grant_run){.hash = hash, .first = (uint32_t)i};
         }
         run->count++;
+    }
+    for (size_t i = count; i > 0; i--) { /* the first of an id is what stays */
+        *place_of_id(ret, grants[i - 1].id) = (uint32_t)i;
     }
     return SF_OK;
 }
@@ -80,4 +95,11 @@ size_t grant_index_find(const struct grant_index *x, const char *account, const 
     run = place_of(x, hash_of(x, account, product), account, product);
     *ret = &x->grants[run->first];
     return run->count;
+}
+
+const struct grant *grant_index_id(const struct grant_index *x, const char *id)
+{
+    const uint32_t number = x->ids == NULL ? 0 : *place_of_id(x, id);
+
+    return number == 0 ? NULL : &x->grants[number - 1];
 }

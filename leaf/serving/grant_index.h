@@ -1,6 +1,6 @@
 /*
- * Grants found by who asks for what: one look into a table of hashes, which each request of another
- * domain begins with.
+ * Grants found by who asks for what, which each request of another domain begins with, and by their
+ * id, which each further page of a long answer does: one look into a table of hashes.
  *
  *   Threads   Any: made once, never changed.
  *   Memory    In the arena it was made with; borrows the grants, which stay where they are.
@@ -22,7 +22,8 @@ struct grant_run {
 struct grant_index {
     const struct grant *grants;
     struct grant_run *runs;
-    size_t mask; /* of places in runs, of which at most half are taken */
+    uint32_t *ids; /* number of the grant with that id, from 1; 0: a free place */
+    size_t mask;   /* of places in runs and in ids, of which at most half are taken */
     uint64_t seed;
 };
 
@@ -35,3 +36,5 @@ enum sf_code grant_index_make(struct grant_index *ret, const struct grant *grant
  * index has none. */
 size_t grant_index_find(const struct grant_index *x, const char *account, const char *product,
                         const struct grant **ret);
+/* The first grant with this id, or NULL. */
+const struct grant *grant_index_id(const struct grant_index *x, const char *id);

@@ -8,19 +8,18 @@
 int64_t serving_now_us(const struct serving *s)
 {
     const int64_t wall_us = sf_rt_wall_us(s->rt);
-    const int64_t known_us = s->known_us + (int64_t)((sf_rt_now_ns(s->rt) - s->known_ns) / 1000);
+    const int64_t known_us = sf_known_time_us(&s->known, sf_rt_now_ns(s->rt));
 
-    return s->known_us != 0 && known_us > wall_us ? known_us : wall_us;
+    return known_us > wall_us ? known_us : wall_us;
 }
 
 void serving_know_time(struct serving *s, int64_t us)
 {
-    const uint64_t now_ns = sf_rt_now_ns(s->rt);
-    const int64_t known_us = s->known_us + (int64_t)((now_ns - s->known_ns) / 1000);
+    const uint64_t now_ns = sf_rt_exact_ns(s->rt);
+    const int64_t known_us = sf_known_time_us(&s->known, now_ns);
 
     /* A hub whose clock was set back says less than is known: that brings nothing back either. */
-    s->known_us = s->known_us != 0 && known_us > us ? known_us : us;
-    s->known_ns = now_ns;
+    s->known = (struct sf_known_time){known_us > us ? known_us : us, now_ns};
 }
 
 void serving_take_grants(struct serving *s, struct grant_set *grants)
@@ -189,18 +188,12 @@ enum sf_code serving_decide_as(const struct serving *s, struct serving_as *as, c
 static const struct grant *serving_grant(const struct serving *s, const char *grant_id)
 {
     const int64_t now_us = serving_now_us(s);
+    const struct grant *g = NULL;
 
-    if (s->grants == NULL || s->grants->expires_us <= now_us) {
-        return NULL;
+    if (s->grants != NULL && s->grants->expires_us > now_us) {
+        g = grant_index_id(&s->grants->index, grant_id);
     }
-    for (size_t i = 0; i < s->grants->grant_count; i++) {
-        const struct grant *g = &s->grants->grants[i];
-
-        if (strcmp(g->id, grant_id) == 0) {
-            return g->until_us > now_us ? g : NULL;
-        }
-    }
-    return NULL;
+    return g != NULL && g->until_us > now_us ? g : NULL;
 }
 
 bool serving_still_granted(const struct serving *s, const char *grant_id)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "common/sys/steady.h"
 #include "leaf/serving/grant_set.h"
 #include "leaf/serving/product_set.h"
 #include "leaf/serving/served_view.h"
@@ -22,8 +23,7 @@ struct serving {
     const struct sf_seed *mask_secret;
     const char *mesh;                  /* its id: what assertions of roles are for */
     struct sf_token_cache *assertions; /* that were verified; or NULL */
-    int64_t known_us;                  /* it was at least so late... */
-    uint64_t known_ns;                 /* ...at this monotonic time */
+    struct sf_known_time known;        /* what others say; the clock of this machine is not asked */
 };
 
 /*

@@ -92,7 +92,8 @@ static void what_is_found_is_what_a_scan_finds(void **state)
 
 static void account_and_product_are_told_apart(void **state)
 {
-    const struct grant grants[] = {{.consumer_account = "AB", .product = "C", .major = 1}};
+    const struct grant grants[] = {
+        {.consumer_account = "AB", .product = "C", .major = 1, .id = ""}};
     struct fixture f;
     const struct grant *found;
     (void)state;
@@ -110,10 +111,11 @@ static void account_and_product_are_told_apart(void **state)
 
 static void an_equal_hash_is_not_taken_for_an_equal_right(void **state)
 {
-    const struct grant asked[] = {{.consumer_account = "A", .product = "one", .major = 1}};
+    const struct grant asked[] = {
+        {.consumer_account = "A", .product = "one", .major = 1, .id = ""}};
     const struct grant others[][1] = {
-        {{.consumer_account = "A", .product = "two", .major = 1}},
-        {{.consumer_account = "B", .product = "one", .major = 1}},
+        {{.consumer_account = "A", .product = "two", .major = 1, .id = ""}},
+        {{.consumer_account = "B", .product = "one", .major = 1, .id = ""}},
     };
     struct fixture f;
     const struct grant *found;
@@ -154,6 +156,32 @@ static void texts_of_another_hash_are_not_looked_at(void **state)
     teardown(&f);
 }
 
+static void a_grant_is_found_by_its_id(void **state)
+{
+    static const size_t counts[] = {0, 1, 7, 8, 9, GRANTS};
+    static struct fixture f;
+    (void)state;
+
+    for (size_t c = 0; c < SF_COUNT(counts); c++) {
+        setup(&f, 0);
+        for (size_t i = 0; i < counts[c]; i++) { /* two have each id: the first is meant */
+            f.grants[i] =
+                (struct grant){.consumer_account = "A",
+                               .product = "one",
+                               .id = sf_arena_printf(&f.arena, "G-%zu", i % (counts[c] / 2 + 1))};
+        }
+        assert_int_equal(grant_index_make(&f.index, f.grants, counts[c], &f.arena, &f.err), SF_OK);
+        for (size_t i = 0; i < counts[c]; i++) {
+            assert_ptr_equal(grant_index_id(&f.index, f.grants[i].id),
+                             &f.grants[i % (counts[c] / 2 + 1)]);
+        }
+        assert_null(grant_index_id(&f.index, ""));
+        assert_null(grant_index_id(&f.index, "G-"));
+        assert_null(grant_index_id(&f.index, "G-9999"));
+        teardown(&f);
+    }
+}
+
 static void an_index_that_was_never_made_finds_nothing(void **state)
 {
     const struct grant_index none = {0};
@@ -161,6 +189,7 @@ static void an_index_that_was_never_made_finds_nothing(void **state)
     (void)state;
 
     assert_int_equal(grant_index_find(&none, "A", "orders", &found), 0);
+    assert_null(grant_index_id(&none, "G-1"));
 }
 
 int main(void)
@@ -170,6 +199,7 @@ int main(void)
         cmocka_unit_test(account_and_product_are_told_apart),
         cmocka_unit_test(an_equal_hash_is_not_taken_for_an_equal_right),
         cmocka_unit_test(texts_of_another_hash_are_not_looked_at),
+        cmocka_unit_test(a_grant_is_found_by_its_id),
         cmocka_unit_test(an_index_that_was_never_made_finds_nothing),
     };
 

@@ -139,6 +139,51 @@ static void a_clock_that_is_set_back_brings_nothing_back(void **state)
     leaf_world_done(&f.w);
 }
 
+/* A turn of the loop that takes long: its time is that of its begin. */
+struct slow_turn {
+    struct sf_rt rt;
+    uint64_t turn_ns;
+    uint64_t exact_ns;
+    int64_t wall_us;
+};
+
+static uint64_t slow_now_ns(struct sf_rt *rt)
+{
+    return SF_CONTAINER_OF(rt, struct slow_turn, rt)->turn_ns;
+}
+
+static uint64_t slow_exact_ns(struct sf_rt *rt)
+{
+    return SF_CONTAINER_OF(rt, struct slow_turn, rt)->exact_ns;
+}
+
+static int64_t slow_wall_us(struct sf_rt *rt)
+{
+    return SF_CONTAINER_OF(rt, struct slow_turn, rt)->wall_us;
+}
+
+/* A bundle that is taken at the end of a turn of ten seconds ends no grant ten seconds early. */
+static void a_long_turn_does_not_put_the_time_ahead(void **state)
+{
+    static const struct sf_rt_ops ops = {
+        .now_ns = slow_now_ns, .exact_ns = slow_exact_ns, .wall_us = slow_wall_us};
+    const int64_t noon = INT64_C(1800000000) * SF_US_PER_S;
+    struct slow_turn t = {
+        .rt = {&ops}, .turn_ns = SF_NS_PER_S, .exact_ns = 11 * SF_NS_PER_S, .wall_us = noon};
+    struct serving s = {.rt = &t.rt};
+    (void)state;
+
+    assert_int_equal(serving_now_us(&s), noon);
+    serving_know_time(&s, noon);
+    assert_int_equal(serving_now_us(&s), noon); /* in the same turn: its begin is before */
+    t.turn_ns = t.exact_ns;
+    assert_int_equal(serving_now_us(&s), noon);
+    t.wall_us = 0;
+    t.exact_ns += SF_NS_PER_S;
+    t.turn_ns = t.exact_ns;
+    assert_int_equal(serving_now_us(&s), noon + SF_US_PER_S);
+}
+
 /* Hub and leaf on one machine, whose clock is set back: the next bundle was issued before the last.
  */
 static void a_hub_whose_clock_is_set_back_brings_nothing_back(void **state)
@@ -473,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_grant_is_of_one_major),
         cmocka_unit_test(a_grant_ends_at_its_time_and_with_its_bundle),
         cmocka_unit_test(a_clock_that_is_set_back_brings_nothing_back),
+        cmocka_unit_test(a_long_turn_does_not_put_the_time_ahead),
         cmocka_unit_test(a_hub_whose_clock_is_set_back_brings_nothing_back),
         cmocka_unit_test(a_clock_that_jumps_forward_and_back_ends_nothing_for_good),
         cmocka_unit_test(the_owner_sees_every_field_or_those_it_selects),
