@@ -1,6 +1,7 @@
 #include "tests/lib/cmocka.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/alloc.h"
 #include "leaf/query/get_cache.h"
@@ -156,6 +157,24 @@ static void test_without_room_nothing_is_kept(void **state)
     teardown(&f);
 }
 
+/* One row must not push out most others. */
+static void test_a_row_that_takes_an_eighth_of_the_room_is_not_kept(void **state)
+{
+    char line[1002];
+    struct fixture f;
+
+    (void)state;
+    memset(line, 'x', sizeof(line));
+    line[1001] = '\0';
+    setup(&f, 8000);
+    keep(&f, &mine, "a", line);
+    assert_false(is_kept(&f, &mine, "a", line));
+    line[1000] = '\0';
+    keep(&f, &mine, "a", line);
+    assert_true(is_kept(&f, &mine, "a", line));
+    teardown(&f);
+}
+
 static void test_heads_are_for_rows_that_are_not_large(void **state)
 {
     struct fixture f;
@@ -202,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_what_one_view_shows_is_not_found_under_another),
         cmocka_unit_test(test_the_limit_holds_and_what_was_not_asked_for_goes),
         cmocka_unit_test(test_without_room_nothing_is_kept),
+        cmocka_unit_test(test_a_row_that_takes_an_eighth_of_the_room_is_not_kept),
         cmocka_unit_test(test_heads_are_for_rows_that_are_not_large),
         cmocka_unit_test(test_want_of_memory_only_means_that_it_is_read_again),
     };
