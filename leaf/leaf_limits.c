@@ -79,6 +79,41 @@ static struct reading read_commit_writes(struct leaf *leaf)
                             s.refused};
 }
 
+/* Each product has the whole of it: of the fullest. */
+static struct reading read_quarantine(struct leaf *leaf)
+{
+    const struct product_set *set = &leaf->serving.products;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < set->version_count; i++) {
+        const struct served_product *p = set->versions[i];
+        uint64_t bytes = 0;
+
+        for (size_t t = 0; t < p->table_count; t++) {
+            bytes += store_lane_held(p->tables[t].lane).bytes;
+        }
+        most = bytes > most ? bytes : most;
+    }
+    return (struct reading){most, leaf->config->quarantine_bytes_max,
+                            ingest_stats(leaf->ingest).refused_quarantine};
+}
+
+/* All that the file system holds, whoever wrote it; the reserve is not to be used. */
+static struct reading read_disk(struct leaf *leaf)
+{
+    uint64_t free_bytes = 0;
+    uint64_t total = 0;
+    uint64_t reserve;
+    struct sf_error err;
+
+    if (leaf->kv->ops->disk(leaf->kv, &free_bytes, &total, &err) != SF_OK) {
+        return (struct reading){0, 0, ingest_stats(leaf->ingest).refused_disk};
+    }
+    reserve = store_disk_reserve(leaf->limits->disk_reserve_bytes, total);
+    return (struct reading){total - free_bytes, total > reserve ? total - reserve : 0,
+                            ingest_stats(leaf->ingest).refused_disk};
+}
+
 static struct reading read_queries(struct leaf *leaf)
 {
     return (struct reading){queries_pending(leaf->queries), leaf->limits->queries_max,
@@ -196,6 +231,8 @@ static const struct {
     {"ingest_streams", read_streams},
     {"commit_queue_bytes", read_commit_bytes},
     {"commit_queue_writes", read_commit_writes},
+    {"quarantine_bytes", read_quarantine},
+    {"disk_bytes", read_disk},
     {"queries", read_queries},
     {"follows", read_follows},
     {"feeds", read_feeds},

@@ -447,10 +447,10 @@ static enum sf_code start_requests(struct leaf *leaf, struct sf_error *err)
         code = query_nats_new(leaf->own, leaf->queries, subject, &leaf->requests_own, err);
     }
     if (code == SF_OK) {
-        code = leaf_service_new(leaf, &leaf->service, err);
+        code = ingest_nats_new(leaf->own, leaf->ingest, &leaf->serving, &leaf->records_own, err);
     }
     if (code == SF_OK) {
-        code = ingest_nats_new(leaf->own, leaf->ingest, &leaf->serving, &leaf->records_own, err);
+        code = leaf_service_new(leaf, &leaf->service, err);
     }
     return code;
 }

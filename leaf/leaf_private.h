@@ -24,7 +24,7 @@
 #include "leaf/store/retain.h"
 #include "leaf/uplink/uplink.h"
 
-enum { HEADS_MAX = 1024, HELD_BACK_MAX = 1000, LEAF_LIMITS = 21, LEAF_PATH_BYTES = 4096 };
+enum { HEADS_MAX = 1024, HELD_BACK_MAX = 1000, LEAF_LIMITS = 23, LEAF_PATH_BYTES = 4096 };
 
 #define LEAF_CHECKPOINT "checkpoint" /* in the data directory, while a backup is made */
 

@@ -5,20 +5,26 @@
 #include "leaf/leaf_private.h"
 #include "proto/subjects.h"
 
+enum { ENDPOINTS = QUERY_NATS_OPS + 1 }; /* requests, and records in */
+
 struct leaf_service {
     struct leaf *leaf;
     struct sf_micro *micro;
     char name[80];
     char description[160];
-    char subjects[QUERY_NATS_OPS][SUBJECT_MAX];
-    struct sf_micro_endpoint endpoints[QUERY_NATS_OPS];
+    char subjects[ENDPOINTS][SUBJECT_MAX];
+    struct sf_micro_endpoint endpoints[ENDPOINTS];
 };
 
 static void stats(void *data, size_t endpoint, struct sf_micro_stats *ret)
 {
     const struct leaf_service *s = data;
 
-    query_nats_stats(s->leaf->requests_own, endpoint, ret);
+    if (endpoint == QUERY_NATS_OPS) {
+        ingest_nats_stats(s->leaf->records_own, ret);
+    } else {
+        query_nats_stats(s->leaf->requests_own, endpoint, ret);
+    }
 }
 
 enum sf_code leaf_service_new(struct leaf *leaf, struct leaf_service **ret, struct sf_error *err)
@@ -32,18 +38,22 @@ enum sf_code leaf_service_new(struct leaf *leaf, struct leaf_service **ret, stru
     s->leaf = leaf;
     (void)snprintf(s->name, sizeof(s->name), "sheaf-%s", leaf->config->domain);
     (void)snprintf(s->description, sizeof(s->description),
-                   "Products of domain %s: describe, rows, changes", leaf->config->domain);
+                   "Products of domain %s: describe, rows, changes, statistics, records in",
+                   leaf->config->domain);
     for (size_t i = 0; i < QUERY_NATS_OPS; i++) {
         subject_request_any(s->subjects[i], leaf->config->domain, query_nats_ops[i]);
         s->endpoints[i] =
             (struct sf_micro_endpoint){.name = query_nats_ops[i], .subject = s->subjects[i]};
     }
+    subject_ingest_listen(s->subjects[QUERY_NATS_OPS]);
+    s->endpoints[QUERY_NATS_OPS] =
+        (struct sf_micro_endpoint){.name = "in", .subject = s->subjects[QUERY_NATS_OPS]};
     const struct sf_micro_options options = {
         .name = s->name,
         .version = SHEAF_VERSION,
         .description = s->description,
         .endpoints = s->endpoints,
-        .endpoint_count = QUERY_NATS_OPS,
+        .endpoint_count = ENDPOINTS,
         .started_us = leaf->started_us,
         .stats = stats,
         .data = s,

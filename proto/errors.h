@@ -31,7 +31,7 @@
     X(BAD_FRAMING, 201, 400, 3, "the body cannot be split into records",                           \
       "send NDJSON (one object per line), a JSON array, or CSV with a header line")                \
     X(RECORD_INVALID, 202, 422, 3, "record violates the contract",                                 \
-      "see 'sheaf product quarantine ls D/P'")                                                     \
+      "mend the records; those put aside: 'sheaf product quarantine ls D/P'")                      \
     X(UNKNOWN_FIELD, 203, 422, 3, "field is not in the contract",                                  \
       "remove it, or add it to the contract")                                                      \
     X(WRONG_TYPE, 204, 422, 3, "value has the wrong type", "send the type the contract names")     \

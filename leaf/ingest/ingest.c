@@ -138,6 +138,8 @@ struct ingest_stats ingest_stats(const struct ingest *in)
         .bytes = in->bytes,
         .bytes_max = in->bytes_max,
         .refused_busy = in->refused_busy,
+        .refused_quarantine = in->refused_quarantine,
+        .refused_disk = in->refused_disk,
         .streams = in->stream_count,
         .streams_max = in->streams_max,
         .streams_refused = in->streams_refused,
@@ -257,6 +259,7 @@ static void written(struct store_write *w, const struct sf_error *err)
     if (err != NULL) {
         op->code = err->code;
         op->error = *err;
+        op->in->refused_disk += err->number == SHEAF_E_DISK_FULL;
         if (err->code == SF_CONFLICT && op_is_overtaken(op)) {
             op->state = OVERTAKEN;
         } else if (err->code == SF_CONFLICT) {

@@ -148,6 +148,8 @@ struct ingest_stats {
     size_t bytes; /* of requests under way */
     size_t bytes_max;
     uint64_t refused_busy;
+    uint64_t refused_quarantine; /* SHEAF-E0620 */
+    uint64_t refused_disk;       /* SHEAF-E0601 */
     size_t streams;
     size_t streams_max;
     uint64_t streams_refused;

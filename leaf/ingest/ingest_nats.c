@@ -1,5 +1,7 @@
 #include "leaf/ingest/ingest_nats.h"
 
+#include <stdio.h>
+
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/bus/service.h"
@@ -14,12 +16,17 @@ struct ingest_nats {
     const struct serving *serving;
     struct sf_bus_sub sub;
     struct sf_list asked;
+    uint64_t requests; /* answered */
+    uint64_t errors;
+    uint64_t ns;
+    char last_error[96];
 };
 
 /* One request under way. */
 struct asked {
     struct ingest_nats *owner; /* NULL: the service is gone */
     char *reply;               /* owned */
+    int64_t began_us;
     struct sf_list link;
 };
 
@@ -72,12 +79,34 @@ static enum sf_code send_refusal(struct asked *a, const struct ingest_result *re
     return sf_service_reply_problem(a->owner->bus, a->reply, why, sf_problem_view(&body, why), err);
 }
 
+/* @why NULL: it was stored. */
+static void count_end(struct ingest_nats *n, int64_t began_us, const struct sf_error *why)
+{
+    const int64_t took_us = sf_rt_wall_us(n->serving->rt) - began_us;
+
+    n->requests++;
+    n->ns += took_us > 0 ? (uint64_t)took_us * 1000 : 0; /* the clock may have been set back */
+    if (why != NULL) {
+        n->errors++;
+        (void)snprintf(n->last_error, sizeof(n->last_error), "%.90s", why->text);
+    }
+}
+
+void ingest_nats_stats(const struct ingest_nats *n, struct sf_micro_stats *ret)
+{
+    *ret = (struct sf_micro_stats){.requests = n->requests,
+                                   .errors = n->errors,
+                                   .last_error = n->last_error,
+                                   .processing_ns_total = n->ns};
+}
+
 static void on_done(void *data, const struct ingest_result *result, const struct sf_error *why)
 {
     struct asked *a = data;
     struct sf_error err;
 
     if (a->owner != NULL) {
+        count_end(a->owner, a->began_us, why);
         note_lost(why == NULL ? send_answer(a, result, &err) : send_refusal(a, result, why, &err),
                   &err);
     }
@@ -146,6 +175,7 @@ static struct asked *asked_new(struct ingest_nats *n, const char *reply)
     }
     sf_list_init(&a->link);
     a->owner = n;
+    a->began_us = sf_rt_wall_us(n->serving->rt);
     a->reply = sf_strdup(reply);
     if (a->reply == NULL) {
         asked_free(a);
@@ -189,6 +219,7 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *m)
         return;
     }
     if (take(n, m, &why) != SF_OK) {
+        count_end(n, sf_rt_wall_us(n->serving->rt), &why);
         note_lost(sf_service_reply_error(n->bus, m->reply, &why, &err), &err);
     }
 }

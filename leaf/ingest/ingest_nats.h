@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "common/bus/bus.h"
+#include "common/bus/micro.h"
 #include "leaf/ingest/ingest.h"
 #include "leaf/serving/serving.h"
 
@@ -20,5 +20,7 @@ struct ingest_nats;
 /* All borrowed until ingest_nats_free(). Subscribes. SF_NOMEM, or as sf_bus_subscribe(). */
 enum sf_code ingest_nats_new(struct sf_bus *bus, struct ingest *in, const struct serving *serving,
                              struct ingest_nats **ret, struct sf_error *err) SF_MUST_CHECK;
+/* What became of the requests so far. */
+void ingest_nats_stats(const struct ingest_nats *n, struct sf_micro_stats *ret);
 /* What is under way goes on, and nobody is told. */
 void ingest_nats_free(struct ingest_nats *n);

@@ -83,6 +83,8 @@ struct ingest {
     const struct product_set *products;
     size_t bytes_max;
     uint64_t refused_busy;
+    uint64_t refused_quarantine;
+    uint64_t refused_disk;
     bool draining;
     size_t inline_bytes;
     size_t inflated_max;

@@ -85,13 +85,15 @@ static enum sf_code check_quarantine(struct op *op)
             bytes += b->rejects[r].raw.size + b->rejects[r].context.size;
         }
     }
-    return bytes <= op->in->quarantine_max
-               ? SF_OK
-               : SF_RAISE_E(&op->error, SF_BUSY, SHEAF_E_QUARANTINE_FULL,
-                            "%zu records violate the contract, and the quarantine of %s/%s has no "
-                            "room for them: %llu bytes are its limit",
-                            op_reject_count(op), p->contract->domain, p->contract->name,
-                            (unsigned long long)op->in->quarantine_max);
+    if (bytes <= op->in->quarantine_max) {
+        return SF_OK;
+    }
+    op->in->refused_quarantine++;
+    return SF_RAISE_E(&op->error, SF_BUSY, SHEAF_E_QUARANTINE_FULL,
+                      "%zu records violate the contract, and the quarantine of %s/%s has no room "
+                      "for them: %llu bytes are its limit",
+                      op_reject_count(op), p->contract->domain, p->contract->name,
+                      (unsigned long long)op->in->quarantine_max);
 }
 
 /* What stands against storing what was read. */

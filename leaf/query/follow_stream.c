@@ -12,16 +12,17 @@ static bool accepts_sse(const struct sf_http_request *r)
     return accept != NULL && strstr(accept, "text/event-stream") != NULL;
 }
 
-static bool is_true(const struct sf_http_request *r, const char *name)
+/* Also when it is neither true nor false: follow_stream_params() refuses that. */
+static bool is_asked(const struct sf_http_request *r, const char *name)
 {
-    bool yes;
+    const char *value = sf_http_query(r, name);
 
-    return query_params_bool(name, sf_http_query(r, name), &yes, NULL) == SF_OK && yes;
+    return value != NULL && strcmp(value, "false") != 0;
 }
 
 bool follow_stream_wanted(const struct sf_http_request *r)
 {
-    return accepts_sse(r) || is_true(r, "follow") || is_true(r, "snapshot");
+    return accepts_sse(r) || is_asked(r, "follow") || is_asked(r, "snapshot");
 }
 
 const char *follow_stream_after(const struct sf_http_request *r)

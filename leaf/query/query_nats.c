@@ -44,12 +44,14 @@ struct query_nats {
     struct op_stats {
         uint64_t requests;
         uint64_t errors;
-        uint64_t ns; /* up to the last page; of those that follow: to the first step */
+        uint64_t
+            ns; /* up to the last page; of stats, profile and those that follow: to the start */
         char last_error[96];
     } stats[QUERY_NATS_OPS];
 };
 
-const char *const query_nats_ops[QUERY_NATS_OPS] = {"describe", "get", "scan", "changes"};
+const char *const query_nats_ops[QUERY_NATS_OPS] = {"describe", "get",   "scan",
+                                                    "changes",  "stats", "profile"};
 
 #define FLUSH_NS (5 * SF_NS_PER_S)
 
@@ -396,6 +398,28 @@ static enum sf_code follow(struct query_nats *n, const char *reply,
     return follow_nats_start(n->bus, n->qs, reply, &spec, &credit, &n->follows, err);
 }
 
+/* What is not about rows: begins it, which is all that is counted. */
+static enum sf_code start_other(struct query_nats *n, const char *reply, const char *op,
+                                const struct serving_right *right, const char *table,
+                                struct sf_error *err)
+{
+    const struct queries_options *o = queries_get_options(n->qs);
+    bool known = false;
+    enum sf_code code = o->other == NULL
+                            ? SF_OK
+                            : o->other(o->other_data, n->bus, reply, op, right, table, &known, err);
+
+    if (code != SF_OK) {
+        return code;
+    }
+    if (!known) {
+        return SF_RAISE_E(err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
+                          "operation is not one of describe, get, scan, changes, stats, profile");
+    }
+    count_end(n, op_index(op), now_us(n), NULL);
+    return SF_OK;
+}
+
 static bool op_of(const char *name, enum query_op *ret)
 {
     static const struct {
@@ -439,16 +463,7 @@ static enum sf_code serve(struct query_nats *n, const struct sf_bus_msg *m,
         return code;
     }
     if (!op_of(parts->op, &op)) {
-        bool known = false;
-
-        code = o->other == NULL ? SF_OK
-                                : o->other(o->other_data, n->bus, m->reply, parts->op, &right,
-                                           p->table, &known, err);
-        return code != SF_OK || known
-                   ? code
-                   : SF_RAISE_E(
-                         err, SF_INVALID, SHEAF_E_NO_SUCH_PATH,
-                         "operation is not one of describe, get, scan, changes, stats, profile");
+        return start_other(n, m->reply, parts->op, &right, p->table, err);
     }
     if (p->follow || p->snapshot) {
         code = follow(n, m->reply, &caller, parts->product, op, p, err);

@@ -1,6 +1,7 @@
 /*
  * Requests over NATS: q.<domain>.<product>.<op> from apps of this domain, and
- * dpq.<domain>.<ACCOUNT>.<product>.<op> from other domains. Ops: describe, get, scan, changes.
+ * dpq.<domain>.<ACCOUNT>.<product>.<op> from other domains. Ops: describe, get, scan, changes, and
+ * those that queries_options.other knows: stats, profile.
  *
  * Who asks is the account token of the subject, never a header.
  *
@@ -18,7 +19,7 @@ struct query_nats;
 enum sf_code query_nats_new(struct sf_bus *bus, struct queries *qs, const char *subject,
                             struct query_nats **ret, struct sf_error *err) SF_MUST_CHECK;
 /* The ops, in this order. */
-enum { QUERY_NATS_OPS = 4 };
+enum { QUERY_NATS_OPS = 6 };
 extern const char *const query_nats_ops[QUERY_NATS_OPS];
 /* What became of the requests for op @i so far. */
 void query_nats_stats(const struct query_nats *n, size_t i, struct sf_micro_stats *ret);

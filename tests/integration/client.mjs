@@ -1,5 +1,5 @@
 // Asks a leaf with the JavaScript client: client.mjs URL SEED_FILE, requests as lines of JSON on standard
-// input, {"subject","body"} or {"micro":"ping|info|stats","name"}; each answer as one line.
+// input, {"subject","body"}, {"in","body"} for records, or {"micro":"ping|info|stats","name"}; each answer as one line.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { connect, createInbox, nkeyAuthenticator } from "nats";
@@ -8,6 +8,14 @@ const seed = new TextEncoder().encode(readFileSync(process.argv[3], "utf8").trim
 const connection = await connect({
     servers: process.argv[2].replace("nats://", ""), authenticator: nkeyAuthenticator(seed),
 });
+
+function shown(message) {
+    const headers = {};
+    for (const name of message.headers?.keys() ?? []) {
+        headers[name] = message.headers.get(name);
+    }
+    return { text: message.string(), headers };
+}
 
 async function ask(subject, body) {
     const inbox = createInbox();
@@ -18,11 +26,7 @@ async function ask(subject, body) {
         if (page.data.length === 0 && !page.headers) {
             break;
         }
-        const headers = {};
-        for (const name of page.headers.keys()) {
-            headers[name] = page.headers.get(name);
-        }
-        pages.push({ text: page.string(), headers });
+        pages.push(shown(page));
     }
     return pages;
 }
@@ -44,7 +48,9 @@ async function micro(verb, name) {
 
 for await (const line of createInterface({ input: process.stdin })) {
     const request = JSON.parse(line);
-    const answer = request.micro ? await micro(request.micro, request.name) : await ask(request.subject, request.body);
+    const answer = request.micro ? await micro(request.micro, request.name)
+        : request.in ? shown(await connection.request(request.in, JSON.stringify(request.body)))
+        : await ask(request.subject, request.body);
     console.log(JSON.stringify(answer));
 }
 await connection.close();

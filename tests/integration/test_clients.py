@@ -193,6 +193,9 @@ def test_javascript(m):
         {"subject": "q.sales.orders.get", "body": {"key": ["O-00007"]}},
         {"subject": "q.sales.orders.get", "body": {"key": ["none"]}},
         {"subject": "q.sales.orders.scan", "body": {"limit": 3, "select": ["order_id"]}},
+        {"in": "in.orders.orders.v1", "body": {"order_id": "O-00007", "email": "7@secret.org"}},
+        {"in": "in.orders.orders.v2", "body": {"order_id": "O-00007"}},
+        {"subject": "q.sales.orders.stats", "body": {}}, {"subject": "q.sales.orders.profile", "body": {"table": "none"}},
         {"micro": "ping"}, {"micro": "info", "name": "sheaf-sales"}, {"micro": "stats", "name": "sheaf-sales"},
         {"micro": "ping", "name": "nobody"},
     ]
@@ -200,16 +203,22 @@ def test_javascript(m):
         node(m, pathlib.Path(__file__).resolve().parent / "client.mjs", *connection_of(m, "sales")),
         input="".join(json.dumps(q) + "\n" for q in questions), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
-    row, absent, three, ping, info, stats, nobody = [json.loads(line) for line in done.stdout.splitlines()]
+    row, absent, three, stored, no_major, statistics, no_table, ping, info, stats, nobody = [json.loads(line) for line in done.stdout.splitlines()]
     assert json.loads(row[0]["text"])["email"] == "7@secret.org", row
     assert absent[0]["headers"]["Sheaf-Error"] == "SHEAF-E0305", absent
     assert len(three[0]["text"].splitlines()) == 3 and three[0]["headers"]["Sheaf-Cursor"], three
     assert [p["name"] for p in ping] == ["sheaf-sales"] and nobody == [], (ping, nobody)
     assert ping[0]["type"] == "io.nats.micro.v1.ping_response" and ping[0]["id"] == info[0]["id"] == stats[0]["id"]
     assert [(e["name"], e["subject"]) for e in info[0]["endpoints"]] == [
-        (op, f"q.sales.*.{op}") for op in ("describe", "get", "scan", "changes")], info
+        (op, f"q.sales.*.{op}") for op in ("describe", "get", "scan", "changes", "stats", "profile")] + [
+        ("in", "in.>")], info
     numbers = {e["name"]: e for e in stats[0]["endpoints"]}
     assert numbers["get"]["num_requests"] == 2 and numbers["get"]["num_errors"] == 1, stats
+    assert json.loads(stored["text"])["accepted"] == 1 and no_major["headers"]["Sheaf-Error"] == "SHEAF-E0302", no_major
+    assert json.loads(statistics[0]["text"])["kind"] == "TableStats", statistics
+    assert no_table[0]["headers"]["Sheaf-Error"] == "SHEAF-E0303", no_table
+    assert [(numbers[op]["num_requests"], numbers[op]["num_errors"]) for op in ("stats", "profile", "in")] == [
+        (1, 0), (1, 1), (2, 1)], stats
     assert numbers["get"]["last_error"] == "table 'orders'" and numbers["get"]["average_processing_time"] > 0, stats
 
 
@@ -251,6 +260,23 @@ def test_javascript_example(m):
     return skip
 
 
+def test_python_example_sends(m):
+    """examples/clients/send.py stores what it reads, in requests of bounded size"""
+    skip = no_nats_py(m)
+    if skip:
+        return skip
+    text = "".join(json.dumps({"order_id": f"sent-{i}", "note": "x" * 1000}) + "\n" for i in range(1500)) + '{"order_id":7}\n'
+    done = subprocess.run([sys.executable, EXAMPLES / "send.py", *connection_of(m, "sales"), "orders", "orders", "1"], input=text,
+                          env=m.environment | {"PYTHONPATH": python_path(m)}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert len(said) == 2 and sum(int(s[0]) for s in said) == 1500 and sum(int(s[5]) for s in said) == 1, done.stdout
+    assert said[-1][4] == position(m) + ",", (done.stdout, position(m))
+    count = m.sheaf("read", "sales/orders", "--as", "sales", "--prefix", "sent-", "--only-count", "-o", "json").json()
+    assert count["count"] == 1500, count
+    return None
+
+
 if __name__ == "__main__":
-    sys.exit(fixture.run([test_requests, test_follow, test_javascript, test_python_example,
+    sys.exit(fixture.run([test_requests, test_follow, test_javascript, test_python_example, test_python_example_sends,
                           test_javascript_example], ["sales", "marketing"]))

@@ -179,10 +179,13 @@ def test_below_the_reserve_records_are_refused_before_the_disk_is_full(m):
     m.small.fill(RESERVE - MIB)
     assert put(m, ["g"]).problem() == (507, "SHEAF-E0601")
     assert "f" in keys_of(m) and "g" not in keys_of(m)
+    disk = {of: metric(m.leaves["sales"], f'sheaf_limit_{of}{{limit="disk_bytes"}}') for of in ("used", "max", "refused_total")}
+    assert disk["used"] >= disk["max"] > 0 and disk["refused_total"] >= 1, disk
     assert m.leaves["sales"].is_ready()
     assert metric(m.leaves["sales"], "sheaf_store_failed") == 0
     m.small.clear()
     took = within(lambda: accepted(m, "g"), "records are taken again")
+    assert metric(m.leaves["sales"], 'sheaf_limit_used{limit="disk_bytes"}') < disk["max"]
     print(f"# resumed after {took:.2f} s")
     return None
 

@@ -558,6 +558,7 @@ static void a_full_quarantine_refuses_what_would_go_there(void **state)
     run(&r[1], &f, f.orders, "{\"order_id\":\"a\"}\n{\"order_id\":1}"); /* of the same product */
     assert_false(r[1].ok);
     assert_int_equal(r[1].error.number, SHEAF_E_QUARANTINE_FULL);
+    assert_int_equal(ingest_stats(f.ingest).refused_quarantine, 1);
     assert_int_equal(store_lane_head(f.orders->lane)->seq, 0);
     r[2].request.format = BATCH_NDJSON;
     run(&r[2], &f, f.orders, "{\"order_id\":\"a\"}");

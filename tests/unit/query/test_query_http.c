@@ -179,6 +179,9 @@ static void follow_as(struct fixture *f, const char *relay)
     assert_non_null(strstr(f->call.text, "SHEAF-E0304"));
     (void)snprintf(path, sizeof(path), "/orders/changes?follow=true&seconds=0%s", relay);
     get(f, path, NULL, 400);
+    (void)snprintf(path, sizeof(path), "/orders/changes?follow=yes%s", relay);
+    get(f, path, NULL, 400);
+    assert_non_null(strstr(f->call.text, "'follow' must be true or false"));
 }
 
 static void changes_are_followed_here_and_through_another_leaf(void **state)
