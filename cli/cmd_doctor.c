@@ -22,6 +22,7 @@
 #include "common/bus/natsd.h"
 #include "common/identity/token.h"
 #include "common/sys/file.h"
+#include "proto/errors.h"
 
 enum {
     SYNCS = 9,
@@ -191,11 +192,11 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int64_t now_us(void)
+static int64_t now_us(clockid_t clock)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
@@ -208,10 +209,10 @@ static int64_t measure_sync(const char *directory)
     bool fine = fd >= 0;
 
     for (size_t i = 0; fine && i < SYNCS; i++) {
-        const int64_t began = now_us();
+        const int64_t began = now_us(CLOCK_MONOTONIC);
 
         fine = write(fd, block, sizeof(block)) == (ssize_t)sizeof(block) && fdatasync(fd) == 0;
-        times[i] = now_us() - began;
+        times[i] = now_us(CLOCK_MONOTONIC) - began;
     }
     if (fd >= 0) {
         (void)close(fd);
@@ -286,7 +287,7 @@ static void check_clock(struct doctor *d)
         say(d, WARN, "clock", "the hub does not say what time it is", "compare the clocks by hand");
         return;
     }
-    apart = (int64_t)time(NULL) - (int64_t)timegm(&tm);
+    apart = now_us(CLOCK_REALTIME) / 1000000 - (int64_t)timegm(&tm);
     apart = apart < 0 ? -apart : apart;
     (void)snprintf(detail, sizeof(detail), "%" PRId64 " s from the hub's", apart);
     say(d,
@@ -297,13 +298,21 @@ static void check_clock(struct doctor *d)
         "set the clock (NTP): tokens and grants end by it");
 }
 
-static void say_unreachable(struct doctor *d, const char *check, const char *why,
-                            const struct context_process *process)
+/* Whether a program that answers refused a token that was signed just now. */
+static bool is_clock_refused(const struct sf_error *err)
 {
-    char fix[CLI_PATH_MAX + 64];
+    return err->number == SHEAF_E_TOKEN_INVALID || err->number == SHEAF_E_TOKEN_EXPIRED;
+}
 
-    context_log_hint(process, fix, sizeof(fix));
-    say(d, FAIL, check, why, fix);
+static void say_no_answer(struct doctor *d, const char *check, const struct sf_error *why,
+                          const struct context_process *process)
+{
+    char fix[CLI_PATH_MAX + 64] = "set the clock of this machine, or of that one";
+
+    if (!is_clock_refused(why)) {
+        context_log_hint(process, fix, sizeof(fix));
+    }
+    say(d, FAIL, check, why->text, fix);
 }
 
 static void check_hub(struct doctor *d)
@@ -314,7 +323,10 @@ static void check_hub(struct doctor *d)
 
     if (api_act(&d->api, SF_TOKEN_PLATFORM, &err) != SF_OK ||
         api_get_hub(&d->api, "/v1/status", &root, &err) != SF_OK) {
-        say_unreachable(d, "hub", err.text, &d->api.context.hub);
+        say_no_answer(d, "hub", &err, &d->api.context.hub);
+        if (is_clock_refused(&err)) {
+            check_clock(d);
+        }
         return;
     }
     (void)sf_json_as_text(sf_json_get(root, "version"), &version);
@@ -385,7 +397,7 @@ static void check_leaf(struct doctor *d, const struct context_process *leaf)
     d->cli->as = leaf->domain;
     if (api_act(&d->api, NULL, &err) != SF_OK ||
         api_get_leaf(&d->api, "/v1/status", &root, &err) != SF_OK) {
-        say_unreachable(d, check, err.text, leaf);
+        say_no_answer(d, check, &err, leaf);
         return;
     }
     check_link(d, check, root);

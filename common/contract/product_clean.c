@@ -219,13 +219,25 @@ static void read_missing_texts(struct sf_product_reader *r, const struct sf_yaml
     c->missing_texts = texts;
 }
 
+/* What becomes of them. The word null may stand without quotes, though it is nothing to YAML then.
+ */
+static bool read_as(struct sf_product_reader *r, const struct sf_yaml_node *node, size_t *ret)
+{
+    static const char *const names[] = {"default", "null", "refuse"};
+    struct sf_allowed allowed = {names, SF_COUNT(names), {0}};
+
+    if (node->kind == SF_YAML_SCALAR && sf_slice_equal(node->text, SF_LITERAL("null"))) {
+        *ret = SF_MISSING_NULL;
+        return true;
+    }
+    return sf_yaml_choice(r->issues, node, &allowed, "as", ret);
+}
+
 /* A list of texts, or {texts: [...], as: default | null | refuse}. */
 static void read_missing(struct sf_product_reader *r, const struct sf_yaml_node *node,
                          const struct sf_field *f, struct sf_clean *c)
 {
     static const char *const keys[] = {"texts", "as"};
-    static const char *const names[] = {"default", "null", "refuse"};
-    struct sf_allowed allowed = {names, SF_COUNT(names), {0}};
     const struct sf_yaml_node *n;
     size_t choice = 0;
 
@@ -244,7 +256,7 @@ static void read_missing(struct sf_product_reader *r, const struct sf_yaml_node 
         read_missing_texts(r, n, c);
     }
     n = sf_yaml_get(node, "as");
-    if (n == NULL || !sf_yaml_choice(r->issues, n, &allowed, "as", &choice)) {
+    if (n == NULL || !read_as(r, n, &choice)) {
         return;
     }
     c->missing = (enum sf_missing)choice;

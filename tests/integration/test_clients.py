@@ -128,6 +128,13 @@ async def requests(m):
             problem = json.loads(refusal.data)
             assert problem["code"] == code and problem["next"] and str(problem["status"]) == status, problem
             assert ("findings" in problem) == (code == "SHEAF-E0107"), problem
+        m.load("sales", "orders/orders", [rows(7, 7)[0] | {"amount": "0.07"}])
+        for at in ("1:9000", lines(changes)[-1]["ts"]):
+            was, = await c.ask("q.sales.orders.get", {"key": ["O-00007"], "as_of": at, "select": ["amount"]})
+            assert json.loads(was.data) == {"amount": "7.00"} and was.headers["Sheaf-Position"] == "1:9000", (at, was)
+            was, = await c.ask("q.sales.orders.scan", {"prefix": "O-00007", "as_of": at, "select": ["amount"]})
+            assert lines([was]) == [{"amount": "7.00"}] and was.headers["Sheaf-Position"] == "1:9000", (at, was)
+        m.load("sales", "orders/orders", rows(7, 7))
 
 
 def test_requests(m):

@@ -293,6 +293,20 @@ def test_doctor_finds_what_is_wrong(m):
     m.directory.chmod(0o700)
     ran = m.sheaf("doctor", status=8, environment={"SHEAF_NATS_SERVER": "/bin/false"})
     assert re.search(r"^nats-server +fail +it does not run", ran.out, re.M), ran
+    shift = m.directory / "shift"
+    for seconds, state in ((30, "warn"), (4000, "fail"), (-4000, "fail")):
+        shift.write_text(str(seconds))
+        checks = {c["check"]: c for c in m.sheaf("doctor", "-o", "json", status=None, environment={
+            "LD_PRELOAD": str(m.programs["clock_shift"]), "CLOCK_SHIFT": str(shift),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}).json()["items"]}
+        assert checks["clock"]["state"] == state and "set the clock" in checks["clock"]["fix"], (seconds, checks)
+        assert abs(int(checks["clock"]["detail"].split()[0]) - abs(seconds)) < 20, checks["clock"]
+        for name in ("hub", "leaf sales"):
+            assert checks[name]["state"] == "ok" or "set the clock" in checks[name]["fix"], checks[name]
+    few = subprocess.run(["prlimit", "--nofile=1024:1024", m.programs["sheaf"], "doctor", "-o", "json"], capture_output=True,
+                         env=m.environment | {"SHEAF_DEV_DIR": str(m.directory)}, timeout=60, check=True)
+    files = next(c for c in json.loads(few.stdout)["items"] if c["check"] == "open files")
+    assert files["state"] == "warn" and "LimitNOFILE" in files["fix"], files
     m.leaves["sales"].end()
     checks = {c["check"]: c for c in m.sheaf("doctor", "-o", "json", status=8).json()["items"]}
     assert checks["leaf sales"]["state"] == "fail" and checks["leaf sales"]["fix"], checks

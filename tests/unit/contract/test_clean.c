@@ -302,6 +302,8 @@ static void mistakes_are_told_at_their_place(void **state)
         {"type: string, missing: []", "9:45: missing has 1 to 32 texts"},
         {"type: string, missing: {as: \"null\"}", "9:36: missing has no texts"},
         {"type: string, missing: {texts: [x], as: zero}", "9:62: unknown as 'zero'"},
+        {"type: string, required: true, missing: {texts: [x], as: null}",
+         "9:78: field 'a' is required, so a missing value is refused: as: refuse"},
         {"type: string, missing: {texts: [x], as: default}", "9:62: field 'a' has no default"},
         {"type: string, required: true, missing: {texts: [x], as: \"null\"}",
          "9:78: field 'a' is required, so a missing value is refused: as: refuse"},
