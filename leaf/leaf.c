@@ -10,6 +10,7 @@
 #include "common/sys/memory.h"
 #include "common/wire/json.h"
 #include "leaf/leaf_private.h"
+#include "leaf/query/follow.h"
 #include "leaf/uplink/join.h"
 #include "proto/errors.h"
 
@@ -124,6 +125,9 @@ static enum sf_code open_services(struct leaf *leaf, struct sf_error *err)
     }
     if (code == SF_OK) {
         code = queries_new(&queries, &leaf->queries, err);
+    }
+    if (code == SF_OK) {
+        follows_set_max(queries_follows(leaf->queries), leaf->config->follows_max);
     }
     if (code == SF_OK) {
         code = leaf_quality_open(leaf, err);

@@ -8,7 +8,7 @@
 #include "common/settings/variables.h"
 #include "common/sys/rt.h"
 
-enum { FEEDS_MOST = 65536, QUERIES_MOST = 4096 };
+enum { FEEDS_MOST = 65536, QUERIES_MOST = 4096, FOLLOWS_MOST = 65536 };
 
 #define MIB (INT64_C(1) << 20)
 
@@ -197,6 +197,13 @@ static const struct sf_setting settings[] = {
      .max = QUERIES_MOST,
      .reloadable = true,
      .doc = "Requests for rows and changes under way; beyond it the answer is 429."},
+    {.key = "follows-max",
+     .type = SF_SETTING_NUMBER,
+     .default_text = "256",
+     .min = 8,
+     .max = FOLLOWS_MOST,
+     .reloadable = true,
+     .doc = "Streams of changes under way to clients; beyond it the answer is 429."},
     {.key = "feeds-max",
      .type = SF_SETTING_NUMBER,
      .default_text = "4096",
@@ -364,6 +371,7 @@ static void read_limits(struct leaf_config *c)
     c->nats_pending_bytes_max = (size_t)sf_config_number(values, "nats-pending-max");
     c->connections_max = (size_t)sf_config_number(values, "connections-max");
     c->queries_max = (size_t)sf_config_number(values, "queries-max");
+    c->follows_max = (size_t)sf_config_number(values, "follows-max");
     c->feeds_max = (size_t)sf_config_number(values, "feeds-max");
     c->disk_reserve_bytes = (uint64_t)sf_config_number(values, "disk-reserve");
     c->quarantine_keep_us = sf_config_number(values, "quarantine-keep") * 1000;

@@ -41,6 +41,7 @@ struct leaf_config {
     size_t nats_pending_bytes_max; /* of one connection, each way */
     size_t connections_max;
     size_t queries_max;
+    size_t follows_max;
     size_t feeds_max;
     uint64_t disk_reserve_bytes; /* 0: by the size of the disk */
     int64_t quarantine_keep_us;  /* 0: for ever */

@@ -124,7 +124,7 @@ static struct reading read_follows(struct leaf *leaf)
 {
     const struct follows *fs = queries_follows(leaf->queries);
 
-    return (struct reading){follows_count(fs), FOLLOWS_MAX, follows_refused(fs)};
+    return (struct reading){follows_count(fs), leaf->limits->follows_max, follows_refused(fs)};
 }
 
 static struct reading read_feeds(struct leaf *leaf)
@@ -298,6 +298,7 @@ void leaf_limits_apply(struct leaf *leaf)
                     });
     ingest_set_bytes_max(leaf->ingest, tight ? 0 : c->pending_bytes_max);
     queries_set_max(leaf->queries, tight ? TIGHT_QUERIES : c->queries_max);
+    follows_set_max(queries_follows(leaf->queries), c->follows_max);
     store_set_disk_reserve(leaf->store, c->disk_reserve_bytes);
     kv_rocks_set_cache(leaf->kv, c->cache_bytes);
     get_cache_set_max(queries_get_cache(leaf->queries), tight ? 0 : c->get_cache_bytes);

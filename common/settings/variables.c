@@ -19,6 +19,7 @@ const char *const sf_settings_variables[] = {
     "SHEAF_DOMAIN",
     "SHEAF_DOMAIN_REQUESTS_MAX",
     "SHEAF_FEEDS_MAX",
+    "SHEAF_FOLLOWS_MAX",
     "SHEAF_GET_CACHE",
     "SHEAF_HEAD_RECORD",
     "SHEAF_HTTP",

@@ -58,6 +58,7 @@ struct follows {
     struct queries *qs;
     struct store_listener listener;
     struct sf_list all;
+    size_t max;
     uint64_t refused;
 };
 
@@ -425,6 +426,11 @@ static void on_changes(struct store_listener *l, struct store_lane *lane)
     }
 }
 
+void follows_set_max(struct follows *fs, size_t max)
+{
+    fs->max = max == 0 ? FOLLOWS_MAX : max;
+}
+
 size_t follows_count(const struct follows *fs)
 {
     size_t n = 0;
@@ -469,19 +475,19 @@ static enum sf_code check_room(struct follows *fs, const char *consumer, struct 
         of_others += *f->consumer != '\0';
         of_this += strcmp(f->consumer, consumer) == 0;
     }
-    if (all >= FOLLOWS_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d follow already", FOLLOWS_MAX);
+    if (all >= fs->max) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu follow already", all);
     }
     if (*consumer == '\0') {
         return SF_OK;
     }
-    if (of_this >= FOLLOWS_CONSUMER_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d of %s follow already",
-                          FOLLOWS_CONSUMER_MAX, consumer);
+    if (of_this >= fs->max / FOLLOWS_CONSUMER_PART) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu of %s follow already", of_this,
+                          consumer);
     }
-    if (of_others >= FOLLOWS_CONSUMERS_MAX) {
-        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%d of other domains follow already",
-                          FOLLOWS_CONSUMERS_MAX);
+    if (of_others >= fs->max / 4 * 3) {
+        return SF_RAISE_E(err, SF_BUSY, SHEAF_E_BUSY, "%zu of other domains follow already",
+                          of_others);
     }
     return SF_OK;
 }
@@ -624,6 +630,7 @@ enum sf_code follows_new(struct queries *qs, struct follows **ret, struct sf_err
         return SF_RAISE(err, SF_NOMEM, "requests");
     }
     fs->qs = qs;
+    fs->max = FOLLOWS_MAX;
     fs->listener.on_changes = on_changes;
     sf_list_init(&fs->all);
     store_listen(queries_get_options(qs)->store, &fs->listener);

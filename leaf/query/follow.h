@@ -10,19 +10,18 @@
  *   Threads   Loop thread.
  *   Memory    An event is valid during the callback. The follow is gone after FOLLOW_END, after
  *             FOLLOW_DROP, or after follow_close().
- *   Limits    FOLLOWS_MAX, fewer for other domains: SF_BUSY. One page per follow is under way; a
- *             reader that answers FOLLOW_WAIT holds it, and nothing is read for it meanwhile. One
- *             that waits longer than FOLLOW_STALL_NS is ended.
+ *   Limits    follows_max, three quarters of it for other domains, an eighth for one: SF_BUSY. One
+ * page per follow is under way; a reader that answers FOLLOW_WAIT holds it, and nothing is read for
+ * it meanwhile. One that waits longer than FOLLOW_STALL_NS is ended.
  */
 #pragma once
 
 #include "leaf/query/query.h"
 
 enum {
-    FOLLOWS_MAX = 256,
-    FOLLOWS_CONSUMERS_MAX = 192, /* of all other domains together */
-    FOLLOWS_CONSUMER_MAX = 32,   /* of one other domain */
-    FOLLOW_SECONDS_MAX = 3600,   /* over NATS, where nobody tells us that a reader is gone */
+    FOLLOWS_MAX = 256,         /* by default */
+    FOLLOWS_CONSUMER_PART = 8, /* of it, for one other domain */
+    FOLLOW_SECONDS_MAX = 3600, /* over NATS, where nobody tells us that a reader is gone */
     FOLLOW_SECONDS_NATS = 60,
     FOLLOW_WINDOW_MAX = 64, /* pages on credit */
 };
@@ -97,6 +96,8 @@ enum sf_code follows_new(struct queries *qs, struct follows **ret,
                          struct sf_error *err) SF_MUST_CHECK;
 void follows_free(struct follows *fs); /* none is open; NULL is fine */
 size_t follows_count(const struct follows *fs);
+/* Another maximum, for those that begin from now on; 0: FOLLOWS_MAX. */
+void follows_set_max(struct follows *fs, size_t max);
 /* Refused because of the limits, or ended because they read too slowly. */
 uint64_t follows_refused(const struct follows *fs);
 /* Products or grants have changed: those that lost their right end. */

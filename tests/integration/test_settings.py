@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -134,6 +135,33 @@ def test_a_bad_file_changes_nothing(m):
     assert leaf.is_alive()
 
 
+def test_so_many_follow_as_the_setting_says(m):
+    """follows-max holds from the start on, and another one after SIGHUP"""
+    leaf = m.leaves["sales"]
+    path = m.directory / "follows.yaml"
+    path.write_text("follows-max: 8\n")
+    leaf.end(signal.SIGTERM)
+    leaf.extra = ["--config", path]
+    leaf.start()
+    m.apply("sales", """sheaf: product/v1
+product: sales/orders
+version: 1.0.0
+tables: {orders: {key: [id], fields: {id: {number: 1, type: string, required: true}}}}
+""")
+    changes = "/v1/products/sales/orders/orders/changes?follow=true&seconds="
+    readers = []
+    for _ in range(8):
+        readers.append(socket.create_connection(("127.0.0.1", leaf.http), timeout=30))
+        readers[-1].sendall(f"GET {changes}600 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {m.token('sales')}\r\n\r\n".encode())
+        assert readers[-1].recv(12) == b"HTTP/1.1 200"
+    refused = leaf.call("GET", changes + "1", token=m.token("sales"))
+    assert refused.problem() == (429, "SHEAF-E0602"), refused
+    reread(m, path, "follows-max: 9\n", "leaf.settings_read")
+    assert leaf.call("GET", changes + "1", token=m.token("sales")).status == 200
+    for s in readers:
+        s.close()
+
+
 def test_the_hub_reads_its_file_again(m):
     """SIGHUP at the hub: the level of the log changes, the rest is named, a bad file is refused"""
     hub = m.hub
@@ -160,5 +188,6 @@ if __name__ == "__main__":
         test_what_is_wrong_is_told_with_its_place,
         test_reload_takes_what_is_reloadable_and_names_the_rest,
         test_a_bad_file_changes_nothing,
+        test_so_many_follow_as_the_setting_says,
         test_the_hub_reads_its_file_again,
     ], ["sales"]))

@@ -556,7 +556,7 @@ static void there_is_room_for_so_many_and_fewer_of_one_domain(void **state)
     leaf_world_grant(&f.w, &(struct world_bundle){.version = 1, .grants = &one, .grant_count = 1});
     const struct follow_spec other = {.caller = {.account = WORLD_ACCOUNT}, .live = true};
 
-    for (; n < FOLLOWS_CONSUMER_MAX; n++) {
+    for (; n < FOLLOWS_MAX / FOLLOWS_CONSUMER_PART; n++) {
         assert_int_equal(start(&f, &all[n], other), SF_OK);
     }
     assert_int_equal(start(&f, &f.r, other), SF_BUSY);
@@ -573,6 +573,14 @@ static void there_is_room_for_so_many_and_fewer_of_one_domain(void **state)
     for (unsigned i = 1; i < FOLLOWS_MAX; i++) {
         assert_int_equal(all[i].at, 1);
         leave(&all[i]);
+    }
+    follows_set_max(queries_follows(f.queries), 9);
+    for (n = 0; n < 8; n++) {
+        assert_int_equal(start(&f, &all[n], (struct follow_spec){.live = true}), SF_OK);
+    }
+    assert_int_equal(START(f, .live = true), SF_BUSY); /* one follows since before */
+    for (n = 0; n < 8; n++) {
+        leave(&all[n]);
     }
     teardown(&f);
 }
