@@ -124,7 +124,8 @@ static enum sf_code call_url(struct api *a, const char *base, const struct api_c
                 code == SF_OK ? a->answer.status : 0);
     if (code == SF_TIMEOUT && strcmp(call->method, "GET") != 0 && call->idempotency_key == NULL) {
         (void)snprintf(a->cli->next, sizeof(a->cli->next),
-                       "it may have been done all the same: look before you ask again");
+                       "it may have been done all the same: look before you ask again, or give it "
+                       "longer with --timeout");
     }
     if (code != SF_OK) {
         return code;
@@ -132,17 +133,23 @@ static enum sf_code call_url(struct api *a, const char *base, const struct api_c
     return a->answer.status / 100 == 2 ? SF_OK : raise_problem(a, err);
 }
 
-static bool is_unreachable(const struct sf_error *err)
+/* A call that had no answer: @number when nobody was there. One that somebody heard may wait for
+ * somebody else, as a leaf does for the hub. */
+static void say_who_is_away(struct sf_error *err, uint16_t number)
 {
-    return err->number == 0 && (err->code == SF_UNAVAILABLE || err->code == SF_TIMEOUT);
+    if (err->number == 0 && err->code == SF_UNAVAILABLE) {
+        err->number = number;
+    } else if (err->number == 0 && err->code == SF_TIMEOUT) {
+        err->number = SHEAF_E_NO_ANSWER;
+    }
 }
 
 enum sf_code api_hub(struct api *a, const struct api_call *call, struct sf_error *err)
 {
     enum sf_code code = call_url(a, a->context.hub.http, call, err);
 
-    if (code != SF_OK && is_unreachable(err)) {
-        err->number = SHEAF_E_HUB_UNREACHABLE;
+    if (code != SF_OK) {
+        say_who_is_away(err, SHEAF_E_HUB_UNREACHABLE);
     }
     return code;
 }
@@ -157,8 +164,8 @@ enum sf_code api_leaf(struct api *a, const struct api_call *call, struct sf_erro
                           "the platform has no leaf; name a domain with --as");
     }
     code = call_url(a, leaf->http, call, err);
-    if (code != SF_OK && is_unreachable(err)) {
-        err->number = SHEAF_E_LEAF_UNREACHABLE;
+    if (code != SF_OK) {
+        say_who_is_away(err, SHEAF_E_LEAF_UNREACHABLE);
     }
     return code;
 }

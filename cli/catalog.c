@@ -122,7 +122,8 @@ enum sf_code catalog_explain(struct api *a, const struct product_ref *r, enum sf
         say_how_to_ask(a, r);
         return code;
     }
-    if (err->number != SHEAF_E_LEAF_UNREACHABLE || strcmp(a->who.domain, r->domain) == 0) {
+    if ((err->number != SHEAF_E_LEAF_UNREACHABLE && err->number != SHEAF_E_NO_ANSWER) ||
+        strcmp(a->who.domain, r->domain) == 0) {
         return code;
     }
     product_path(r, &path);

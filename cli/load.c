@@ -83,12 +83,17 @@ static bool is_interrupted(const struct loading *l, long ms)
     return number > 0;
 }
 
+static bool is_silent(const struct sf_error *err)
+{
+    return err->number == SHEAF_E_LEAF_UNREACHABLE || err->number == SHEAF_E_NO_ANSWER;
+}
+
 /* Whether it is worth to send the same again, after a wait. */
 static bool try_again(struct loading *l, const struct sf_error *err, unsigned *tries)
 {
     const bool is_busy =
         (err->code == SF_BUSY && l->api->answer.status == 429) || err->number == SHEAF_E_KEY_BUSY;
-    const bool is_away = err->number == SHEAF_E_LEAF_UNREACHABLE && l->batches > 0;
+    const bool is_away = is_silent(err) && l->batches > 0;
 
     if (++*tries > (is_busy ? BUSY_TRIES : AWAY_TRIES) || (!is_busy && !is_away)) {
         return false;
@@ -213,7 +218,7 @@ static enum sf_code load_all(struct loading *l, const char *name, struct sf_erro
 /* Whether the batch that failed may be stored all the same: nobody has said otherwise. */
 static bool is_open(const struct loading *l, const struct sf_error *err)
 {
-    return l->result->interrupted || err->number == SHEAF_E_LEAF_UNREACHABLE || err->number == 0;
+    return l->result->interrupted || is_silent(err) || err->number == 0;
 }
 
 /* Signals wait until a batch is acknowledged; one that comes before the first does so too. */

@@ -285,15 +285,30 @@ static enum sf_code check_leaf(const struct leaf *leaf, struct sf_error *err)
     return SF_OK;
 }
 
-void leaf_apply_http(struct leaf *leaf, struct sf_http_request *r, const char *user)
+static void refuse_second(const struct apply *first, struct sf_http_request *r)
 {
-    struct apply *a = sf_calloc(1, sizeof(*a));
-    const char *dry_run = sf_http_query(r, "dry_run");
+    const struct sf_product *p = first->product;
     struct sf_error err;
 
-    if (a == NULL || leaf->apply != NULL) {
-        sf_free(a);
-        (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "another product is being applied");
+    (void)SF_RAISE_E(&err, SF_BUSY, SHEAF_E_BUSY, "%s/%s %u.%u.%u is being applied: %s", p->domain,
+                     p->name, p->version.major, p->version.minor, p->version.patch,
+                     first->storing ? "it is being stored" : "the hub has not answered yet");
+    http_problem(r, &err);
+}
+
+void leaf_apply_http(struct leaf *leaf, struct sf_http_request *r, const char *user)
+{
+    const char *dry_run = sf_http_query(r, "dry_run");
+    struct sf_error err;
+    struct apply *a;
+
+    if (leaf->apply != NULL) {
+        refuse_second(leaf->apply, r);
+        return;
+    }
+    a = sf_calloc(1, sizeof(*a));
+    if (a == NULL) {
+        (void)SF_RAISE(&err, SF_NOMEM, "product");
         http_problem(r, &err);
         return;
     }

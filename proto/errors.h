@@ -149,6 +149,9 @@
       "look whether the change was made, then try again")                                          \
     X(DRAINING, 710, 503, 7, "the leaf is being drained: it takes nothing new",                    \
       "try again when it is back; to end it: sheaf leaf drain --as DOMAIN --undo")                 \
+    X(CANCELLED, 711, 409, 6, "it was stopped before its end", "start it again")                   \
+    X(NO_ANSWER, 712, 504, 7, "the answer did not come in time",                                   \
+      "see 'sheaf status', or give it longer with --timeout")                                      \
     X(USAGE, 801, 400, 2, "wrong usage", "see 'sheaf help'")                                       \
     X(NO_CONTEXT, 802, 400, 2, "no identity to act as",                                            \
       "give --as DOMAIN; where no mesh runs, 'sheaf dev' starts one")                              \

@@ -278,6 +278,14 @@ static enum sf_code code_of(CURLcode result)
     }
 }
 
+/* Whether there was a connection on which the request could be sent. */
+static bool was_sent(const struct transfer *t)
+{
+    curl_off_t us = 0;
+
+    return curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &us) == CURLE_OK && us > 0;
+}
+
 /* Names scheme, host and port alone: paths and queries hold keys. */
 static enum sf_code call_failed(const struct transfer *t, CURLcode result, const char *message,
                                 struct sf_error *err)
@@ -295,6 +303,9 @@ static enum sf_code call_failed(const struct transfer *t, CURLcode result, const
     }
     if (host != NULL) {
         size = (int)(host - url) + 3 + (int)strcspn(host + 3, "/?#");
+    }
+    if (result == CURLE_OPERATION_TIMEDOUT && !was_sent(t)) {
+        return SF_RAISE(err, SF_UNAVAILABLE, "%.*s: no connection in time", size, url);
     }
     if (result == CURLE_OPERATION_TIMEDOUT) {
         return SF_RAISE(err, SF_TIMEOUT, "%.*s: no answer in time", size, url);

@@ -2,6 +2,7 @@
 
 #include "common/base/assert.h"
 #include "common/wire/problem.h"
+#include "proto/errors.h"
 
 static void run_step(struct sf_work *w)
 {
@@ -33,7 +34,7 @@ static void runner_step(struct job_runner *r)
     }
     note_report(r);
     if (r->cancelled && r->code == SF_OK && !r->done) {
-        r->code = SF_RAISE(&r->error, SF_CLOSED, "it was stopped");
+        r->code = SF_RAISE_E(&r->error, SF_CLOSED, SHEAF_E_CANCELLED, "nothing of it is kept");
     }
     if (r->code != SF_OK || r->done) {
         r->state = JOB_FREEING;

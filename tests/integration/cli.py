@@ -522,7 +522,13 @@ def a_leaf_goes_on_without_the_hub(mesh):
         assert os.path.getsize(hint.removeprefix("see its log: ")) > 0, hint
         mesh.ok("product", "load", mesh.write("h.json", '[{"id":"h"}]'), "--as", "sales/stream")
         assert len(rows_of(mesh, "sales/orders")) == 2000
-        mesh.refused(7, "E0704", "product", "ls", "--timeout", "1s")
+        mesh.refused(7, "E0712", "product", "ls", "--timeout", "1s")
+        # The leaf is there, and waits for the hub: that is what is said, now and to who comes next.
+        applies = ("product", "apply", "--dry-run", product_file(mesh, "versions"), "--timeout", "1s")
+        first = mesh.refused(7, "E0712", *applies)
+        assert "next: it may have been done all the same" in first.err, first
+        second = mesh.refused(7, "E0602", *applies)
+        assert "is being applied: the hub has not answered yet" in second.err, second
     finally:
         os.kill(hub, signal.SIGCONT)
 
@@ -531,9 +537,9 @@ def what_was_not_answered_may_have_been_done(mesh):
     leaf = next(n["pid"] for n in mesh.context()["leaves"] if n["domain"] == "sales")
     os.kill(leaf, signal.SIGSTOP)
     try:
-        unsure = mesh.refused(7, "E0705", "product", "apply", product_file(mesh, "versions"), "--timeout", "1s")
+        unsure = mesh.refused(7, "E0712", "product", "apply", product_file(mesh, "versions"), "--timeout", "1s")
         assert "next: it may have been done all the same: look before you ask again" in unsure.err
-        sure = mesh.refused(7, "E0705", "read", "sales/orders", "--as", "sales", "--timeout", "1s")
+        sure = mesh.refused(7, "E0712", "read", "sales/orders", "--as", "sales", "--timeout", "1s")
         assert "may have been done" not in sure.err
     finally:
         os.kill(leaf, signal.SIGCONT)

@@ -392,6 +392,7 @@ static void test_a_backup_that_is_stopped_leaves_nothing(void **state)
             return;
         }
         assert_int_equal(w->runner.code, SF_CLOSED);
+        assert_int_equal(w->runner.error.number, SHEAF_E_CANCELLED);
         assert_int_equal(names_in(w->repository), 0);
     }
 }
