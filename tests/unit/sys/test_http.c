@@ -1,5 +1,7 @@
 #include "tests/lib/cmocka.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -524,6 +526,37 @@ static void test_silence_is_a_timeout(void **state)
     client_done(&c);
 }
 
+/* Nobody takes connections, and no more fit into the queue: the request was never sent. */
+static void test_no_connection_in_time_is_nobody_there(void **state)
+{
+    enum { WAITING = 8 };
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    const int full = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fds[WAITING];
+    char url[64];
+    struct sf_http_call http = {.method = "GET", .url = url, .connect_ms_max = 100};
+    struct client c;
+    (void)state;
+
+    assert_int_equal(bind(full, (const struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(full, 0), 0);
+    assert_int_equal(getsockname(full, (struct sockaddr *)&address, &size), 0);
+    for (size_t i = 0; i < WAITING; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fds[i], (const struct sockaddr *)&address, size);
+    }
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", ntohs(address.sin_port));
+    client_init(&c);
+    assert_int_equal(sf_http_client_call(c.http, &http, &c.answer, &c.err), SF_UNAVAILABLE);
+    assert_non_null(strstr(c.err.text, ": no connection in time"));
+    client_done(&c);
+    for (size_t i = 0; i < WAITING; i++) {
+        (void)close(fds[i]);
+    }
+    (void)close(full);
+}
+
 static void test_failures_name_the_server_and_nothing_of_the_path(void **state)
 {
     struct sf_http_call http = {.method = "GET", .url = "http://127.0.0.1:1/rows/secret?q=secret"};
@@ -657,6 +690,7 @@ int main(void)
         T(test_answer_in_memory_is_bounded),
         T(test_body_of_a_refusal_goes_to_memory_not_to_the_sink),
         T(test_silence_is_a_timeout),
+        T(test_no_connection_in_time_is_nobody_there),
         T(test_failures_name_the_server_and_nothing_of_the_path),
         T(test_server_says_why_it_does_not_start),
         T(test_server_without_memory_leaves_nothing),
