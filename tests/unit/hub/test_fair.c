@@ -239,6 +239,26 @@ static void a_domain_with_many_calls_under_way_is_refused_and_others_are_not(voi
     api_world_done(&w); /* with all of them under way */
 }
 
+/* Some while they wait for their turn: nothing is left to be looked at then. */
+static void clients_that_leave_at_once_are_forgotten(void **state)
+{
+    enum { CLIENTS = 200 };
+    struct api_world w;
+    (void)state;
+
+    api_world_init(&w);
+    api_world_stop(&w);
+    w.requests_max = CLIENTS;
+    api_world_start(&w);
+    api_world_sign_as(&w, "marketing", &w.hub.domain_keys[1]);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        (void)close(begin_http(&w, "{}"));
+    }
+    (void)api_world_ask(&w, "GET", "/v1/domains", "", -1); /* accepted behind all of them */
+    assert_int_equal(w.answer.status, 200);
+    api_world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +266,7 @@ int main(void)
         cmocka_unit_test(polls_of_a_leaf_do_not_wait_for_what_it_asks_besides),
         cmocka_unit_test(changes_of_one_domain_leave_room_for_others),
         cmocka_unit_test(a_domain_with_many_calls_under_way_is_refused_and_others_are_not),
+        cmocka_unit_test(clients_that_leave_at_once_are_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
