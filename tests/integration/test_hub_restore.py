@@ -229,6 +229,28 @@ def put_back_once_more(m):
     assert json.loads(m.sheaf("read", "sales/orders", "--as", "support", "--limit", "1", "-o", "ndjson").out)["note"] == CLEAR
 
 
+def older_policies_are_wanted(m):
+    """Who wants the older policies of the copy applies them as they are: that is a new version, and holds at leaves."""
+    (m.directory / "q.yaml").write_text(POLICY.replace("notes", "later").replace("redact", "omit"))
+    m.sheaf("policy", "apply", m.directory / "p.yaml")
+    m.hub.end(signal.SIGTERM)
+    copy = m.directory / "hub-copy-2"
+    shutil.copytree(m.hub.data, copy, symlinks=True)
+    start_hub(m)
+    version = m.sheaf("policy", "apply", m.directory / "q.yaml", "-o", "json").json()["version"]
+    fixture.until(lambda: hub_of(m)["policy_version"] == version, "the leaf has the later one")
+    put_back(m, copy)
+    fixture.until(lambda: hub_of(m)["hub_policy_version"] == version - 1, "the leaf has the bundle of the hub")
+    assert hub_of(m)["policy_version"] == version
+    answer = m.sheaf("policy", "apply", m.directory / "p.yaml", "-o", "json").json()
+    assert answer["version"] == version + 1, answer
+    fixture.until(lambda: hub_of(m)["policy_version"] == version + 1, "the leaf has those of the copy")
+    assert json.loads(m.sheaf("read", "sales/orders", "--as", "support", "--limit", "1", "-o", "ndjson").out)["note"] == "***"
+    answer = m.sheaf("policy", "apply", m.directory / "p.yaml", "-o", "json").json()
+    assert answer["version"] == version + 1, answer  # and now it changes nothing
+
+
 if __name__ == "__main__":
-    sys.exit(fixture.run([before, revoked, comes_back, told, restarted, policies_go_on, approved_again, put_back_once_more],
+    sys.exit(fixture.run([before, revoked, comes_back, told, restarted, policies_go_on, approved_again, put_back_once_more,
+                          older_policies_are_wanted],
                          ["sales", "marketing", "support"]))

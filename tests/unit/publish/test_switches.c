@@ -208,6 +208,39 @@ static void each_consumer_goes_on_with_the_feed_that_is_now_his(void **state)
     finish(&w);
 }
 
+/* The next bundle: somebody had a grant beside these, which is held back or may be forgotten. */
+static void take_beside(struct world *w, bool held, bool hub_answers)
+{
+    static const struct rule apart = {NULL, true, {true, true}};
+    struct serving *s = &w->f.w.serving;
+
+    w->in_force = held || !hub_answers ? &apart : &rules[0];
+    w->of_version[++w->f.version] = w->in_force;
+    put_in_force(w);
+    for (size_t i = 0; i < s->grants->grant_count; i++) {
+        s->grants->grants[i].beside_held = held;
+        s->grants->grants[i].beside_ended = true;
+    }
+    s->hub_answers = hub_answers;
+    assert_int_equal(publisher_update(w->f.publisher, NULL), SF_OK);
+}
+
+static void what_others_may_hear_again_is_sent_to_each_alone_and_none_misses_anything(void **state)
+{
+    struct world w;
+    (void)state;
+
+    begin(&w, 5);
+    for (unsigned i = 0; i < 8; i++) {
+        put(&w, 2);
+        run(&w);
+        take_beside(&w, /* held= */ (i & 2) != 0, /* hub_answers= */ (i & 1) != 0);
+        put(&w, 2);
+        run(&w);
+    }
+    finish(&w);
+}
+
 /* Changes come, or not, and some of what follows from them happens. */
 static void stir(struct world *w)
 {
@@ -341,6 +374,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_consumer_goes_on_with_the_feed_that_is_now_his),
+        cmocka_unit_test(what_others_may_hear_again_is_sent_to_each_alone_and_none_misses_anything),
         cmocka_unit_test(switches_lose_nothing_and_show_nothing_of_the_rule_before),
         cmocka_unit_test(links_that_break_and_restarts_between_switches_lose_nothing),
         cmocka_unit_test(a_switch_out_of_memory_is_made_up_for),

@@ -24,6 +24,9 @@ struct fixture {
 
     enum answer answer; /* to every poll */
     uint64_t version;   /* of the bundle that BUNDLE sends to who has an older one */
+    uint64_t current;   /* version that NOTHING_NEWER tells of */
+    bool answers;       /* as the leaf was told last... */
+    unsigned told;      /* ...so often */
     unsigned polls;
     uint64_t polled_ns[POLLS_MAX];
     uint64_t had[POLLS_MAX];
@@ -49,6 +52,15 @@ static void pack_bundle(uint64_t version, struct sf_buf *ret, Sheaf__V1__PollRep
 
     bundle.payload = (ProtobufCBinaryData){.len = 1, .data = payload};
     reply->bundle = &bundle;
+    reply->current_version = version;
+    at = sf_buf_reserve(ret, sheaf__v1__poll_reply__get_packed_size(reply));
+    ret->size += at == NULL ? 0 : sheaf__v1__poll_reply__pack(reply, at);
+}
+
+static void pack_current(uint64_t version, struct sf_buf *ret, Sheaf__V1__PollReply *reply)
+{
+    uint8_t *at;
+
     reply->current_version = version;
     at = sf_buf_reserve(ret, sheaf__v1__poll_reply__get_packed_size(reply));
     ret->size += at == NULL ? 0 : sheaf__v1__poll_reply__pack(reply, at);
@@ -84,6 +96,9 @@ static void on_poll(struct fixture *f, const struct sf_bus_msg *m)
         }
         __attribute__((fallthrough));
     case NOTHING_NEWER:
+        if (reply.bundle == NULL && f->current != 0) {
+            pack_current(f->current, &body, &reply);
+        }
         answer_with(f, m, sf_buf_view(&body));
         break;
     case GARBAGE:
@@ -147,6 +162,15 @@ static bool on_bundle(void *data, struct sf_slice signed_bundle, uint64_t *ret_v
     return !f->refuses;
 }
 
+static void on_answers(void *data, bool answers)
+{
+    struct fixture *f = data;
+
+    assert_true(f->answers != answers); /* Only when it changes. */
+    f->answers = answers;
+    f->told++;
+}
+
 static void fill_poll(void *data, Sheaf__V1__PollRequest *poll)
 {
     static char version[] = "9.9.9";
@@ -171,6 +195,7 @@ static void start(struct fixture *f)
         .metrics = &f->metrics,
         .on_bundle = on_bundle,
         .fill_poll = fill_poll,
+        .on_answers = on_answers,
         .data = f,
     };
 
@@ -637,6 +662,38 @@ static void a_product_without_memory_is_answered_once_all_the_same(void **state)
     teardown(&f);
 }
 
+/* It may have forgotten something: until it has said which bundle counts. */
+static void a_hub_answers_while_the_leaf_has_the_bundle_that_it_has(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    f.current = 7;
+    rt_sim_run_for(&f.sim, SF_NS_PER_S);
+    assert_true(f.answers);
+    assert_int_equal(f.told, 1);
+    f.answer = SILENCE;
+    rt_sim_run_for(&f.sim, UPLINK_POLL_TIMEOUT_NS + 50 * SF_NS_PER_MS);
+    assert_false(f.answers);
+    f.answer = NOTHING_NEWER;
+    f.current = 8; /* It has another one, and cannot send it. */
+    rt_sim_run_for(&f.sim, 5 * SF_NS_PER_S);
+    assert_false(f.answers);
+    f.answer = BUNDLE;
+    f.version = 8;
+    rt_sim_run_for(&f.sim, SF_NS_PER_S);
+    assert_true(f.answers);
+    uplink_wake(f.uplink); /* Another server, perhaps. */
+    assert_false(f.answers);
+    rt_sim_run_for(&f.sim, SF_NS_PER_S);
+    assert_true(f.answers);
+    f.answer = ERROR;
+    rt_sim_run_for(&f.sim, SF_NS_PER_S);
+    assert_false(f.answers);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -647,6 +704,7 @@ int main(void)
         cmocka_unit_test(errors_and_nonsense_are_tried_again_after_a_pause),
         cmocka_unit_test(no_hub_no_connection_and_a_busy_bus_are_tried_again),
         cmocka_unit_test(waking_polls_now_and_gives_up_the_poll_under_way),
+        cmocka_unit_test(a_hub_answers_while_the_leaf_has_the_bundle_that_it_has),
         cmocka_unit_test(a_product_is_applied_by_the_hub),
         cmocka_unit_test(without_a_hub_nothing_is_applied),
         cmocka_unit_test(a_call_waits_for_the_first_link),
