@@ -53,10 +53,12 @@ struct kv_pending {
 /* @value is NULL when the key is absent; valid during the call only. */
 typedef void (*kv_value_cb)(void *data, size_t i, const struct sf_slice *value);
 
+enum { KV_LANE_BYTES = 4 }; /* every key of KV_STATE begins with them, and is longer */
+
 struct kv_batch_ops {
     void (*put)(struct kv_batch *b, enum kv_family f, struct kv_parts key, struct kv_parts value);
     void (*remove)(struct kv_batch *b, enum kv_family f, struct sf_slice key);
-    /* Every key in [from, to). */
+    /* Every key in [from, to). Of KV_STATE whole lanes: @from is KV_LANE_BYTES at most. */
     void (*remove_range)(struct kv_batch *b, enum kv_family f, struct sf_slice from,
                          struct sf_slice to);
     void (*clear)(struct kv_batch *b);

@@ -121,6 +121,7 @@ static void rocks_remove_range(struct kv_batch *batch, enum kv_family f, struct 
 {
     struct rocks_batch *b = SF_CONTAINER_OF(batch, struct rocks_batch, batch);
 
+    sf_assert(f != KV_STATE || from.size <= KV_LANE_BYTES); /* see with_hints() */
     rocksdb_writebatch_delete_range_cf(b->wb, b->owner->handles[f], (const char *)from.data,
                                        from.size, (const char *)to.data, to.size);
     b->obsolete = OBSOLETE_RANGE;

@@ -1,5 +1,7 @@
 #include "leaf/store/rocks_options.h"
 
+#include <stdio.h>
+
 enum {
     BLOOM_BITS = 10,
     LEVEL0_FILES = 8, /* are merged into the first level together */
@@ -120,13 +122,19 @@ static void set_common(rocksdb_options_t *o, const struct kv_rocks_options *opti
 /*
  * A commit writes the rows of a lane in the order of their keys: each is looked for from where the
  * one before went, not from the top of the memtable. C has no call for it. Takes @o.
+ *
+ * A range that is removed stands in a list of its own, but RocksDB would look for its place by the
+ * hints of the rows with the same prefix, and write into their list. So the prefix is longer by a
+ * byte than where any range begins, which has no hint then.
  */
 static rocksdb_options_t *with_hints(rocksdb_options_t *o, char **ret_text)
 {
     rocksdb_options_t *hinted = rocksdb_options_create();
+    char option[64];
 
-    rocksdb_get_options_from_string(o, "memtable_insert_with_hint_prefix_extractor=fixed:4", hinted,
-                                    ret_text);
+    (void)snprintf(option, sizeof(option), "memtable_insert_with_hint_prefix_extractor=fixed:%d",
+                   KV_LANE_BYTES + 1);
+    rocksdb_get_options_from_string(o, option, hinted, ret_text);
     rocksdb_options_destroy(o);
     if (*ret_text != NULL) {
         rocksdb_options_destroy(hinted);

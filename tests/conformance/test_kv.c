@@ -298,6 +298,23 @@ static void on_value(void *data, size_t i, const struct sf_slice *value)
                    value == NULL ? "-" : (const char *)value->data);
 }
 
+/* None of it is on the disk yet, and rows come and go in the middle of others. */
+static void test_rows_of_a_lane_are_removed_as_they_are_written(void **state)
+{
+    struct subject *s = *state;
+
+    WRITE(s->kv, {"put", KV_STATE, "lan0z", "1"}, {"put", KV_STATE, "lan1a", "1"},
+          {"put", KV_STATE, "lan1b", "1"}, {"put", KV_STATE, "lan2a", "1"});
+    WRITE(s->kv, {"range", KV_STATE, "lan1", "lan2"}, {"put", KV_STATE, "lan2b", "1"});
+    assert_string_equal(walk(s->kv, NULL, "", "", false), "lan0z=1 lan2a=1 lan2b=1 ");
+    WRITE(s->kv, {"put", KV_STATE, "lan1a", "2"}, {"put", KV_STATE, "lan1c", "2"},
+          {"put", KV_STATE, "lan0y", "2"});
+    WRITE(s->kv, {"range", KV_STATE, "lan0", "lan1"}, {"range", KV_STATE, "lan2", "lan3"});
+    assert_string_equal(walk(s->kv, NULL, "", "", false), "lan1a=2 lan1c=2 ");
+    subject_reopen(s);
+    assert_string_equal(walk(s->kv, NULL, "", "", false), "lan1a=2 lan1c=2 ");
+}
+
 static void test_multi_get_calls_once_per_key(void **state)
 {
     static struct found f;
@@ -697,6 +714,8 @@ static void test_a_database_without_its_current_file_is_not_taken_for_a_new_one(
                                         teardown),                                                 \
         cmocka_unit_test_setup_teardown(test_what_was_just_written_is_got_from_memory, setup_of,   \
                                         teardown),                                                 \
+        cmocka_unit_test_setup_teardown(test_rows_of_a_lane_are_removed_as_they_are_written,       \
+                                        setup_of, teardown),                                       \
         cmocka_unit_test_setup_teardown(test_multi_get_calls_once_per_key, setup_of, teardown),    \
         cmocka_unit_test_setup_teardown(test_a_cleared_batch_writes_nothing_of_before, setup_of,   \
                                         teardown),                                                 \

@@ -27,6 +27,7 @@ from ports import Ports, is_free  # pylint: disable=wrong-import-position,unused
 
 WITHIN_S = 30
 PR_SET_PDEATHSIG = 1
+CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
 LIBC = ctypes.CDLL(None)
 LAGS = re.compile("has not (said|confirmed) yet")  # the hub has answered before a leaf, which was slow
 
@@ -353,6 +354,12 @@ class Mesh:
             if not cursor:
                 return found
 
+    def check_processes(self):
+        """None of them has crashed: one that a test starts again would hide it."""
+        crashed = [f"{process.args[0]}: {signal.Signals(-process.returncode).name}" for process in self.processes
+                   if process.poll() is not None and -process.returncode in CRASHES]
+        assert not crashed, crashed
+
     def close(self):
         for process in self.processes:
             if process.poll() is None:
@@ -404,6 +411,7 @@ def run(tests, domains, argv=None):
             began = time.monotonic()
             try:
                 skip = test(mesh)
+                mesh.check_processes()
                 note = f" # SKIP {skip}" if skip else f" # {time.monotonic() - began:.2f} s"
                 print(f"ok {number} - {name}{note}", flush=True)
             except (Exception, Ended) as error:

@@ -183,7 +183,7 @@ static void test_each_family_is_kept_as_it_is_read(void **state)
         {"[CFOptions \"state\"]", "memtable_prefix_bloom_size_ratio", "0.010000"},
         {"[CFOptions \"state\"]", "memtable_whole_key_filtering", "true"},
         {"[CFOptions \"state\"]", "memtable_insert_with_hint_prefix_extractor",
-         "rocksdb.FixedPrefix.4"},
+         "rocksdb.FixedPrefix.5"},
         {"[CFOptions \"idem\"]", "memtable_prefix_bloom_size_ratio", "0.010000"},
         {"[TableOptions/BlockBasedTable \"log\"]", "block_size", "32768"},
         {"[TableOptions/BlockBasedTable \"old\"]", "block_size", "32768"},
