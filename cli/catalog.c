@@ -81,9 +81,8 @@ void catalog_left_out(struct api *a, const struct product_ref *r,
     }
     sf_buf_done(&path);
     for (struct sf_json_iter t = sf_json_iter(sf_json_get(root, "tables")); sf_json_next(&t);) {
-        const char *table = "";
+        const char *table = sf_json_text_of(t.value, "name");
 
-        (void)sf_json_as_text(sf_json_get(t.value, "name"), &table);
         if (strcmp(table, r->table) != 0) {
             continue;
         }

@@ -79,10 +79,9 @@ static void print_state(struct print *p, const struct sf_json *v)
 static void print_entry(struct print *p, const struct sf_json *v)
 {
     int64_t major = 0;
-    const char *product = "";
+    const char *product = sf_json_text_of(v, "product");
 
     (void)sf_json_as_int(sf_json_get(v, "major"), &major);
-    (void)sf_json_as_text(sf_json_get(v, "product"), &product);
     print_row(p);
     print_json(p, "id", sf_json_get(v, "id"));
     print_state(p, v);
@@ -160,14 +159,6 @@ static void print_moment(struct print *p, const char *name, const struct sf_json
     }
 }
 
-static const char *text_of(const struct sf_json *v, const char *name)
-{
-    const char *text = "";
-
-    (void)sf_json_as_text(sf_json_get(v, name), &text);
-    return text;
-}
-
 /* Appends "people.email (redact)" behind what is there; the table where there are several. */
 static void add_field(struct sf_buf *out, const char *table, const char *field, const char *more)
 {
@@ -182,14 +173,14 @@ static void add_fields(const struct sf_json *table, const char *name, struct sf_
                        struct sf_buf *closed)
 {
     for (struct sf_json_iter f = sf_json_iter(sf_json_get(table, "fields")); sf_json_next(&f);) {
-        const char *sees = text_of(f.value, "sees");
-        const char *policy = text_of(f.value, "policy");
+        const char *sees = sf_json_text_of(f.value, "sees");
+        const char *policy = sf_json_text_of(f.value, "policy");
 
         if (strcmp(sees, "omit") == 0) {
-            add_field(closed, name, text_of(f.value, "field"),
-                      *policy != '\0' ? policy : text_of(f.value, "by"));
+            add_field(closed, name, sf_json_text_of(f.value, "field"),
+                      *policy != '\0' ? policy : sf_json_text_of(f.value, "by"));
         } else {
-            add_field(open, name, text_of(f.value, "field"),
+            add_field(open, name, sf_json_text_of(f.value, "field"),
                       strcmp(sees, "clear") == 0 ? "" : sees);
         }
     }
@@ -198,9 +189,10 @@ static void add_fields(const struct sf_json *table, const char *name, struct sf_
 static void add_rows(const struct sf_json *table, const char *name, struct sf_buf *rows)
 {
     for (struct sf_json_iter f = sf_json_iter(sf_json_get(table, "filters")); sf_json_next(&f);) {
-        const char *filter = text_of(f.value, "filter");
+        const char *filter = sf_json_text_of(f.value, "filter");
 
-        add_field(rows, name, *filter == '\0' ? "some" : filter, text_of(f.value, "policy"));
+        add_field(rows, name, *filter == '\0' ? "some" : filter,
+                  sf_json_text_of(f.value, "policy"));
     }
 }
 
@@ -222,18 +214,19 @@ static void print_opens(struct print *p, const struct sf_json *opens)
     struct sf_buf roles = {0};
 
     for (struct sf_json_iter t = sf_json_iter(tables); sf_json_next(&t);) {
-        const char *name = several ? text_of(t.value, "table") : NULL;
+        const char *name = several ? sf_json_text_of(t.value, "table") : NULL;
 
         add_fields(t.value, name, &open, &closed);
         add_rows(t.value, name, &rows);
     }
     for (struct sf_json_iter r = sf_json_iter(sf_json_get(opens, "by_role")); sf_json_next(&r);) {
-        const char *field = text_of(r.value, "field");
+        const char *field = sf_json_text_of(r.value, "field");
 
-        sf_buf_printf(&roles, "%s%s: ", roles.size == 0 ? "" : "; ", text_of(r.value, "role"));
-        sf_buf_printf(&roles, "%s%s%s%s%s", several ? text_of(r.value, "table") : "",
+        sf_buf_printf(&roles, "%s%s: ", roles.size == 0 ? "" : "; ",
+                      sf_json_text_of(r.value, "role"));
+        sf_buf_printf(&roles, "%s%s%s%s%s", several ? sf_json_text_of(r.value, "table") : "",
                       several ? (*field == '\0' ? " " : ".") : "", field, *field == '\0' ? "" : " ",
-                      text_of(r.value, "sees"));
+                      sf_json_text_of(r.value, "sees"));
     }
     print_unless_empty(p, "columns", &open);
     print_unless_empty(p, "closed", &closed);

@@ -37,10 +37,7 @@ struct deciding {
 static enum sf_code copy_text(struct deciding *d, const struct sf_json *v, const char *name,
                               char **ret, struct sf_error *err)
 {
-    const char *text = "";
-
-    (void)sf_json_as_text(sf_json_get(v, name), &text);
-    *ret = sf_arena_strdup(&d->arena, text);
+    *ret = sf_arena_strdup(&d->arena, sf_json_text_of(v, name));
     return *ret != NULL ? SF_OK : SF_RAISE(err, SF_NOMEM, "decision");
 }
 

@@ -66,22 +66,15 @@ static void write_path(struct cli *cli, const struct question *q, struct sf_buf 
     }
 }
 
-static const char *text_of(const struct sf_json *v, const char *name)
-{
-    const char *text = "";
-
-    (void)sf_json_as_text(sf_json_get(v, name), &text);
-    return text;
-}
-
 /* Who decided, and where it stands. */
 static void print_cause(struct print *p, const struct sf_json *v)
 {
-    const char *by = text_of(v, "by");
-    const char *note = text_of(v, "note");
+    const char *by = sf_json_text_of(v, "by");
+    const char *note = sf_json_text_of(v, "note");
 
     if (strcmp(by, "policy") == 0) {
-        print_format_text(p, "by", "policy %s of the %s", text_of(v, "policy"), text_of(v, "of"));
+        print_format_text(p, "by", "policy %s of the %s", sf_json_text_of(v, "policy"),
+                          sf_json_text_of(v, "of"));
     } else if (strcmp(by, "default") == 0) {
         print_text(p, "by", "safe default: pii and secret stay in their domain");
     } else if (strcmp(by, "columns") == 0) {
@@ -110,7 +103,7 @@ static bool asks_all_of(const struct question *q, const char *table)
 
 static bool print_table(struct print *p, const struct question *q, const struct sf_json *t)
 {
-    const char *table = text_of(t, "table");
+    const char *table = sf_json_text_of(t, "table");
     const bool all = asks_all_of(q, table);
     bool denied = false;
     bool found = all;
@@ -120,11 +113,11 @@ static bool print_table(struct print *p, const struct question *q, const struct 
     }
     (void)sf_json_as_bool(sf_json_get(t, "denied"), &denied);
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(t, "fields")); sf_json_next(&it);) {
-        const char *field = text_of(it.value, "field");
+        const char *field = sf_json_text_of(it.value, "field");
 
         if (all || strcmp(q->field, field) == 0) {
             found = true;
-            print_line(p, table, field, text_of(it.value, "sees"), it.value);
+            print_line(p, table, field, sf_json_text_of(it.value, "sees"), it.value);
         }
     }
     if (found && denied) {
@@ -132,7 +125,7 @@ static bool print_table(struct print *p, const struct question *q, const struct 
     }
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(t, "filters"));
          found && !denied && sf_json_next(&it);) {
-        const char *filter = text_of(it.value, "filter");
+        const char *filter = sf_json_text_of(it.value, "filter");
 
         print_line(p, table, "", *filter == '\0' ? "some" : filter, it.value);
     }
@@ -167,8 +160,8 @@ static enum sf_code explain(struct cli *cli, struct api *a, struct sf_error *err
         return SF_RAISE_E(err, SF_INVALID, SHEAF_E_FIELD_UNKNOWN, "%s has no table or field %s%s%s",
                           q.product, q.table, q.table[0] == '\0' ? "" : ".", q.field);
     }
-    print_member_text(&cli->print, "product", text_of(root, "product"));
-    print_member_text(&cli->print, "grant", text_of(root, "grant"));
+    print_member_text(&cli->print, "product", sf_json_text_of(root, "product"));
+    print_member_text(&cli->print, "grant", sf_json_text_of(root, "grant"));
     code = print_end(&cli->print, err);
     if (code == SF_OK && sf_json_kind(sf_json_get(root, "grant")) != SF_JSON_STRING &&
         strcmp(q.domain, "") != 0) {

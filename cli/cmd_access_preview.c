@@ -7,14 +7,6 @@
 
 enum { LIMIT_DEFAULT = 10 };
 
-static const char *text_of(const struct sf_json *v, const char *name)
-{
-    const char *text = "";
-
-    (void)sf_json_as_text(sf_json_get(v, name), &text);
-    return text;
-}
-
 static void add_parameter(struct sf_buf *path, const char *name, const char *value)
 {
     if (value != NULL) {
@@ -53,13 +45,13 @@ static enum sf_code ask(struct cli *cli, struct api *a, const char *as, struct p
 /* "by policy emails of the platform (p.yaml:5)" */
 static void add_cause(struct sf_buf *out, const struct sf_json *v)
 {
-    const char *by = text_of(v, "by");
+    const char *by = sf_json_text_of(v, "by");
 
     if (strcmp(by, "policy") == 0) {
-        sf_buf_printf(out, "by policy %s of the %s (%s)", text_of(v, "policy"), text_of(v, "of"),
-                      text_of(v, "place"));
+        sf_buf_printf(out, "by policy %s of the %s (%s)", sf_json_text_of(v, "policy"),
+                      sf_json_text_of(v, "of"), sf_json_text_of(v, "place"));
     } else if (strcmp(by, "default") == 0) {
-        sf_buf_printf(out, "by default, as it is %s", text_of(v, "class"));
+        sf_buf_printf(out, "by default, as it is %s", sf_json_text_of(v, "class"));
     } else {
         sf_buf_text(out, "by the columns of the grant");
     }
@@ -80,17 +72,18 @@ static void note_cause(struct cli *cli, const char *what, const char *sees, cons
 static void print_notes(struct cli *cli, const char *as, uint64_t count, const struct sf_json *root)
 {
     cli_note(cli, "%" PRIu64 " row%s as %s would get %s · at %s", count, count == 1 ? "" : "s", as,
-             count == 1 ? "it" : "them", text_of(root, "position"));
+             count == 1 ? "it" : "them", sf_json_text_of(root, "position"));
     if (sf_json_kind(sf_json_get(root, "grant")) != SF_JSON_STRING) {
         cli_note(cli, "%s has no grant: this is what it would see with one of all columns", as);
     }
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(root, "fields")); sf_json_next(&it);) {
-        if (strcmp(text_of(it.value, "sees"), "clear") != 0) {
-            note_cause(cli, text_of(it.value, "field"), text_of(it.value, "sees"), it.value);
+        if (strcmp(sf_json_text_of(it.value, "sees"), "clear") != 0) {
+            note_cause(cli, sf_json_text_of(it.value, "field"), sf_json_text_of(it.value, "sees"),
+                       it.value);
         }
     }
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(root, "filters")); sf_json_next(&it);) {
-        note_cause(cli, "rows", text_of(it.value, "filter"), it.value);
+        note_cause(cli, "rows", sf_json_text_of(it.value, "filter"), it.value);
     }
 }
 

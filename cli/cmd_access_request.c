@@ -43,19 +43,11 @@ static enum sf_code read_flags(struct cli *cli, struct request *r, struct sf_err
     return columns_split(args_value(&cli->args, "columns"), &r->arena, &r->columns, err);
 }
 
-static const char *text_of(const struct sf_json *v, const char *name)
-{
-    const char *text = "";
-
-    (void)sf_json_as_text(sf_json_get(v, name), &text);
-    return text;
-}
-
 static void add_field(struct request *r, const struct sf_json *f, unsigned *seen)
 {
-    const char *name = text_of(f, "field");
-    const char *class = text_of(f, "class");
-    const char *sees = text_of(f, "sees");
+    const char *name = sf_json_text_of(f, "field");
+    const char *class = sf_json_text_of(f, "class");
+    const char *sees = sf_json_text_of(f, "sees");
 
     if (r->columns.count > 0 && !columns_have(&r->columns, name)) {
         return;
@@ -87,10 +79,10 @@ static void preview(const struct sf_json *explanation, struct request *r)
         }
         for (struct sf_json_iter f = sf_json_iter(sf_json_get(t.value, "filters"));
              sf_json_next(&f);) {
-            const char *filter = text_of(f.value, "filter");
+            const char *filter = sf_json_text_of(f.value, "filter");
 
             sf_buf_printf(&r->masked, ", rows %s %s", *filter == '\0' ? "by policy" : "where",
-                          *filter == '\0' ? text_of(f.value, "policy") : filter);
+                          *filter == '\0' ? sf_json_text_of(f.value, "policy") : filter);
         }
     }
     sf_buf_printf(&r->seen, "%u of %u columns", seen, all);

@@ -341,11 +341,10 @@ static void check_hub(struct doctor *d)
 static void check_link(struct doctor *d, const char *check, const struct sf_json *root)
 {
     const struct sf_json *hub = sf_json_get(root, "hub");
-    const char *state = "";
+    const char *state = sf_json_text_of(hub, "state");
     const char *store = "";
     bool in_force = false;
 
-    (void)sf_json_as_text(sf_json_get(hub, "state"), &state);
     (void)sf_json_as_text(sf_json_get(sf_json_get(root, "store"), "state"), &store);
     (void)sf_json_as_bool(sf_json_get(hub, "bundle_in_force"), &in_force);
     if (strcmp(store, "ok") != 0) {

@@ -70,12 +70,11 @@ static enum sf_code raise_job(struct cli *cli, const struct sf_json *problem, st
 {
     const char *detail = "the leaf says no more";
     const char *code_text = "SHEAF-E0708";
-    const char *next = "";
+    const char *next = sf_json_text_of(problem, "next");
     unsigned number = SHEAF_E_INTERNAL;
 
     (void)sf_json_as_text(sf_json_get(problem, "detail"), &detail);
     (void)sf_json_as_text(sf_json_get(problem, "code"), &code_text);
-    (void)sf_json_as_text(sf_json_get(problem, "next"), &next);
     (void)sscanf(code_text, "SHEAF-E%u", &number);
     (void)snprintf(cli->next, sizeof(cli->next), "%s", next);
     return SF_RAISE_E(err, SF_IO, (uint16_t)number, "%s", detail);

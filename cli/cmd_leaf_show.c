@@ -81,9 +81,8 @@ static enum sf_code list(struct cli *cli, struct api *a, struct sf_error *err)
     leaves = root == NULL ? NULL : sf_json_get(root, "leaves");
     print_begin(&cli->print, PRINT_LIST, "LeafList");
     for (struct sf_json_iter it = sf_json_iter(leaves); sf_json_next(&it);) {
-        const char *domain = "";
+        const char *domain = sf_json_text_of(it.value, "domain");
 
-        (void)sf_json_as_text(sf_json_get(it.value, "domain"), &domain);
         print_leaf(&cli->print, domain, it.value, context_leaf(&a->context, domain));
     }
     for (size_t i = 0; i < a->context.leaf_count; i++) {

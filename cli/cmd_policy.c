@@ -16,10 +16,9 @@ static enum sf_code get(struct cli *cli, struct api *a, const char *path,
 
 static void print_policy(struct print *p, const struct sf_json *v)
 {
-    const char *file = "";
+    const char *file = sf_json_text_of(v, "file");
     int64_t line = 0;
 
-    (void)sf_json_as_text(sf_json_get(v, "file"), &file);
     (void)sf_json_as_int(sf_json_get(v, "line"), &line);
     print_row(p);
     print_json(p, "name", sf_json_get(v, "name"));

@@ -14,20 +14,12 @@ struct counts {
     size_t changes;
 };
 
-static const char *text_of(const struct sf_json *v, const char *name)
-{
-    const char *text = "";
-
-    (void)sf_json_as_text(sf_json_get(v, name), &text);
-    return text;
-}
-
 static struct counts count_effects(const struct sf_json *effects)
 {
     struct counts n = {0};
 
     for (struct sf_json_iter it = sf_json_iter(effects); sf_json_next(&it);) {
-        const char *change = text_of(it.value, "change");
+        const char *change = sf_json_text_of(it.value, "change");
 
         n.loses += strcmp(change, "loses") == 0;
         n.gains += strcmp(change, "gains") == 0;
@@ -44,8 +36,8 @@ static void print_effect(struct print *p, const struct sf_json *v)
     print_json(p, "product", sf_json_get(v, "product"));
     print_json(p, "consumer", sf_json_get(v, "consumer"));
     print_json(p, "change", sf_json_get(v, "change"));
-    print_format_text(p, "what", "%s%s%s", text_of(v, "table"), rows ? " (rows)" : ".",
-                      rows ? "" : text_of(v, "field"));
+    print_format_text(p, "what", "%s%s%s", sf_json_text_of(v, "table"), rows ? " (rows)" : ".",
+                      rows ? "" : sf_json_text_of(v, "field"));
     print_json(p, "before", sf_json_get(v, "before"));
     print_json(p, "after", sf_json_get(v, "after"));
     print_json(p, "policy", sf_json_get(v, "policy"));
@@ -57,8 +49,8 @@ static void tell_findings(struct cli *cli, const struct sf_json *root)
         bool refuses = false;
 
         (void)sf_json_as_bool(sf_json_get(it.value, "refuses"), &refuses);
-        cli_note(cli, "%s: %s (policy %s)%s", text_of(it.value, "product"),
-                 text_of(it.value, "text"), text_of(it.value, "policy"),
+        cli_note(cli, "%s: %s (policy %s)%s", sf_json_text_of(it.value, "product"),
+                 sf_json_text_of(it.value, "text"), sf_json_text_of(it.value, "policy"),
                  refuses ? "; its next version is refused with that" : "");
     }
 }

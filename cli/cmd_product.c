@@ -101,21 +101,13 @@ static enum sf_code get_product(struct cli *cli, struct api *a, const struct sf_
     return api_get_hub(a, path, ret, err);
 }
 
-static const char *text_of(const struct sf_json *v, const char *name)
-{
-    const char *text = "";
-
-    (void)sf_json_as_text(sf_json_get(v, name), &text);
-    return text;
-}
-
 /* What who asks sees of a field, and the rule that says so; of what is inside a field, nothing: it
  * is seen with it. */
 static void print_sees(struct print *p, const struct sf_json *field)
 {
-    const char *sees = text_of(field, "sees");
-    const char *by = text_of(field, "by");
-    const char *why = strcmp(by, "policy") == 0    ? text_of(field, "policy")
+    const char *sees = sf_json_text_of(field, "sees");
+    const char *by = sf_json_text_of(field, "by");
+    const char *why = strcmp(by, "policy") == 0    ? sf_json_text_of(field, "policy")
                       : strcmp(by, "default") == 0 ? "its class"
                                                    : NULL;
     bool granted = true;
@@ -142,9 +134,8 @@ static void print_fields(struct print *p, const char *table, const char *prefix,
 
     for (struct sf_json_iter it = sf_json_iter(fields); sf_json_next(&it);) {
         char path[SF_STRUCT_DEPTH_MAX * 64 + 64];
-        const char *name = "";
+        const char *name = sf_json_text_of(it.value, "name");
 
-        (void)sf_json_as_text(sf_json_get(it.value, "name"), &name);
         (void)snprintf(path, sizeof(path), "%s%s", prefix, name);
         print_row(p);
         if (table != NULL) {
@@ -170,22 +161,22 @@ static void show_rows(struct cli *cli, const struct sf_json *t)
     const struct sf_json *denied = sf_json_get(t, "denied_by");
 
     if (denied != NULL) {
-        (void)fprintf(cli->out, "closed by policy %s of the %s\n", text_of(denied, "policy"),
-                      text_of(denied, "of"));
+        (void)fprintf(cli->out, "closed by policy %s of the %s\n",
+                      sf_json_text_of(denied, "policy"), sf_json_text_of(denied, "of"));
     }
     for (struct sf_json_iter it = sf_json_iter(sf_json_get(t, "filters"));
          denied == NULL && sf_json_next(&it);) {
-        const char *filter = text_of(it.value, "filter");
+        const char *filter = sf_json_text_of(it.value, "filter");
 
         (void)fprintf(cli->out, "rows%s%s by policy %s of the %s\n",
                       *filter == '\0' ? " are filtered" : " where ", filter,
-                      text_of(it.value, "policy"), text_of(it.value, "of"));
+                      sf_json_text_of(it.value, "policy"), sf_json_text_of(it.value, "of"));
     }
 }
 
 static void show_heading(struct cli *cli, const struct sf_json *t)
 {
-    (void)fprintf(cli->out, "\n%s (%s", text_of(t, "name"), text_of(t, "kind"));
+    (void)fprintf(cli->out, "\n%s (%s", sf_json_text_of(t, "name"), sf_json_text_of(t, "kind"));
     for (struct sf_json_iter k = sf_json_iter(sf_json_get(t, "key")); sf_json_next(&k);) {
         const char *field = "";
 
@@ -200,7 +191,7 @@ static void show_heading(struct cli *cli, const struct sf_json *t)
 /* Of whom "sees" and "rows" tell, and what of it they have. */
 static void note_reader(struct cli *cli, const struct sf_json *product)
 {
-    const char *who = text_of(product, "seen_by");
+    const char *who = sf_json_text_of(product, "seen_by");
     bool granted = false;
 
     (void)sf_json_as_bool(sf_json_get(product, "granted"), &granted);
@@ -282,7 +273,7 @@ static enum sf_code export_text(const char *format, const struct sf_json *produc
 
     if (!sf_json_as_slice(sf_json_get(product, "contract"), &yaml)) {
         return SF_RAISE_E(err, SF_DENIED, SHEAF_E_POLICY_DENIES, "all tables of %s",
-                          text_of(product, "product"));
+                          sf_json_text_of(product, "product"));
     }
     if (strcmp(format, "yaml") == 0) {
         sf_buf_slice(ret, yaml);

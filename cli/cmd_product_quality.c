@@ -71,7 +71,7 @@ static enum sf_code print_stats(struct cli *cli, const struct sf_json *root, str
 {
     static const char *const columns[] = {"name",     "type", "values", "nulls",
                                           "distinct", "min",  "max"};
-    const char *position = "";
+    const char *position = sf_json_text_of(root, "position");
     const char *event = "";
     char rows_text[ROWS_TEXT_MAX];
     uint64_t rows = 0;
@@ -83,7 +83,6 @@ static enum sf_code print_stats(struct cli *cli, const struct sf_json *root, str
         return print_end(&cli->print, err);
     }
     (void)sf_json_as_uint(sf_json_get(root, "rows"), &rows);
-    (void)sf_json_as_text(sf_json_get(root, "position"), &position);
     (void)sf_json_as_bool(sf_json_get(root, "loose"), &loose);
     (void)sf_json_as_text(sf_json_get(sf_json_get(root, "freshness"), "event"), &event);
     print_begin(&cli->print, PRINT_LIST, "FieldStatsList");

@@ -212,12 +212,11 @@ static void print_marked(struct cli *cli, struct sf_slice raw, uint64_t at, uint
 
 static void print_error_shown(struct cli *cli, struct sf_slice raw, const struct sf_json *e)
 {
-    const char *code = "";
+    const char *code = sf_json_text_of(e, "code");
     const char *detail = "";
     uint64_t at = 0;
     uint64_t size = 0;
 
-    (void)sf_json_as_text(sf_json_get(e, "code"), &code);
     (void)sf_json_as_text(sf_json_get(e, "detail"), &detail);
     (void)fprintf(cli->out, "  %s: %s\n", code, detail);
     if (sf_json_as_uint(sf_json_get(e, "at"), &at) &&

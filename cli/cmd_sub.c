@@ -99,8 +99,7 @@ static enum sf_code find_table(const struct sf_json *product, struct product_ref
                           "%s/%s: %s", r->domain, r->product,
                           matches == 0 ? r->table : "say which table, as D/P.TABLE");
     }
-    const char *name = "";
-    (void)sf_json_as_text(sf_json_get(found, "name"), &name);
+    const char *name = sf_json_text_of(found, "name");
     (void)snprintf(r->table, sizeof(r->table), "%s", name);
     (void)sf_json_as_int(sf_json_get(product, "major"), &major);
     r->major = (uint32_t)major;

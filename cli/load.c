@@ -55,13 +55,12 @@ static void keep_errors(struct loading *l, const struct records_batch *b,
     for (struct sf_json_iter it = sf_json_iter(errors);
          result->error_count < LOAD_ERRORS_SHOWN && sf_json_next(&it);) {
         struct load_error *e = &result->errors[result->error_count++];
-        const char *code = "";
+        const char *code = sf_json_text_of(it.value, "code");
         const char *field = "";
         const char *detail = "";
         uint64_t line = 0;
 
         (void)sf_json_as_uint(sf_json_get(it.value, "line"), &line);
-        (void)sf_json_as_text(sf_json_get(it.value, "code"), &code);
         (void)sf_json_as_text(sf_json_get(it.value, "field"), &field);
         (void)sf_json_as_text(sf_json_get(it.value, "detail"), &detail);
         e->line = line_in_file(l, b, line);

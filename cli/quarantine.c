@@ -95,13 +95,12 @@ enum sf_code quarantine_get(struct quarantine *q, uint64_t *ret_qseq, const stru
 void quarantine_print_errors(struct cli *cli, const struct sf_json *errors)
 {
     for (struct sf_json_iter it = sf_json_iter(errors); sf_json_next(&it);) {
-        const char *code = "";
+        const char *code = sf_json_text_of(it.value, "code");
         const char *field = "";
         const char *detail = "";
         uint64_t qseq = 0;
 
         (void)sf_json_as_uint(sf_json_get(it.value, "qseq"), &qseq);
-        (void)sf_json_as_text(sf_json_get(it.value, "code"), &code);
         (void)sf_json_as_text(sf_json_get(it.value, "field"), &field);
         (void)sf_json_as_text(sf_json_get(it.value, "detail"), &detail);
         (void)fprintf(cli->err, "  %" PRIu64 ": %s%s%s: %s\n", qseq, code,

@@ -318,6 +318,14 @@ bool sf_json_as_text(const struct sf_json *v, const char **ret)
     return true;
 }
 
+const char *sf_json_text_of(const struct sf_json *object, const char *name)
+{
+    const char *text = "";
+
+    (void)sf_json_as_text(sf_json_get(object, name), &text);
+    return text;
+}
+
 bool sf_json_as_bool(const struct sf_json *v, bool *ret)
 {
     if (sf_json_kind_inline(v) != SF_JSON_BOOL) {

@@ -88,6 +88,8 @@ bool sf_json_as_bool(const struct sf_json *v, bool *ret);
 bool sf_json_as_int(const struct sf_json *v, int64_t *ret); /* digits only: not 1.0, not 1e3 */
 bool sf_json_as_uint(const struct sf_json *v, uint64_t *ret);
 bool sf_json_as_double(const struct sf_json *v, double *ret); /* any finite number */
+/* Member @name of @object as text; "" when there is none, or no text. As long as the document. */
+const char *sf_json_text_of(const struct sf_json *object, const char *name);
 /* The characters of a number as they were written. */
 bool sf_json_as_number_text(const struct sf_json *v, struct sf_slice *ret);
 

@@ -53,6 +53,10 @@ static void test_reads_members_by_name_and_path(void **state)
     assert_int_equal(sf_json_kind(sf_json_get(root, "x")), SF_JSON_ABSENT);
     assert_true(sf_json_as_text(sf_json_get(root, "e"), &text));
     assert_string_equal(text, "");
+    assert_string_equal(sf_json_text_of(sf_json_at(sf_json_path(root, "a.b"), 1), "c"), "xA");
+    assert_string_equal(sf_json_text_of(root, "a"), ""); /* no text */
+    assert_string_equal(sf_json_text_of(root, "x"), "");
+    assert_string_equal(sf_json_text_of(NULL, "x"), "");
     sf_json_free(doc);
 }
 
