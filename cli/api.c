@@ -72,9 +72,14 @@ static enum sf_code raise_problem(struct api *a, struct sf_error *err)
         sf_parse_u64(sf_slice_text(number_text + 7), &number) != SF_PARSE_OK) {
         number = 0;
     }
-    (void)snprintf(a->cli->next, sizeof(a->cli->next), "%s", next);
+    if (number != SHEAF_E_BAD_REQUEST) { /* it names parameters of HTTP: ours are in the help */
+        (void)snprintf(a->cli->next, sizeof(a->cli->next), "%s", next);
+    }
     code = SF_RAISE_E(err, code, (uint16_t)number, "%s",
                       detail != NULL ? detail : "the server gave no reason");
+    if (number == SHEAF_E_BAD_REQUEST) {
+        args_name_flag(&a->cli->args, err);
+    }
     sf_json_free(doc);
     return code;
 }

@@ -118,6 +118,19 @@ bool args_is_noun(const struct command *commands, const char *const *words, unsi
     return false;
 }
 
+/* How many of @words are the longest beginning of commands that there is. */
+static unsigned noun_of(const struct command *commands, const char *const *words,
+                        unsigned word_count, char ret[ARGS_NOUN_MAX])
+{
+    while (word_count > 0 && !args_is_noun(commands, words, word_count, ret)) {
+        word_count--;
+    }
+    if (word_count == 0) {
+        ret[0] = '\0';
+    }
+    return word_count;
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -280,6 +293,29 @@ static enum sf_code unknown_flag(const struct args *a, const struct flag *global
                       a->command->path, SF_SLICE_ARG(given), near);
 }
 
+void args_name_flag(const struct args *a, struct sf_error *err)
+{
+    const char *end = err->text[0] == '\'' ? strchr(err->text + 1, '\'') : NULL;
+    char name[ARGS_NOUN_MAX];
+    char rest[sizeof(err->text)];
+
+    if (end == NULL || a->command == NULL || (size_t)(end - err->text) > sizeof(name)) {
+        return;
+    }
+    (void)snprintf(name, sizeof(name), "%.*s", (int)(end - err->text - 1), err->text + 1);
+    for (char *c = strchr(name, '_'); c != NULL; c = strchr(c, '_')) {
+        *c = '-';
+    }
+    for (const struct flag *f = a->command->flags; f != NULL && f->name != NULL; f++) {
+        if (strcmp(f->name, name) == 0) {
+            (void)snprintf(rest, sizeof(rest), "%s", end + 1);
+            (void)snprintf(err->text, sizeof(err->text), "--%s%.*s", name,
+                           (int)(sizeof(rest) - sizeof(name) - 2), rest);
+            return;
+        }
+    }
+}
+
 static enum sf_code add_flag(struct args *a, const struct flag *f, const char *value,
                              struct sf_error *err)
 {
@@ -411,8 +447,9 @@ enum sf_code args_parse(const struct command *commands, const struct flag *globa
 
     *ret = (struct args){.command = args_find(commands, words, word_count, &path_left)};
     if (word_count > 0 && ret->command == NULL) {
-        ret->help =
-            asks_for_help(argc, argv) && args_is_noun(commands, words, word_count, ret->noun);
+        const unsigned known = noun_of(commands, words, word_count, ret->noun);
+
+        ret->help = known == word_count && asks_for_help(argc, argv);
         return ret->help ? SF_OK : args_unknown(commands, words, word_count, err);
     }
     ret->command = ret->command != NULL ? ret->command : &none;

@@ -54,7 +54,7 @@ struct flag_given {
 struct args {
     const struct command *command; /* NULL: none named */
     bool help;                     /* -h or --help somewhere */
-    char noun[ARGS_NOUN_MAX];      /* with help and no command: what begins commands, "access" */
+    char noun[ARGS_NOUN_MAX];      /* without a command: what begins some, "access", or "" */
     const char *positional[ARGS_MAX];
     unsigned positional_count;
     struct flag_given given[ARGS_FLAGS_MAX];
@@ -80,6 +80,10 @@ enum sf_code args_unknown(const struct command *commands, const char *const *wor
 /* Whether @words, joined by blanks into @ret, are the beginning of commands and no command. */
 bool args_is_noun(const struct command *commands, const char *const *words, unsigned word_count,
                   char ret[ARGS_NOUN_MAX]);
+
+/* Where @err of a server begins with a parameter, 'as_of', that a flag of the command is for, with
+ * the flag instead: --as-of. */
+void args_name_flag(const struct args *a, struct sf_error *err);
 
 /* Last value given for a flag, or NULL. */
 const char *args_value(const struct args *a, const char *name);

@@ -213,32 +213,51 @@ static void put_member(FILE *to, const char *name, const char *text)
     (void)fputc('\n', to);
 }
 
-int cli_fail(struct cli *cli, const struct sf_error *err)
+static void put_error(const struct cli *cli, const struct sf_error *err)
 {
     const char *on = cli->color_err ? "\033[1;31m" : "";
     const char *off = cli->color_err ? "\033[0m" : "";
+
+    if (err->number != 0) {
+        const char *title = sheaf_error_info(err->number)->title;
+
+        (void)fprintf(cli->err, "%serror[SHEAF-E%04u]%s: %s\n", on, err->number, off, title);
+        if (strcmp(err->text, title) != 0) {
+            put_member(cli->err, "", err->text);
+        }
+    } else {
+        (void)fprintf(cli->err, "%serror%s: ", on, off);
+        put_shown(cli->err, err->text);
+        (void)fputc('\n', cli->err);
+    }
+}
+
+/* What a command may be given is in its help, whoever found it wrong; "": no command is known. */
+static const char *help_of(const struct cli *cli, const struct sf_error *err, char ret[80])
+{
+    const char *path = cli->args.command != NULL ? cli->args.command->path : cli->args.noun;
+    const bool is_general = cli->args.command == NULL && path[0] == '\0';
+
+    if ((err->number != SHEAF_E_USAGE && err->number != SHEAF_E_BAD_REQUEST) || is_general) {
+        return "";
+    }
+    (void)snprintf(ret, 80, "see 'sheaf %s%s--help'", path, path[0] == '\0' ? "" : " ");
+    return ret;
+}
+
+int cli_fail(struct cli *cli, const struct sf_error *err)
+{
     const char *next = cli->next;
     char help[80];
     char filled[CLI_NEXT_MAX];
 
     (void)fflush(cli->out);
-    if (err->number == SHEAF_E_USAGE && next[0] == '\0' && cli->args.command != NULL) {
-        (void)snprintf(help, sizeof(help), "see 'sheaf %s%s--help'", cli->args.command->path,
-                       cli->args.command->path[0] == '\0' ? "" : " ");
-        next = help;
+    if (!cli->told) {
+        put_error(cli, err);
     }
-    if (err->number != 0) {
-        const struct sheaf_error_info *info = sheaf_error_info(err->number);
-
-        (void)fprintf(cli->err, "%serror[SHEAF-E%04u]%s: %s\n", on, err->number, off, info->title);
-        if (strcmp(err->text, info->title) != 0) {
-            put_member(cli->err, "", err->text);
-        }
-        next = next[0] != '\0' ? next : info->next;
-    } else {
-        (void)fprintf(cli->err, "%serror%s: ", on, off);
-        put_shown(cli->err, err->text);
-        (void)fputc('\n', cli->err);
+    next = next[0] != '\0' ? next : help_of(cli, err, help);
+    if (next[0] == '\0' && err->number != 0) {
+        next = sheaf_error_info(err->number)->next;
     }
     if (next[0] != '\0') {
         next_step_fill(cli, next, filled);

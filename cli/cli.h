@@ -46,6 +46,7 @@ struct cli {
     char acting[64];             /* the domain that acts, once it is chosen, or "" */
     char data_dir[CLI_PATH_MAX]; /* state of the dev mesh */
     char next[CLI_NEXT_MAX];     /* next step that a server named with its error, or "" */
+    bool told;                   /* the error was shown in its place: the next step is left */
 };
 
 /*

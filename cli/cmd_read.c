@@ -149,7 +149,7 @@ static enum sf_code explain(struct api *a, const struct product_ref *r, enum sf_
     if (code == SF_OK) {
         return SF_OK;
     }
-    rows_show_findings(a, err);
+    rows_show_findings(a);
     if (err->number == SHEAF_E_POSITION_GONE) {
         (void)snprintf(a->cli->next, sizeof(a->cli->next),
                        "name a point that is held; without --as-of come the newest rows");

@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 
+#include <string.h>
+
 static const struct flag globals[] = {
     {"output", 'o', "FORMAT", "table, json, ndjson, csv, yaml, name (SHEAF_OUTPUT)"},
     {"as", 0, "DOMAIN[/USER]", "who acts; may be left out when there is no doubt"},
@@ -266,8 +268,9 @@ static const struct command table[] = {
      2, 2, "sheaf product export sales/orders proto > orders.proto", NULL, cmd_product_export},
     {"product stats", GROUP_PRODUCT, "Show what is known of the values of each field",
      "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product stats sales/orders", NULL, cmd_product_stats},
-    {"product profile", GROUP_PRODUCT, "The same after looking at every row", "D/P[@MAJOR][.TABLE]",
-     1, 1, "sheaf product profile sales/orders --as marketing", NULL, cmd_product_profile},
+    {"product profile", GROUP_PRODUCT, "Look at every row, for statistics of all fields",
+     "D/P[@MAJOR][.TABLE]", 1, 1, "sheaf product profile sales/orders --as marketing", NULL,
+     cmd_product_profile},
     {"product checks", GROUP_PRODUCT, "Show whether the checks of the contract hold",
      "D/P[@MAJOR][.TABLE]", 1, 1,
      "sheaf product checks sales/orders\nsheaf product checks sales/orders --history", checks_flags,
@@ -277,12 +280,11 @@ static const struct command table[] = {
     {"product history", GROUP_PRODUCT, "List the versions of a product", "D/P", 1, 1,
      "sheaf product history sales/orders", NULL, cmd_product_history},
     {"product deprecate", GROUP_PRODUCT, "Tell readers to move on; all goes on working",
-     "D/P[@MAJOR]", 1, 1,
-     "sheaf product deprecate sales/orders@1 --sunset 2027-03-01 --successor sales/orders@2",
+     "D/P[@MAJOR]", 1, 1, "sheaf product deprecate sales/orders@1 --successor sales/orders@2",
      deprecate_flags, cmd_product_deprecate},
     {"product retire", GROUP_PRODUCT, "Take no records and no new readers any more", "D/P[@MAJOR]",
      1, 1, "sheaf product retire sales/orders@1", deprecate_flags, cmd_product_retire},
-    {"product activate", GROUP_PRODUCT, "The way back from draft, deprecated or retired",
+    {"product activate", GROUP_PRODUCT, "Bring a draft, deprecated or retired version back",
      "D/P[@MAJOR]", 1, 1, "sheaf product activate sales/orders@1", NULL, cmd_product_activate},
     {"product rm", GROUP_PRODUCT, "Take a retired version out of the mesh", "D/P@MAJOR", 1, 1,
      "sheaf product rm sales/orders@1 --keep 30d --note \"replaced by 2\"", rm_flags,
@@ -295,28 +297,29 @@ static const struct command table[] = {
      "sheaf product quarantine ls sales/orders --summary\n"
      "sheaf product quarantine ls sales/orders --code SHEAF-E0204 --older-than 7d",
      quarantine_flags, cmd_product_quarantine_ls},
-    {"product quarantine show", GROUP_PRODUCT, "Show one such record, with what is wrong marked",
+    {"product quarantine show", GROUP_PRODUCT, "Show a quarantined record, what is wrong marked",
      "D/P[@MAJOR][.TABLE] QSEQ", 2, 2, "sheaf product quarantine show sales/orders 17", NULL,
      cmd_product_quarantine_show},
-    {"product quarantine fix", GROUP_PRODUCT, "Change one such record and store it",
+    {"product quarantine fix", GROUP_PRODUCT, "Mend a quarantined record and store it",
      "D/P[@MAJOR][.TABLE] QSEQ", 2, 2,
      "sheaf product quarantine fix sales/orders 17 --set amount=12.50\n"
      "sheaf product quarantine fix sales/orders 17 --file mended.json",
      quarantine_fix_flags, cmd_product_quarantine_fix},
-    {"product quarantine replay", GROUP_PRODUCT, "Hold such records against the contract again",
-     "D/P[@MAJOR][.TABLE] [QSEQ ...]", 1, ARGS_MAX,
+    {"product quarantine replay", GROUP_PRODUCT,
+     "Try quarantined records against the contract again", "D/P[@MAJOR][.TABLE] [QSEQ ...]", 1,
+     ARGS_MAX,
      "sheaf product quarantine replay sales/orders --all\n"
      "sheaf product quarantine replay sales/orders --code SHEAF-E0203",
      quarantine_replay_flags, cmd_product_quarantine_replay},
-    {"product quarantine drop", GROUP_PRODUCT, "Delete such records",
+    {"product quarantine drop", GROUP_PRODUCT, "Delete quarantined records",
      "D/P[@MAJOR][.TABLE] [QSEQ ...]", 1, ARGS_MAX,
      "sheaf product quarantine drop sales/orders 17 18\n"
      "sheaf product quarantine drop sales/orders --older-than 30d --yes",
      quarantine_drop_flags, cmd_product_quarantine_drop},
 
     {"access request", GROUP_ACCESS, "Ask to read a product of another domain", "D/P[@MAJOR]", 1, 1,
-     "sheaf access request sales/orders --as marketing --purpose \"churn model\" --for 90d",
-     request_flags, cmd_access_request},
+     "sheaf access request sales/orders --as marketing --purpose churn --for 90d", request_flags,
+     cmd_access_request},
     {"access ls", GROUP_ACCESS, "List requests and grants", "", 0, 0,
      "sheaf access ls\nsheaf access ls --pending --as sales", access_ls_flags, cmd_access_ls},
     {"access show", GROUP_ACCESS, "Show a request (AR-n) or a grant (G-n)", "ID", 1, 1,
@@ -413,4 +416,16 @@ const struct command *commands_table(void)
 const struct flag *commands_globals(void)
 {
     return globals;
+}
+
+bool commands_as_is_product(const struct command *c)
+{
+    static const char *const paths[] = {"publish", "product init", "product load"};
+
+    for (size_t i = 0; i < SF_COUNT(paths); i++) {
+        if (strcmp(c->path, paths[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }

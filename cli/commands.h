@@ -7,6 +7,8 @@
 const struct command *commands_table(void);
 /* Flags of every command; ends with a NULL name. */
 const struct flag *commands_globals(void);
+/* --as of @c names the product, D/P, and not only who acts. */
+bool commands_as_is_product(const struct command *c);
 
 /* Each runs one command and returns the exit code. */
 int cmd_dev(struct cli *cli);

@@ -150,6 +150,10 @@ void help_command(FILE *out, const struct command *c, const struct flag *flags)
     (void)fprintf(out, "%s.\n\nUSAGE\n  sheaf %s%s%s%s\n", c->summary, c->path,
                   c->arguments[0] != '\0' ? " " : "", c->arguments,
                   c->flags != NULL ? " [FLAGS]" : "");
+    if (commands_as_is_product(c)) {
+        (void)fprintf(out, "\n");
+        print_entry(out, "--as D/P", "the product: domain and name, as in sales/orders");
+    }
     if (strncmp(c->arguments, "D/P", 3) == 0) {
         (void)fprintf(out, "\n");
         print_entry(out, "D/P", "a product: domain and name, as in sales/orders");

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/commands.h"
 #include "cli/product_ref.h"
 
 /* The product that the command is about: its first argument, --as of those that load, or --what. */
@@ -14,8 +15,7 @@ static bool find_product(const struct cli *cli, struct product_ref *ret)
 
     if (c != NULL && strncmp(c->arguments, "D/P", 3) == 0 && cli->args.positional_count > 0) {
         text = cli->args.positional[0];
-    } else if (c != NULL &&
-               (strcmp(c->path, "publish") == 0 || strcmp(c->path, "product load") == 0)) {
+    } else if (c != NULL && commands_as_is_product(c)) {
         text = args_value(&cli->args, "as");
     }
     return text != NULL && product_ref_parse(text, ret, &err) == SF_OK;

@@ -236,7 +236,7 @@ enum sf_code rows_count(struct api *a, const char *path, struct rows *rows, stru
     return read_pages(a, path, rows, /* is_count= */ true, err);
 }
 
-void rows_show_findings(struct api *a, struct sf_error *err)
+void rows_show_findings(struct api *a)
 {
     const struct sf_json *answer = NULL;
     struct sf_slice text;
@@ -251,5 +251,5 @@ void rows_show_findings(struct api *a, struct sf_error *err)
 
         (void)fputc(c < 0x20 && c != '\n' ? '?' : c, a->cli->err);
     }
-    (void)snprintf(err->text, sizeof(err->text), "the place is marked above");
+    a->cli->told = true;
 }

@@ -26,9 +26,9 @@ enum sf_code rows_print(struct api *a, const char *path, struct rows *rows,
 /* Adds up the numbers that the pages of @path, a count, answer. */
 enum sf_code rows_count(struct api *a, const char *path, struct rows *rows,
                         struct sf_error *err) SF_MUST_CHECK;
-/* What the leaf found wrong with --where, on standard error, when that is why it refused: then @err
- * points there instead of saying it again. */
-void rows_show_findings(struct api *a, struct sf_error *err);
+/* What the leaf found wrong with --where, on standard error, when that is why it refused: then the
+ * error is told. */
+void rows_show_findings(struct api *a);
 enum { ROWS_TEXT_MAX = 64 };
 /* "10,000" into @ret, at least 32 bytes. */
 void rows_count_text(uint64_t count, char *ret);

@@ -51,6 +51,12 @@ size_t sf_text_distance(struct sf_slice a, struct sf_slice b, size_t max)
     return smaller(row[b.size], max + 1);
 }
 
+/* People get the first letter right. */
+static bool begins_as(struct sf_slice a, struct sf_slice b)
+{
+    return a.size > 0 && b.size > 0 && lower(a.data[0]) == lower(b.data[0]);
+}
+
 const char *sf_text_nearest(struct sf_slice given, const char *const *names, size_t count)
 {
     const char *best = NULL;
@@ -59,8 +65,11 @@ const char *sf_text_nearest(struct sf_slice given, const char *const *names, siz
     for (size_t i = 0; i < count; i++) {
         struct sf_slice name = sf_slice_text(names[i]);
         size_t distance = sf_text_distance(given, name, 2);
+        const bool is_nearer = distance < best_distance ||
+                               (distance == best_distance && best != NULL &&
+                                begins_as(given, name) && !begins_as(given, sf_slice_text(best)));
 
-        if (distance < best_distance && distance * 2 < name.size) {
+        if (is_nearer && distance * 2 < name.size) {
             best_distance = distance;
             best = names[i];
         }

@@ -208,7 +208,7 @@ static enum sf_code read_columns(struct call *c, struct change_request *q, struc
 static enum sf_code read_request(struct call *c, struct change_request *q, struct sf_error *err)
 {
     static const char *const names[] = {"product", "purpose", "duration_us", "columns", NULL};
-    const struct sf_json_range duration = {1, POLICY_DURATION_MAX_US};
+    const struct sf_json_range duration = {INT64_MIN, INT64_MAX}; /* policy_check_request() says */
     struct product_ref *ref = sf_arena_alloc(&c->arena, sizeof(*ref));
     const char *product = NULL;
     enum sf_code code = sf_json_check_names(c->body, names, err);

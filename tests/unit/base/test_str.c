@@ -44,6 +44,10 @@ static void test_nearest_name_is_near_or_nothing(void **state)
     assert_string_equal(sf_text_nearest(SF_LITERAL("pubilc"), names, 5), "public");
     assert_string_equal(sf_text_nearest(SF_LITERAL("pi"), names, 5), "pii");
     assert_string_equal(sf_text_nearest(SF_LITERAL("inernall"), names, 5), "internal");
+    assert_string_equal(sf_text_nearest(SF_LITERAL("lnit"), (const char *[]){"init", "lint"}, 2),
+                        "lint");
+    assert_string_equal(sf_text_nearest(SF_LITERAL("Lnit"), (const char *[]){"lint", "init"}, 2),
+                        "lint");
     assert_null(sf_text_nearest(SF_LITERAL("no"), names, 5));
     assert_null(sf_text_nearest(SF_LITERAL("confidential"), names, 5));
     assert_null(sf_text_nearest(SF_LITERAL("x"), names, 0));

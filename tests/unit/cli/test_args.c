@@ -113,7 +113,7 @@ static void test_what_is_wrong_is_said_with_what_is_near(void **state)
     refuses("drop", "unknown command 'drop'; did you mean 'product quarantine drop'?");
     refuses("explain", "unknown command 'explain'; there are: access explain, policy explain");
     refuses("frobnicate", "unknown command 'frobnicate'");
-    refuses("product lnit", "unknown command 'product lnit'; did you mean 'product init'?");
+    refuses("product lnit", "unknown command 'product lnit'; did you mean 'product lint'?");
     refuses("audit", "'audit' wants one of: ls, verify");
     refuses("product quarantine", "'product quarantine' wants one of: ls, show, fix, replay, drop");
     refuses("product quarantine dorp",
