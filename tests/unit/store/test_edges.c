@@ -2,6 +2,7 @@
 #include "tests/lib/cmocka.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "leaf/store/keyspace.h"
 #include "leaf/store/store_internal.h"
@@ -217,6 +218,55 @@ static void test_what_was_deleted_up_to_the_anchor_had_never_been(void **state)
     }
 }
 
+/* --- listeners --- */
+
+struct listener {
+    struct store_listener listener;
+    struct store *store;
+    struct listener *leaves; /* when this one is told; NULL: nobody does */
+    unsigned told;
+};
+
+static void on_changes(struct store_listener *l, struct store_lane *lane)
+{
+    struct listener *me = SF_CONTAINER_OF(l, struct listener, listener);
+    (void)lane;
+
+    me->told++;
+    if (me->leaves != NULL) {
+        store_unlisten(me->store, &me->leaves->listener);
+        memset(me->leaves, 0xff, sizeof(*me->leaves)); /* its memory is somebody else's now */
+        me->leaves = NULL;
+    }
+}
+
+static void test_a_listener_may_leave_while_others_are_told(void **state)
+{
+    struct listener all[4];
+    struct store_world w;
+    struct store_lane *lane;
+
+    (void)state;
+    store_world_init(&w, 1);
+    lane = store_world_lane(&w, "orders", STORE_STATE);
+    for (size_t i = 0; i < SF_COUNT(all); i++) {
+        all[i] = (struct listener){.listener.on_changes = on_changes, .store = w.store};
+        store_listen(w.store, &all[i].listener);
+    }
+    all[1].leaves = &all[2]; /* the next one */
+    assert_int_equal(store_world_put(&w, lane, "a", "1"), SF_OK);
+    assert_int_equal(all[0].told, 1);
+    assert_int_equal(all[1].told, 1);
+    assert_int_equal(all[3].told, 1);
+    all[3].leaves = &all[0]; /* one that was told */
+    assert_int_equal(store_world_put(&w, lane, "a", "2"), SF_OK);
+    assert_int_equal(all[1].told, 2);
+    assert_int_equal(all[3].told, 2);
+    store_unlisten(w.store, &all[1].listener);
+    store_unlisten(w.store, &all[3].listener);
+    store_world_done(&w);
+}
+
 /* --- marks --- */
 
 /* A store with more marks of a lane than there is memory for is damaged; it is not written over. */
@@ -267,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_a_window_that_moves_on_has_room_again),
         cmocka_unit_test(test_of_a_window_of_before_nothing_stays_behind),
         cmocka_unit_test(test_what_was_deleted_up_to_the_anchor_had_never_been),
+        cmocka_unit_test(test_a_listener_may_leave_while_others_are_told),
         cmocka_unit_test(test_more_marks_than_are_ever_set_are_damage),
     };
 
