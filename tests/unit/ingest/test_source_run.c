@@ -155,7 +155,7 @@ static void behind_a_message_to_blame_all_goes_on_as_before(void **state)
         w.js.texts[i] = i + 1 == POISON ? "no_such_field\nx\n" : row;
     }
     assert_int_equal(open_source_of(&w, "text/csv", NULL), SF_OK);
-    let_run(&w, 70); /* The first pull has ended. */
+    let_run(&w, 33); /* The first pull has ended: another is asked for at once. */
     source_status(w.source, &status);
     assert_int_equal(status.poison, 1);
     assert_int_equal(fake_js_acked(&w.js), MESSAGES);
@@ -163,7 +163,7 @@ static void behind_a_message_to_blame_all_goes_on_as_before(void **state)
     for (unsigned i = 0; i < 4; i++) {
         fake_js_add(&w.js, row);
     }
-    let_run(&w, 40);
+    let_run(&w, 1);
     assert_int_equal(fake_js_acked(&w.js), MESSAGES + 4);
     assert_in_range(store_stats(w.f.w.stores.store).commits - commits, 1, 2);
     teardown_world(&w);
