@@ -214,6 +214,37 @@ static void what_does_not_fit_is_left_to_its_sender(void **state)
     teardown(&f);
 }
 
+/* While other requests take all the room there is, a batch waits; it is not refused. */
+static void a_batch_waits_for_room_among_requests(void **state)
+{
+    struct told t = {0};
+    struct ingest_stream *s;
+    struct request other = {0};
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    f.w.stores.disk.hold_syncs = true;
+    start(&other, &f, f.clicks, five);
+    assert_int_equal(other.code, SF_OK);
+    rt_sim_run(&f.w.stores.sim);
+    ingest_set_bytes_max(f.ingest, 1);
+    assert_int_equal(open_stream(&f, &t, NULL, &s), SF_OK);
+    assert_int_equal(ingest_stream_feed(s, sf_slice_text(five)), sizeof(five) - 1);
+    ingest_stream_finish(s);
+    rt_sim_run_for(&f.w.stores.sim, 10 * SF_NS_PER_S);
+    assert_int_equal(other.answered, 0);
+    assert_true(t.batches == 0 && t.ended == 0);
+    ingest_set_bytes_max(f.ingest, 1 << 20);
+    f.w.stores.disk.hold_syncs = false;
+    fake_disk_end_sync(&f.w.stores.disk);
+    rt_sim_run(&f.w.stores.sim);
+    assert_true(other.ok);
+    assert_true(t.ended == 1 && t.ok);
+    assert_int_equal(t.totals.accepted, 5);
+    teardown(&f);
+}
+
 static void streams_are_bounded(void **state)
 {
     struct ingest_stream *s[64];
@@ -282,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_stream_ends_when_its_product_is_removed),
         cmocka_unit_test(a_stream_ends_when_a_version_leaves_its_table_out),
         cmocka_unit_test(what_does_not_fit_is_left_to_its_sender),
+        cmocka_unit_test(a_batch_waits_for_room_among_requests),
         cmocka_unit_test(streams_are_bounded),
         cmocka_unit_test(a_failed_allocation_ends_a_stream_or_nothing),
     };

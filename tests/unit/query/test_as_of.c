@@ -114,6 +114,9 @@ static void a_time_is_as_good_as_a_position(void **state)
     assert_int_equal(f.page.last_seq, 1);
     assert_int_equal(ASK(QUERY_CHANGES, .since = text, .select = "note"), SF_OK);
     assert_int_equal(f.page.first_seq, 2);
+    (void)sf_time_format(store_lane_head(leaf_world_table(&f.w, "orders")->lane)->commit_us, text);
+    assert_int_equal(ASK(QUERY_CHANGES, .since = text, .select = "note"), SF_OK);
+    assert_int_equal(f.page.first_seq, 2); /* committed at that very time */
     assert_int_equal(ASK(QUERY_GET, .key = "a", .as_of = "2000-01-01T00:00:00Z"), SF_ABSENT);
     assert_int_equal(ASK(QUERY_GET, .key = "a", .as_of = "2100-01-01T00:00:00Z", .select = "note"),
                      SF_OK);
