@@ -315,6 +315,28 @@ static void without_live_it_ends_at_the_head_and_with_seconds_by_time(void **sta
     teardown(&f);
 }
 
+static void a_snapshot_is_told_to_its_end_however_long_it_takes(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f, 5);
+    put(&f, 'a', 1);
+    f.r.waits_of = 1;
+    assert_int_equal(START(f, .live = true, .snapshot = true, .seconds = 2), SF_OK);
+    run_for(&f, 5 * SF_NS_PER_S);
+    assert_true(f.r.waits && !f.r.ended);
+    f.r.waits_of = 0;
+    f.r.waits = false;
+    follow_resume(f.r.follow);
+    run_for(&f, 2 * SF_NS_PER_S);
+    assert_int_equal(f.r.positions, 1);
+    assert_int_equal(f.r.amounts[0], 1);
+    assert_true(f.r.ended);
+    assert_int_equal(f.r.err.code, SF_OK);
+    teardown(&f);
+}
+
 static void a_position_decides_where_it_begins(void **state)
 {
     struct fixture f;
@@ -749,6 +771,7 @@ int main(void)
         cmocka_unit_test(an_empty_table_has_a_snapshot_too),
         cmocka_unit_test(an_event_table_is_followed_by_its_seqs),
         cmocka_unit_test(without_live_it_ends_at_the_head_and_with_seconds_by_time),
+        cmocka_unit_test(a_snapshot_is_told_to_its_end_however_long_it_takes),
         cmocka_unit_test(a_position_decides_where_it_begins),
         cmocka_unit_test(a_time_decides_where_it_begins_too),
         cmocka_unit_test(another_epoch_is_told_and_the_table_given_anew),
