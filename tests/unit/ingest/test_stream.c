@@ -44,11 +44,11 @@ static void on_end(void *data, const struct ingest_stream_totals *totals,
     }
 }
 
-static enum sf_code open_stream(struct fixture *f, struct told *t, const char *key,
-                                struct ingest_stream **ret)
+static enum sf_code open_stream_of(struct fixture *f, struct told *t, enum batch_format format,
+                                   const char *key, struct ingest_stream **ret)
 {
     const struct ingest_request request = {
-        .table = f->clicks, .caller = "ana", .idempotency_key = key};
+        .table = f->clicks, .format = format, .caller = "ana", .idempotency_key = key};
     const struct ingest_stream_spec spec = {
         .request = &request,
         .batch_records = 2,
@@ -59,6 +59,12 @@ static enum sf_code open_stream(struct fixture *f, struct told *t, const char *k
     };
 
     return ingest_stream_new(f->ingest, &spec, ret, NULL);
+}
+
+static enum sf_code open_stream(struct fixture *f, struct told *t, const char *key,
+                                struct ingest_stream **ret)
+{
+    return open_stream_of(f, t, BATCH_NDJSON, key, ret);
 }
 
 static const char five[] = "{\"page\":\"/1\"}\n{\"page\":\"/2\"}\n{\"page\":\"/3\"}\n"
@@ -84,6 +90,28 @@ static void full_batches_are_stored_and_the_rest_after_a_second(void **state)
     assert_true(t.ended == 1 && t.ok);
     assert_int_equal(t.totals.accepted, 5);
     assert_int_equal(ingest_pending(f.ingest), 0);
+    teardown(&f);
+}
+
+/* The header of CSV is a line and has bytes, once, though each batch is read with it. */
+static void lines_and_bytes_are_those_of_the_body(void **state)
+{
+    static const char csv[] = "page\n/1\n\"/2\n\"\n/3\n";
+    struct told t = {0};
+    struct ingest_stream *s;
+    struct fixture f;
+    (void)state;
+
+    setup(&f);
+    assert_int_equal(open_stream_of(&f, &t, BATCH_CSV, NULL, &s), SF_OK);
+    assert_int_equal(ingest_stream_feed(s, sf_slice_text(csv)), sizeof(csv) - 1);
+    ingest_stream_finish(s);
+    rt_sim_run(&f.w.stores.sim);
+    assert_true(t.ended == 1 && t.ok);
+    assert_int_equal(t.batches, 2);
+    assert_int_equal(t.totals.accepted, 3);
+    assert_int_equal(t.totals.lines, 5);
+    assert_int_equal(t.totals.bytes, sizeof(csv) - 1);
     teardown(&f);
 }
 
@@ -308,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_batches_are_stored_and_the_rest_after_a_second),
+        cmocka_unit_test(lines_and_bytes_are_those_of_the_body),
         cmocka_unit_test(with_a_key_the_same_body_is_stored_once),
         cmocka_unit_test(each_batch_is_read_by_the_contract_in_force),
         cmocka_unit_test(a_stream_ends_when_its_product_is_removed),

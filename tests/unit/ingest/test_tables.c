@@ -138,6 +138,8 @@ static void expectations_hold_for_all_tables_or_nothing_is_stored(void **state)
     struct told row = {0};
     struct told unread = {0};
     struct told bad = {.r.request.expect_tables = "orders:1,lines:0"};
+    /* The number that stands for any within. */
+    struct told any = {.r.request.expect_tables = "orders:18446744073709551615"};
     struct world w;
     (void)state;
 
@@ -158,6 +160,9 @@ static void expectations_hold_for_all_tables_or_nothing_is_stored(void **state)
     assert_int_equal(bad.r.code, SF_INVALID);
     assert_string_equal(bad.r.refused.text,
                         "'expected_seq' must be TABLE:SEQ,... with tables of the product");
+    tell(&any, &w, both);
+    assert_int_equal(any.r.code, SF_INVALID);
+    assert_string_equal(any.r.refused.text, bad.r.refused.text);
     assert_int_equal(head(w.f.orders), 2);
     assert_int_equal(head(w.f.clicks), 1);
     teardown(&w.f);
