@@ -115,6 +115,24 @@ static void on_msg(struct sf_bus_sub *sub, const struct sf_bus_msg *msg)
     }
 }
 
+void sf_micro_count(struct sf_micro_counts *c, int64_t took_us, const struct sf_error *err)
+{
+    c->requests++;
+    c->ns += took_us > 0 ? (uint64_t)took_us * 1000 : 0;
+    if (err != NULL) {
+        c->errors++;
+        (void)snprintf(c->last_error, sizeof(c->last_error), "%.90s", err->text);
+    }
+}
+
+struct sf_micro_stats sf_micro_stats_of(const struct sf_micro_counts *c)
+{
+    return (struct sf_micro_stats){.requests = c->requests,
+                                   .errors = c->errors,
+                                   .last_error = c->last_error,
+                                   .processing_ns_total = c->ns};
+}
+
 enum sf_code sf_micro_new(struct sf_bus *bus, const struct sf_micro_options *options,
                           struct sf_micro **ret, struct sf_error *err)
 {

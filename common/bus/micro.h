@@ -16,6 +16,19 @@ struct sf_micro_stats {
     uint64_t processing_ns_total; /* of all requests */
 };
 
+/* What an endpoint counts of itself, from zeros on. */
+struct sf_micro_counts {
+    uint64_t requests;
+    uint64_t errors;
+    uint64_t ns;
+    char last_error[96];
+};
+/* A request has ended that took so long; below 0, as a clock was set back: no time. @err NULL: it
+ * was answered. */
+void sf_micro_count(struct sf_micro_counts *c, int64_t took_us, const struct sf_error *err);
+/* @c is borrowed by what is returned. */
+struct sf_micro_stats sf_micro_stats_of(const struct sf_micro_counts *c);
+
 struct sf_micro_endpoint {
     const char *name;    /* letters, digits, '-' and '_' */
     const char *subject; /* where it listens */

@@ -1,7 +1,5 @@
 #include "leaf/ingest/ingest_nats.h"
 
-#include <stdio.h>
-
 #include "common/base/alloc.h"
 #include "common/base/list.h"
 #include "common/bus/service.h"
@@ -16,10 +14,7 @@ struct ingest_nats {
     const struct serving *serving;
     struct sf_bus_sub sub;
     struct sf_list asked;
-    uint64_t requests; /* answered */
-    uint64_t errors;
-    uint64_t ns;
-    char last_error[96];
+    struct sf_micro_counts counts;
 };
 
 /* One request under way. */
@@ -82,22 +77,12 @@ static enum sf_code send_refusal(struct asked *a, const struct ingest_result *re
 /* @why NULL: it was stored. */
 static void count_end(struct ingest_nats *n, int64_t began_us, const struct sf_error *why)
 {
-    const int64_t took_us = sf_rt_wall_us(n->serving->rt) - began_us;
-
-    n->requests++;
-    n->ns += took_us > 0 ? (uint64_t)took_us * 1000 : 0; /* the clock may have been set back */
-    if (why != NULL) {
-        n->errors++;
-        (void)snprintf(n->last_error, sizeof(n->last_error), "%.90s", why->text);
-    }
+    sf_micro_count(&n->counts, sf_rt_wall_us(n->serving->rt) - began_us, why);
 }
 
 void ingest_nats_stats(const struct ingest_nats *n, struct sf_micro_stats *ret)
 {
-    *ret = (struct sf_micro_stats){.requests = n->requests,
-                                   .errors = n->errors,
-                                   .last_error = n->last_error,
-                                   .processing_ns_total = n->ns};
+    *ret = sf_micro_stats_of(&n->counts);
 }
 
 static void on_done(void *data, const struct ingest_result *result, const struct sf_error *why)

@@ -41,13 +41,8 @@ struct query_nats {
     struct sf_bus_sub sub;
     struct sf_list answers;
     struct sf_list follows; /* follow_nats.h */
-    struct op_stats {
-        uint64_t requests;
-        uint64_t errors;
-        uint64_t
-            ns; /* up to the last page; of stats, profile and those that follow: to the start */
-        char last_error[96];
-    } stats[QUERY_NATS_OPS];
+    /* Up to the last page; of stats, profile and those that follow up to the start. */
+    struct sf_micro_counts counts[QUERY_NATS_OPS];
 };
 
 const char *const query_nats_ops[QUERY_NATS_OPS] = {"describe", "get",   "scan",
@@ -110,29 +105,14 @@ static int64_t now_us(const struct query_nats *n)
 /* @op may be none. */
 static void count_end(struct query_nats *n, size_t op, int64_t began_us, const struct sf_error *err)
 {
-    const int64_t took_us = now_us(n) - began_us;
-    struct op_stats *s;
-
-    if (op >= QUERY_NATS_OPS) {
-        return;
-    }
-    s = &n->stats[op];
-    s->requests++;
-    s->ns += took_us > 0 ? (uint64_t)took_us * 1000 : 0; /* the clock may have been set back */
-    if (err != NULL) {
-        s->errors++;
-        (void)snprintf(s->last_error, sizeof(s->last_error), "%.90s", err->text);
+    if (op < QUERY_NATS_OPS) {
+        sf_micro_count(&n->counts[op], now_us(n) - began_us, err);
     }
 }
 
 void query_nats_stats(const struct query_nats *n, size_t i, struct sf_micro_stats *ret)
 {
-    const struct op_stats *s = &n->stats[i];
-
-    *ret = (struct sf_micro_stats){.requests = s->requests,
-                                   .errors = s->errors,
-                                   .last_error = s->last_error,
-                                   .processing_ns_total = s->ns};
+    *ret = sf_micro_stats_of(&n->counts[i]);
 }
 
 static void flushed(struct sf_bus_flush *flush, enum sf_code code)
