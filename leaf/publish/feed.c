@@ -37,19 +37,19 @@ static void feed_step(struct feed *f);
 
 /* --- cursor ----------------------------------------------------------------------------------- */
 
-static struct sf_slice cursor_key(struct feed *f, const char *of)
+/* The key under which the place of @audience is stored; in @key. */
+static struct sf_slice cursor_key(const struct feed *f, const char *audience, uint8_t key[96])
 {
     static const char prefix[] = "cursor/";
-    const uint32_t lane = store_lane_id(f->table->lane);
     size_t n = sizeof(prefix) - 1;
-    size_t audience = strlen(of);
+    size_t size = strlen(audience);
 
-    audience = audience > sizeof(f->cursor_key) - n - 4 ? sizeof(f->cursor_key) - n - 4 : audience;
-    memcpy(f->cursor_key, prefix, n);
-    sf_write_be32(f->cursor_key + n, lane);
+    size = size > 96 - n - 4 ? 96 - n - 4 : size;
+    memcpy(key, prefix, n);
+    sf_write_be32(key + n, store_lane_id(f->table->lane));
     n += 4;
-    memcpy(f->cursor_key + n, of, audience);
-    return sf_slice_of(f->cursor_key, n + audience);
+    memcpy(key + n, audience, size);
+    return sf_slice_of(key, n + size);
 }
 
 static void put_be(uint8_t *at, uint64_t value, unsigned bytes)
@@ -59,39 +59,80 @@ static void put_be(uint8_t *at, uint64_t value, unsigned bytes)
     }
 }
 
-static enum sf_code load_cursor(struct feed *f, struct sf_error *err)
+/* Where the feed of @audience was; one that is ahead of the table is at its head. */
+static enum sf_code read_cursor(const struct feed *f, const struct store_snapshot *snapshot,
+                                const char *audience, struct feed_place *ret, bool *found,
+                                struct sf_error *err)
 {
-    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
     SF_CLEANUP(sf_buf_done) struct sf_buf value = {0};
-    const struct store_head *head = store_lane_head(f->table->lane);
-    bool found = false;
-    bool is_own = false;
-    enum sf_code code = store_snapshot_new(f->options->store, &snapshot, err);
+    const uint64_t head = store_lane_head(f->table->lane)->seq;
+    uint8_t key[96];
+    enum sf_code code = store_small_get(snapshot, STORE_META, cursor_key(f, audience, key), &value,
+                                        NULL, found, err);
 
-    if (code == SF_OK) {
-        code = store_small_get(snapshot, STORE_META, cursor_key(f, f->audience), &value, NULL,
-                               &found, err);
-        is_own = found;
-    }
-    if (code == SF_OK && !found && strcmp(f->shared, f->audience) != 0) {
-        /* The policies changed while the leaf was down: where the feed for all was. */
-        code = store_small_get(snapshot, STORE_META, cursor_key(f, f->shared), &value, NULL, &found,
-                               err);
-    }
-    if (code != SF_OK) {
+    if (code != SF_OK || !*found) {
         return code;
     }
-    f->place.looked = head->seq;
-    if (found && value.size >= CURSOR_BYTES && sf_read_be64(value.data + 4) <= head->seq) {
-        f->place.looked = sf_read_be64(value.data + 4);
+    ret->looked = head;
+    if (value.size >= CURSOR_BYTES && sf_read_be64(value.data + 4) <= head) {
+        ret->looked = sf_read_be64(value.data + 4);
     }
-    f->place.sent = f->place.looked;
-    if (found && value.size == sizeof(f->cursor_value) &&
-        sf_read_be64(value.data + CURSOR_BYTES) <= f->place.looked) {
-        f->place.sent = sf_read_be64(value.data + CURSOR_BYTES);
+    ret->sent = ret->looked;
+    if (value.size == sizeof(f->cursor_value) &&
+        sf_read_be64(value.data + CURSOR_BYTES) <= ret->looked) {
+        ret->sent = sf_read_be64(value.data + CURSOR_BYTES);
     }
-    f->cursor_saved = is_own ? f->place.looked : UINT64_MAX; /* A new feed's start is stored too. */
     return SF_OK;
+}
+
+/*
+ * The shared audience has a cursor as long as it is the one that is fed (store_cursor()); else each
+ * sole one has. When policies have come or gone while nobody was fed, the feed goes on from those
+ * that were fed last.
+ */
+static enum sf_code load_cursor(struct feed *f, const char *sole, struct sf_error *err)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    const uint64_t head = store_lane_head(f->table->lane)->seq;
+    const char *audience = f->shared;
+    bool found = false;
+    enum sf_code code = store_snapshot_new(f->options->store, &snapshot, err);
+
+    f->place = (struct feed_place){head, head};
+    f->cursor_saved = UINT64_MAX; /* A new feed's start is stored too. */
+    if (code == SF_OK) {
+        code = read_cursor(f, snapshot, audience, &f->place, &found, err);
+    }
+    if (code == SF_OK && !found) {
+        audience = sole;
+        code = read_cursor(f, snapshot, audience, &f->place, &found, err);
+    }
+    if (code == SF_OK && found) {
+        f->origin = strcmp(audience, f->audience) == 0 ? FEED_AT_OWN : FEED_AT_OTHERS;
+        f->cursor_saved = f->origin == FEED_AT_OWN ? f->place.looked : UINT64_MAX;
+    }
+    return code;
+}
+
+enum sf_code feed_share(struct feed *f, const struct feed_spec *spec, struct sf_error *err)
+{
+    SF_CLEANUP(store_snapshot_freep) struct store_snapshot *snapshot = NULL;
+    struct feed_place place;
+    bool found = false;
+    enum sf_code code;
+
+    if (f->origin == FEED_AT_OWN || strcmp(f->audience, f->shared) != 0) {
+        return SF_OK;
+    }
+    code = store_snapshot_new(f->options->store, &snapshot, err);
+    if (code == SF_OK) {
+        code = read_cursor(f, snapshot, spec->sole, &place, &found, err);
+    }
+    if (code == SF_OK && found) {
+        f->place = f->origin == FEED_AT_HEAD ? place : feed_place_lower(&f->place, &place);
+        f->origin = FEED_AT_OTHERS;
+    }
+    return code;
 }
 
 static void saved(struct store_write *w, const struct sf_error *err)
@@ -106,20 +147,29 @@ static void saved(struct store_write *w, const struct sf_error *err)
     feed_step(f);
 }
 
+/* The first cursor of a sole feed takes that of the shared one away, which is fed no more. */
 static void store_cursor(struct feed *f, bool remove)
 {
+    const bool is_first = !remove && f->cursor_saved == UINT64_MAX;
+    const bool is_sole = strcmp(f->audience, f->shared) != 0;
     struct sf_error err;
 
     put_be(f->cursor_value, store_lane_head(f->table->lane)->epoch, 4);
     put_be(f->cursor_value + 4, f->place.looked, 8);
     put_be(f->cursor_value + CURSOR_BYTES, f->place.sent, 8);
-    f->put = (struct store_put){
+    f->puts[0] = (struct store_put){
         .space = STORE_META,
         .remove = remove,
-        .key = cursor_key(f, f->audience),
+        .key = cursor_key(f, f->audience, f->cursor_keys[0]),
         .value = sf_slice_of(f->cursor_value, sizeof(f->cursor_value)),
     };
-    f->write = (struct store_write){.data = f, .puts = &f->put, .put_count = 1, .unsynced = true};
+    f->puts[1] = (struct store_put){
+        .space = STORE_META,
+        .remove = true,
+        .key = cursor_key(f, f->shared, f->cursor_keys[1]),
+    };
+    f->write = (struct store_write){
+        .data = f, .puts = f->puts, .put_count = is_first && is_sole ? 2 : 1, .unsynced = true};
     if (store_submit(f->options->store, &f->write, saved, &err) == SF_OK) {
         f->saving = true;
         f->cursor_saved = f->place.looked;
@@ -552,7 +602,7 @@ enum sf_code feed_new(const struct publisher_options *options, struct feed_count
         return SF_RAISE(err, SF_NOMEM, "feed");
     }
     make_spec(f, spec);
-    code = load_cursor(f, err);
+    code = load_cursor(f, spec->sole, err);
     if (code != SF_OK) {
         return code;
     }

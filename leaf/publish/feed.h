@@ -33,6 +33,13 @@ enum feed_wanted {
     FEED_SPLIT, /* grants of it see different things: nobody is fed */
 };
 
+/* Where it began. */
+enum feed_origin {
+    FEED_AT_HEAD,   /* nothing is stored of it */
+    FEED_AT_OWN,    /* at its own cursor */
+    FEED_AT_OTHERS, /* at that of the shared audience, or the lowest of the sole ones */
+};
+
 struct feed_counters {
     struct sf_counter messages;
     struct sf_counter changes;
@@ -61,7 +68,8 @@ struct feed {
     struct feed_place place; /* what the view has of it the server has; what lies between looked and
                                 sent is not in the view */
     struct feed_handover handover;
-    uint64_t cursor_saved; /* place.looked as it is stored */
+    enum feed_origin origin;
+    uint64_t cursor_saved; /* place.looked as it is stored; UINT64_MAX: under this name nothing */
     uint64_t policy_version;
     char policy[24];     /* as text, of what is sent next */
     uint64_t start;      /* behind which the message under way begins */
@@ -76,9 +84,9 @@ struct feed {
     struct sf_timer retry;   /* stalled: send again; parked: not to ask before */
     struct asking_turn turn; /* parked, and there are changes */
     struct sf_timer save;
-    uint8_t cursor_key[96];
+    uint8_t cursor_keys[2][96]; /* of its audience; of the shared one */
     uint8_t cursor_value[20];
-    struct store_put put;
+    struct store_put puts[2];
     struct store_write write;
 
     enum feed_state state;
@@ -98,16 +106,22 @@ struct feed_spec {
     const struct served_table *table;
     const char *audience;     /* that it is fed under */
     const char *shared;       /* of its grants */
+    const char *sole;         /* of this grant */
     struct served_view *view; /* of it */
     bool is_own;              /* the owner's */
     int64_t until_us;         /* when its right ends; the owner's: INT64_MAX */
 };
 
-/* The feed starts behind its stored cursor, or at the lane's head when it never was. Reads the
- * store: a few microseconds on the loop. SF_NOMEM, SF_CORRUPT, SF_IO. */
+/* The feed starts behind its stored cursor, else where the feeds were that its grants had before,
+ * else at the lane's head. Reads the store: a few microseconds on the loop. SF_NOMEM, SF_CORRUPT,
+ * SF_IO. */
 enum sf_code feed_new(const struct publisher_options *options, struct feed_counters *counters,
                       struct asking *asking, const struct feed_spec *spec, struct feed **ret,
                       struct sf_error *err) SF_MUST_CHECK;
+/* @f, which was never woken, feeds the grant of @spec too, and misses nothing of it that it can
+ * know of. Errors as of feed_new(). */
+enum sf_code feed_share(struct feed *f, const struct feed_spec *spec,
+                        struct sf_error *err) SF_MUST_CHECK;
 /* Frees a feed that was never woken; its cursor stays as it is stored. NULL is fine. */
 void feed_discard(struct feed *f);
 /* Looks for changes behind the cursor and moves on. */

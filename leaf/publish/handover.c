@@ -12,8 +12,7 @@ struct handover {
     struct sf_list heirs;     /* struct feed, which wait */
 };
 
-/* Of each the lower: a view that was looked at further may have been another one. */
-static struct feed_place lower(const struct feed_place *a, const struct feed_place *b)
+struct feed_place feed_place_lower(const struct feed_place *a, const struct feed_place *b)
 {
     return (struct feed_place){
         .looked = a->looked < b->looked ? a->looked : b->looked,
@@ -23,7 +22,7 @@ static struct feed_place lower(const struct feed_place *a, const struct feed_pla
 
 static void add_place(struct feed_place *lowest, bool *is_set, const struct feed_place *place)
 {
-    *lowest = *is_set ? lower(lowest, place) : *place;
+    *lowest = *is_set ? feed_place_lower(lowest, place) : *place;
     *is_set = true;
 }
 
@@ -95,7 +94,7 @@ static void begin(struct handover *h)
         struct feed_handover *heir = &f->handover;
 
         heir->inherits = NULL;
-        f->place = heir->is_settled ? lower(&heir->settled, &h->lowest) : h->lowest;
+        f->place = heir->is_settled ? feed_place_lower(&heir->settled, &h->lowest) : h->lowest;
         f->state = FEED_IDLE;
         feed_wake(f);
     }

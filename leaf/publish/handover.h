@@ -27,6 +27,9 @@ struct feed_place {
     uint64_t sent;   /* last seq of the last message */
 };
 
+/* Of each the lower: a view that was looked at further may have been another one. */
+struct feed_place feed_place_lower(const struct feed_place *a, const struct feed_place *b);
+
 /* What a feed has of it; private to handover.c but for the pointers, which feeds test for NULL. */
 struct feed_handover {
     struct handover *ends;     /* it was sending when it was followed: tells this at its end */

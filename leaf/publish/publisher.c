@@ -255,6 +255,9 @@ static void settle_feed(struct update *u, const struct feed_spec *spec)
         sf_log(SF_LOG_WARN, "publish.audience_split", SF_F_TEXT("audience", f->audience));
     } else {
         f->until_us = spec->until_us > f->until_us ? spec->until_us : f->until_us;
+        if (f->is_new && feed_share(f, spec, &why) != SF_OK) {
+            note_failure(u, &why);
+        }
     }
 }
 
@@ -284,6 +287,7 @@ static void for_grant(struct update *u, const struct served_table *table, const 
         .table = table,
         .audience = name_audience(s, grant, view),
         .shared = grant->audience,
+        .sole = grant->sole_audience,
         .view = view,
         .until_us =
             grant->until_us < s->grants->expires_us ? grant->until_us : s->grants->expires_us,
@@ -326,6 +330,7 @@ static void for_all(struct update *u, void (*each)(struct update *u, const struc
             const struct feed_spec own = {.table = table,
                                           .audience = OWN_AUDIENCE,
                                           .shared = OWN_AUDIENCE,
+                                          .sole = OWN_AUDIENCE,
                                           .view = table->whole,
                                           .is_own = true,
                                           .until_us = INT64_MAX};

@@ -136,6 +136,18 @@ static void govern(struct world *w, const struct rule *rule)
     assert_int_equal(publisher_update(w->f.publisher, NULL), SF_OK);
 }
 
+/* Policies change while nobody is fed. */
+static void restart_under(struct world *w, const struct rule *rule)
+{
+    if (w->f.publisher != NULL) {
+        stop(&w->f);
+    }
+    w->in_force = rule;
+    w->of_version[++w->f.version] = rule;
+    put_in_force(w);
+    start(&w->f);
+}
+
 static void put(struct world *w, unsigned count)
 {
     struct sf_buf lines = {0};
@@ -287,8 +299,8 @@ static void links_that_break_and_restarts_between_switches_lose_nothing(void **s
             stir(&w);
             fake_bus_set_connected(w.f.serve, below(&w, 8) != 0);
             if (below(&w, 20) == 0) {
-                stop(&w.f);
-                start(&w.f);
+                restart_under(&w, &rules[below(&w, SF_COUNT(rules))]);
+                stir(&w);
             }
             govern(&w, &rules[below(&w, SF_COUNT(rules))]);
         }
@@ -359,15 +371,70 @@ static void after_a_restart_each_goes_on_from_his_place(void **state)
     run(&w);
     stop(&w.f);
     put(&w, 2);
-    w.in_force = &rules[2];
-    w.of_version[++w.f.version] = &rules[2];
-    put_in_force(&w);
-    start(&w.f);
+    restart_under(&w, &rules[2]);
     run(&w);
     for (unsigned i = 0; i < CONSUMERS; i++) {
         assert_int_equal(w.consumers[i].repeats, 0);
     }
     finish(&w);
+}
+
+/* As it is each time: from the one to the soles, back, with places of before the last time about.
+ */
+static void rules_that_change_while_nobody_is_fed_lose_nothing_and_repeat_nothing(void **state)
+{
+    static const unsigned order[] = {0, 1, 0, 2, 3, 4, 5, 3};
+    struct world w;
+    (void)state;
+
+    begin(&w, 5);
+    for (unsigned i = 0; i < 3 * SF_COUNT(order); i++) {
+        put(&w, 2);
+        run(&w);
+        stop(&w.f);
+        put(&w, 2); /* For a place at the head this would be missing. */
+        restart_under(&w, &rules[order[i % SF_COUNT(order)]]);
+        if (i % 3 != 0) {
+            run(&w); /* Else nothing is stored of it but its end. */
+        }
+    }
+    run(&w);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        assert_int_equal(w.consumers[i].repeats, 0);
+    }
+    finish(&w);
+}
+
+/* Two that were at different places share a feed: it begins where the slower one was. */
+static void who_was_behind_misses_nothing_when_feeds_become_one_while_nobody_is_fed(void **state)
+{
+    (void)state;
+    for (unsigned first = 0; first < 2; first++) {
+        struct world w;
+
+        begin(&w, 5);
+        govern(&w, &rules[4]);
+        put(&w, 2);
+        run(&w);
+        w.f.version++; /* One goes without for a time. */
+        w.of_version[w.f.version] = &rules[4];
+        leaf_world_grant(&w.f.w, &(struct world_bundle){.version = w.f.version,
+                                                        .grants = &two[first],
+                                                        .grant_count = 1,
+                                                        .policies = rules[4].policies,
+                                                        .policy_version = w.f.version});
+        assert_int_equal(publisher_update(w.f.publisher, NULL), SF_OK);
+        put(&w, 3);
+        run(&w);
+        assert_int_equal(w.consumers[first].at, 5);
+        assert_int_equal(w.consumers[1 - first].at, 2);
+        restart_under(&w, &rules[0]);
+        put(&w, 1);
+        run(&w);
+        assert_int_equal(w.consumers[first].repeats, 1);
+        assert_int_equal(w.consumers[1 - first].repeats, 0);
+        finish(&w);
+    }
 }
 
 int main(void)
@@ -379,6 +446,8 @@ int main(void)
         cmocka_unit_test(links_that_break_and_restarts_between_switches_lose_nothing),
         cmocka_unit_test(a_switch_out_of_memory_is_made_up_for),
         cmocka_unit_test(after_a_restart_each_goes_on_from_his_place),
+        cmocka_unit_test(rules_that_change_while_nobody_is_fed_lose_nothing_and_repeat_nothing),
+        cmocka_unit_test(who_was_behind_misses_nothing_when_feeds_become_one_while_nobody_is_fed),
     };
 
     return cmocka_run_group_tests_name("switches of policies", tests, NULL, NULL);
