@@ -24,25 +24,41 @@ function take(inEpoch, lines) {
 // The pages of an answer: messages up to an empty one without headers.
 async function* ask(subject, body) {
     const inbox = createInbox();
-    const pages = connection.subscribe(inbox);
-    connection.publish(subject, JSON.stringify(body), { reply: inbox });
-    for await (const page of pages) {
-        if (page.data.length === 0 && !page.headers) {
-            break;
+    const pages = connection.subscribe(inbox, { timeout: 5000 });
+    try {
+        connection.publish(subject, JSON.stringify(body), { reply: inbox });
+        for await (const page of pages) {
+            if (page.data.length === 0 && !page.headers) {
+                break;
+            }
+            if (page.headers?.code === 503) {
+                throw Object.assign(new Error("nobody answers"), { code: "503" });
+            }
+            if (page.headers?.get("Nats-Service-Error-Code")) {
+                throw new Error(`${page.headers.get("Sheaf-Error")}: ${page.headers.get("Nats-Service-Error")}`);
+            }
+            yield page;
         }
-        if (page.headers?.get("Nats-Service-Error-Code")) {
-            throw new Error(`${page.headers.get("Sheaf-Error")}: ${page.headers.get("Nats-Service-Error")}`);
-        }
-        yield page;
+    } finally {
+        pages.unsubscribe();
     }
-    pages.unsubscribe();
 }
 
-// Asks for what is missing behind the position.
+// Asks for what is missing behind the position, until there is an answer: the leaf may be away.
 async function replay() {
-    const body = { table, major: Number(major), after: `${epoch}:${at}` };
-    for await (const page of ask(`q.${domain}.${product}.changes`, body)) {
-        take(Number(page.headers.get("Sheaf-Position").split(":")[0]), page.string());
+    for (;;) {
+        const body = { table, major: Number(major), after: `${epoch}:${at}` };
+        try {
+            for await (const page of ask(`q.${domain}.${product}.changes`, body)) {
+                take(Number(page.headers.get("Sheaf-Position").split(":")[0]), page.string());
+            }
+            return;
+        } catch (error) {
+            if (error.code !== "TIMEOUT" && error.code !== "503") {
+                throw error;
+            }
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+        }
     }
 }
 

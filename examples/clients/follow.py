@@ -30,21 +30,31 @@ class Reader:
         """The pages of an answer: messages up to an empty one without headers."""
         inbox = self.connection.new_inbox()
         pages = await self.connection.subscribe(inbox)
-        await self.connection.publish(subject, json.dumps(body).encode(), reply=inbox)
-        while True:
-            page = await pages.next_msg(timeout=10)
-            if not page.data and not page.headers:
-                break
-            if "Nats-Service-Error-Code" in (page.headers or {}):
-                raise RuntimeError(f"{page.headers['Sheaf-Error']}: {page.headers['Nats-Service-Error']}")
-            yield page
-        await pages.unsubscribe()
+        try:
+            await self.connection.publish(subject, json.dumps(body).encode(), reply=inbox)
+            while True:
+                page = await pages.next_msg(timeout=5)
+                headers = page.headers or {}
+                if not page.data and not headers:
+                    break
+                if headers.get("Status") == "503":
+                    raise nats.errors.NoRespondersError
+                if "Nats-Service-Error-Code" in headers:
+                    raise RuntimeError(f"{headers['Sheaf-Error']}: {headers['Nats-Service-Error']}")
+                yield page
+        finally:
+            await pages.unsubscribe()
 
     async def replay(self):
-        """Asks for what is missing behind the position."""
-        body = {"table": self.table, "major": self.major, "after": f"{self.epoch}:{self.at}"}
-        async for page in self.ask(self.changes, body):
-            self.take(int(page.headers["Sheaf-Position"].split(":")[0]), page.data)
+        """Asks for what is missing behind the position, until there is an answer: the leaf may be away."""
+        while True:
+            body = {"table": self.table, "major": self.major, "after": f"{self.epoch}:{self.at}"}
+            try:
+                async for page in self.ask(self.changes, body):
+                    self.take(int(page.headers["Sheaf-Position"].split(":")[0]), page.data)
+                return
+            except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
+                await asyncio.sleep(1)
 
     async def run(self):
         live = await self.connection.subscribe(self.subject)

@@ -148,9 +148,9 @@ static void saved(struct store_write *w, const struct sf_error *err)
 }
 
 /* The first cursor of a sole feed takes that of the shared one away, which is fed no more. */
-static void store_cursor(struct feed *f, bool remove)
+static void store_cursor(struct feed *f)
 {
-    const bool is_first = !remove && f->cursor_saved == UINT64_MAX;
+    const bool is_first = f->cursor_saved == UINT64_MAX;
     const bool is_sole = strcmp(f->audience, f->shared) != 0;
     struct sf_error err;
 
@@ -159,7 +159,6 @@ static void store_cursor(struct feed *f, bool remove)
     put_be(f->cursor_value + CURSOR_BYTES, f->place.sent, 8);
     f->puts[0] = (struct store_put){
         .space = STORE_META,
-        .remove = remove,
         .key = cursor_key(f, f->audience, f->cursor_keys[0]),
         .value = sf_slice_of(f->cursor_value, sizeof(f->cursor_value)),
     };
@@ -179,22 +178,15 @@ static void store_cursor(struct feed *f, bool remove)
 static void save_cursor(struct feed *f)
 {
     if (!f->saving && f->place.looked != f->cursor_saved) {
-        store_cursor(f, /* remove= */ false);
+        store_cursor(f);
     }
 }
 
-/* A place that only others went on from is none to begin at again. */
-static bool is_given_up(const struct feed *f)
+/* Only feeds of other audiences went on from its place: what is stored of it is theirs to take, and
+ * later there may be a feed of this audience again. */
+static bool is_passed_on(const struct feed *f)
 {
     return f->handover.is_left && !f->handover.is_kept;
-}
-
-/* Now or never: later there may be a feed of this audience again, whose place that is. */
-static void give_up_cursor(struct feed *f)
-{
-    if (!f->saving) {
-        store_cursor(f, /* remove= */ true);
-    }
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -470,7 +462,7 @@ static void finish(struct feed *f)
     void *data = f->data;
 
     f->handed_over |= handover_end(f);
-    if (!f->handed_over && !is_given_up(f)) {
+    if (!f->handed_over && !is_passed_on(f)) {
         save_cursor(f);
         if (in_use(f)) {
             return;
@@ -623,9 +615,7 @@ void feed_close(struct feed *f, void (*on_gone)(void *data), void *data)
     f->on_gone = on_gone;
     f->data = data;
     f->state = FEED_CLOSING;
-    if (is_given_up(f)) {
-        give_up_cursor(f);
-    } else {
+    if (!is_passed_on(f)) {
         save_cursor(f);
     }
     feed_step(f);

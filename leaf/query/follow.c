@@ -43,7 +43,8 @@ struct follow {
     bool epoch_told; /* @epoch is an older one, and the query decides whether @at still stands */
     struct served_roles roles; /* of who follows, for as long as it does */
     bool in_callback;
-    bool busy;                             /* no room for a query: the timer tries again */
+    bool looks_again; /* products, grants or policies have changed since the last step */
+    bool busy;        /* no room for a query: the timer tries again */
     const struct served_table *seen_table; /* of the last request */
     char seen[SERVING_VIEW_NAME];          /* its view */
     uint32_t epoch;
@@ -274,6 +275,30 @@ static bool sees_otherwise(struct follow *f, const struct query_request *request
     return other;
 }
 
+/* Whether the copy that the reader has is still of what it may see; else the follow has begun anew,
+ * or ended. */
+static bool sees_the_same(struct follow *f, const struct serving_right *right)
+{
+    struct query_request request;
+    struct sf_error err;
+    bool other;
+
+    if (!f->looks_again || !f->spec.snapshot || f->wants_snapshot) {
+        return true;
+    }
+    f->looks_again = false;
+    if (build(f, right, &request, &err) != SF_OK) {
+        end(f, &err);
+        return false;
+    }
+    other = sees_otherwise(f, &request);
+    query_request_done(&request);
+    if (other) {
+        begin_anew(f);
+    }
+    return !other;
+}
+
 static void read_on(struct follow *f, const struct serving_right *right)
 {
     struct query_request request;
@@ -341,6 +366,9 @@ static void step(struct follow *f)
     if (!f->epoch_told) {
         f->epoch = head->epoch;
     }
+    if (!sees_the_same(f, &right)) {
+        return;
+    }
     if (f->wants_snapshot && !f->snapshot_announced) {
         f->snapshot_announced = true;
         if (!tell(f, (struct follow_event){
@@ -352,7 +380,7 @@ static void step(struct follow *f)
         read_on(f, &right);
     } else if (!f->spec.live) {
         end(f, NULL);
-    } else {
+    } else if (!sf_list_linked(&f->timer.link)) { /* The next heartbeat is not put off. */
         wait_for(f, FOLLOW_HEARTBEAT_NS);
     }
 }
@@ -454,7 +482,10 @@ void follows_check(struct follows *fs)
         struct sf_error err;
 
         next = at->next;
-        if (decide(f, &right, &err) != SF_OK) {
+        f->looks_again = true;
+        if (f->state == FOLLOW_IDLE && !f->busy) {
+            step(f);
+        } else if (decide(f, &right, &err) != SF_OK) {
             end(f, &err);
         }
     }
@@ -587,6 +618,7 @@ static enum sf_code prepare(struct follow *f, const struct follow_spec *spec, st
     if (code == SF_OK) {
         code = place(f, &request, err);
     }
+    (void)sees_otherwise(f, &request); /* It is what the reader sees from here on. */
     query_request_done(&request);
     return code;
 }

@@ -100,5 +100,6 @@ size_t follows_count(const struct follows *fs);
 void follows_set_max(struct follows *fs, size_t max);
 /* Refused because of the limits, or ended because they read too slowly. */
 uint64_t follows_refused(const struct follows *fs);
-/* Products or grants have changed: those that lost their right end. */
+/* Products, grants or policies have changed: those that lost their right end, and those that began
+ * with a snapshot and see something else now are given a new one, at once. */
 void follows_check(struct follows *fs);

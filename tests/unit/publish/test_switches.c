@@ -405,6 +405,38 @@ static void rules_that_change_while_nobody_is_fed_lose_nothing_and_repeat_nothin
     finish(&w);
 }
 
+/* Killed behind a switch, before anything is stored of it: each goes on, none at the head. */
+static void who_is_killed_right_behind_a_switch_has_lost_no_place(void **state)
+{
+    static const unsigned switches[][2] = {{0, 1}, {1, 0}, {1, 2}, {0, 3}};
+    (void)state;
+
+    for (unsigned i = 0; i < SF_COUNT(switches); i++) {
+        struct world w;
+
+        begin(&w, 5);
+        govern(&w, &rules[switches[i][0]]);
+        put(&w, 2);
+        run(&w);
+        govern(&w, &rules[switches[i][1]]);
+        put(&w, 2);
+        rt_sim_run_for(&w.f.w.stores.sim, ASKING_MOMENT_NS / 2);
+        assert_int_equal(w.consumers[0].at, 4);
+        assert_int_equal(w.consumers[1].at, 4);
+        fake_bus_set_connected(w.f.serve, false);
+        put(&w, 2);
+        leaf_world_kill(&w.f.w);
+        stop(&w.f);
+        leaf_world_crash(&w.f.w, world_orders);
+        fake_bus_set_connected(w.f.serve, true);
+        run(&w);
+        put_in_force(&w);
+        start(&w.f);
+        run(&w);
+        finish(&w);
+    }
+}
+
 /* Two that were at different places share a feed: it begins where the slower one was. */
 static void who_was_behind_misses_nothing_when_feeds_become_one_while_nobody_is_fed(void **state)
 {
@@ -446,6 +478,7 @@ int main(void)
         cmocka_unit_test(links_that_break_and_restarts_between_switches_lose_nothing),
         cmocka_unit_test(a_switch_out_of_memory_is_made_up_for),
         cmocka_unit_test(after_a_restart_each_goes_on_from_his_place),
+        cmocka_unit_test(who_is_killed_right_behind_a_switch_has_lost_no_place),
         cmocka_unit_test(rules_that_change_while_nobody_is_fed_lose_nothing_and_repeat_nothing),
         cmocka_unit_test(who_was_behind_misses_nothing_when_feeds_become_one_while_nobody_is_fed),
     };
