@@ -138,7 +138,7 @@
       "run './dev setup', or give --nats-server")                                                  \
     X(NATS_TOO_OLD, 703, 503, 7, "nats-server is too old", "install 2.15.1 or newer")              \
     X(HUB_UNREACHABLE, 704, 503, 7, "the hub cannot be reached",                                   \
-      "start it; the leaf goes on without it")                                                     \
+      "start it; a leaf that has joined goes on without it")                                       \
     X(LEAF_UNREACHABLE, 705, 503, 7, "the leaf of that domain cannot be reached",                  \
       "see 'sheaf status'")                                                                        \
     X(NOT_DURABLE, 706, 503, 7, "JetStream does not sync every write",                             \
