@@ -131,7 +131,7 @@ run product quarantine ls airline/flights
 
 step "9. airline takes the grant back" \
     "From now on planning is refused again, on every way in."
-run access revoke G-1 --as airline --reason "demo is over"
+run access revoke G-1 --as airline --note "the demo is over"
 expect 5 read airline/flights --as planning --limit 3
 
 step "10. What happened is on record" \
